@@ -1,0 +1,3 @@
+//! The API of Visnyk: `WebhookRelay` and `Collector`, their defaults and their validation.
+
+pub mod valid;

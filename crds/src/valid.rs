@@ -1,0 +1,210 @@
+//! What a resource means once it has been checked: plain numbers, addresses and durations.
+//! Holding one of these is proof that validation ran; the binaries take nothing else.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+/// A `WebhookRelay` that passed every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidatedRelay {
+    /// Where the resource lives and which revision of it this is.
+    pub identity: Identity,
+    /// Where requests come in.
+    pub listener: Listener,
+    /// Where accepted events are kept.
+    pub spool: Spool,
+    /// Who may send, by path. Never empty; paths are unique.
+    pub sources: Vec<Source>,
+    /// Who gets every accepted event. Names are unique.
+    pub destinations: Vec<Destination>,
+    /// The sign of life, if one is wanted.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// A `Collector` that passed every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidatedCollector {
+    /// Where the resource lives and which revision of it this is.
+    pub identity: Identity,
+    /// Where requests come in.
+    pub listener: Listener,
+    /// The file that gets a line per body.
+    pub log: Log,
+}
+
+/// Name and revision of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `metadata.namespace`, `default` where the file names none.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.generation`, 0 in a file that no API server has seen.
+    pub generation: i64,
+    /// Hex SHA-256 over the spec as canonical JSON, without `replicas`: the same for the same meaning.
+    pub configuration_hash: String,
+}
+
+/// Where requests come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// Largest request body, in bytes.
+    pub max_body_size: u64,
+    /// Who the server proves to be.
+    pub tls: ListenerTls,
+}
+
+/// Who a server proves to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenerTls {
+    /// A certificate of a CA of its own, made in the data folder, for these names besides `localhost`
+    /// and the loopback addresses.
+    SelfSigned { dns_names: Vec<String> },
+    /// `<secrets-dir>/<secret>/tls.crt` and `tls.key`.
+    Secret { name: String },
+    /// Plain HTTP, because the manifest says so aloud.
+    None,
+}
+
+/// Where accepted events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// How long the data folder lives.
+    pub kind: SpoolKind,
+    /// How long a removed destination keeps its undelivered events.
+    pub retain_removed: Duration,
+}
+
+/// How long the data folder lives, and how much it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolKind {
+    /// As long as the volume.
+    Persistent {
+        /// Journal and state together, in bytes.
+        size: u64,
+    },
+    /// As long as the pod: undelivered events are lost with it.
+    Ephemeral {
+        /// Journal and state together, in bytes; absent: what the file system has.
+        size: Option<u64>,
+    },
+}
+
+/// One kind of sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Unique within the relay.
+    pub name: String,
+    /// The exact request path, starting with `/`.
+    pub path: String,
+    /// How a sender proves who it is.
+    pub verify: Verify,
+}
+
+/// How a sender proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Not at all, because the manifest says so aloud.
+    None,
+    /// `Authorization: Bearer <secret>`; any of these, so that a secret can rotate. Never empty.
+    Bearer { secrets: Vec<SecretRef> },
+}
+
+/// A file `<secrets-dir>/<name>/<key>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef {
+    /// The Secret.
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+}
+
+/// Who gets every accepted event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Destination {
+    /// Unique within the relay.
+    pub name: String,
+    /// Where it is.
+    pub target: Target,
+    /// What it is sent.
+    pub format: Format,
+    /// When a failed delivery is tried again.
+    pub retry: Retry,
+    /// From connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// Requests in flight at once, 1 to 1,024.
+    pub concurrency: usize,
+    /// Most attempts begun per span of time; absent: no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Private and special ranges that the address guard lets through for this destination.
+    pub allow: Vec<IpNet>,
+    /// Most bytes of undelivered events; beyond it the oldest are dropped, by name. Absent: no limit but the spool.
+    pub backlog: Option<u64>,
+}
+
+/// Where a destination is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `http` or `https`, without user information or fragment.
+    Url(Url),
+    /// A Collector, whose address and certificates are files in the peers folder.
+    Collector { namespace: String, name: String },
+}
+
+/// What a destination is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The body as it came, with the headers that came with it.
+    Original,
+    /// The log line of the old system.
+    Line,
+}
+
+/// When a delivery is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The wait before each attempt, the first included: as many attempts as entries, 1 to 32.
+    pub schedule: Vec<Duration>,
+    /// Each wait is lengthened or shortened by up to this share, 0 to 100.
+    pub jitter_percent: u8,
+}
+
+/// Most attempts begun per span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// At least 1.
+    pub events: u32,
+    /// Longer than zero.
+    pub per: Duration,
+}
+
+/// The sign of life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The time between two.
+    pub every: Duration,
+    /// Names of destinations.
+    pub to: Vec<String>,
+}
+
+/// The collector's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Relative to the data folder, without `..`.
+    pub path: String,
+    /// When the file is closed and a new one begun; absent: never.
+    pub rotate: Option<Rotate>,
+}
+
+/// When the log is closed and a new one begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// Bytes a file may hold.
+    pub size: u64,
+    /// Closed files kept besides the open one.
+    pub keep: u32,
+}

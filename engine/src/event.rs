@@ -1,0 +1,189 @@
+//! The event and its envelope: what a source hands to the journal and a destination gets back,
+//! byte for byte, over attempts, restarts and redrives.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One accepted webhook, as it is journalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What is known about the body; never the body itself.
+    pub envelope: Envelope,
+    /// The body as it came. Signatures cover these bytes, so nothing ever rewrites them.
+    pub body: Bytes,
+}
+
+/// What came with a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Random; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
+    pub id: Uuid,
+    /// When the whole request had been read, in milliseconds since the Unix epoch.
+    pub received_at_ms: i64,
+    /// The source's name in the manifest.
+    pub source: String,
+    /// The request's path and query, as sent.
+    pub target: String,
+    /// The request's headers in their order, names in lowercase, without those that
+    /// [`is_confidential`] or [`is_hop_by_hop`].
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// An event whose stored bytes cannot be read as one.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end before the envelope does.
+    #[error("event record of {0} bytes is too short")]
+    TooShort(usize),
+    /// Written by a version of Visnyk that this one does not know.
+    #[error("event record has unknown version {0}")]
+    UnknownVersion(u8),
+    /// The envelope's bytes are not an envelope.
+    #[error("event envelope cannot be read")]
+    Envelope(#[source] postcard::Error),
+}
+
+/// The first byte of every record; raised when the envelope's fields change.
+const VERSION: u8 = 1;
+/// Version byte and the envelope's length, little-endian.
+const PREFIX: usize = 1 + 4;
+
+/// Headers that prove who the sender is: worth stealing, and worthless to a destination.
+const CONFIDENTIAL: &[&str] = &[
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "stripe-signature",
+    "webhook-signature",
+    "svix-signature",
+    "x-api-key",
+    "x-gitlab-token",
+    "x-telegram-bot-api-secret-token",
+    "paypal-transmission-sig",
+];
+
+/// Headers that speak of one connection or one message on it (RFC 9110 section 7.6.1),
+/// and say nothing about the event.
+const HOP_BY_HOP: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Event {
+    /// When it was received.
+    pub fn received_at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.envelope.received_at_ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The first header of this lowercase name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.envelope.headers.iter().find(|(key, _)| key == name)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The bytes to journal: version, envelope length, envelope, body.
+    pub fn encode(&self) -> Bytes {
+        let mut record = Vec::with_capacity(PREFIX + 512 + self.body.len());
+        record.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
+        let mut record = postcard::to_extend(&self.envelope, record)
+            .expect("an envelope of strings and integers always serialises");
+        let envelope_len =
+            u32::try_from(record.len() - PREFIX).expect("the listener bounds headers far below 4 GiB");
+        record[1..PREFIX].copy_from_slice(&envelope_len.to_le_bytes());
+        record.extend_from_slice(&self.body);
+        record.into()
+    }
+
+    /// Reads what [`Event::encode`] wrote; the body shares the record's memory.
+    pub fn decode(record: &Bytes) -> Result<Self, DecodeError> {
+        let too_short = || DecodeError::TooShort(record.len());
+        let prefix: [u8; PREFIX] =
+            record.get(..PREFIX).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
+        let [version, length @ ..] = prefix;
+        if version != VERSION {
+            return Err(DecodeError::UnknownVersion(version));
+        }
+        let body_at = PREFIX.checked_add(u32::from_le_bytes(length) as usize).ok_or_else(too_short)?;
+        let envelope = record.get(PREFIX..body_at).ok_or_else(too_short)?;
+        Ok(Self {
+            envelope: postcard::from_bytes(envelope).map_err(DecodeError::Envelope)?,
+            body: record.slice(body_at..),
+        })
+    }
+}
+
+/// Whether a header of this lowercase name must be neither stored nor forwarded.
+pub fn is_confidential(name: &str) -> bool {
+    CONFIDENTIAL.contains(&name) || name.contains("signature") || name.contains("hmac")
+}
+
+/// Whether a header of this lowercase name belongs to the connection and not to the event.
+pub fn is_hop_by_hop(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn event(headers: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Event {
+        Event {
+            envelope: Envelope {
+                id: Uuid::from_u128(7),
+                received_at_ms: 1_694_366_671_123,
+                source: "network".into(),
+                target: "/?a=1".into(),
+                headers,
+            },
+            body: body.into(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn event_is_read_as_it_was_written(
+            headers in proptest::collection::vec(("[a-z-]{1,20}", any::<Vec<u8>>()), 0..8),
+            body in any::<Vec<u8>>(),
+        ) {
+            let written = event(headers, body);
+            prop_assert_eq!(Event::decode(&written.encode()).unwrap(), written);
+        }
+
+        #[test]
+        fn no_bytes_make_decode_panic(bytes in any::<Vec<u8>>()) {
+            let _ = Event::decode(&bytes.into());
+        }
+    }
+
+    #[test]
+    fn record_of_an_unknown_version_is_refused_by_name() {
+        let mut record = event(vec![], vec![]).encode().to_vec();
+        record[0] = 9;
+        let error = Event::decode(&record.into()).unwrap_err();
+        assert_eq!(error.to_string(), "event record has unknown version 9");
+    }
+
+    #[test]
+    fn headers_that_prove_the_sender_are_confidential() {
+        for name in
+            ["authorization", "cookie", "x-hub-signature-256", "x-shopify-hmac-sha256", "x-gitlab-token"]
+        {
+            assert!(is_confidential(name), "{name}");
+        }
+        for name in ["content-type", "x-github-event", "traceparent", "webhook-id"] {
+            assert!(!is_confidential(name), "{name}");
+        }
+    }
+}
