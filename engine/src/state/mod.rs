@@ -5,6 +5,7 @@
 //! It is never on the way of an accept, and losing its last batch can only repeat a delivery.
 
 mod batch;
+mod committer;
 mod configure;
 mod held;
 mod ledger;
@@ -12,9 +13,11 @@ mod ledgers;
 mod limits;
 mod open;
 mod status;
+mod store;
 mod window;
 
 pub use batch::{Batch, DestinationRow, HeldRow};
+pub use committer::{Condition, NotCommitted, State};
 pub use configure::{Configured, Wanted};
 pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
 pub use ledger::{Begin, Ending, Ledger, Redriven, RoomFull, Select};
@@ -22,6 +25,7 @@ pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};
 pub use status::{DestinationStatus, Lifecycle};
+pub use store::{CommitError, OpenError, ReadError, Store, StoreOptions};
 pub use window::{Covered, WIDTH, Window};
 
 /// The place of an event in the journal; the first is 1.

@@ -30,7 +30,7 @@ pub struct Loaded {
 }
 
 /// A destination whose row is unreadable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LostDestination {
     /// Its key.
     pub id: DestinationId,
