@@ -92,7 +92,7 @@ const NEVER_V6: &[Ipv6Net] = &[
     v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32),           // AWS
     v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),       // Google Cloud
     v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128),        // Scaleway
-    v6([0xfd00, 0xc1, 0, 0, 0, 0xa9fe, 0xa9fe, 0], 112), // Oracle Cloud
+    v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128), // Oracle Cloud
 ];
 
 /// The IANA registry of special-purpose IPv4 addresses, with multicast.

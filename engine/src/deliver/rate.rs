@@ -4,10 +4,7 @@
 //! bounded memory: starts are counted in slices of the span, and a slice is forgotten only when all
 //! of it has left the span.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use visnyk_crds::valid::RateLimit;
 
@@ -62,6 +59,8 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -3,6 +3,7 @@
 mod headers;
 mod line;
 mod original;
+mod python_float;
 pub mod python_json;
 
 use bytes::Bytes;

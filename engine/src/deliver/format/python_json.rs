@@ -8,6 +8,8 @@
 
 use indexmap::IndexMap;
 
+use super::python_float;
+
 /// Deeper nesting is not taken for JSON. Python's own limit lies near 990.
 const DEEPEST: usize = 512;
 
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
 fn write_value(value: &Value<'_>, out: &mut String) {
     match value {
         Value::Verbatim(text) => out.push_str(text),
-        Value::Float(float) => write_float(*float, out),
+        Value::Float(float) => out.push_str(&python_float::repr(*float)),
         Value::Text(text) => write_quoted(text, out),
         Value::Array(items) => {
             out.push('[');
@@ -270,26 +272,6 @@ fn write_unit(unit: u16, out: &mut String) {
             }
         }
     }
-}
-
-/// Python's `repr(float)`: the shortest digits that read back as the same number, without exponent
-/// from 1e-4 to below 1e16.
-fn write_float(float: f64, out: &mut String) {
-    if float.is_infinite() {
-        out.push_str(if float > 0.0 { "Infinity" } else { "-Infinity" });
-        return;
-    }
-    let scientific = format!("{float:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let text = if (-4..16).contains(&exponent) {
-        // Debug is Display with a fraction always there; it would turn to exponents only beyond 1e16.
-        format!("{float:?}")
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{digits}e{sign}{:02}", exponent.abs())
-    };
-    out.push_str(&text);
 }
 
 #[cfg(test)]
