@@ -137,11 +137,7 @@ impl<S: Storage> LogFile<S> {
             fs::rename(self.place.closed(number), self.place.closed(number + 1))?;
         }
         let file = self.place.file();
-        if keep == 0 {
-            fs::remove_file(&file)?;
-        } else {
-            fs::rename(&file, self.place.closed(1))?;
-        }
+        fs::rename(&file, self.place.closed(1))?;
         self.len = 0;
         for number in (keep + 1..).take_while(|&number| self.place.closed(number).exists()) {
             fs::remove_file(self.place.closed(number))?;
