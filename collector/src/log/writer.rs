@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const BATCH_BYTES: usize = 8 << 20;
 
 /// Hands lines to the writer thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct LogWriter {
     commands: mpsc::Sender<Command>,
     written: Arc<Written>,
@@ -60,24 +60,25 @@ pub enum AppendError {
     Closed,
 }
 
+#[derive(Debug)]
 enum Command {
     Append { line: Bytes, answer: oneshot::Sender<Result<(), AppendError>> },
     Move { place: Place, answer: oneshot::Sender<io::Result<()>> },
     Close,
 }
 
-/// Opens the log and starts its thread. `writable` is met while lines can be taken.
+/// Opens the log and starts its thread. `writable` is met while lines can be taken; a log that cannot be
+/// opened is tried again each second.
 pub fn start<S: Storage + Clone>(
     storage: S,
     place: Place,
     ticker: Ticker,
     writable: Condition,
 ) -> io::Result<(LogWriter, LogThread)> {
-    let log = LogFile::open(storage.clone(), place, None)?;
-    writable.met();
+    let state = State::open(&storage, place, None, &writable);
     let (commands, inbox) = mpsc::channel();
     let written = Arc::<Written>::default();
-    let mut worker = Worker { storage, state: State::Open(log), writable, written: written.clone() };
+    let mut worker = Worker { storage, state, writable, written: written.clone() };
     let thread =
         thread::Builder::new().name("log-writer".into()).spawn(move || worker.run(&inbox, &ticker))?;
     Ok((LogWriter { commands: commands.clone(), written }, LogThread { commands, thread }))
@@ -142,6 +143,22 @@ struct Worker<S: Storage> {
 enum State<S: Storage> {
     Open(LogFile<S>),
     Failed { place: Place, durable: Option<u64>, tried: Instant },
+}
+
+impl<S: Storage + Clone> State<S> {
+    fn open(storage: &S, place: Place, durable: Option<u64>, writable: &Condition) -> Self {
+        match LogFile::open(storage.clone(), place.clone(), durable) {
+            Ok(log) => {
+                writable.met();
+                Self::Open(log)
+            }
+            Err(error) => {
+                error!(%error, "the log cannot be opened");
+                writable.unmet(error.to_string());
+                Self::Failed { place, durable, tried: Instant::now() }
+            }
+        }
+    }
 }
 
 /// A line and who waits for it.
@@ -213,16 +230,12 @@ impl<S: Storage + Clone> Worker<S> {
             return;
         }
         *tried = Instant::now();
-        let reopened = place
-            .probe(&self.storage)
-            .and_then(|()| LogFile::open(self.storage.clone(), place.clone(), *durable));
-        match reopened {
-            Ok(log) => {
-                info!("the log can be written again");
-                self.writable.met();
-                self.state = State::Open(log);
-            }
-            Err(error) => self.writable.unmet(error.to_string()),
+        if let Err(error) = place.probe(&self.storage) {
+            return self.writable.unmet(error.to_string());
+        }
+        self.state = State::open(&self.storage, place.clone(), *durable, &self.writable);
+        if matches!(self.state, State::Open(_)) {
+            info!("the log can be written again");
         }
     }
 
