@@ -73,7 +73,10 @@ impl Pace {
             Some(Order::Cut)
         } else if self.running.load(Relaxed) > 0 {
             None
-        } else if longer(self.head.load(Relaxed), limits.header) {
+        } else if longer(self.head.load(Relaxed), limits.header)
+            // An HTTP/2 client that was asked to go, and does not answer or leaves answers unread.
+            || longer(self.rested.load(Relaxed), limits.idle * 2)
+        {
             Some(Order::Cut)
         } else {
             longer(self.rested.load(Relaxed), limits.idle).then_some(Order::Retire)
