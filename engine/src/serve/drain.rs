@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test]
     async fn first_signal_leaves_and_second_closes() {
         let (drain, readiness) = (Drain::new(), Readiness::default());
-        let mut running = Box::pin(drain.clone().on_signal(readiness.clone(), Duration::from_secs(3600)));
+        let mut running = Box::pin(drain.clone().on_signal(readiness.clone(), Duration::from_hours(1)));
         // The first poll installs the handlers.
         assert!((&mut running).now_or_never().is_none());
         let running = tokio::spawn(running);

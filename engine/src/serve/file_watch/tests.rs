@@ -73,10 +73,10 @@ async fn change_without_a_notice_is_found_by_looking() {
     let folder = tempfile::tempdir().unwrap();
     let paths = vec![folder.path().join("relay.yaml")];
     let (sender, mut changes) = watch::channel(());
-    let (notices, noticed) = mpsc::channel(1);
+    let (wake, woken) = mpsc::channel(1);
     let seen = fingerprint(&paths);
-    let watching = Watching { paths: paths.clone(), notices, watcher: None, seen };
-    let task = tokio::spawn(run(watching, noticed, sender));
+    let watching = Watching { paths: paths.clone(), wake, watcher: None, seen };
+    let task = tokio::spawn(run(watching, woken, sender));
     fs::write(&paths[0], "new").unwrap();
     tokio::time::timeout(POLL * 2, changes.changed()).await.expect("found in time").unwrap();
     task.abort();

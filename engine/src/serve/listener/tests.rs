@@ -183,6 +183,18 @@ async fn drain_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn request_of_a_client_that_had_just_connected_is_answered() {
+    let served = serve("127.33.0.15", Limits::default()).await;
+    let mut client = connect(served.address).await;
+    served.drain.close();
+    eventually("the port is closed", async || TcpStream::connect(served.address).await.is_err()).await;
+    client.write_all(GET.as_bytes()).await.unwrap();
+    let answer = until_closed(&mut client).await;
+    assert_eq!(status(&answer), "HTTP/1.1 200 OK");
+    assert_eq!(served.task.await.unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
 async fn leaving_listener_accepts_and_sends_clients_elsewhere() {
     let served = serve("127.33.0.12", Limits::default()).await;
     let mut client = connect(served.address).await;
