@@ -1,4 +1,4 @@
-//! The figures of `/metrics`, in the OpenMetrics text format. Names begin with `visnyk_`, but for those that
+//! The figures of `/metrics`, in the `OpenMetrics` text format. Names begin with `visnyk_`, but for those that
 //! every program has by convention (`process_...`).
 
 use std::{
@@ -50,7 +50,8 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut page = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        text::encode(&mut page, &registry).expect("writing to a String cannot fail");
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut page, &registry);
         page
     }
 }

@@ -75,9 +75,9 @@ pub(super) async fn run(
     peer: SocketAddr,
     tls: TlsMode,
     shared: Arc<Shared>,
-    place: Place,
+    admitted: Place,
 ) {
-    let pace = &place.pace;
+    let pace = &admitted.pace;
     match tls {
         TlsMode::Plain => http_1(stream, peer, &shared, pace).await,
         TlsMode::Tls(config) => {

@@ -78,8 +78,14 @@ impl Connections {
         self.lock().paces.values().filter(|pace| pace.http2()).for_each(|pace| pace.order(Order::Retire));
     }
 
-    pub(super) fn order_all(&self, order: Order) {
-        self.lock().paces.values().for_each(|pace| pace.order(order));
+    /// Orders all away but those whose first request may be on the way.
+    pub(super) fn retire(&self) {
+        self.lock().paces.values().filter(|pace| !pace.is_fresh()).for_each(|pace| pace.order(Order::Retire));
+    }
+
+    /// Closes all that are left.
+    pub(super) fn cut(&self) {
+        self.lock().paces.values().for_each(|pace| pace.order(Order::Cut));
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

@@ -66,3 +66,38 @@ impl Drain {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::observe::readiness::Unmet;
+
+    #[tokio::test]
+    async fn first_signal_leaves_and_second_closes() {
+        let (drain, readiness) = (Drain::new(), Readiness::default());
+        let mut running = Box::pin(drain.clone().on_signal(readiness.clone(), Duration::from_hours(1)));
+        // The first poll installs the handlers.
+        assert!((&mut running).now_or_never().is_none());
+        let running = tokio::spawn(running);
+        kill_process(getpid(), Signal::TERM).unwrap();
+        drain.leaving().await;
+        assert_eq!(readiness.unmet(), [Unmet { name: "drain".into(), reason: "going away".into() }]);
+        assert!(drain.closed().now_or_never().is_none());
+        kill_process(getpid(), Signal::INT).unwrap();
+        drain.closed().await;
+        running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn grace_ends_by_itself() {
+        let drain = Drain::new();
+        let mut running = Box::pin(drain.clone().on_signal(Readiness::default(), Duration::ZERO));
+        assert!((&mut running).now_or_never().is_none());
+        kill_process(getpid(), Signal::TERM).unwrap();
+        running.await.unwrap();
+        drain.closed().await;
+    }
+}

@@ -40,18 +40,18 @@ impl FileWatch {
     /// Watches these files, and the files in these folders, from now on. They need not exist.
     pub fn start(paths: Vec<PathBuf>) -> Self {
         let (sender, changes) = watch::channel(());
-        let (notices, noticed) = mpsc::channel(1);
+        let (wake, woken) = mpsc::channel(1);
         // Armed before the first look: what changes after it is noticed.
-        let watcher = arm(&paths, notices.clone());
+        let watcher = arm(&paths, wake.clone());
         let seen = fingerprint(&paths);
-        let task = tokio::spawn(run(Watching { paths, notices, watcher, seen }, noticed, sender));
+        let task = tokio::spawn(run(Watching { paths, wake, watcher, seen }, woken, sender));
         Self { changes, task }
     }
 
     /// Until the contents differ from what they were at the last change, or at the start. Cancel safe.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -64,16 +64,16 @@ impl Drop for FileWatch {
 
 struct Watching {
     paths: Vec<PathBuf>,
-    notices: mpsc::Sender<()>,
+    wake: mpsc::Sender<()>,
     watcher: Option<RecommendedWatcher>,
     seen: u64,
 }
 
-async fn run(mut watching: Watching, mut noticed: mpsc::Receiver<()>, changed: watch::Sender<()>) {
+async fn run(mut watching: Watching, mut woken: mpsc::Receiver<()>, changed: watch::Sender<()>) {
     loop {
-        if tokio::time::timeout(POLL, noticed.recv()).await.is_ok() {
+        if tokio::time::timeout(POLL, woken.recv()).await.is_ok() {
             let patience = Instant::now() + PATIENCE;
-            while let Ok(Some(())) = timeout_at(patience.min(Instant::now() + QUIET), noticed.recv()).await {}
+            while let Ok(Some(())) = timeout_at(patience.min(Instant::now() + QUIET), woken.recv()).await {}
         }
         let Ok((looked, differs)) = tokio::task::spawn_blocking(move || watching.look()).await else {
             return;
@@ -91,7 +91,7 @@ impl Watching {
         let differs = seen != self.seen;
         if differs {
             // A swapped link leads to other folders than those watched so far.
-            self.watcher = arm(&self.paths, self.notices.clone());
+            self.watcher = arm(&self.paths, self.wake.clone());
             self.seen = fingerprint(&self.paths);
         }
         (self, differs)
@@ -99,7 +99,7 @@ impl Watching {
 }
 
 /// Asks the kernel for notices. Where it gives none, looking has to do.
-fn arm(paths: &[PathBuf], notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn arm(paths: &[PathBuf], wake: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let notice = move |event: notify::Result<Event>| {
         // Reading is no change; and it is what we do ourselves.
         let read_only = |kind: EventKind| {
@@ -107,7 +107,7 @@ fn arm(paths: &[PathBuf], notices: mpsc::Sender<()>) -> Option<RecommendedWatche
         };
         if !event.is_ok_and(|event| read_only(event.kind)) {
             // One that waits already says the same.
-            let _ = notices.try_send(());
+            let _ = wake.try_send(());
         }
     };
     let mut watcher = notify::recommended_watcher(notice)
@@ -151,7 +151,9 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 fn fingerprint(paths: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    paths.iter().for_each(|path| hash_tree(path, DEPTH, &mut hasher));
+    for path in paths {
+        hash_tree(path, DEPTH, &mut hasher);
+    }
     hasher.finish()
 }
 
@@ -159,7 +161,9 @@ fn hash_tree(path: &Path, depth: usize, hasher: &mut DefaultHasher) {
     path.hash(hasher);
     match fs::metadata(path) {
         Ok(found) if found.is_dir() && depth > 0 => {
-            entries(path).iter().for_each(|entry| hash_tree(entry, depth - 1, hasher));
+            for entry in entries(path) {
+                hash_tree(&entry, depth - 1, hasher);
+            }
         }
         Ok(found) if found.is_file() => fs::read(path).map_err(|error| error.kind()).hash(hasher),
         Ok(_) => {}

@@ -31,7 +31,7 @@ pub trait Face: Send + Sync + 'static {
     fn ready(&self) -> Vec<String>;
     /// What the start still waits for. Empty: started.
     fn started(&self) -> Vec<String>;
-    /// The metrics, in the OpenMetrics text format.
+    /// The metrics, in the `OpenMetrics` text format.
     fn metrics(&self) -> String;
     /// The status: one consistent snapshot.
     fn status(&self) -> serde_json::Value;

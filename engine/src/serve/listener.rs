@@ -21,7 +21,6 @@ use super::{
     connections::{Connections, NoPlace},
     drain::Drain,
     limits::Limits,
-    pace::Order,
     tls::Tls,
 };
 use crate::observe::{metrics::ListenerMetrics, watchdog::Ticker};
@@ -118,14 +117,14 @@ impl Listener {
 async fn finish(connections: &Connections, tasks: &TaskTracker, limits: &Limits, ticker: &Ticker) -> Drained {
     let deadline = Instant::now() + limits.finish;
     while Instant::now() < deadline && !tasks.is_empty() {
-        // Again and again, for those whose handshake ends only now.
-        connections.order_all(Order::Retire);
+        // Again and again, for those that were in their handshake, or fresh.
+        connections.retire();
         ticker.tick();
         let next = deadline.min(Instant::now() + TICK);
         let _ = tokio::time::timeout_at(next, tasks.wait()).await;
     }
     let cut = connections.len();
-    connections.order_all(Order::Cut);
+    connections.cut();
     tasks.wait().await;
     Drained { cut }
 }

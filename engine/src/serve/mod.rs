@@ -15,4 +15,6 @@ pub mod listener;
 mod pace;
 pub mod problem;
 pub mod self_signed;
+#[cfg(test)]
+mod test_support;
 pub mod tls;

@@ -37,6 +37,9 @@ pub(super) struct Pace {
     ordered: Notify,
 }
 
+/// A client that connects speaks at once; this is a round trip and a lost packet.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// What the accept loop wants of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -73,7 +76,10 @@ impl Pace {
             Some(Order::Cut)
         } else if self.running.load(Relaxed) > 0 {
             None
-        } else if longer(self.head.load(Relaxed), limits.header) {
+        } else if longer(self.head.load(Relaxed), limits.header)
+            // An HTTP/2 client that was asked to go, and does not answer or leaves answers unread.
+            || longer(self.rested.load(Relaxed), limits.idle * 2)
+        {
             Some(Order::Cut)
         } else {
             longer(self.rested.load(Relaxed), limits.idle).then_some(Order::Retire)
@@ -93,6 +99,11 @@ impl Pace {
 
     pub(super) fn http2(&self) -> bool {
         self.http2.load(Relaxed)
+    }
+
+    /// Whether the client has only just connected, and its first request may be on the way.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.head.load(Relaxed) > 0 && self.accepted.elapsed() < FRESH
     }
 
     fn now(&self) -> u64 {

@@ -57,10 +57,10 @@ impl Authority {
     /// it, one is made; files in its way are kept under another name.
     pub fn open(folder: &Path) -> Result<Self, SelfSignedError> {
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
-        if let (Some(pem), Some(key_pem)) = (read(&certificate)?, read(&key)?) {
-            if let Some(authority) = Self::parse(&pem, &key_pem) {
-                return Ok(authority);
-            }
+        if let (Some(pem), Some(key_pem)) = (read(&certificate)?, read(&key)?)
+            && let Some(authority) = Self::parse(&pem, &key_pem)
+        {
+            return Ok(authority);
         }
         set_aside(&certificate)?;
         set_aside(&key)?;
@@ -144,7 +144,7 @@ fn set_aside(path: &Path) -> Result<(), SelfSignedError> {
     aside.push(format!(".unusable-{}", Timestamp::now().as_millisecond()));
     match fs::rename(path, &aside) {
         Ok(()) => {
-            tracing::warn!(file = %path.display(), kept_as = %aside.display(), "unusable file set aside")
+            tracing::warn!(file = %path.display(), kept_as = %aside.display(), "unusable file set aside");
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(SelfSignedError::File { path: path.to_owned(), source }),

@@ -78,7 +78,7 @@ impl Drop for AbortOnDrop {
 }
 
 /// How often a self-signed certificate's age is looked at; also the wait after one could not be made.
-const AGE_CHECK: Duration = Duration::from_secs(600);
+const AGE_CHECK: Duration = Duration::from_mins(10);
 
 impl Tls {
     /// Loads what is wanted and keeps it fresh. While there is no certificate to show, handshakes fail and
