@@ -91,7 +91,10 @@ fn check_list(schema: &Value, items: &[Value], place: &Place, problems: &mut Pro
 fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems) {
     if let Some(allowed) = schema["enum"].as_array() {
         if !allowed.iter().any(|one| one == text) {
-            problems.add(place.clone(), format!("must be {}", strings(&schema["enum"]).collect::<Vec<_>>().join(" or ")));
+            problems.add(
+                place.clone(),
+                format!("must be {}", strings(&schema["enum"]).collect::<Vec<_>>().join(" or ")),
+            );
         }
         return;
     }

@@ -23,7 +23,10 @@ pub fn definition<K: CustomResourceExt>() -> CustomResourceDefinition {
 /// The schema of a kind's `spec`.
 pub fn spec_schema<K: CustomResourceExt>() -> Value {
     let mut value = serde_json::to_value(definition::<K>()).unwrap_or_default();
-    value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").map(Value::take).unwrap_or_default()
+    value
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
+        .map(Value::take)
+        .unwrap_or_default()
 }
 
 fn tidy(schema: &mut Value) {
