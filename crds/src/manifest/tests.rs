@@ -1,4 +1,7 @@
-use expect_test::{Expect, expect};
+// as expect-test writes them
+#![allow(clippy::needless_raw_string_hashes)]
+
+use expect_test::{Expect, expect, expect_file};
 
 use super::*;
 
@@ -13,135 +16,14 @@ fn collector(name: &str) -> String {
 
 fn assert_refused(text: &str, name: Option<&str>, expected: &Expect) {
     let problems = load_collector(text, name).unwrap_err();
-    expected.assert_eq(&problems.iter().map(|problem| format!("{problem}\n")).collect::<String>());
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    expected.assert_eq(&format!("{}\n", lines.join("\n")));
 }
 
 #[test]
 fn the_quickstart_holds_a_relay_and_a_collector() {
-    expect![[r#"
-        ValidatedRelay {
-            identity: Identity {
-                namespace: "default",
-                name: "monitoring",
-                generation: 0,
-                configuration_hash: "5bfb7f32b9b1dd23c3b2b7d5d5d9d170c63c927fe72b85652bcc5054ef20b246",
-            },
-            listener: Listener {
-                port: 8443,
-                max_body_size: 1048576,
-                tls: SelfSigned {
-                    dns_names: [],
-                },
-            },
-            spool: Spool {
-                kind: Persistent {
-                    size: 1073741824,
-                },
-                retain_removed: 86400s,
-            },
-            sources: [
-                Source {
-                    name: "network",
-                    path: "/",
-                    verify: None,
-                },
-            ],
-            destinations: [
-                Destination {
-                    name: "archive",
-                    target: Collector {
-                        namespace: "default",
-                        name: "archive",
-                    },
-                    format: Original,
-                    retry: Retry {
-                        schedule: [
-                            0ns,
-                            5s,
-                            300s,
-                            1800s,
-                            7200s,
-                            18000s,
-                            36000s,
-                            50400s,
-                            72000s,
-                            86400s,
-                        ],
-                        jitter_percent: 20,
-                    },
-                    timeout: 15s,
-                    concurrency: 16,
-                    rate_limit: None,
-                    allow: [],
-                    backlog: None,
-                },
-                Destination {
-                    name: "log",
-                    target: Collector {
-                        namespace: "default",
-                        name: "archive",
-                    },
-                    format: Line,
-                    retry: Retry {
-                        schedule: [
-                            0ns,
-                            5s,
-                            300s,
-                            1800s,
-                            7200s,
-                            18000s,
-                            36000s,
-                            50400s,
-                            72000s,
-                            86400s,
-                        ],
-                        jitter_percent: 20,
-                    },
-                    timeout: 15s,
-                    concurrency: 16,
-                    rate_limit: None,
-                    allow: [],
-                    backlog: None,
-                },
-            ],
-            heartbeat: Some(
-                Heartbeat {
-                    every: 300s,
-                    to: [
-                        "log",
-                    ],
-                },
-            ),
-        }
-    "#]]
-    .assert_debug_eq(&load_relay(QUICKSTART, None).unwrap());
-    expect![[r#"
-        ValidatedCollector {
-            identity: Identity {
-                namespace: "default",
-                name: "archive",
-                generation: 0,
-                configuration_hash: "53365ba6ef61af035d1a24be6b088548e8c967a76611a542b90fb1300e1af219",
-            },
-            listener: Listener {
-                port: 18443,
-                max_body_size: 1048576,
-                tls: SelfSigned {
-                    dns_names: [],
-                },
-            },
-            log: Log {
-                path: "webhook.log",
-                rotate: Some(
-                    Rotate {
-                        size: 67108864,
-                        keep: 8,
-                    },
-                ),
-            },
-        }
-    "#]]
-    .assert_debug_eq(&load_collector(QUICKSTART, Some("archive")).unwrap());
+    let (relay, collector) = (load_relay(QUICKSTART, None), load_collector(QUICKSTART, Some("archive")));
+    expect_file!["quickstart.txt"].assert_eq(&format!("{:#?}\n{:#?}\n", relay.unwrap(), collector.unwrap()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! From the derived types to the CustomResourceDefinition that is published.
+//! From the derived types to the `CustomResourceDefinition` that is published.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
