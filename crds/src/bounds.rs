@@ -81,7 +81,11 @@ impl Spans {
     pub fn check(&self, span: &GoDuration) -> Result<Duration, String> {
         let length = span.length().ok_or(GoDuration::FORMAT.says)?;
         let within = |limit: &str| GoDuration::from(limit).length().ok_or(GoDuration::FORMAT.says);
-        if (within(self.least)?..=within(self.most)?).contains(&length) { Ok(length) } else { Err(self.says()) }
+        if (within(self.least)?..=within(self.most)?).contains(&length) {
+            Ok(length)
+        } else {
+            Err(self.says())
+        }
     }
 
     fn says(&self) -> String {

@@ -7,6 +7,5 @@ use sha2::{Digest, Sha256};
 pub(crate) fn configuration_hash(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
     value.sort_all_objects();
-    let digest = Sha256::digest(value.to_string());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(value.to_string()))
 }

@@ -113,7 +113,9 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
         (Some(_), None, names) if !ours.is_empty() => {
             format!("holds several of kind {kind} ({}); say which by its name", names.join(", "))
         }
-        (Some(_), Some(name), _) if !ours.is_empty() => format!("holds several of kind {kind} named {name:?}"),
+        (Some(_), Some(name), _) if !ours.is_empty() => {
+            format!("holds several of kind {kind} named {name:?}")
+        }
         _ => return problems.or(found),
     };
     if problems.is_empty() {
@@ -155,3 +157,6 @@ fn check_root(document: &Value, problems: &mut Problems) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

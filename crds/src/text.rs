@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub const RESOURCE_NAME_RULE: &str =
     "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40";
 
+/// What is wrong with another `metadata.name`.
+pub const RESOURCE_NAME_SAYS: &str =
+    "metadata.name must be a DNS label that begins with a letter, at most 40 characters long";
+
 /// What a string has to look like.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
@@ -30,7 +34,8 @@ pub struct Form {
 impl Form {
     /// Whether a text has this form.
     pub fn fits(&self, text: &str) -> bool {
-        text.chars().count() <= self.max_length && Regex::new(self.pattern).is_ok_and(|form| form.is_match(text))
+        text.chars().count() <= self.max_length
+            && Regex::new(self.pattern).is_ok_and(|form| form.is_match(text))
     }
 }
 
@@ -211,5 +216,69 @@ impl GoDuration {
             rest = tail;
         }
         (!self.is_empty()).then_some(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_whole_numbers_of_known_units() {
+        let bytes = |text: &str| Quantity::from(text).bytes();
+        let sizes = ["512", "64k", "3M", "2G", "1T", "1Ki", "32Mi", "1Gi", "2Ti"].map(bytes);
+        let expected: [u64; 9] =
+            [512, 64_000, 3_000_000, 2_000_000_000, 1_000_000_000_000, 1 << 10, 32 << 20, 1 << 30, 2 << 40];
+        assert_eq!(sizes, expected.map(Some));
+        assert_eq!(bytes("999999999999999Ti"), Some(u64::MAX), "too much is much, never little");
+    }
+
+    #[test]
+    fn durations_add_up_their_parts() {
+        let millis = |text: &str| GoDuration::from(text).length().map(|length| length.as_millis());
+        let spans = ["0s", "500ms", "15s", "5m", "24h", "1h30m", "1m1s1ms"].map(millis);
+        assert_eq!(spans, [0, 500, 15_000, 300_000, 86_400_000, 5_400_000, 61_001].map(Some));
+    }
+
+    /// Pattern and parser say the same of every text that is near a valid one.
+    #[test]
+    fn what_has_the_form_can_be_parsed_and_nothing_else() {
+        let parts = ["", "0", "5", "12", ".", "-", "+", " ", "m", "ms", "s", "h", "Mi", "Ki", "k", "K", "e3"];
+        let count = parts.len();
+        for number in 0..count.pow(3) {
+            let text = [number / count / count, number / count % count, number % count]
+                .map(|part| parts[part])
+                .concat();
+            let fits = GoDuration::FORMAT.fits(&text);
+            assert_eq!(GoDuration::from(&*text).length().is_some(), fits, "duration {text:?}");
+            if Quantity::FORMAT.fits(&text) {
+                assert!(Quantity::from(&*text).bytes().is_some(), "size {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn forms_keep_file_names_in_their_folder() {
+        for bad in ["", ".", "..", "..data", "a/b", "/a", "a b", "a\n", "ä"] {
+            assert!(!SecretKey::FORMAT.fits(bad), "key {bad:?}");
+            assert!(!SecretName::FORMAT.fits(bad), "name {bad:?}");
+            assert!(!LogPath::FORMAT.fits(&format!("{bad}.log")) || bad == "a/b", "path {bad:?}");
+        }
+        for good in [".dockerconfigjson", "tls.crt", "a", "A_b-c.d"] {
+            assert!(SecretKey::FORMAT.fits(good), "key {good:?}");
+        }
+        for bad in ["webhook.log/", "../webhook.log", "a/../b.log", "a//b.log", "/b.log", "ca.key", ".log"] {
+            assert!(!LogPath::FORMAT.fits(bad), "path {bad:?}");
+        }
+    }
+
+    #[test]
+    fn request_paths_are_plain() {
+        for good in ["/", "/gitlab", "/hooks/server01", "/hooks/", "/.well-known/hook", "/~a_b-c.d"] {
+            assert!(RequestPath::FORMAT.fits(good), "{good:?}");
+        }
+        for bad in ["", "a", "//", "/a//b", "/..", "/a/../b", "/.", "/a?b", "/a#b", "/a%20b", "/a b", "/ä"] {
+            assert!(!RequestPath::FORMAT.fits(bad), "{bad:?}");
+        }
     }
 }

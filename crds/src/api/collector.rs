@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Aloud, Listener, Log};
-use crate::text::RESOURCE_NAME_RULE;
+use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Collects what relays deliver and appends each body to a log, synced before it answers.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -18,9 +18,7 @@ use crate::text::RESOURCE_NAME_RULE;
     namespaced,
     derive = "PartialEq",
     doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
-    validation = Rule::new(RESOURCE_NAME_RULE)
-        .message("must be a DNS label that begins with a letter, at most 40 characters long")
-        .field_path(".metadata.name")
+    validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CollectorSpec {

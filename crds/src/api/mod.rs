@@ -11,9 +11,7 @@ mod source;
 mod spool;
 
 pub use collector::{Access, Collector, CollectorSpec};
-pub use destination::{
-    Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry,
-};
+pub use destination::{Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry};
 pub use heartbeat::Heartbeat;
 pub use listener::{Listener, SelfSigned, Tls};
 pub use log::{Log, Rotate};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Destination, Heartbeat, Listener, Source, Spool};
-use crate::text::RESOURCE_NAME_RULE;
+use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -18,9 +18,7 @@ use crate::text::RESOURCE_NAME_RULE;
     namespaced,
     derive = "PartialEq",
     doc = "Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.",
-    validation = Rule::new(RESOURCE_NAME_RULE)
-        .message("must be a DNS label that begins with a letter, at most 40 characters long")
-        .field_path(".metadata.name")
+    validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{

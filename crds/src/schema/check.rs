@@ -26,7 +26,7 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
             true
         }
         (Some("integer"), Value::Number(number)) if number.is_i64() || number.is_u64() => {
-            check_number(schema, number.as_i64().unwrap_or(i64::MAX), place, problems);
+            check_number(schema, number.as_f64().unwrap_or(f64::NAN), place, problems);
             true
         }
         _ => false,
@@ -91,24 +91,27 @@ fn check_list(schema: &Value, items: &[Value], place: &Place, problems: &mut Pro
 fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems) {
     if let Some(allowed) = schema["enum"].as_array() {
         if !allowed.iter().any(|one| one == text) {
-            problems.add(place.clone(), format!("must be {}", strings(&schema["enum"]).collect::<Vec<_>>().join(" or ")));
+            problems.add(
+                place.clone(),
+                format!("must be {}", strings(&schema["enum"]).collect::<Vec<_>>().join(" or ")),
+            );
         }
         return;
     }
     if schema["maxLength"].as_u64().is_some_and(|most| text.chars().count() as u64 > most) {
         problems.add(place.clone(), format!("must have at most {} characters", schema["maxLength"]));
-    } else if let Some(pattern) = schema["pattern"].as_str() {
-        if !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text)) {
-            let says = FORMS.iter().find(|form| form.pattern == pattern).map(|form| form.says.to_owned());
-            problems.add(place.clone(), says.unwrap_or_else(|| format!("must match {pattern}")));
-        }
+    } else if let Some(pattern) = schema["pattern"].as_str()
+        && !Regex::new(pattern).is_ok_and(|form| form.is_match(text))
+    {
+        let says = FORMS.iter().find(|form| form.pattern == pattern).map(|form| form.says.to_owned());
+        problems.add(place.clone(), says.unwrap_or_else(|| format!("must match {pattern}")));
     }
 }
 
-fn check_number(schema: &Value, number: i64, place: &Place, problems: &mut Problems) {
-    // schemars writes bounds as floats where Kubernetes' type is one
-    let bound = |keyword: &str| schema[keyword].as_f64().map(|bound| bound as i64);
-    let (least, most) = (bound("minimum").unwrap_or(i64::MIN), bound("maximum").unwrap_or(i64::MAX));
+/// Bounds are floats in Kubernetes' own type, and exact up to 2^53.
+fn check_number(schema: &Value, number: f64, place: &Place, problems: &mut Problems) {
+    let least = schema["minimum"].as_f64().unwrap_or(f64::NEG_INFINITY);
+    let most = schema["maximum"].as_f64().unwrap_or(f64::INFINITY);
     if !(least..=most).contains(&number) {
         problems.add(place.clone(), format!("must be from {least} to {most}"));
     }

@@ -1,4 +1,4 @@
-//! From the derived types to the CustomResourceDefinition that is published.
+//! From the derived types to the `CustomResourceDefinition` that is published.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -23,7 +23,10 @@ pub fn definition<K: CustomResourceExt>() -> CustomResourceDefinition {
 /// The schema of a kind's `spec`.
 pub fn spec_schema<K: CustomResourceExt>() -> Value {
     let mut value = serde_json::to_value(definition::<K>()).unwrap_or_default();
-    value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").map(Value::take).unwrap_or_default()
+    value
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
+        .map(Value::take)
+        .unwrap_or_default()
 }
 
 fn tidy(schema: &mut Value) {

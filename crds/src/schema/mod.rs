@@ -2,6 +2,8 @@
 
 mod check;
 mod definition;
+#[cfg(test)]
+mod tests;
 
 pub use check::check;
 pub use definition::{definition, spec_schema};

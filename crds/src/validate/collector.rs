@@ -22,7 +22,8 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
 
 fn log(log: &api::Log, place: &Place, problems: &mut Problems) -> Log {
     let rotate = log.rotate.as_ref().and_then(|rotate| {
-        let size = problems.note(place.field("rotate").field("size"), bounds::LOG_SIZE.check(&rotate.size))?;
+        let size =
+            problems.note(place.field("rotate").field("size"), bounds::LOG_SIZE.check(&rotate.size))?;
         Some(Rotate { size, keep: rotate.keep.into() })
     });
     Log { path: log.path.to_string(), rotate }

@@ -9,6 +9,8 @@ mod listener;
 mod relay;
 mod source;
 mod spool;
+#[cfg(test)]
+mod tests;
 
 use kube::{CustomResourceExt, ResourceExt};
 use serde::Serialize;

@@ -23,9 +23,11 @@ pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Pro
 
 fn source(source: &api::Source, place: &Place, problems: &mut Problems) -> Option<Source> {
     let none = source.verify.none.as_ref().map(|_| Verify::None);
-    let bearer = source.verify.bearer.as_ref().map(|bearer| Verify::Bearer {
-        secrets: bearer.secret_refs.iter().map(secret_ref).collect(),
-    });
+    let bearer = source
+        .verify
+        .bearer
+        .as_ref()
+        .map(|bearer| Verify::Bearer { secrets: bearer.secret_refs.iter().map(secret_ref).collect() });
     let verify = the_one(api::VERIFY_WAYS, [none, bearer], &place.field("verify"), problems)?;
     Some(Source { name: source.name.to_string(), path: source.path.to_string(), verify })
 }
