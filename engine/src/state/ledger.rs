@@ -278,6 +278,11 @@ impl Ledger {
         self.waiting.iter().map(|(seq, held)| held.as_waiting(seq))
     }
 
+    /// One event of the waiting room.
+    pub fn waiting_event(&self, seq: Seq) -> Option<WaitingEvent> {
+        self.waiting.get(seq).map(|held| held.as_waiting(seq))
+    }
+
     /// Bytes in the waiting room.
     pub fn waiting_bytes(&self) -> u64 {
         self.waiting.bytes()

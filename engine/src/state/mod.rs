@@ -17,7 +17,7 @@ mod store;
 mod window;
 
 pub use batch::{Batch, DestinationRow, HeldRow};
-pub use committer::{Condition, NotCommitted, State};
+pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Wanted};
 pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
 pub use ledger::{Begin, Ending, Ledger, Redriven, RoomFull, Select};
@@ -25,7 +25,7 @@ pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};
 pub use status::{DestinationStatus, Lifecycle};
-pub use store::{CommitError, OpenError, ReadError, Store, StoreOptions};
+pub use store::{CommitError, EventError, EventReader, OpenError, Store, StoreOptions};
 pub use window::{Covered, WIDTH, Window};
 
 /// The place of an event in the journal; the first is 1.
