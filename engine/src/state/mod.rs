@@ -7,6 +7,8 @@
 mod batch;
 mod committer;
 mod configure;
+#[cfg(test)]
+mod fake;
 mod held;
 mod ledger;
 mod ledgers;

@@ -143,6 +143,13 @@ impl Store {
         self.events.clone()
     }
 
+    /// For tests: harm that only the database itself can do.
+    #[cfg(test)]
+    pub(super) async fn execute(&self, statement: &'static str) {
+        let mut writer = self.writer.lock().await;
+        sqlx::query(statement).execute(&mut writer.connection).await.expect("the test's statement runs");
+    }
+
     /// Closes the file for writing.
     pub async fn close(self) -> Result<(), sqlx::Error> {
         self.writer.into_inner().connection.close().await
