@@ -216,4 +216,6 @@ fn held_row(ledger: &mut Ledger, seq: Seq, next_row: &mut i64) -> Option<HeldRow
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

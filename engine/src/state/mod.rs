@@ -5,6 +5,7 @@
 //! It is never on the way of an accept, and losing its last batch can only repeat a delivery.
 
 mod batch;
+mod commands;
 mod committer;
 mod configure;
 #[cfg(test)]
@@ -19,10 +20,11 @@ mod store;
 mod window;
 
 pub use batch::{Batch, DestinationRow, HeldRow};
+pub use commands::{Redriven, Select};
 pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Wanted};
 pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
-pub use ledger::{Begin, Ending, Ledger, Redriven, RoomFull, Select};
+pub use ledger::{Begin, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};

@@ -1,6 +1,7 @@
 //! The state file: `SQLite` in write-ahead mode, one connection that writes, one that reads.
 //! Rows carry a CRC, for `SQLite` notices damage to its structure but not to what is in it.
 
+mod checksum;
 mod events;
 mod fault;
 mod files;
