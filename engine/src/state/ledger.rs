@@ -11,7 +11,7 @@ use super::held::{DeadLetter, Death, EventAt, Held, Postponed, Record, Room, Wai
 use super::limits::RoomLimits;
 use super::status::Lifecycle;
 use super::window::{Covered, Window};
-use super::{Accepted, DestinationId, Seq};
+use super::{DestinationId, Seq};
 
 /// How an event's delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +39,6 @@ pub enum Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the destination's share of the state file is used up")]
 pub struct RoomFull;
-
-/// Which events a command means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Select<'a> {
-    /// Every one.
-    All,
-    /// These.
-    Seqs(&'a [Seq]),
-}
-
-/// What a redrive did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Redriven {
-    /// Events that are due now.
-    pub seqs: Vec<Seq>,
-    /// Dead letters that stay dead because the waiting room is full.
-    pub no_room: usize,
-}
 
 /// One destination's ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,51 +192,6 @@ impl Ledger {
         true
     }
 
-    /// Brings dead letters back, due at once, with no attempt counted and the same record.
-    pub fn redrive(&mut self, select: Select<'_>, now_ms: i64) -> Redriven {
-        let mut redriven = Redriven::default();
-        for seq in self.selected(select) {
-            let Some(size) = self.dead.get(seq).map(|held| held.size) else { continue };
-            if !self.can_wait(size) {
-                redriven.no_room += 1;
-            } else if let Some(mut held) = self.dead.remove(seq) {
-                let last_error = held.note.clone();
-                held.postpone(&Postponed { attempts: 0, due_at_ms: now_ms, delay_ms: 0, last_error });
-                self.waiting.insert(seq, held);
-                self.touch(seq);
-                redriven.seqs.push(seq);
-            }
-        }
-        redriven
-    }
-
-    /// Drops every pending event up to `through`, which no event of the future can be; returns how many.
-    pub fn discard(&mut self, through: Seq, journal: &dyn Accepted) -> u64 {
-        let through = through.min(journal.watermark());
-        let before = self.dropped;
-        for seq in self.waiting.seqs().into_iter().take_while(|seq| *seq <= through) {
-            self.finish_waiting(seq, Ending::Dropped);
-        }
-        let unread = self.unread(journal);
-        self.window.cover(self.window.cursor() + 1, through, Covered::Finished);
-        self.dropped += unread - self.unread(journal);
-        self.begun = self.begun.split_off(&(through + 1));
-        self.changed = true;
-        self.dropped - before
-    }
-
-    /// Drops dead letters; returns how many.
-    pub fn discard_dead_letters(&mut self, select: Select<'_>) -> u64 {
-        let before = self.dropped;
-        for seq in self.selected(select) {
-            if let Some(held) = self.dead.remove(seq) {
-                self.count(Ending::Dropped);
-                self.forget(seq, &held);
-            }
-        }
-        self.dropped - before
-    }
-
     /// Stops delivering, as the destination said it is gone for good; its events stay pending.
     pub fn disable(&mut self) {
         if self.lifecycle == Lifecycle::Active {
@@ -276,6 +213,11 @@ impl Ledger {
     /// The waiting room, oldest event first.
     pub fn waiting(&self) -> impl Iterator<Item = WaitingEvent> {
         self.waiting.iter().map(|(seq, held)| held.as_waiting(seq))
+    }
+
+    /// One event of the waiting room.
+    pub fn waiting_event(&self, seq: Seq) -> Option<WaitingEvent> {
+        self.waiting.get(seq).map(|held| held.as_waiting(seq))
     }
 
     /// Bytes in the waiting room.
@@ -317,7 +259,7 @@ impl Ledger {
         pending
     }
 
-    fn count(&mut self, ending: Ending) {
+    pub(super) fn count(&mut self, ending: Ending) {
         match ending {
             Ending::Delivered => self.delivered += 1,
             Ending::Dropped => self.dropped += 1,
@@ -325,21 +267,14 @@ impl Ledger {
         }
     }
 
-    fn touch(&mut self, seq: Seq) {
+    pub(super) fn touch(&mut self, seq: Seq) {
         self.changed = true;
         self.changed_held.insert(seq);
     }
 
-    fn forget(&mut self, seq: Seq, held: &Held) {
+    pub(super) fn forget(&mut self, seq: Seq, held: &Held) {
         self.changed = true;
         self.changed_held.remove(&seq);
         self.gone.extend(held.row);
-    }
-
-    fn selected(&self, select: Select<'_>) -> Vec<Seq> {
-        match select {
-            Select::All => self.dead.seqs(),
-            Select::Seqs(seqs) => seqs.to_vec(),
-        }
     }
 }

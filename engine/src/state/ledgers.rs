@@ -214,3 +214,8 @@ fn held_row(ledger: &mut Ledger, seq: Seq, next_row: &mut i64) -> Option<HeldRow
         record: held.unsaved.clone(),
     })
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,11 @@
 //! It is never on the way of an accept, and losing its last batch can only repeat a delivery.
 
 mod batch;
+mod commands;
 mod committer;
 mod configure;
+#[cfg(test)]
+mod fake;
 mod held;
 mod ledger;
 mod ledgers;
@@ -17,15 +20,16 @@ mod store;
 mod window;
 
 pub use batch::{Batch, DestinationRow, HeldRow};
-pub use committer::{Condition, NotCommitted, State};
+pub use commands::{Redriven, Select};
+pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Wanted};
 pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
-pub use ledger::{Begin, Ending, Ledger, Redriven, RoomFull, Select};
+pub use ledger::{Begin, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};
 pub use status::{DestinationStatus, Lifecycle};
-pub use store::{CommitError, OpenError, ReadError, Store, StoreOptions};
+pub use store::{CommitError, EventError, EventReader, OpenError, Store, StoreOptions};
 pub use window::{Covered, WIDTH, Window};
 
 /// The place of an event in the journal; the first is 1.

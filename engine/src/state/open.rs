@@ -174,13 +174,12 @@ impl Ledger {
         missing
     }
 
-    /// Passes over what the journal has let go although it was not finished here, as after an older
+    /// Passes over what the journal does not have any more although it was not finished here, as after an older
     /// state file came back. How many events those were, the counters tell: voids are not among them.
     fn catch_up(&mut self, before_oldest: Seq, journal: &dyn Accepted) -> u64 {
-        if self.window.cursor() >= before_oldest {
+        if self.window.cursor() > before_oldest {
             return 0;
         }
-        self.changed = true;
         self.window.cover(self.window.cursor() + 1, before_oldest, Covered::Skipped);
         let counted = self.delivered + self.dropped + self.damaged + self.waiting.len() + self.dead.len();
         let finished = (counted - self.window.events_above().min(counted)).cast_signed();
@@ -192,6 +191,7 @@ impl Ledger {
         }
         let damaged = u64::try_from(gap).unwrap_or(0);
         self.damaged += damaged;
+        self.changed |= gap != 0;
         damaged
     }
 }

@@ -43,18 +43,17 @@ mod extended {
 /// Sorts an error of any statement.
 pub(super) fn class(error: &sqlx::Error) -> Class {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    match (code.and_then(|code| code.parse::<i32>().ok()), error) {
-        (Some(extended::IOERR_SHM_SIZE), _) => Class::Full,
-        (Some(extended::IOERR_SHORT_READ | extended::IOERR_CORRUPT_FILE_SYSTEM), _) => Class::Damaged,
-        (Some(code), _) => match code & 0xff {
-            primary::FULL => Class::Full,
-            // A plain error: tables or columns are missing or malformed, for the statements never change.
-            primary::CORRUPT | primary::NOT_A_DATABASE | primary::ERROR => Class::Damaged,
-            _ => Class::Other,
-        },
-        // The database answered, but with another type than was written.
-        (None, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => Class::Damaged,
-        (None, _) => Class::Other,
+    let Some(code) = code.and_then(|code| code.parse::<i32>().ok()) else {
+        // The database answered, but with another type than was written; or the trouble is ours.
+        let is_decode = matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+        return if is_decode { Class::Damaged } else { Class::Other };
+    };
+    match (code, code & 0xff) {
+        (extended::IOERR_SHM_SIZE, _) | (_, 99) => Class::Full,
+        // A plain error: tables or columns are missing or malformed, for the statements never change.
+        (extended::IOERR_SHORT_READ | extended::IOERR_CORRUPT_FILE_SYSTEM, _)
+        | (_, primary::CORRUPT | primary::NOT_A_DATABASE | primary::ERROR) => Class::Damaged,
+        _ => Class::Other,
     }
 }
 

@@ -5,8 +5,9 @@ use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
-use super::rows::{SCHEMA, destination_crc, held_crc, kind_of, lifecycle_of, meta_crc};
+use super::rows::{SCHEMA, kind_of, lifecycle_of};
 use crate::state::DestinationId;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::open::{Loaded, LostDestination};

@@ -1,6 +1,8 @@
 //! The state file: `SQLite` in write-ahead mode, one connection that writes, one that reads.
 //! Rows carry a CRC, for `SQLite` notices damage to its structure but not to what is in it.
 
+mod checksum;
+mod events;
 mod fault;
 mod files;
 mod load;
@@ -11,14 +13,13 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
+pub use self::events::{EventError, EventReader};
 use self::fault::{Class, Fault, class};
 use super::batch::Batch;
-use super::held::StoredEvent;
 use super::limits::database_bytes;
 use super::open::Loaded;
 
@@ -27,7 +28,7 @@ use super::open::Loaded;
 pub struct Store {
     dir: PathBuf,
     writer: Mutex<Writer>,
-    reader: Mutex<SqliteConnection>,
+    events: EventReader,
 }
 
 #[derive(Debug)]
@@ -80,17 +81,6 @@ pub enum CommitError {
     Broken(#[source] sqlx::Error),
 }
 
-/// An event's bytes cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// They are not there, or not those that were written: they never will be.
-    #[error("stored event is damaged")]
-    Damaged,
-    /// The disk refused; another time it may not.
-    #[error("stored event cannot be read")]
-    Failed(#[source] sqlx::Error),
-}
-
 impl Store {
     /// Opens the state file of a data folder, or makes one. A damaged file is set aside; what can be read
     /// of it goes on in a new one. `now_ms` names the file set aside.
@@ -127,7 +117,8 @@ impl Store {
         let loaded = load::load(&mut connection).await?;
         let reader = connect_options(&file).read_only(true).connect().await?;
         let writer = Writer { connection, marked: !loaded.fresh };
-        Ok((Self { dir: dir.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader) }, loaded))
+        let events = EventReader::new(dir.to_owned(), reader);
+        Ok((Self { dir: dir.to_owned(), writer: Mutex::new(writer), events }, loaded))
     }
 
     /// Writes a batch in one transaction, synced.
@@ -148,25 +139,20 @@ impl Store {
         })
     }
 
-    /// The bytes of a committed event.
-    pub async fn read(&self, event: StoredEvent) -> Result<Bytes, ReadError> {
-        let mut reader = self.reader.lock().await;
-        match rows::record(&mut reader, event.row).await {
-            Ok(Some(bytes)) if crc32c::crc32c(&bytes) == event.checksum => Ok(bytes.into()),
-            Ok(_) => Err(ReadError::Damaged),
-            Err(error) => {
-                files::suspect(&self.dir, &error);
-                match class(&error) {
-                    Class::Damaged => Err(ReadError::Damaged),
-                    Class::Full | Class::Other => Err(ReadError::Failed(error)),
-                }
-            }
-        }
+    /// Reads the events it keeps.
+    pub fn events(&self) -> EventReader {
+        self.events.clone()
     }
 
-    /// Closes the file, its write-ahead log folded in.
+    /// For tests: harm that only the database itself can do.
+    #[cfg(test)]
+    pub(super) async fn execute(&self, statement: &'static str) {
+        let mut writer = self.writer.lock().await;
+        sqlx::query(statement).execute(&mut writer.connection).await.expect("the test's statement runs");
+    }
+
+    /// Closes the file for writing.
     pub async fn close(self) -> Result<(), sqlx::Error> {
-        self.reader.into_inner().close().await?;
         self.writer.into_inner().connection.close().await
     }
 }

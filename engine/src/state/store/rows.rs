@@ -8,6 +8,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
+use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::Kind;
@@ -184,41 +185,7 @@ fn bind_record<'q>(query: Statement<'q>, row: &'q HeldRow) -> Statement<'q> {
     query.bind(row.row).bind(row.record.as_deref())
 }
 
-pub(super) fn meta_crc(key: &str, value: i64) -> i64 {
-    Crc::default().bytes(key.as_bytes()).int(value).finish()
-}
-
-pub(super) fn destination_crc(row: &DestinationRow) -> i64 {
-    let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
-    let counts = [row.cursor, row.delivered, row.dropped, row.damaged, row.waiting, row.dead_lettered];
-    let crc = Crc::default()
-        .int(i64::from(row.id.0))
-        .bytes(row.name.as_bytes())
-        .bytes(row.fingerprint.as_bytes())
-        .int(row.accepted_at_creation)
-        .bytes(&row.window)
-        .int(lifecycle)
-        .int(removed_at_ms);
-    counts.iter().fold(crc, |crc, count| crc.int(count.cast_signed())).finish()
-}
-
-pub(super) fn held_crc(row: &HeldRow) -> i64 {
-    Crc::default()
-        .int(row.row)
-        .int(i64::from(row.destination.0))
-        .int(row.seq.cast_signed())
-        .int(kind_column(row.kind))
-        .int(i64::from(row.attempts))
-        .int(row.at_ms)
-        .int(row.delay_ms.cast_signed())
-        .int(row.received_at_ms)
-        .bytes(row.note.as_bytes())
-        .int(row.size.cast_signed())
-        .int(i64::from(row.checksum))
-        .finish()
-}
-
-fn kind_column(kind: Kind) -> i64 {
+pub(super) fn kind_column(kind: Kind) -> i64 {
     match kind {
         Kind::Waiting => 0,
         Kind::Dead => 1,
@@ -229,7 +196,7 @@ pub(super) fn kind_of(column: i64) -> Option<Kind> {
     [Kind::Waiting, Kind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
 }
 
-fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {
+pub(super) fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {
     match lifecycle {
         Lifecycle::Active => (0, 0),
         Lifecycle::Disabled => (1, 0),
@@ -240,23 +207,4 @@ fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {
 pub(super) fn lifecycle_of(column: i64, at_ms: i64) -> Option<Lifecycle> {
     let all = [Lifecycle::Active, Lifecycle::Disabled, Lifecycle::Removed { at_ms }];
     all.into_iter().find(|lifecycle| lifecycle_columns(*lifecycle).0 == column)
-}
-
-/// CRC-32C over columns, each told from the next.
-#[derive(Default)]
-struct Crc(u32);
-
-impl Crc {
-    fn int(self, value: i64) -> Self {
-        Self(crc32c::crc32c_append(self.0, &value.to_le_bytes()))
-    }
-
-    fn bytes(self, bytes: &[u8]) -> Self {
-        let Self(crc) = self.int((bytes.len() as u64).cast_signed());
-        Self(crc32c::crc32c_append(crc, bytes))
-    }
-
-    fn finish(self) -> i64 {
-        i64::from(self.0)
-    }
 }

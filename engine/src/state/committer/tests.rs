@@ -1,0 +1,103 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+use super::super::fake::{FakeJournal, postponed, wanted};
+use super::super::{DestinationId, Ending, Ledger, Loaded, Record, StoreOptions};
+use super::*;
+
+struct Setup {
+    dir: TempDir,
+    ledgers: Arc<Mutex<Ledgers>>,
+    committer: Committer,
+    freed: watch::Receiver<Option<Seq>>,
+    id: DestinationId,
+}
+
+async fn load(dir: &Path, max_bytes: u64) -> (Store, Loaded) {
+    Store::open(dir, StoreOptions { max_bytes }, 0).await.unwrap()
+}
+
+impl Setup {
+    async fn new(max_bytes: u64) -> Self {
+        let dir = TempDir::new().unwrap();
+        let (store, loaded) = load(dir.path(), max_bytes).await;
+        let journal = FakeJournal::with_events(9);
+        let (mut ledgers, _) = Ledgers::open(loaded, 1 << 30, 1, 0, &journal);
+        let id = ledgers.configure(&[wanted("archive")], 0, &journal).ids[0];
+        let ledgers = Arc::new(Mutex::new(ledgers));
+        let (report, freed) = watch::channel(None);
+        let committer = Committer::new(store, ledgers.clone(), move |seq| _ = report.send_replace(seq));
+        Self { dir, ledgers, committer, freed, id }
+    }
+
+    fn ledger<R>(&self, act: impl FnOnce(&mut Ledger) -> R) -> R {
+        act(self.ledgers.lock().unwrap().get_mut(self.id).unwrap())
+    }
+
+    fn postpone(&self, seq: Seq, size: usize) {
+        let record = Record { bytes: vec![7; size].into(), received_at_ms: 0 };
+        assert_eq!(self.ledger(|ledger| ledger.postpone_fresh(seq, record, &postponed(1))), Ok(true));
+    }
+}
+
+async fn cursor_in_file(dir: &Path) -> Seq {
+    load(dir, 1 << 30).await.1.destinations[0].0.cursor
+}
+
+#[tokio::test]
+async fn starting_cursor_is_in_the_file_once_commit_now_returns() {
+    let setup = Setup::new(1 << 30).await;
+    setup.committer.commit_now().await.unwrap();
+    assert_eq!(load(setup.dir.path(), 1 << 30).await.1.destinations.len(), 1);
+    assert_eq!(*setup.freed.borrow(), Some(0));
+}
+
+#[tokio::test]
+async fn journal_is_freed_as_far_as_the_file_says_and_the_last_changes_are_flushed() {
+    let mut setup = Setup::new(1 << 30).await;
+    let (stop, ticks) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let counter = ticks.clone();
+    let run = setup.committer.clone().run(stop.clone(), move || _ = counter.fetch_add(1, Ordering::Relaxed));
+    let run = tokio::spawn(run);
+    setup.ledger(|ledger| ledger.finish_fresh(1, Ending::Delivered));
+    setup.freed.wait_for(|freed| *freed == Some(1)).await.unwrap();
+    assert_eq!(cursor_in_file(setup.dir.path()).await, 1);
+    assert!(ticks.load(Ordering::Relaxed) > 0);
+    setup.ledger(|ledger| ledger.finish_fresh(2, Ending::Delivered));
+    stop.cancel();
+    run.await.unwrap();
+    assert_eq!((cursor_in_file(setup.dir.path()).await, *setup.freed.borrow()), (2, Some(2)));
+}
+
+#[tokio::test]
+async fn nothing_is_freed_while_the_file_is_full_and_all_goes_on_once_there_is_room() {
+    let mut setup = Setup::new(1 << 20).await;
+    let stop = CancellationToken::new();
+    let run = tokio::spawn(setup.committer.clone().run(stop.clone(), || ()));
+    let mut condition = setup.committer.condition();
+    setup.freed.wait_for(|freed| *freed == Some(0)).await.unwrap();
+    (1..=4).for_each(|seq| setup.postpone(seq, 300_000));
+    condition.wait_for(|condition| *condition == Condition::Full).await.unwrap();
+    assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Full));
+    assert_eq!(*setup.freed.borrow(), Some(0));
+    (2..=4).for_each(|seq| assert!(setup.ledger(|ledger| ledger.finish_waiting(seq, Ending::Delivered))));
+    condition.wait_for(|condition| *condition == Condition::Good).await.unwrap();
+    setup.freed.wait_for(|freed| *freed == Some(4)).await.unwrap();
+    stop.cancel();
+    run.await.unwrap();
+}
+
+#[tokio::test]
+async fn broken_state_stays_broken_until_a_restart() {
+    let setup = Setup::new(1 << 30).await;
+    setup.committer.commit_now().await.unwrap();
+    // A table that is not there is no less broken than a disk that fails.
+    setup.committer.inner.store.execute("DROP TABLE held").await;
+    setup.postpone(1, 10);
+    assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Broken));
+    assert_eq!(*setup.committer.condition().borrow(), Condition::Broken);
+    assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Broken));
+    assert_eq!((cursor_in_file(setup.dir.path()).await, *setup.freed.borrow()), (0, Some(0)));
+}

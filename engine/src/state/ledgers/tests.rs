@@ -1,0 +1,222 @@
+use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
+use super::super::{
+    Begin, Death, DestinationStatus, Ending, Lifecycle, LostDestination, Repairs, RoomFull, Select, WIDTH,
+    Wanted,
+};
+use super::*;
+
+fn death() -> Death {
+    Death { attempts: 10, died_at_ms: 9_000, reason: "status 500".into() }
+}
+
+/// Ledgers with these destinations, over this many events.
+fn ledgers(names: &[&str], events: usize) -> (Ledgers, FakeFile, FakeJournal, Vec<DestinationId>) {
+    let journal = FakeJournal::with_events(0);
+    let mut file = FakeFile::default();
+    let (mut ledgers, _) = file.open(&journal);
+    let names: Vec<_> = names.iter().map(|name| wanted(name)).collect();
+    let ids = ledgers.configure(&names, 0, &journal).ids;
+    file.commit(&mut ledgers, &journal);
+    (ledgers, file, FakeJournal::with_events(events), ids)
+}
+
+fn sum(ledgers: &Ledgers, name: &str, journal: &FakeJournal) -> [u64; 6] {
+    let status = ledgers.find(name).unwrap().status(journal);
+    assert!(status.adds_up(), "{status:?}");
+    let DestinationStatus { accepted, delivered, dead_lettered, dropped, damaged, pending, .. } = status;
+    [accepted, delivered, dead_lettered, dropped, damaged, pending]
+}
+
+#[test]
+fn only_1024_events_finish_above_a_stuck_one() {
+    let (mut ledgers, _, _, ids) = ledgers(&["archive"], 3000);
+    let ledger = ledgers.get_mut(ids[0]).unwrap();
+    let begun = (1..=3000).filter(|seq| *seq > 1 && ledger.begin(*seq, 0) == Begin::Yes).collect::<Vec<_>>();
+    assert_eq!(begun.len() as u64, WIDTH - 1);
+    for seq in &begun {
+        assert!(ledger.finish_fresh(*seq, Ending::Delivered));
+    }
+    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (0, Begin::WindowFull));
+    assert!(ledger.finish_fresh(1, Ending::Delivered));
+    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (WIDTH, Begin::Yes));
+}
+
+#[test]
+fn waiting_room_and_dead_letters_end_at_10000_events() {
+    let (mut ledgers, ..) = ledgers(&["archive"], 0);
+    let ledger = ledgers.by_id.values_mut().next().unwrap();
+    for seq in 1..=10_000 {
+        assert_eq!(ledger.postpone_fresh(seq, record(seq), &postponed(1)), Ok(true));
+    }
+    assert_eq!(ledger.postpone_fresh(10_001, record(10_001), &postponed(1)), Err(RoomFull));
+    assert!(ledger.window.needs(10_001));
+    for seq in 1..=10_000 {
+        assert_eq!(ledger.dead_letter_waiting(seq, &death()), Ok(true));
+    }
+    assert_eq!(ledger.postpone_fresh(10_001, record(10_001), &postponed(1)), Ok(true));
+    assert_eq!(ledger.dead_letter_waiting(10_001, &death()), Err(RoomFull));
+    // Only as many come back as there is room for.
+    for seq in 10_002..=19_999 {
+        assert_eq!(ledger.postpone_fresh(seq, record(seq), &postponed(1)), Ok(true));
+    }
+    let redriven = ledger.redrive(Select::All, 0);
+    assert_eq!((redriven.seqs, redriven.no_room), (vec![1], 9_999));
+}
+
+#[test]
+fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time() {
+    let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
+    ledgers.get_mut(ids[1]).unwrap().finish_fresh(1, Ending::Delivered);
+    ledgers.get_mut(ids[1]).unwrap().postpone_fresh(2, record(2), &postponed(1)).unwrap();
+    assert_eq!(ledgers.configure(&[wanted("archive")], 100, &journal).removed, ["pager"]);
+    journal.push(true);
+    assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
+    assert_eq!(ledgers.expire(50, 149, &journal), []);
+
+    file.commit(&mut ledgers, &journal);
+    let (mut ledgers, _) = file.open(&journal);
+    let back = ledgers.configure(&[wanted("archive"), wanted("pager")], 149, &journal);
+    assert_eq!((back.ids, back.resumed), (ids.clone(), vec!["pager".to_owned()]));
+    assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
+
+    ledgers.configure(&[wanted("archive")], 200, &journal);
+    file.commit(&mut ledgers, &journal);
+    ledgers.get_mut(ids[0]).unwrap().discard(Seq::MAX, &journal);
+    let expired = Expired { id: ids[1], name: "pager".into(), dropped: 5, dead_letters: 0 };
+    assert_eq!(ledgers.expire(50, 250, &journal), [expired]);
+    assert_eq!(ledgers.get(ids[1]), None);
+    // Until that is in the file, a crash brings it back: the journal must still have its events.
+    assert_eq!(ledgers.lowest_committed_cursor(), Some(0));
+    let batch = ledgers.take_batch().unwrap();
+    ledgers.failed(batch);
+    assert!(ledgers.changed());
+    file.commit(&mut ledgers, &journal);
+    assert_eq!((ledgers.lowest_committed_cursor(), file.held.len()), (Some(6), 0));
+    // By the same name it is a new one.
+    let (mut ledgers, _) = file.open(&journal);
+    ledgers.configure(&[wanted("archive"), wanted("pager")], 300, &journal);
+    assert_eq!(sum(&ledgers, "pager", &journal), [0; 6]);
+}
+
+#[test]
+fn disabled_destination_keeps_its_events_until_its_target_changes() {
+    let (mut ledgers, mut file, journal, ids) = ledgers(&["archive"], 3);
+    ledgers.get_mut(ids[0]).unwrap().disable();
+    file.commit(&mut ledgers, &journal);
+    let (mut ledgers, _) = file.open(&journal);
+    assert_eq!(ledgers.configure(&[wanted("archive")], 0, &journal).enabled, Vec::<String>::new());
+    assert_eq!(ledgers.find("archive").unwrap().lifecycle(), Lifecycle::Disabled);
+    let moved = Wanted { fingerprint: "elsewhere".into(), ..wanted("archive") };
+    assert_eq!(ledgers.configure(&[moved], 0, &journal).enabled, ["archive"]);
+    assert_eq!(sum(&ledgers, "archive", &journal), [3, 0, 0, 0, 0, 3]);
+}
+
+#[test]
+fn new_destination_begins_now_but_where_the_file_may_have_forgotten_it_at_the_oldest_event() {
+    let (mut known, ..) = ledgers(&["archive"], 0);
+    let journal = FakeJournal::with_events(7);
+    journal.free_through(2);
+    known.configure(&[wanted("archive"), wanted("pager")], 0, &FakeJournal::with_events(7));
+    assert_eq!(known.find("pager").unwrap().read_from(), 7);
+
+    // The file is gone, and the process dies once more before anything is committed.
+    for _ in 0..2 {
+        let (mut fresh, _) = FakeFile::default().open(&journal);
+        let added = fresh.configure(&[wanted("archive")], 0, &journal).added;
+        assert_eq!(added, [("archive".to_owned(), 3)]);
+        assert_eq!(sum(&fresh, "archive", &journal), [5, 0, 0, 0, 0, 5]);
+    }
+}
+
+#[test]
+fn missing_waiting_event_or_dead_letter_is_damaged_exactly_once() {
+    let (mut ledgers, mut file, journal, ids) = ledgers(&["archive"], 4);
+    let ledger = ledgers.get_mut(ids[0]).unwrap();
+    ledger.postpone_fresh(1, record(1), &postponed(1)).unwrap();
+    ledger.postpone_fresh(2, record(2), &postponed(1)).unwrap();
+    ledger.dead_letter_fresh(3, record(3), &death()).unwrap();
+    file.commit(&mut ledgers, &journal);
+    file.held.retain(|_, row| row.seq == 2);
+    let (mut ledgers, repairs) = file.open(&journal);
+    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 2)], restarted: vec![] });
+    assert_eq!(sum(&ledgers, "archive", &journal), [4, 0, 0, 0, 2, 2]);
+    file.commit(&mut ledgers, &journal);
+    let (ledgers, repairs) = file.open(&journal);
+    assert_eq!(repairs, Repairs::default());
+    assert_eq!(sum(&ledgers, "archive", &journal), [4, 0, 0, 0, 2, 2]);
+}
+
+#[test]
+fn lost_destination_is_known_by_name_or_target_keeps_what_it_holds_and_repeats_the_rest() {
+    for (name, fingerprint) in [("pager", "garbled"), ("garbled", "https://pager.example.org")] {
+        let (mut ledgers, mut file, journal, ids) = ledgers(&["archive", "pager"], 9);
+        for id in &ids {
+            let ledger = ledgers.get_mut(*id).unwrap();
+            (1..=6).filter(|seq| *seq != 2 && *seq != 5).for_each(|seq| {
+                assert!(ledger.finish_fresh(seq, Ending::Delivered));
+            });
+            ledger.postpone_fresh(2, record(2), &postponed(1)).unwrap();
+            ledger.dead_letter_fresh(5, record(5), &death()).unwrap();
+        }
+        file.commit(&mut ledgers, &journal);
+        let journal = FakeJournal::with_events(9);
+        journal.free_through(3);
+        let mut loaded = file.load();
+        loaded.destinations.retain(|(row, _)| row.id == ids[0]);
+        loaded.lost =
+            vec![LostDestination { id: ids[1], name: name.into(), fingerprint: fingerprint.into() }];
+        let (mut ledgers, repairs) = Ledgers::open(loaded, 1 << 30, journal.oldest(), 0, &journal);
+        assert_eq!(repairs, Repairs { damaged: vec![], restarted: vec![name.into()] });
+        let configured = ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
+        assert_eq!((configured.ids, configured.resumed), (ids.clone(), vec!["pager".to_owned()]));
+        // One waits from before the oldest, one is dead, and five come again.
+        assert_eq!(sum(&ledgers, "pager", &journal), [7, 0, 1, 0, 0, 6]);
+        assert_eq!(sum(&ledgers, "archive", &journal), [9, 4, 1, 0, 0, 4]);
+        assert_eq!(ledgers.get_mut(ids[1]).unwrap().begin(5, 0), Begin::AlreadyFinished);
+        assert_eq!(ledgers.lowest_committed_cursor(), Some(3));
+    }
+}
+
+#[test]
+fn events_that_the_journal_let_go_before_an_older_state_came_back_are_damaged() {
+    let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive"], 4);
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(1, Ending::Delivered);
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(3, Ending::Delivered);
+    file.commit(&mut ledgers, &journal);
+    journal.push(false);
+    journal.push(true);
+    journal.push(true);
+    journal.free_through(6);
+    let (ledgers, repairs) = file.open(&journal);
+    // 2, 4 and 6; 5 was no event.
+    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 3)], restarted: vec![] });
+    assert_eq!(sum(&ledgers, "archive", &journal), [6, 2, 0, 0, 3, 1]);
+}
+
+#[test]
+fn sum_holds_after_the_journal_was_lost_and_counts_anew() {
+    let (mut ledgers, mut file, journal, ids) = ledgers(&["archive"], 4);
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(1, Ending::Delivered);
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(2, Ending::Delivered);
+    file.commit(&mut ledgers, &journal);
+    let mut anew = FakeJournal::default();
+    (0..file.load().max_seq()).for_each(|_| _ = anew.push(false));
+    anew.free_through(2);
+    anew.push(true);
+    let (ledgers, _) = file.open(&anew);
+    assert_eq!(sum(&ledgers, "archive", &anew), [3, 2, 0, 0, 0, 1]);
+}
+
+#[test]
+fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
+    let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 9);
+    let oldest = |ledgers: &Ledgers| ledgers.snapshot(&journal)[0].oldest_pending_ms;
+    assert_eq!(oldest(&ledgers), None);
+    ledgers.get_mut(ids[0]).unwrap().begin(1, 1000);
+    ledgers.get_mut(ids[0]).unwrap().begin(2, 2000);
+    assert_eq!(oldest(&ledgers), Some(1000));
+    ledgers.get_mut(ids[0]).unwrap().postpone_fresh(1, record(1), &postponed(1)).unwrap();
+    assert_eq!(oldest(&ledgers), Some(1000));
+    ledgers.get_mut(ids[0]).unwrap().finish_waiting(1, Ending::Delivered);
+    assert_eq!(oldest(&ledgers), Some(2000));
+}
