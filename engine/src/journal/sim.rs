@@ -120,6 +120,7 @@ impl SimDisk {
 
     /// What the disk holds after a power cut now: everything synced, and of the rest whatever `rng`
     /// picks, sector by sector. The old disk stays as it is; files open on it know nothing of the new one.
+    #[must_use]
     pub fn after_power_cut(&self, rng: &mut impl Rng) -> Self {
         let old = self.state().clone();
         let mut names = old.durable_names.clone();
@@ -330,7 +331,7 @@ impl DiskFile for OpenFile {
         }
         let len = state.contents.get(&self.id).map_or(0, |content| content.current.len() as u64);
         let growth = (offset + bytes.len() as u64).saturating_sub(len);
-        if state.capacity.is_some_and(|capacity| state.used() + growth > capacity) {
+        if growth > 0 && state.capacity.is_some_and(|capacity| state.used() + growth > capacity) {
             outcome = Err(ErrorKind::StorageFull.into());
         }
         let written = if outcome.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
@@ -349,19 +350,12 @@ impl DiskFile for OpenFile {
             return outcome;
         }
         let content = state.contents.get_mut(&self.id).ok_or(ErrorKind::NotFound)?;
-        match outcome {
-            Ok(()) => {
-                for (offset, bytes) in std::mem::take(&mut content.pending) {
-                    Content::write(&mut content.durable, offset, &bytes);
-                }
-            }
-            // As Linux does: the pages are marked clean, and only the first to sync hears of it.
-            Err(_) => {
-                let half = content.pending.len() / 2;
-                for (offset, bytes) in content.pending.drain(..).take(half) {
-                    Content::write(&mut content.durable, offset, &bytes);
-                }
-            }
+        // A failed sync does as on Linux: the pages are marked clean, and only the first to sync hears of
+        // it; some of them are on the platter and the others never will be.
+        let written = if outcome.is_ok() { content.pending.len() } else { content.pending.len() / 2 };
+        let pending = std::mem::take(&mut content.pending);
+        for (offset, bytes) in pending.into_iter().take(written) {
+            Content::write(&mut content.durable, offset, &bytes);
         }
         outcome
     }
