@@ -76,7 +76,9 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
         next_seq: options.min_next_seq.max(tail.end_seq + 1),
         next_number: last.header.number + 1,
         bytes: last.header.bytes_before + (tail.end - DATA_START),
-        voids: merged(live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect()),
+        voids: merged(
+            live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect(),
+        ),
         torn_tail: tail.torn,
         segments: live
             .into_iter()
@@ -117,7 +119,7 @@ fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, Open
                 let number = header.number;
                 if let Some(other) = folder.used.insert(number, Used { file_name, size, header }) {
                     let file = folder.used.remove(&number).map_or_else(String::new, |used| used.file_name);
-                    return Err(OpenError::Twice { file, other: other.file_name });
+                    return Err(OpenError::Twice { file: other.file_name, other: file });
                 }
             }
             Err(BadHeader::Version(version)) => {
@@ -151,9 +153,10 @@ fn read_header(file: &dyn DiskFile) -> io::Result<Result<(Header, usize), BadHea
         (Ok(Ok(header)), _) | (_, Ok(Ok(header))) => Ok((header, 1)),
         (Err(error), _) | (_, Err(error)) => return Err(error),
         (Ok(Err(bad @ BadHeader::Version(_))), _) | (_, Ok(Err(bad @ BadHeader::Version(_)))) => Err(bad),
-        // Without a frame behind it, a torn header is one that was never used.
+        (Ok(Err(BadHeader::Blank)), Ok(Err(BadHeader::Blank))) => Err(BadHeader::Blank),
+        // Before the first frame is written, a torn header is one that was never used.
         (Ok(Err(_)), Ok(Err(_))) => {
-            let mut frame = [0; FRAME_HEADER];
+            let mut frame = [0xff; FRAME_HEADER];
             file.read_at(&mut frame, DATA_START)?;
             Err(if frame == [0; FRAME_HEADER] { BadHeader::Blank } else { BadHeader::Unreadable })
         }

@@ -63,6 +63,7 @@ struct Content {
     durable: Vec<u8>,
     /// Written and not synced.
     pending: Vec<(u64, Vec<u8>)>,
+    touched: u64,
 }
 
 #[derive(Clone)]
@@ -109,6 +110,12 @@ impl SimDisk {
     /// Operations that may change something, so far.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// Writes and syncs of a file so far, whether they succeeded or not.
+    pub fn touched(&self, name: &str) -> Option<u64> {
+        let state = self.state();
+        Some(state.contents.get(state.files.get(name)?)?.touched)
     }
 
     /// The power goes at the operation after the next `operations`: that one and all later ones fail
@@ -162,7 +169,7 @@ impl SimDisk {
         let id = state.files.get(name).copied().unwrap_or_else(|| state.new_content());
         state.files.insert(name.to_owned(), id);
         state.durable_names.insert(name.to_owned(), id);
-        let content = Content { current: bytes.clone(), durable: bytes, pending: Vec::new() };
+        let content = Content { current: bytes.clone(), durable: bytes, ..Content::default() };
         state.contents.insert(id, content);
     }
 
@@ -171,7 +178,7 @@ impl SimDisk {
         let mut state = self.state();
         let Some(id) = state.files.get(name).copied() else { return };
         if let Some(content) = state.contents.get_mut(&id) {
-            let Content { current, durable, pending } = content;
+            let Content { current, durable, pending, .. } = content;
             for bytes in [current, durable] {
                 bytes.get_mut(offset).into_iter().for_each(|byte| *byte ^= mask);
             }
@@ -213,7 +220,7 @@ impl Content {
                 at += len;
             }
         }
-        Self { current: durable.clone(), durable, pending: Vec::new() }
+        Self { current: durable.clone(), durable, ..Self::default() }
     }
 }
 
@@ -325,6 +332,7 @@ impl DiskFile for OpenFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.contents.get_mut(&self.id).into_iter().for_each(|content| content.touched += 1);
         let mut outcome = state.begin(Operation::Write).map_err(io::Error::from);
         if !state.has_power() {
             return outcome;
@@ -345,6 +353,7 @@ impl DiskFile for OpenFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.contents.get_mut(&self.id).into_iter().for_each(|content| content.touched += 1);
         let outcome = state.begin(Operation::Sync).map_err(io::Error::from);
         if !state.has_power() || state.lies.contains(&Operation::Sync) {
             return outcome;

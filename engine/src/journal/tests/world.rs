@@ -40,7 +40,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let disk = SimDisk::new();
+        Self::on(SimDisk::new())
+    }
+
+    pub(super) fn on(disk: SimDisk) -> Self {
         let (log, _) = Log::open(Arc::new(disk.clone()), &options()).unwrap();
         Self {
             disk,
@@ -223,6 +226,30 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Replaces a file, or removes it; every live record that is not in the new one is expected to be gone.
+    pub(super) fn replace(&mut self, name: &str, content: Option<Vec<u8>>) {
+        let payloads = self.payloads();
+        let kept = content.as_ref().map_or(0, Vec::len);
+        self.disk.set_content(name, content);
+        for (seq, bytes) in &self.accepted {
+            let place = payloads.get(bytes).filter(|(file, _)| file == name);
+            if place.is_some_and(|(_, at)| at + bytes.len() > kept) {
+                self.damaged.insert(*seq);
+            }
+        }
+    }
+
+    /// Everything behind `after`, without looking at it.
+    pub(super) fn read(&self, after: Seq) -> Vec<Entry> {
+        let mut reader = self.log.view().reader(after);
+        std::iter::from_fn(|| reader.next().unwrap()).collect()
+    }
+
+    /// The entry that an accepted record should be read as.
+    pub(super) fn entry(&self, seq: Seq) -> Entry {
+        Entry::Record { seq, bytes: self.accepted[&seq].clone() }
     }
 
     /// Where the frame of an accepted record lies.
