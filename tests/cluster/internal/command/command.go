@@ -7,9 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/component-base/version"
 
 	"visnyk.dev/cluster/internal/layout"
 )
@@ -23,7 +25,6 @@ func Run(ctx context.Context, args []string) error {
 	name := flags.String("name", "visnyk", "name of the cluster")
 	tier := flags.String("tier", layout.Node, "what to start: node, or control-plane alone")
 	bin := flags.String("bin", "", "folder of the release to run")
-	version := flags.String("kubernetes", "", "Kubernetes version of that release")
 	patience := flags.Duration("wait", 2*time.Minute, "how long to wait before giving up")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -39,7 +40,7 @@ func Run(ctx context.Context, args []string) error {
 		if *tier != layout.Node && *tier != layout.ControlPlane {
 			return fmt.Errorf("tier %q: use %s or %s", *tier, layout.Node, layout.ControlPlane)
 		}
-		return up(ctx, layout.Cluster{Name: *name, Tier: *tier, Kubernetes: *version, Bin: *bin, Folder: folder})
+		return up(ctx, layout.Cluster{Name: *name, Tier: *tier, Kubernetes: kubernetesVersion(), Bin: *bin, Folder: folder})
 	case "down":
 		return down(ctx, folder)
 	case "status":
@@ -50,6 +51,9 @@ func Run(ctx context.Context, args []string) error {
 		return fmt.Errorf("%q is no command: %s", args[0], Usage)
 	}
 }
+
+// kubernetesVersion is the one this binary was linked with: "1.37.2".
+func kubernetesVersion() string { return strings.TrimPrefix(version.Get().GitVersion, "v") }
 
 // lock keeps two commands from working on one cluster at a time. The lock goes
 // with the process, and its file with the folder.

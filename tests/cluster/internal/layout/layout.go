@@ -89,7 +89,7 @@ func Open(folder string) (Cluster, error) {
 	return cluster, nil
 }
 
-// Save writes cluster.json, creating the folder.
+// Save writes cluster.json and the link to the programs, creating the folder.
 func (c Cluster) Save() error {
 	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
 		return err
@@ -98,7 +98,14 @@ func (c Cluster) Save() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(c.Path("cluster.json"), append(text, '\n'), 0o644)
+	if err := os.WriteFile(c.Path("cluster.json"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	// For the wrapper scripts, which look for programs here.
+	if err := os.Remove(c.Path("bin")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return os.Symlink(c.Bin, c.Path("bin"))
 }
 
 // Path joins parts to the cluster's folder.
