@@ -14,6 +14,10 @@ import (
 // The storage library is the one dependency that is not decided by Kubernetes.
 const storageLibrary = "sigs.k8s.io/sig-storage-lib-external-provisioner/v13 v13.1.0"
 
+// Modules that Kubernetes needs in the version it was released with, and of which
+// something else wants a newer one that it does not compile with.
+var heldBack = []string{"github.com/container-storage-interface/spec"}
+
 var stagingLine = regexp.MustCompile(`(?m)^\t(k8s\.io/\S+) => \./staging/`)
 
 // pin writes versions/VERSION/go.mod and go.sum. k8s.io/kubernetes refers to
@@ -41,6 +45,11 @@ func pin(home, version string) error {
 	fmt.Fprintf(text, "module visnyk.dev/cluster\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v%s\n\t%s\n)\n\nreplace (\n", version, storageLibrary)
 	for _, found := range stagingLine.FindAllSubmatch(kubernetes, -1) {
 		fmt.Fprintf(text, "\t%[1]s => %[1]s v0.%[2]s\n", found[1], minor)
+	}
+	for _, path := range heldBack {
+		if found := regexp.MustCompile(`(?m)^\t` + path + ` (v\S+)`).FindSubmatch(kubernetes); found != nil {
+			fmt.Fprintf(text, "\t%[1]s => %[1]s %[2]s\n", path, found[1])
+		}
 	}
 	fmt.Fprintln(text, ")")
 	folder := filepath.Join(home, "versions", version)

@@ -212,6 +212,7 @@ require (
 )
 
 replace (
+	github.com/container-storage-interface/spec => github.com/container-storage-interface/spec v1.9.0
 	k8s.io/api => k8s.io/api v0.34.4
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.34.4
 	k8s.io/apimachinery => k8s.io/apimachinery v0.34.4
