@@ -70,7 +70,8 @@ impl AuditLog {
         let path = std::env::var_os("VISNYK_AUDIT_LOG")
             .context("VISNYK_AUDIT_LOG is not set: only the project's own cluster, through tests/cluster/enter, has an audit log to read")?;
         let path = PathBuf::from(path);
-        let start = path.metadata().with_context(|| format!("look at the audit log {}", path.display()))?.len();
+        let start =
+            path.metadata().with_context(|| format!("look at the audit log {}", path.display()))?.len();
         Ok(Self { path, start })
     }
 

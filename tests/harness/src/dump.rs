@@ -26,7 +26,8 @@ async fn objects(client: &Client, namespace: &str, text: &mut String) {
     for (resource, capabilities) in discovery.groups().flat_map(|group| group.recommended_resources()) {
         // Secrets are not for logs; events come below, in the order they happened.
         let shown = !matches!(resource.kind.as_str(), "Secret" | "Event");
-        if !shown || capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST) {
+        if !shown || capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST)
+        {
             continue;
         }
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
@@ -69,7 +70,8 @@ async fn logs(client: &Client, namespace: &str, text: &mut String) {
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
         for container in containers {
             for previous in [true, false] {
-                let which = LogParams { container: Some(container.name.clone()), previous, ..Default::default() };
+                let which =
+                    LogParams { container: Some(container.name.clone()), previous, ..Default::default() };
                 // Most have no previous run, and one that never started has no log.
                 if let Ok(log) = pods.logs(&pod.name_any(), &which).await {
                     let run = if previous { "log of the previous run" } else { "log" };

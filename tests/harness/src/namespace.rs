@@ -52,7 +52,8 @@ async fn create(client: &Client) -> String {
         ..Default::default()
     };
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let created = namespaces.create(&Default::default(), &namespace).await.expect("create the test's namespace");
+    let created =
+        namespaces.create(&Default::default(), &namespace).await.expect("create the test's namespace");
     let name = created.metadata.name.expect("the API server names what it creates");
     // Until it is there, no pod can be created.
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name);

@@ -22,7 +22,8 @@ async fn the_audit_log_tells_each_write_of_a_test_and_who_made_it() {
 
         let mine = |event: &&visnyk_cluster_harness::AuditEvent| event.user.username == "admin";
         let writes = log.writes_in(&namespace).unwrap();
-        let told: Vec<_> = writes.iter().filter(mine).map(|event| (event.verb.as_str(), event.code())).collect();
+        let told: Vec<_> =
+            writes.iter().filter(mine).map(|event| (event.verb.as_str(), event.code())).collect();
         assert_eq!(told, [("create", 201), ("create", 409), ("delete", 200)]);
         let reads = log.events(|event| event.verb == "get" && event.namespace() == namespace).unwrap();
         assert_eq!(reads.iter().filter(mine).count(), 1, "{reads:#?}");

@@ -19,7 +19,8 @@ async fn a_container_that_falls_ill_is_restarted_by_the_kubelet() {
         web.call("POST", "/break", "").await;
 
         let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-        wait_until(&pods, &pod, |pod| pod.is_some_and(|pod| web::restarts(pod) == 1 && web::is_ready(pod))).await;
+        wait_until(&pods, &pod, |pod| pod.is_some_and(|pod| web::restarts(pod) == 1 && web::is_ready(pod)))
+            .await;
         assert_eq!(web.call("GET", "/healthz", "").await, "healthy");
         let events = Api::<Event>::namespaced(client, &namespace).list(&ListParams::default()).await.unwrap();
         let reasons: Vec<_> = events.iter().filter_map(|event| event.reason.as_deref()).collect();
@@ -70,7 +71,8 @@ async fn a_pod_that_would_run_as_root_is_refused() {
         let mut spec = restricted_pod(restricted_container(&image("visnyk-test-workload"), &["serve"]));
         spec["securityContext"] = json!({"runAsUser": 0});
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "root"}, "spec": spec})).unwrap();
-        let refused = Api::namespaced(client, &namespace).create(&PostParams::default(), &pod).await.unwrap_err();
+        let refused =
+            Api::namespaced(client, &namespace).create(&PostParams::default(), &pod).await.unwrap_err();
         assert!(refused.to_string().contains("violates PodSecurity"), "{refused}");
     })
     .await;

@@ -17,7 +17,8 @@ pub struct Web {
 impl Web {
     pub async fn start(client: &Client, namespace: &str, volume: &str) -> Self {
         let mut container = restricted_container(&image("visnyk-test-workload"), &["serve"]);
-        let healthy = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2});
+        let healthy =
+            json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2});
         container["readinessProbe"] = healthy.clone();
         container["livenessProbe"] = healthy;
         container["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
@@ -39,7 +40,8 @@ impl Web {
 
     async fn apply(&self, group: &str, kind: &str, spec: Value) {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
-        let objects: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
         let object = json!({"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": "web"}, "spec": spec});
         let applied = objects.patch("web", &PatchParams::apply("self-test"), &Patch::Apply(object)).await;
         applied.unwrap_or_else(|error| panic!("apply {kind} web: {error}"));
@@ -57,14 +59,24 @@ impl Web {
 
     pub async fn restarts(&self, pod: &str) -> i32 {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        pods.list(&ListParams::default()).await.unwrap().iter().find(|found| found.name_any() == pod).map_or(0, restarts)
+        pods.list(&ListParams::default())
+            .await
+            .unwrap()
+            .iter()
+            .find(|found| found.name_any() == pod)
+            .map_or(0, restarts)
     }
 
     /// Calls the server by its Service's DNS name, from another pod.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> String {
         let authority = format!("web.{}.svc:80", self.namespace);
-        run_pod(&self.client, &self.namespace, &image("visnyk-test-workload"), &["call", method, &authority, path, body])
-            .await
+        run_pod(
+            &self.client,
+            &self.namespace,
+            &image("visnyk-test-workload"),
+            &["call", method, &authority, path, body],
+        )
+        .await
     }
 }
 
