@@ -82,11 +82,11 @@ func pauseImage(home string) component {
 		defer os.RemoveAll(store)
 		const image = "localhost/pause:1"
 		buildah := []string{"--root", store + "/root", "--runroot", store + "/run", "--storage-driver", "vfs"}
-		if err := runTool(into, nil, "buildah", append(buildah, "build", "--isolation", "chroot", "-t", image,
+		if err := runTool(into, nil, "buildah", append(buildah, "build", "--quiet", "--isolation", "chroot", "-t", image,
 			"-f", filepath.Join(home, "pause", "Dockerfile"), into)...); err != nil {
 			return err
 		}
-		return runTool(into, nil, "buildah", append(buildah, "push", image, "docker-archive:"+into+"/pause.tar:"+image)...)
+		return runTool(into, nil, "buildah", append(buildah, "push", "--quiet", image, "docker-archive:"+into+"/pause.tar:"+image)...)
 	}
 	return c
 }

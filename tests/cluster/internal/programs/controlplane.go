@@ -75,7 +75,7 @@ func apiServer(c layout.Cluster, api apiClient) (Program, error) {
 	}, nil
 }
 
-func controllerManager(c layout.Cluster) Program {
+func controllerManager(c layout.Cluster, api apiClient) Program {
 	args := []string{
 		kubeconfig(c, "controller-manager"),
 		"--leader-elect=false",
@@ -90,7 +90,11 @@ func controllerManager(c layout.Cluster) Program {
 	return Program{
 		Name: "kube-controller-manager", Path: c.Program("kube-controller-manager"), Args: args,
 		Needs: []string{"kube-apiserver"},
-		Ready: answers("https://127.0.0.1:10257/healthz"),
+		Ready: every(
+			answers("https://127.0.0.1:10257/healthz"),
+			// Before this account is there, no pod can be created.
+			api.answers("/api/v1/namespaces/default/serviceaccounts/default"),
+		),
 	}
 }
 

@@ -36,7 +36,7 @@ func For(c layout.Cluster) ([]Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, server, controllerManager(c))
+	all = append(all, server, controllerManager(c, api))
 	if !c.RunsPods() {
 		return all, nil
 	}

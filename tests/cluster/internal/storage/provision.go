@@ -20,7 +20,7 @@ const Name = "cluster.visnyk.dev/disk"
 // HealthAddress answers 200 while the provisioner runs.
 const HealthAddress = "127.0.0.1:8182"
 
-// Run provisions, grows and removes volumes until it fails.
+// Run provisions and removes volumes until it fails.
 func Run(ctx context.Context, c layout.Cluster) error {
 	config, err := clientcmd.BuildConfigFromFlags("", c.Path("conf", "storage.kubeconfig"))
 	if err != nil {
@@ -30,14 +30,12 @@ func Run(ctx context.Context, c layout.Cluster) error {
 	if err != nil {
 		return err
 	}
-	disks := NewDisks(c)
 	failed := make(chan error, 1)
 	go func() {
 		healthy := func(http.ResponseWriter, *http.Request) {}
 		failed <- http.ListenAndServe(HealthAddress, http.HandlerFunc(healthy))
 	}()
-	go expander{client, disks}.run(ctx)
-	go controller.NewProvisionController(ctx, client, Name, provisioner{disks},
+	go controller.NewProvisionController(ctx, client, Name, provisioner{NewDisks(c)},
 		controller.LeaderElection(false)).Run(ctx)
 	return <-failed
 }

@@ -1,9 +1,10 @@
 // Package storage provides volumes as users have them: of the size asked for,
-// empty, with a file system of their own, provisioned on demand and able to
-// grow. Each is an ext4 image in the cluster's folder, mounted by a loop device.
+// empty, with a file system of their own, provisioned on demand. Each is an ext4 image in the cluster's folder, mounted by a loop device.
 //
-// volume.go deals with images and mounts, provision.go with claims,
-// expand.go with claims that ask for more.
+// They do not grow: ext4 grows in use only for CAP_SYS_RESOURCE, which is not to
+// be had everywhere.
+//
+// volume.go deals with images and mounts, provision.go with claims.
 package storage
 
 import (
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
 	"visnyk.dev/cluster/internal/layout"
 )
 
@@ -43,7 +45,7 @@ func (d Disks) Create(volume string, bytes int64) error {
 	// Formatted under another name: a half-made image is never taken for a volume.
 	unfinished := d.image(volume) + ".new"
 	if _, err := os.Stat(d.image(volume)); os.IsNotExist(err) {
-		if err := resizeImage(unfinished, bytes); err != nil {
+		if err := sparseFile(unfinished, bytes); err != nil {
 			return err
 		}
 		// No blocks reserved for root: a pod may fill all of its volume.
@@ -82,22 +84,6 @@ func (d Disks) MountAll() error {
 	return nil
 }
 
-// Grow makes the volume larger while it is in use.
-func (d Disks) Grow(volume string, bytes int64) error {
-	if err := resizeImage(d.image(volume), bytes); err != nil {
-		return err
-	}
-	device, err := exec.Command("findmnt", "-n", "-o", "SOURCE", mountPoint(volume)).Output()
-	if err != nil {
-		return fmt.Errorf("look for the device of volume %s: %w", volume, err)
-	}
-	loop := strings.TrimSpace(string(device))
-	if err := run("losetup", "--set-capacity", loop); err != nil {
-		return err
-	}
-	return run("resize2fs", loop)
-}
-
 // Remove unmounts and deletes the volume. Removing it again is no error.
 func (d Disks) Remove(volume string) error {
 	if isMounted(volume) {
@@ -111,15 +97,15 @@ func (d Disks) Remove(volume string) error {
 	return os.RemoveAll(mountPoint(volume))
 }
 
-func resizeImage(path string, bytes int64) error {
+// sparseFile takes of the disk only what is written to it later.
+func sparseFile(path string, bytes int64) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	// Sparse: a volume takes of the disk what its pod has written.
 	if err := file.Truncate(bytes); err != nil {
-		return fmt.Errorf("resize %s to %d bytes: %w", path, bytes, err)
+		return fmt.Errorf("make %s of %d bytes: %w", path, bytes, err)
 	}
 	return nil
 }

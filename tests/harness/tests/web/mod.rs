@@ -1,7 +1,7 @@
 //! A small web server on the cluster: Deployment, Service and claim, all named
 //! `web`. It is called by the Service's DNS name, from a pod, as users' pods do.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -89,8 +89,4 @@ pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     pod.metadata.deletion_timestamp.is_none()
         && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-pub fn capacity(claim: &PersistentVolumeClaim) -> Option<String> {
-    Some(claim.status.as_ref()?.capacity.as_ref()?.get("storage")?.0.clone())
 }
