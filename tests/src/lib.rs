@@ -1,6 +1,5 @@
-//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`relay`],
-//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the
-//! judge of promise 2 ([`conservation`]).
+//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`address`],
+//! [`binary`]), a client for them ([`client`]) and waiting for a condition ([`patience`]).
 //!
 //! Everything here panics when the world is not as it should be: it is the test that fails then.
 
@@ -9,13 +8,5 @@
 pub mod address;
 pub mod binary;
 pub mod client;
-pub mod collector;
-pub mod conservation;
-pub mod manifest;
-pub mod mount;
 pub mod patience;
-pub mod probes;
 pub mod process;
-pub mod relay;
-pub mod sender;
-pub mod sink;
