@@ -1,0 +1,7 @@
+//! The schema of both kinds: what an API server is given, and what is held against a file.
+
+mod check;
+mod definition;
+
+pub use check::check;
+pub use definition::{definition, spec_schema};
