@@ -37,7 +37,10 @@ pub(super) fn event(headers: &[(&str, &str)], body: &[u8]) -> Event {
             received_at_ms: RECEIVED_AT_MS,
             source: "network".into(),
             target: "/".into(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), value.as_bytes().to_vec()))
+                .collect(),
         },
         body: body.to_vec().into(),
     }
@@ -149,7 +152,10 @@ impl Sink {
                     None => sink.serve(stream, &answer, |stream| stream.set_zero_linger().unwrap()).await,
                     Some(tls) => {
                         if let Ok(stream) = tls.accept(stream).await {
-                            sink.serve(stream, &answer, |stream| stream.get_ref().0.set_zero_linger().unwrap()).await;
+                            sink.serve(stream, &answer, |stream| {
+                                stream.get_ref().0.set_zero_linger().unwrap();
+                            })
+                            .await;
                         }
                     }
                 }
@@ -251,7 +257,7 @@ pub(super) async fn name_server(
 fn read_name(question: &[u8]) -> String {
     let mut labels = vec![];
     let mut rest = question;
-    while let [length @ 1.., tail @ ..] = rest {
+    while let [length @ 1..=63, tail @ ..] = rest {
         let (label, after) = tail.split_at(usize::from(*length));
         labels.push(String::from_utf8_lossy(label).to_lowercase());
         rest = after;
@@ -260,9 +266,9 @@ fn read_name(question: &[u8]) -> String {
 }
 
 fn write_name(name: &str) -> Vec<u8> {
-    let labels = name.split('.').flat_map(|label| {
-        std::iter::once(u8::try_from(label.len()).unwrap()).chain(label.bytes())
-    });
+    let labels = name
+        .split('.')
+        .flat_map(|label| std::iter::once(u8::try_from(label.len()).unwrap()).chain(label.bytes()));
     labels.chain([0]).collect()
 }
 

@@ -167,7 +167,7 @@ mod tests {
         ) {
             let mut window = Window::new(start);
             let mut finished: BTreeSet<Seq> = (1..=start).collect();
-            let mut voids = BTreeSet::new();
+            let mut voids: BTreeSet<Seq> = BTreeSet::new();
             for (first, rest, kind) in ranges {
                 let kind = [Covered::Finished, Covered::Skipped, Covered::Void][kind];
                 let fresh: Vec<Seq> = (first..=first + rest).filter(|seq| !finished.contains(seq)).collect();

@@ -8,15 +8,16 @@ fn kyiv() -> TimeZone {
 }
 
 fn text(message: &Message) -> String {
-    let mut text = String::new();
-    for (name, value) in &message.headers {
-        text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
-    }
-    text + "\n" + std::str::from_utf8(&message.body).unwrap()
+    let value = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut lines: Vec<_> =
+        message.headers.iter().map(|(name, text)| format!("{name}: {}", value(text))).collect();
+    lines.extend(["", std::str::from_utf8(&message.body).unwrap()].map(String::from));
+    lines.join("\n")
 }
 
 fn line_of(body: &[u8]) -> String {
-    String::from_utf8(message(Format::Line, &event(&[], body), attempted_at(), &kyiv()).body.to_vec()).unwrap()
+    String::from_utf8(message(Format::Line, &event(&[], body), attempted_at(), &kyiv()).body.to_vec())
+        .unwrap()
 }
 
 #[test]
@@ -62,7 +63,12 @@ fn original_is_the_body_as_it_came_with_the_headers_that_came_with_it() {
 #[test]
 fn line_is_the_old_log_line_without_content_type() {
     let event = event(
-        &[("content-type", "application/json"), ("x-event", "push"), ("traceparent", "00-1-2-01"), ("tracestate", "a=1")],
+        &[
+            ("content-type", "application/json"),
+            ("x-event", "push"),
+            ("traceparent", "00-1-2-01"),
+            ("tracestate", "a=1"),
+        ],
         "{\"objectName\":\"some_objectName\",\"from_city\":\"Київ\",\"value\":4.0}".as_bytes(),
     );
     let expected = expect![[r#"

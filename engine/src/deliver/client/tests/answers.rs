@@ -28,7 +28,8 @@ async fn redirect_is_not_followed() {
 
 #[tokio::test]
 async fn retry_after_comes_with_the_failure_in_both_forms() {
-    for (value, seconds) in [("120", Some(120)), ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)), ("soon", None)] {
+    for (value, seconds) in [("120", Some(120)), ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)), ("soon", None)]
+    {
         let answer = Answer::with_headers("429 Too Many", &format!("Retry-After: {value}\r\n"));
         let sink = Sink::new(answer).await;
         let failure = send_to(&destination(&sink.url())).await.unwrap_err();
@@ -43,9 +44,12 @@ async fn retry_after_comes_with_the_failure_in_both_forms() {
 
 #[tokio::test]
 async fn silence_is_a_timeout_wherever_it_begins() {
-    for begun in
-        ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel"]
-    {
+    for begun in [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel",
+    ] {
         assert_eq!(outcome(Answer::ThenHang(begun.into())).await, Err(Kind::Timeout), "{begun:?}");
     }
 }
@@ -54,15 +58,25 @@ async fn silence_is_a_timeout_wherever_it_begins() {
 async fn connection_that_ends_early_is_a_reset() {
     let begun = ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel"];
     for begun in begun.map(String::from) {
-        assert_eq!(outcome(Answer::ThenReset(begun.clone())).await, Err(Kind::Reset), "reset after {begun:?}");
-        assert_eq!(outcome(Answer::ThenClose(begun.clone())).await, Err(Kind::Reset), "closed after {begun:?}");
+        assert_eq!(
+            outcome(Answer::ThenReset(begun.clone())).await,
+            Err(Kind::Reset),
+            "reset after {begun:?}"
+        );
+        assert_eq!(
+            outcome(Answer::ThenClose(begun.clone())).await,
+            Err(Kind::Reset),
+            "closed after {begun:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn failing_status_counts_however_its_body_ends() {
     let begun = String::from("HTTP/1.1 410 Gone\r\ncontent-length: 5\r\n\r\nhel");
-    for answer in [Answer::ThenReset(begun.clone()), Answer::ThenClose(begun.clone()), Answer::ThenHang(begun)] {
+    for answer in
+        [Answer::ThenReset(begun.clone()), Answer::ThenClose(begun.clone()), Answer::ThenHang(begun)]
+    {
         assert_eq!(outcome(answer).await, Err(Kind::Status(410)));
     }
 }

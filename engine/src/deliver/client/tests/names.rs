@@ -60,7 +60,9 @@ async fn denied_answers_of_a_name_are_skipped() {
 #[tokio::test]
 async fn name_with_none_but_denied_answers_is_denied() {
     let (open, trap) = open_and_trap().await;
-    for answers in [vec![DENIED], vec![DENIED, Ipv4Addr::new(169, 254, 169, 254)], vec![Ipv4Addr::UNSPECIFIED]] {
+    for answers in
+        [vec![DENIED], vec![DENIED, Ipv4Addr::new(169, 254, 169, 254)], vec![Ipv4Addr::UNSPECIFIED]]
+    {
         let resolver = name_server(move |_| (None, answers.clone())).await;
         assert_eq!(send_through(resolver, "inner.test", open.address.port()).await, Err(Kind::Denied));
     }

@@ -91,8 +91,10 @@ async fn certificate_for_another_name_is_not_trusted() {
 #[tokio::test]
 async fn plain_text_where_tls_was_expected_is_no_trust() {
     let sink = Sink::new(Answer::status("200 OK")).await;
-    let destination =
-        Destination { timeout: Duration::from_millis(500), ..destination(&format!("https://{}/", sink.address)) };
+    let destination = Destination {
+        timeout: Duration::from_millis(500),
+        ..destination(&format!("https://{}/", sink.address))
+    };
     // This sink waits for the end of a request that never looks like one.
     assert!(matches!(send_with(&destination, &outbound()).await, Err(Kind::Tls | Kind::Timeout)));
 }
@@ -101,8 +103,7 @@ async fn plain_text_where_tls_was_expected_is_no_trust() {
 async fn peer_is_trusted_through_its_own_authority_alone() {
     let (systems, peers) = (authority(), authority());
     let folder = tempfile::tempdir().unwrap();
-    let outbound =
-        Outbound { roots: roots(&systems), peers_dir: folder.path().to_owned(), ..outbound() };
+    let outbound = Outbound { roots: roots(&systems), peers_dir: folder.path().to_owned(), ..outbound() };
 
     let imposter = sink(server(&systems, "127.0.0.1", None)).await;
     let ca = peers.pem();
@@ -133,6 +134,44 @@ async fn peer_that_demands_a_certificate_gets_it() {
     let (stranger, key) = leaf(&authority(), "relay", ExtendedKeyUsagePurpose::ClientAuth);
     write_peer(folder.path(), &url, &[("tls.crt", &stranger), ("tls.key", &key)]);
     assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+}
+
+/// Both protocols are offered; which one it is, is the server's choice.
+#[tokio::test]
+async fn server_that_speaks_http2_gets_it_over_one_connection() {
+    let ours = authority();
+    let mut tls = server(&ours, "127.0.0.1", None);
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = |request: Request<Incoming>| async move {
+        let is_h2 = request.version() == http::Version::HTTP_2;
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let status = if is_h2 && body == "{}" { 202 } else { 400 };
+        Ok::<_, hyper::Error>(Response::builder().status(status).body(Full::new(Bytes::new())).unwrap())
+    };
+    tokio::spawn(async move {
+        // One connection is all that is accepted.
+        let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let service = hyper::service::service_fn(answer);
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+            .await
+    });
+
+    let sender = Sender::new(
+        &destination(&format!("https://{address}/")),
+        &Outbound { roots: roots(&ours), ..outbound() },
+    );
+    let event = event(&[("connection", "close")], b"{}");
+    for _ in 0..3 {
+        assert_eq!(sender.send(&event, attempted_at()).await, Ok(Delivered { status: 202 }));
+    }
+    let together = (0..50).map(|_| sender.send(&event, attempted_at()));
+    for result in futures::future::join_all(together).await {
+        assert_eq!(result, Ok(Delivered { status: 202 }));
+    }
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn heartbeat_on_the_wire() {
         webhook-timestamp: 1700000000
         user-agent: visnyk/0.1.0
         host: SINK
-        content-length: 94
+        content-length: 96
 
         {"timestamp": "2023-11-15 00:13:20,000", "message": "Received data: {\"heartbeat\": \"alive\"}"}"#]];
     expected.assert_eq(&sent.replace(id, "ID"));
@@ -80,7 +80,8 @@ async fn connection_is_used_again() {
 /// Another process of this same test binary, since a process may not change its own environment safely.
 #[tokio::test]
 async fn proxies_of_the_environment_are_ignored() {
-    let (proxy, sink) = (Sink::new(Answer::status("200 OK")).await, Sink::new(Answer::status("200 OK")).await);
+    let (proxy, sink) =
+        (Sink::new(Answer::status("200 OK")).await, Sink::new(Answer::status("200 OK")).await);
     let proxy_url = format!("http://{}", proxy.address);
     let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let mut child = Command::new(std::env::current_exe().unwrap());
