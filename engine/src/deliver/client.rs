@@ -1,7 +1,7 @@
 //! Makes the attempts: one [`Sender`] per destination, with its connections, its trust and its address
 //! guard. It holds no opinion on what a failure means; the dispatcher asks the schedule and the breaker.
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri, header::RETRY_AFTER};
@@ -31,7 +31,7 @@ use crate::event::Event;
 /// any reasonable answer, and no more than a nuisance from an unreasonable one.
 const LONGEST_ANSWER: usize = 64 * 1024;
 /// Room for an answer's headers.
-const LONGEST_HEAD: usize = 64 * 1024;
+const LONGEST_HEAD: u32 = 64 * 1024;
 const MOST_HEADERS: usize = 128;
 /// Below what most servers wait before they close an idle connection, so that few requests meet one
 /// that is just being closed.
@@ -186,9 +186,9 @@ impl Route {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(destination.concurrency)
-            .http1_max_buf_size(LONGEST_HEAD)
+            .http1_max_buf_size(LONGEST_HEAD as usize)
             .http1_max_headers(MOST_HEADERS)
-            .http2_max_header_list_size(LONGEST_HEAD as u32)
+            .http2_max_header_list_size(LONGEST_HEAD)
             .http2_keep_alive_interval(PING_EVERY)
             .http2_keep_alive_timeout(PING_EVERY)
             .build(connector);
@@ -244,8 +244,9 @@ fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
             kind = Kind::Connect;
         }
         // A server that refuses a client's certificate says so only after the handshake (TLS 1.3).
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && inner.is::<rustls::Error>()
+        {
             kind = Kind::Tls;
         }
         cause = error.source();

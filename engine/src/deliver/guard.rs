@@ -182,4 +182,4 @@ fn embedded_v4(address: Ipv6Addr) -> Vec<Ipv4Addr> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

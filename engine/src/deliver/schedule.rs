@@ -54,21 +54,21 @@ mod tests {
     #[test]
     fn jitter_reaches_both_ends_and_the_middle_is_the_schedule() {
         let delay = |random| next_delay(&standard(20), 2, None, random);
-        assert_eq!(delay(0.0), Some(Duration::from_secs(240)));
-        assert_eq!(delay(0.5), Some(Duration::from_secs(300)));
-        assert_eq!(delay(1.0), Some(Duration::from_secs(360)));
+        assert_eq!(delay(0.0), Some(Duration::from_mins(4)));
+        assert_eq!(delay(0.5), Some(Duration::from_mins(5)));
+        assert_eq!(delay(1.0), Some(Duration::from_mins(6)));
     }
 
     #[test]
     fn what_the_destination_asked_for_wins_when_it_is_longer() {
         let delay = |seconds| next_delay(&standard(20), 2, Some(Duration::from_secs(seconds)), 0.0);
         assert_eq!(delay(1000), Some(Duration::from_secs(1000)));
-        assert_eq!(delay(1), Some(Duration::from_secs(240)));
+        assert_eq!(delay(1), Some(Duration::from_mins(4)));
     }
 
     #[test]
     fn nothing_prolongs_an_exhausted_schedule() {
-        assert_eq!(next_delay(&standard(20), 10, Some(Duration::from_secs(60)), 0.5), None);
+        assert_eq!(next_delay(&standard(20), 10, Some(Duration::from_mins(1)), 0.5), None);
         assert_eq!(next_delay(&standard(20), u32::MAX, None, 0.5), None);
     }
 

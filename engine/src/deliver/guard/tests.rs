@@ -382,7 +382,8 @@ proptest! {
     #[test]
     fn wrapping_opens_nothing(address in any::<u32>().prop_map(Ipv4Addr::from), prefix in 0x2400_u16..0x3000) {
         let bits = u32::from(address);
-        let [high, low] = [(bits >> 16) as u16, bits as u16];
+        let [a, b, c, d] = address.octets();
+        let [high, low] = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
         let v6 = |segments: [u16; 8]| IpAddr::from(segments);
         let wrapped = [
             v6([0, 0, 0, 0, 0, 0xffff, high, low]),
