@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::world::{SEGMENT, World};
 use crate::journal::frame::{self, Keys};
-use crate::journal::header::HEADER_BLOCK;
-use crate::journal::sim::SimDisk;
+use crate::journal::header::{HEADER_BLOCK, Header};
+use crate::journal::sim::{Operation, SimDisk};
 use crate::journal::{Disk, Entry, Log, Options, Seq};
 
 /// Batches of three, over three segments.
@@ -143,6 +143,40 @@ fn frames_of_an_earlier_use_never_resurface() {
     world.check();
     assert_eq!(world.kill().torn_tail, 0, "left-overs are not a torn tail");
     world.cut_power(1);
+}
+
+#[test]
+fn segment_used_again_and_still_empty_has_no_torn_tail() {
+    let mut world = filled();
+    world.free(24);
+    // The only way to a header without a batch behind it.
+    world.fail(Operation::Write, 0, 2);
+    world.append(&[100]);
+    world.disk.heal();
+    world.log.probe();
+    let file = world.segments().into_values().next_back().unwrap();
+    let content = world.disk.content(&file).unwrap();
+    assert!(content[2 * HEADER_BLOCK + 64..].iter().any(|byte| *byte != 0), "it was used before");
+    assert_eq!(world.kill().torn_tail, 0);
+}
+
+#[test]
+fn frame_with_an_impossible_sequence_is_not_taken_for_a_record_even_with_the_right_salt() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.append(&[200]);
+    world.append(&[100]);
+    let (file, frame) = world.frame_of(2);
+    let header = Header::decode(&world.disk.content(&file).unwrap()[..HEADER_BLOCK]).unwrap();
+    for seq in [1, 1_000_000, u64::MAX] {
+        let mut forged = Vec::new();
+        frame::encode(&mut forged, Keys::new(header.salt), seq, 1, b"forged");
+        world.damage(&file, |content| {
+            content[frame + 16] = 0xee;
+            content[frame + 64..frame + 64 + forged.len()].copy_from_slice(&forged);
+        });
+        world.check();
+    }
 }
 
 #[test]

@@ -88,20 +88,66 @@ fn segments_in_which_nothing_could_be_written_do_not_pile_up() {
     world.check_alive();
 }
 
+/// With several stale segments ready, so that no new file, and no sync of the folder, is needed for long.
+fn with_stale_segments() -> World {
+    let mut world = World::new();
+    while world.append(&[3_000]) == 1 {}
+    world.free(world.log.view().watermark() - 2);
+    assert_eq!(world.append(&[8_000]), 1);
+    world.kill();
+    world
+}
+
 #[test]
 fn segment_is_left_behind_when_the_header_of_the_next_one_fails() {
     // That header may be on the disk, and then owns what comes next, whatever the old segment says.
-    let mut world = World::new();
-    world.append(&[16]);
-    world.fail(Operation::Write, 1, 1);
-    world.disk.fail(Operation::Remove, 0, 1, ErrorKind::Other);
-    world.append(&[options().max_record()]);
-    world.disk.heal();
-    world.append(&[16]);
-    world.kill();
     for seed in 0..50 {
+        let mut world = with_stale_segments();
+        assert_eq!(world.append(&[16]), 1);
+        world.disk.fail(Operation::Write, 0, 1, ErrorKind::StorageFull);
+        assert_eq!(world.append(&[options().max_record()]), 0);
+        assert_eq!(world.append(&[16]), 1);
         world.cut_power(seed);
     }
+}
+
+#[test]
+fn file_whose_removal_was_not_synced_does_not_come_back_beside_its_successor() {
+    for seed in 0..50 {
+        let mut world = with_stale_segments();
+        // One gets half a header and is removed.
+        world.disk.fail(Operation::Write, 0, 1, ErrorKind::StorageFull);
+        assert_eq!(world.append(&[8_000]), 0);
+        world.kill();
+        assert_eq!(world.append(&[8_000]), 1);
+        world.cut_power(seed);
+    }
+}
+
+#[test]
+fn space_that_the_disk_only_promised_is_noticed_before_it_is_needed() {
+    let mut world = World::new();
+    world.append(&[16]);
+    let files = world.disk.list().unwrap();
+    world.disk.fail(Operation::Sync, 0, 1, ErrorKind::StorageFull);
+    world.log.view().tidy();
+    assert!(!world.log.view().has_next());
+    assert_eq!(world.disk.list().unwrap(), files);
+}
+
+#[test]
+fn disk_that_takes_writes_and_cannot_sync_is_still_failing() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.fail(Operation::Sync, 0, 2);
+    assert_eq!(world.append(&[100]), 0);
+    world.log.view().tidy();
+    assert!(world.log.view().has_next(), "so that the probe need not sync anything but a header");
+    world.fail(Operation::Sync, 0, 1);
+    world.log.probe();
+    assert!(matches!(world.log.condition(), Condition::Failing { .. }));
+    world.log.probe();
+    assert_eq!(world.log.condition(), &Condition::Writable);
 }
 
 #[test]
@@ -300,8 +346,7 @@ fn goes_red_without(operation: Operation) -> bool {
         world.disk = world.disk.after_power_cut(&mut StdRng::seed_from_u64(seed));
         let Ok((log, _)) = Log::open(Arc::new(world.disk.clone()), &options()) else { return true };
         world.log = log;
-        let missing = (world.freed + 1..=28).any(|seq| !world.read(world.freed).contains(&world.entry(seq)));
-        missing
+        (world.freed + 1..=28).any(|seq| !world.read(world.freed).contains(&world.entry(seq)))
     };
     (0..30).any(lost_something)
 }

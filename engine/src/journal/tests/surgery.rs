@@ -183,8 +183,8 @@ fn segments_of_another_size_are_read_and_then_replaced() {
     let mut reader = log.view().reader(0);
     let seqs = std::iter::from_fn(|| reader.next().unwrap()).map(|entry| entry.last()).collect::<Vec<Seq>>();
     assert_eq!(seqs, (1..=26).collect::<Vec<_>>());
-    let long = vec![1; usize::try_from(2 * SEGMENT - DATA_START).unwrap() - 32];
-    assert_eq!(log.append_batch(&[long.into()]).accepted, 1);
+    let longest = vec![1; usize::try_from(2 * SEGMENT - DATA_START).unwrap() - 32];
+    assert_eq!(log.append_batch(&[longest.into()]).accepted, 1);
     log.view().free_through(27);
     log.view().tidy();
     let left = world.disk.list().unwrap();

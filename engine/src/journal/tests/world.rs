@@ -73,7 +73,7 @@ impl World {
         let number = self.attempted.len() as u64;
         let mut bytes = [&TAG[..], &number.to_le_bytes()].concat();
         // Unlike noise, a pattern would show which record a byte strayed from.
-        bytes.extend((16..len).map(|at| (number as usize + at) as u8 | 1));
+        bytes.extend((16..len).map(|at| number.to_le_bytes()[0].wrapping_add(at.to_le_bytes()[0]) | 1));
         self.attempted.insert(number, bytes.clone().into());
         bytes.into()
     }
