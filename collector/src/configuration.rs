@@ -35,7 +35,7 @@ impl fmt::Display for LoadError {
 /// Reads and validates the Collector of a manifest.
 pub fn load(args: &ManifestArgs) -> Result<ValidatedCollector, LoadError> {
     let path = &args.manifest;
-    let text = fs::read_to_string(path)
-        .map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;
     manifest::load_collector(&text, args.name.as_deref()).map_err(LoadError::Invalid)
 }

@@ -39,7 +39,11 @@ pub struct CollectorFace {
 
 impl Face for CollectorFace {
     fn live(&self) -> Vec<String> {
-        self.watchdog.stale().iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()
+        self.watchdog
+            .stale()
+            .iter()
+            .map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent))
+            .collect()
     }
 
     fn ready(&self) -> Vec<String> {

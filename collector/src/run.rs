@@ -77,16 +77,14 @@ const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
     let data_dir = args.data_dir.clone();
-    fs::create_dir_all(&data_dir)
-        .map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
+    fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
-    let files =
-        TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
+    let files = TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
     let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
@@ -114,8 +112,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     let _health =
         args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
 
-    let socket =
-        TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
     started.store(true, Ordering::Relaxed);
     info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
 
