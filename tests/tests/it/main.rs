@@ -1,0 +1,1 @@
+//! Black-box tests: the binaries, their files, their sockets, and nothing of their inside.
