@@ -25,9 +25,7 @@ pub async fn assert_conserved(relay: &mut Relay, sender: &Sender, sinks: &[(&str
     relay.process.assert_running();
     let status = relay
         .probes
-        .until("nothing pending", |status| {
-            sinks.iter().all(|(name, _)| find(status, name)["pending"] == 0)
-        })
+        .until("nothing pending", |status| sinks.iter().all(|(name, _)| find(status, name)["pending"] == 0))
         .await;
     assert_adds_up(&status);
     let ledger = sender.ledger();
@@ -54,7 +52,8 @@ pub async fn assert_conserved(relay: &mut Relay, sender: &Sender, sinks: &[(&str
             }
             for pair in arrivals.windows(2) {
                 let [first, second] = [pair[0].at, pair[1].at];
-                let forgot = |kill: &Instant| (first..=second).contains(kill) && *kill - first <= UNREMEMBERED;
+                let forgot =
+                    |kill: &Instant| (first..=second).contains(kill) && *kill - first <= UNREMEMBERED;
                 assert!(
                     relay.kills().iter().any(forgot),
                     "{name}: event {id} was delivered twice although no kill came soon after the first time"
