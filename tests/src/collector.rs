@@ -68,7 +68,7 @@ impl Collector {
         write_manifest(self.folder.path(), text);
     }
 
-    /// Where bodies are POSTed.
+    /// Where bodies are sent.
     pub fn url(&self) -> String {
         format!("https://{}/", self.address.port(COLLECTOR_PORT))
     }

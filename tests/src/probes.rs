@@ -28,7 +28,7 @@ impl Probes {
 
     /// Waits until the process says that it is ready.
     pub async fn ready(&self) {
-        eventually("ready", async || self.get("/readyz").await, is_ok).await;
+        eventually("ready", async || self.get("/readyz").await, |answer| is_ok(answer.as_ref())).await;
     }
 
     /// Waits until the process says that it is not ready, and returns why.
@@ -58,10 +58,10 @@ impl Probes {
 
     /// Whether every critical loop turns.
     pub async fn alive(&self) -> bool {
-        is_ok(&self.get("/livez").await)
+        is_ok(self.get("/livez").await.as_ref())
     }
 }
 
-fn is_ok(answer: &Option<(StatusCode, String)>) -> bool {
-    answer.as_ref().is_some_and(|(status, _)| *status == StatusCode::OK)
+fn is_ok(answer: Option<&(StatusCode, String)>) -> bool {
+    answer.is_some_and(|(status, _)| *status == StatusCode::OK)
 }

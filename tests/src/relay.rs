@@ -95,7 +95,7 @@ impl Relay {
         Process::run(RELAY, args.iter().copied().chain([data_dir.as_str()]))
     }
 
-    /// Where events are POSTed.
+    /// Where events are sent.
     pub fn url(&self) -> String {
         format!("https://{}/", self.address.port(RELAY_PORT))
     }

@@ -80,7 +80,7 @@ impl Sink {
         Self { address, shared, task }
     }
 
-    /// Where it is POSTed to.
+    /// Where events are sent.
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.address.port(PORT))
     }
