@@ -23,7 +23,7 @@ const BAD_CONFIGURATION: u8 = 64;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Check(args) => check(&args),
+        Command::Check(args) => Ok(check(&args)),
     }
     .unwrap_or_else(|error| {
         eprintln!("visnyk-collector: {error:#}");
@@ -31,14 +31,14 @@ fn main() -> ExitCode {
     })
 }
 
-fn check(args: &ManifestArgs) -> anyhow::Result<ExitCode> {
-    Ok(match configuration::load(args) {
+fn check(args: &ManifestArgs) -> ExitCode {
+    match configuration::load(args) {
         Ok(valid) => {
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&error),
-    })
+    }
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {

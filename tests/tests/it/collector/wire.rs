@@ -3,11 +3,11 @@
 use std::{fs, process::Output};
 
 use reqwest::{Method, header::CONTENT_TYPE};
-use serde_json::json;
+use serde_json::{Value, json};
 use visnyk_tests::{
     client,
     collector::{COLLECTOR, Collector},
-    manifest::{self, COLLECTOR_PORT, with},
+    manifest::{self, COLLECTOR_PORT},
     process::Process,
 };
 
@@ -110,9 +110,8 @@ fn run_with_a_bad_manifest_ends_before_it_touches_anything() {
     assert!(!data.exists());
 }
 
-fn with_listener(listener: serde_json::Value) -> serde_json::Value {
+fn with_listener(listener: Value) -> Value {
     let mut manifest = manifest::collector();
-    let spec = manifest["spec"].take();
-    manifest["spec"] = with(spec, json!({"listener": listener}));
+    manifest["spec"]["listener"] = listener;
     manifest
 }
