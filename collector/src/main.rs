@@ -37,14 +37,14 @@ fn check(args: &ManifestArgs) -> ExitCode {
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
-        Err(error) => refuse(&error),
+        Err(error) => refuse(error),
     }
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let configuration = match configuration::load(&args.manifest) {
         Ok(valid) => valid,
-        Err(error) => return Ok(refuse(&error)),
+        Err(error) => return Ok(refuse(error)),
     };
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
@@ -53,7 +53,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what is wrong, a line per mistake.
-fn refuse(error: &LoadError) -> ExitCode {
-    eprintln!("{error}");
+fn refuse(error: LoadError) -> ExitCode {
+    eprintln!("{:#}", anyhow::Error::from(error));
     ExitCode::from(BAD_CONFIGURATION)
 }

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::{
     address::Address,
     client,
+    files::write_manifest,
     manifest::{COLLECTOR_PORT, HEALTH_PORT},
     probes::Probes,
     process::Process,
@@ -123,11 +124,4 @@ fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
         "--drain-grace=0".to_owned(),
     ];
     Process::start(COLLECTOR, args, &folder.join("collector.out"))
-}
-
-fn write_manifest(folder: &Path, text: &str) {
-    // Whole or not at all, as an editor or a kubelet replaces it.
-    let new = folder.join("manifest.new");
-    fs::write(&new, text).unwrap();
-    fs::rename(new, folder.join("manifest.yaml")).unwrap();
 }

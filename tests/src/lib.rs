@@ -11,6 +11,7 @@ pub mod binary;
 pub mod client;
 pub mod collector;
 pub mod conservation;
+pub mod files;
 pub mod manifest;
 pub mod mount;
 pub mod patience;

@@ -1,7 +1,6 @@
 //! A relay under test.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
     time::Instant,
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use crate::{
     address::Address,
     client,
+    files::write_manifest,
     manifest::{HEALTH_PORT, RELAY_PORT},
     probes::Probes,
     process::Process,
@@ -148,13 +148,6 @@ pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
     destinations.iter().find(|destination| destination["name"] == name).unwrap_or(&Value::Null)
 }
 
-/// Writes the Secrets of a relay or collector before it starts.
-pub fn write_secret(folder: &Path, secret: &str, key: &str, value: &str) {
-    let secret = folder.join("secrets").join(secret);
-    fs::create_dir_all(&secret).unwrap();
-    fs::write(secret.join(key), value).unwrap();
-}
-
 fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
     let args = [
         "run".to_owned(),
@@ -167,11 +160,4 @@ fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
         "--drain-grace=0".to_owned(),
     ];
     Process::start(RELAY, args, &folder.join("relay.out"))
-}
-
-fn write_manifest(folder: &Path, text: &str) {
-    // Whole or not at all, as an editor or a kubelet replaces it.
-    let new = folder.join("manifest.new");
-    fs::write(&new, text).unwrap();
-    fs::rename(new, folder.join("manifest.yaml")).unwrap();
 }

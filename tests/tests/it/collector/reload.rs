@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use visnyk_tests::{
     client::{certificate, trusting},
     collector::Collector,
+    files::write_secret,
     manifest::{self, COLLECTOR_PORT},
     patience::eventually,
-    relay::write_secret,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,9 @@ use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;
 use visnyk_tests::{
     conservation::assert_conserved,
+    files::write_secret,
     manifest::{self, destination},
-    relay::{Relay, write_secret},
+    relay::Relay,
     sender::{Outcome, Sender},
     sink::{Behaviour, Sink},
 };

@@ -3,9 +3,10 @@
 use visnyk_tests::{
     client::certificate,
     conservation::assert_conserved,
+    files::write_secret,
     manifest::{self, RELAY_PORT, destination},
     patience::eventually,
-    relay::{Relay, write_secret},
+    relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
 };

@@ -4,8 +4,9 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 use visnyk_tests::{
+    files::write_secret,
     manifest::{self, destination},
-    relay::{Relay, write_secret},
+    relay::Relay,
     sender::{Outcome, Sender},
     sink::{Behaviour, Sink},
 };
