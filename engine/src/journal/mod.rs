@@ -1,1 +1,280 @@
-//! placeholder
+//! The journal: accepted events and nothing else, append-only and immutable, synced before anyone is told.
+//! An event comes here from its source, before the 2xx, and is read from here once per destination.
+//!
+//! In layers, from the disk upwards: [`disk`] touches files, `frame` and `header` are the format, `scan`
+//! walks it, `segment` knows who owns which sequence, `pool` has files for the next segments, `recovery`
+//! finds out what is there, [`Log`] appends in batches, `writer` is its thread, [`Reader`] gives it back.
+
+pub mod disk;
+mod frame;
+mod header;
+mod log;
+mod pool;
+mod reader;
+mod recovery;
+mod scan;
+mod segment;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+#[cfg(test)]
+mod tests;
+mod view;
+mod writer;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+pub use self::disk::{Disk, DiskFile, Folder};
+pub use self::log::{Appended, Log};
+pub use self::reader::{Entry, Position, ReadError, Reader};
+pub use self::view::View;
+use self::writer::{Queue, Tidy, Writer};
+
+/// Counts accepted events, from 1; never used twice for what anyone was told of.
+pub type Seq = u64;
+
+/// How large a journal is, and where it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of one segment file; a multiple of 4 KiB. It bounds the largest record.
+    pub segment_size: u64,
+    /// Bytes of all segment files together; at least two of them.
+    pub max_size: u64,
+    /// One more than the highest sequence that the state has seen: what was seen was acknowledged, so it
+    /// is neither given to another event nor taken for a torn tail.
+    pub min_next_seq: Seq,
+}
+
+impl Options {
+    /// The longest record, in bytes.
+    pub fn max_record(&self) -> usize {
+        let frames = self.segment_size.saturating_sub(header::DATA_START);
+        usize::try_from(frames).unwrap_or(usize::MAX).saturating_sub(frame::FRAME_HEADER)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let is_sound = self.segment_size.is_multiple_of(header::HEADER_BLOCK as u64)
+            && self.segment_size > header::DATA_START
+            && self.segment_size < 1 << 32
+            && self.max_size / 2 >= self.segment_size;
+        if is_sound { Ok(()) } else { Err(OpenError::Size { options: self.clone() }) }
+    }
+}
+
+/// What was found when the journal was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The first sequence that can still be read.
+    pub oldest_seq: Seq,
+    /// The next event's sequence.
+    pub next_seq: Seq,
+    /// Records at the very end that were begun and are not whole; at least, for a torn one does not say
+    /// how many came behind it. A power cut leaves them and nobody was told of them, unless the disk has
+    /// damaged the last batch since.
+    pub torn_tail: u64,
+    /// Live segments.
+    pub segments: usize,
+    /// What an operator should know, a line each, naming the file: lost headers, truncated files.
+    pub notes: Vec<String>,
+}
+
+/// Why a journal cannot be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The sizes make no sense.
+    #[error("journal sizes do not fit together: {options:?}")]
+    Size {
+        /// What was asked for.
+        options: Options,
+    },
+    /// The folder cannot be read.
+    #[error("cannot list the journal's folder")]
+    Folder {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file cannot be read or synced.
+    #[error("cannot recover journal segment {file}")]
+    Disk {
+        /// The segment's file.
+        file: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A segment was written by a version of Visnyk that this one does not know.
+    #[error("journal segment {file} has unknown version {version}")]
+    UnknownVersion {
+        /// The segment's file.
+        file: String,
+        /// Its version.
+        version: u32,
+    },
+    /// The same use of a segment lies in two files.
+    #[error("journal segments {file} and {other} are copies of each other: move one away")]
+    Twice {
+        /// One file.
+        file: String,
+        /// The other.
+        other: String,
+    },
+    /// A file comes from another journal.
+    #[error("journal segments {file} and {other} are of different journals: move one away")]
+    Foreign {
+        /// One file.
+        file: String,
+        /// The other, the newest.
+        other: String,
+    },
+    /// There are segments, and none has a header that can be read.
+    #[error("journal segment {file} cannot be read and no other is there: move it away to begin anew")]
+    Unreadable {
+        /// The segment's file.
+        file: String,
+    },
+    /// The journal's threads cannot be started.
+    #[error("cannot start the journal's threads")]
+    Threads {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why an event was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The journal has reached its bound, or the disk its end.
+    #[error("journal is full")]
+    Full,
+    /// The disk fails, or the journal is closed. The record may still be found at the next start.
+    #[error("journal cannot be written")]
+    Unavailable,
+    /// The record is longer than a segment.
+    #[error("record is longer than a journal segment")]
+    TooLarge,
+}
+
+/// Whether events can be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// They can.
+    Writable,
+    /// There is no space; what is freed is used at once.
+    Full,
+    /// The last write, and its repetition, failed. Tried again every second.
+    Failing {
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// The open journal; a cheap handle.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    queue: Arc<Queue>,
+    view: View,
+    watermark: watch::Receiver<Seq>,
+    condition: Arc<Mutex<Condition>>,
+    max_record: usize,
+    tidy: Tidy,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Journal {
+    /// Opens the journal in a folder that nobody else writes to, and starts its threads. Takes as long as
+    /// reading the headers of all segments and the frames of the last. `tick` is called from the
+    /// writer's loop, at least about every second while that runs.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: &Options,
+        tick: impl Fn() + Send + 'static,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let (log, recovery) = Log::open(disk, options)?;
+        let view = log.view().clone();
+        let started = || {
+            let (sender, watermark) = watch::channel(view.watermark());
+            let condition = Arc::new(Mutex::new(log.condition().clone()));
+            let queue = Arc::new(Queue::default());
+            let (tidy, _ends_with_the_last_handle) = Tidy::spawn(view.clone())?;
+            let writer = Writer::new(log, Arc::clone(&queue), sender, Arc::clone(&condition), tidy.clone());
+            let thread = Mutex::new(Some(writer.spawn(tick)?));
+            let max_record = options.max_record();
+            Ok(Inner { queue, view, watermark, condition, max_record, tidy, thread })
+        };
+        let inner = started().map_err(|source| OpenError::Threads { source })?;
+        inner.tidy.request();
+        Ok((Self { inner: Arc::new(inner) }, recovery))
+    }
+
+    /// Accepts a record: resolves once it is written and synced.
+    ///
+    /// # Errors
+    /// The record was not accepted. After [`AppendError::Unavailable`] it may still turn up.
+    ///
+    /// # Cancel safety
+    /// The record may be accepted although the future was dropped.
+    pub async fn append(&self, record: Bytes) -> Result<Seq, AppendError> {
+        if record.len() > self.inner.max_record {
+            return Err(AppendError::TooLarge);
+        }
+        self.inner.queue.push(record).await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// The highest synced sequence, as it grows.
+    pub fn watermark(&self) -> watch::Receiver<Seq> {
+        self.inner.watermark.clone()
+    }
+
+    /// See [`View::accepted_through`].
+    pub fn accepted_through(&self, seq: Seq) -> u64 {
+        self.inner.view.accepted_through(seq)
+    }
+
+    /// A reader of everything behind `after`.
+    pub fn reader(&self, after: Seq) -> Reader {
+        self.inner.view.reader(after)
+    }
+
+    /// Nobody will read at or below `seq` again: segments that hold nothing else are used again.
+    pub fn free_through(&self, seq: Seq) {
+        if self.inner.view.free_through(seq) {
+            self.inner.tidy.request();
+        }
+    }
+
+    /// Bytes of journal between a reader's position and the watermark.
+    pub fn bytes_after(&self, position: &Position) -> u64 {
+        self.inner.view.bytes_after(position)
+    }
+
+    /// Whether events can be accepted; at most a second old.
+    pub fn condition(&self) -> Condition {
+        self.inner.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the writer: what waits is written and synced, what comes later is refused. Readers go on.
+    pub async fn close(self) {
+        self.inner.queue.close();
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // Joining waits for the disk. A panic of the thread has been reported where it happened.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}

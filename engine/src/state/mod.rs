@@ -1,1 +1,44 @@
-//! placeholder
+//! What changes: how far each destination is, what waits for another attempt, what is dead.
+//!
+//! An event comes here when its delivery ends. [`Ledgers`] holds the truth in memory and is pure;
+//! the [`Store`] keeps it in an `SQLite` file, about ten times a second, one transaction at a time.
+//! It is never on the way of an accept, and losing its last batch can only repeat a delivery.
+
+mod batch;
+mod committer;
+mod configure;
+mod held;
+mod ledger;
+mod ledgers;
+mod limits;
+mod open;
+mod status;
+mod store;
+mod window;
+
+pub use batch::{Batch, DestinationRow, HeldRow};
+pub use committer::{Condition, NotCommitted, State};
+pub use configure::{Configured, Wanted};
+pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
+pub use ledger::{Begin, Ending, Ledger, Redriven, RoomFull, Select};
+pub use ledgers::{Expired, Ledgers};
+pub use limits::RoomLimits;
+pub use open::{Loaded, LostDestination, Repairs};
+pub use status::{DestinationStatus, Lifecycle};
+pub use store::{CommitError, OpenError, ReadError, Store, StoreOptions};
+pub use window::{Covered, WIDTH, Window};
+
+/// The place of an event in the journal; the first is 1.
+pub use crate::journal::Seq;
+
+/// A destination as the state file knows it; never given twice while the process runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestinationId(pub u32);
+
+/// What the ledgers ask of the journal.
+pub trait Accepted {
+    /// The highest synced sequence.
+    fn watermark(&self) -> Seq;
+    /// How many events the journal ever accepted with a sequence of at most `seq`; voids are not events.
+    fn accepted_through(&self, seq: Seq) -> u64;
+}

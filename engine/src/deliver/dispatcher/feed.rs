@@ -1,0 +1,158 @@
+//! The fresh events of one destination, read ahead from the journal a chunk at a time.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::error;
+
+use crate::event::Event;
+use crate::journal::{Entry, Position, ReadError, Reader, Seq};
+
+/// Entries taken from the reader at a time: enough to hide the hop to a blocking thread, little to hold.
+const ENTRIES_PER_READ: usize = 256;
+/// And the bytes after which a read ends early, so that large events do not pile up.
+const BYTES_PER_READ: usize = 256 * 1024;
+
+/// What the journal has behind the last thing it had.
+pub(super) enum Item {
+    Event {
+        seq: Seq,
+        /// As it was journalled.
+        record: Bytes,
+        event: Event,
+    },
+    /// Events that cannot be read.
+    Damaged { first: Seq, last: Seq },
+    /// Sequences that are no events.
+    Void { first: Seq, last: Seq },
+}
+
+type Read = (Reader, Vec<Item>, Option<ReadError>);
+
+/// What is read but not yet started, and the reader that brings more.
+pub(super) struct Feed {
+    items: VecDeque<Item>,
+    source: Source,
+    watermark: watch::Receiver<Seq>,
+    /// The last sequence that was read.
+    read_to: Seq,
+    position: Position,
+}
+
+enum Source {
+    Idle(Reader),
+    Reading(JoinHandle<Read>),
+    /// The reading thread died with the reader; only a new feed brings more.
+    Lost,
+}
+
+impl Feed {
+    /// A feed whose first entry is the one behind `after`.
+    pub fn new(reader: Reader, after: Seq, watermark: watch::Receiver<Seq>) -> Self {
+        let position = reader.position();
+        Self { items: VecDeque::new(), source: Source::Idle(reader), watermark, read_to: after, position }
+    }
+
+    pub fn front(&self) -> Option<&Item> {
+        self.items.front()
+    }
+
+    pub fn pop(&mut self) -> Option<Item> {
+        self.items.pop_front()
+    }
+
+    /// Where the reader stands: behind all that [`Feed::front`] will show before the next [`Feed::fill`].
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Bytes of records read but not yet started.
+    pub fn buffered_bytes(&self) -> u64 {
+        self.items.iter().map(|entry| record_len(entry) as u64).sum()
+    }
+
+    /// Waits until there is more to read, and reads it. Pending for ever while some is still there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: a read under way is picked up by the next call.
+    pub async fn fill(&mut self) -> Result<(), ReadError> {
+        if !self.items.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        self.begin_read().await;
+        let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
+        let Ok((reader, items, error)) = handle.await else {
+            self.source = Source::Lost;
+            return Err(ReadError::Interrupted);
+        };
+        self.position = reader.position();
+        self.source = Source::Idle(reader);
+        if let Some(last) = items.last() {
+            self.read_to = last_seq(last);
+        }
+        self.items.extend(items);
+        error.map_or(Ok(()), Err)
+    }
+
+    async fn begin_read(&mut self) {
+        if !matches!(self.source, Source::Idle(_)) {
+            return;
+        }
+        let read_to = self.read_to;
+        if self.watermark.wait_for(|synced| *synced > read_to).await.is_err() {
+            // The journal is closed: nothing more will ever come.
+            std::future::pending::<()>().await;
+        }
+        if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Lost) {
+            self.source = Source::Reading(tokio::task::spawn_blocking(|| read_chunk(reader)));
+        }
+    }
+}
+
+fn read_chunk(mut reader: Reader) -> Read {
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    while items.len() < ENTRIES_PER_READ && bytes < BYTES_PER_READ {
+        match reader.next() {
+            Ok(Some(entry)) => {
+                let item = item(entry);
+                bytes += record_len(&item);
+                items.push(item);
+            }
+            Ok(None) => break,
+            Err(error) => return (reader, items, Some(error)),
+        }
+    }
+    (reader, items, None)
+}
+
+fn item(entry: Entry) -> Item {
+    match entry {
+        Entry::Damaged { first, last } => Item::Damaged { first, last },
+        Entry::Void { first, last } => Item::Void { first, last },
+        Entry::Record { seq, bytes } => match Event::decode(&bytes) {
+            Ok(event) => Item::Event { seq, record: bytes, event },
+            Err(error) => {
+                error!(seq, %error, "journalled event cannot be read");
+                Item::Damaged { first: seq, last: seq }
+            }
+        },
+    }
+}
+
+fn record_len(item: &Item) -> usize {
+    match item {
+        Item::Event { record, .. } => record.len(),
+        Item::Damaged { .. } | Item::Void { .. } => 0,
+    }
+}
+
+fn last_seq(item: &Item) -> Seq {
+    match item {
+        Item::Event { seq, .. } => *seq,
+        Item::Damaged { last, .. } | Item::Void { last, .. } => *last,
+    }
+}

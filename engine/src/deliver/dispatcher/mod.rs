@@ -1,0 +1,153 @@
+//! The actor that brings one destination its events: it reads the journal at its own pace, tries the waiting
+//! events when they fall due, and tells the ledger how each attempt ended. No destination shares anything with
+//! another but the disk.
+
+mod due;
+mod feed;
+mod run;
+mod settle;
+mod start;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot, watch};
+use visnyk_crds::valid::Destination;
+
+use self::due::DueQueue;
+use self::feed::Feed;
+use self::settle::Finished;
+use super::breaker::Breaker;
+use super::client::Sender;
+use super::metrics::DeliveryMetrics;
+use super::rate::Rate;
+use crate::event::Event;
+use crate::journal::{Journal, Seq};
+use crate::observe::watchdog::Ticker;
+use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers};
+
+/// What every dispatcher of a process works with.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where the events are.
+    pub journal: Journal,
+    /// Who has had which.
+    pub ledgers: Arc<Mutex<Ledgers>>,
+    /// Reads the bytes of waiting events.
+    pub events: EventReader,
+    /// Whether what happens can be remembered; deliveries pause while it cannot.
+    pub state: watch::Receiver<Condition>,
+    /// Attempts by outcome.
+    pub metrics: DeliveryMetrics,
+}
+
+impl Shared {
+    /// The ledgers, for as long as a line of code.
+    pub fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells one destination's ledger something. A destination whose retention ended has none any more, and
+    /// whatever is said of it then is about events that are already counted.
+    fn ledger<R: Default>(&self, id: DestinationId, tell: impl FnOnce(&mut Ledger) -> R) -> R {
+        self.ledgers().get_mut(id).map(tell).unwrap_or_default()
+    }
+}
+
+/// What a dispatcher can be told while it runs.
+pub enum Command {
+    /// The destination's settings or its peer's files changed; its cursor and waiting events stay.
+    Reconfigure(Box<Destination>, Box<Sender>),
+    /// These dead letters are waiting again, due now.
+    Redriven(Vec<Seq>),
+    /// Drop every event accepted so far and not yet delivered; answers how many that were.
+    Discard(oneshot::Sender<u64>),
+    /// Start nothing more, finish what is in flight, end.
+    Stop,
+}
+
+/// The actor; [`Dispatcher::run`] is its life.
+pub struct Dispatcher {
+    shared: Shared,
+    id: DestinationId,
+    destination: Destination,
+    sender: Arc<Sender>,
+    commands: mpsc::Receiver<Command>,
+    ticker: Ticker,
+
+    feed: Feed,
+    /// Whether the event at the feed's front may start, as far as the ledger is concerned.
+    front: Option<Begin>,
+    due: DueQueue,
+    /// Failed events for which the waiting room had no place; while there are any, nothing fresh starts.
+    held: HashMap<Seq, Held>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
+    last_origin: Origin,
+
+    breaker: Breaker,
+    rate: Option<Rate>,
+    /// The destination asked for silence until then.
+    paused_until: Option<Instant>,
+    phase: Phase,
+    discards: Vec<oneshot::Sender<u64>>,
+}
+
+/// An event that failed and is kept in memory, since the waiting room is full. After a restart it is fresh again.
+struct Held {
+    record: Bytes,
+    event: Event,
+    attempts: u32,
+}
+
+/// Where an event came from when it was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Fresh,
+    Waiting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Delivering,
+    /// The destination said 410: nothing is started until its address changes.
+    Disabled,
+    Stopping,
+}
+
+impl Dispatcher {
+    /// A dispatcher for a destination that the ledgers know by `id`, going on where its cursor stands.
+    pub fn new(
+        shared: Shared,
+        id: DestinationId,
+        destination: Destination,
+        sender: Sender,
+        commands: mpsc::Receiver<Command>,
+        ticker: Ticker,
+    ) -> Self {
+        let feed = start::feed(&shared, id);
+        let due = start::waiting_due(&shared, id);
+        Self {
+            breaker: Breaker::new(destination.concurrency),
+            rate: destination.rate_limit.map(Rate::new),
+            phase: start::phase(&shared, id),
+            shared,
+            id,
+            destination,
+            sender: Arc::new(sender),
+            commands,
+            ticker,
+            feed,
+            front: None,
+            due,
+            held: HashMap::new(),
+            in_flight: FuturesUnordered::new(),
+            last_origin: Origin::Fresh,
+            paused_until: None,
+            discards: Vec::new(),
+        }
+    }
+}

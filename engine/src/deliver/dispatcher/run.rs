@@ -1,0 +1,99 @@
+//! The dispatcher's loop: start what may start, then wait for the first thing that changes that.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use tracing::{debug, error, info};
+use visnyk_crds::valid::Destination;
+
+use super::{Command, Dispatcher, Phase, start};
+use crate::deliver::breaker::Breaker;
+use crate::deliver::client::Sender;
+use crate::deliver::rate::Rate;
+use crate::state::Condition;
+
+/// How long the loop may sleep: the watchdog's bound is many times that.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+/// After a failed read of the journal, the wait before the next.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl Dispatcher {
+    /// Delivers until [`Command::Stop`], or until every handle is gone.
+    pub async fn run(mut self) {
+        info!(destination = %self.destination.name, "dispatcher started");
+        loop {
+            self.ticker.tick();
+            self.discard_if_asked();
+            self.drop_beyond_backlog();
+            let next_start = self.start_what_may_start();
+            if self.phase == Phase::Stopping && self.in_flight.is_empty() {
+                break;
+            }
+            self.wait(next_start).await;
+        }
+        debug!(destination = %self.destination.name, "dispatcher stopped");
+    }
+
+    /// Waits for an ending, a command, fresh events, the state file or `next_start`, whichever is first.
+    async fn wait(&mut self, next_start: Option<Instant>) {
+        let longest = Instant::now() + LONGEST_SLEEP;
+        let until = next_start.map_or(longest, |at| at.min(longest));
+        tokio::select! {
+            biased;
+            Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(finished),
+            command = self.commands.recv(), if self.phase != Phase::Stopping => self.obey(command.unwrap_or(Command::Stop)),
+            read = self.feed.fill() => if let Err(error) = read {
+                error!(destination = %self.destination.name, %error, "cannot read the journal");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            },
+            _ = self.shared.state.changed(), if *self.shared.state.borrow() != Condition::Good => {}
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Reconfigure(destination, sender) => self.reconfigure(*destination, *sender),
+            Command::Redriven(seqs) => {
+                let now = Instant::now();
+                seqs.into_iter().for_each(|seq| self.due.insert(now, seq));
+            }
+            Command::Discard(answer) => self.discards.push(answer),
+            Command::Stop => self.phase = Phase::Stopping,
+        }
+    }
+
+    /// What is in flight ends by the old settings. The breaker starts anew only where what it guards did: a
+    /// changed rate or certificate says nothing about a host that is down.
+    fn reconfigure(&mut self, destination: Destination, sender: Sender) {
+        let moved = destination.target != self.destination.target;
+        self.sender = sender.into();
+        self.rate = destination.rate_limit.map(Rate::new);
+        if moved || destination.concurrency != self.destination.concurrency {
+            self.breaker = Breaker::new(destination.concurrency);
+            self.paused_until = None;
+        }
+        self.destination = destination;
+        if self.phase == Phase::Disabled {
+            self.phase = start::phase(&self.shared, self.id);
+        }
+        info!(destination = %self.destination.name, moved, "destination reconfigured");
+    }
+
+    /// Carries out a discard once nothing is in flight, so that no event is both delivered and dropped.
+    fn discard_if_asked(&mut self) {
+        if self.discards.is_empty() || !self.in_flight.is_empty() {
+            return;
+        }
+        let through = *self.shared.journal.watermark().borrow();
+        let dropped = self.shared.ledger(self.id, |ledger| ledger.discard(through, &self.shared.journal));
+        self.due.clear();
+        self.held.clear();
+        self.feed = start::feed(&self.shared, self.id);
+        info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
+        for answer in self.discards.drain(..) {
+            // A caller that went away does not want to know.
+            let _ = answer.send(dropped);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the end of an attempt means: delivered, tried again later, dead, or the destination is gone.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::{debug, error, info, warn};
+
+use super::{Dispatcher, Held, Origin, Phase};
+use crate::deliver::breaker::Generation;
+use crate::deliver::client::Delivered;
+use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::{retry_after, schedule};
+use crate::event::Event;
+use crate::journal::Seq;
+use crate::state::{Death, Ending, EventAt, EventError, Postponed, Record};
+
+/// How long an event waits that could not be read, or that should die where there is no room for the dead.
+const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
+
+/// One try at one event, about to be made.
+pub(super) struct Attempt {
+    pub seq: Seq,
+    pub origin: Origin,
+    /// Attempts made before this one.
+    pub attempts: u32,
+    pub stored: Stored,
+}
+
+/// Where the event's bytes are.
+pub(super) enum Stored {
+    /// At hand.
+    Read { record: Bytes, event: Event },
+    /// In the waiting room.
+    At(EventAt),
+}
+
+/// An attempt that is over.
+pub(super) struct Finished {
+    pub seq: Seq,
+    pub origin: Origin,
+    /// Attempts made, this one included.
+    pub attempts: u32,
+    pub begun: Generation,
+    pub ended: Ended,
+    pub took: Duration,
+}
+
+/// How it ended.
+pub(super) enum Ended {
+    /// The destination answered, or could not be reached.
+    Answered { record: Bytes, event: Event, result: Result<Delivered, Failure> },
+    /// The stored bytes are not the event any more.
+    Unreadable { reason: String },
+    /// The waiting room cannot be read now.
+    Unavailable { reason: String },
+}
+
+impl From<EventError> for Ended {
+    fn from(error: EventError) -> Self {
+        let reason = error.to_string();
+        if error.is_damage() { Self::Unreadable { reason } } else { Self::Unavailable { reason } }
+    }
+}
+
+/// A failed attempt and the event it was made for.
+struct Failed {
+    seq: Seq,
+    origin: Origin,
+    attempts: u32,
+    record: Bytes,
+    event: Event,
+    failure: Failure,
+}
+
+impl Dispatcher {
+    pub(super) fn settle(&mut self, finished: Finished) {
+        let Finished { seq, origin, attempts, begun, ended, took } = finished;
+        match ended {
+            Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
+                self.shared.metrics.delivered(&self.destination.name, took);
+                self.breaker.answered(begun);
+                self.finish(origin, seq, Ending::Delivered);
+                debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
+            }
+            Ended::Answered { record, event, result: Err(failure) } => {
+                self.shared.metrics.failed(&self.destination.name, failure.kind, took);
+                self.learn(&failure, begun);
+                self.settle_failure(Failed { seq, origin, attempts, record, event, failure });
+            }
+            Ended::Unreadable { reason } => {
+                self.finish(origin, seq, Ending::Damaged);
+                error!(destination = %self.destination.name, seq, reason, "stored event is damaged");
+            }
+            Ended::Unavailable { reason } => {
+                self.due.insert(Instant::now() + WAIT_FOR_ROOM, seq);
+                error!(destination = %self.destination.name, seq, reason, "waiting event cannot be read now");
+            }
+        }
+    }
+
+    /// What a failure says of the destination as a whole.
+    fn learn(&mut self, failure: &Failure, begun: Generation) {
+        let now = Instant::now();
+        if failure.kind.is_outage() {
+            self.breaker.outage(begun, now, rand::random());
+        } else {
+            self.breaker.answered(begun);
+        }
+        let Kind::Status(status) = failure.kind else { return };
+        if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
+            self.paused_until = self.paused_until.max(Some(now + pause));
+            info!(destination = %self.destination.name, seconds = pause.as_secs(), "destination asks to be left alone");
+        }
+    }
+
+    fn settle_failure(&mut self, failed: Failed) {
+        if failed.failure.kind.is_gone() {
+            return self.disable(failed);
+        }
+        let asked = failed.failure.retry_after;
+        match schedule::next_delay(&self.destination.retry, failed.attempts, asked, rand::random()) {
+            Some(delay) => self.postpone(failed, delay),
+            None => self.bury(failed),
+        }
+    }
+
+    /// The event stays pending where it is, and is due as soon as the destination is enabled.
+    fn disable(&mut self, failed: Failed) {
+        warn!(destination = %self.destination.name, event = %failed.event.envelope.id,
+            "destination answered 410 and is disabled until its address changes");
+        self.phase = Phase::Disabled;
+        self.shared.ledger(self.id, |ledger| ledger.disable());
+        match failed.origin {
+            Origin::Waiting => self.due.insert(Instant::now(), failed.seq),
+            Origin::Fresh => self.hold(failed, Duration::ZERO),
+        }
+    }
+
+    fn postpone(&mut self, failed: Failed, delay: Duration) {
+        info!(destination = %self.destination.name, event = %failed.event.envelope.id, seq = failed.seq,
+            attempts = failed.attempts, failure = %failed.failure, retry_in_seconds = delay.as_secs(), "delivery failed");
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let postponed = Postponed {
+            attempts: failed.attempts,
+            due_at_ms: Timestamp::now().as_millisecond().saturating_add_unsigned(delay_ms),
+            delay_ms,
+            last_error: failed.failure.to_string().into(),
+        };
+        let Failed { seq, origin, .. } = failed;
+        let waits = self.shared.ledger(self.id, |ledger| match origin {
+            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
+            Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
+                Ok(placed) => placed.then_some(Place::Waiting),
+                Err(_) => Some(Place::Held),
+            },
+        });
+        match waits {
+            Some(Place::Waiting) => self.due.insert(Instant::now() + delay, seq),
+            Some(Place::Held) => self.hold(failed, delay),
+            None => {}
+        }
+    }
+
+    fn hold(&mut self, failed: Failed, delay: Duration) {
+        let Failed { seq, record, event, attempts, .. } = failed;
+        self.due.insert(Instant::now() + delay, seq);
+        self.held.insert(seq, Held { record, event, attempts });
+    }
+
+    /// The schedule is over. Where there is no room for the dead the event keeps waiting: it is not ours to lose.
+    fn bury(&mut self, failed: Failed) {
+        let death = Death {
+            attempts: failed.attempts,
+            died_at_ms: Timestamp::now().as_millisecond(),
+            reason: failed.failure.to_string().into(),
+        };
+        let Failed { seq, origin, .. } = failed;
+        let buried = self.shared.ledgers().get_mut(self.id).map(|ledger| match origin {
+            Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
+            Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
+        });
+        if matches!(buried, Some(Err(_))) {
+            warn!(destination = %self.destination.name, seq, "no room for another dead letter, the event keeps waiting");
+            return self.postpone(failed, WAIT_FOR_ROOM);
+        }
+        error!(destination = %self.destination.name, event = %failed.event.envelope.id, seq,
+            attempts = failed.attempts, failure = %failed.failure, "event is a dead letter");
+    }
+
+    pub(super) fn finish(&self, origin: Origin, seq: Seq, ending: Ending) {
+        self.shared.ledger(self.id, |ledger| match origin {
+            Origin::Fresh => ledger.finish_fresh(seq, ending),
+            Origin::Waiting => ledger.finish_waiting(seq, ending),
+        });
+    }
+}
+
+/// Where a failed event waits for its next attempt.
+enum Place {
+    Waiting,
+    Held,
+}
+
+impl Failed {
+    fn to_record(&self) -> Record {
+        Record { bytes: self.record.clone(), received_at_ms: self.event.envelope.received_at_ms }
+    }
+}

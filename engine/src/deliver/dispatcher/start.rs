@@ -1,0 +1,219 @@
+//! Which event is started next, and what stands in the way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use jiff::Timestamp;
+use tracing::{error, warn};
+
+use super::due::DueQueue;
+use super::feed::{Feed, Item};
+use super::settle::{Attempt, Ended, Finished, Stored};
+use super::{Dispatcher, Held, Origin, Phase, Shared};
+use crate::deliver::breaker::{Allowance, Generation};
+use crate::deliver::client::Sender;
+use crate::event::Event;
+use crate::state::{Begin, Condition, DestinationId, Ending, EventAt, EventReader, Lifecycle};
+
+impl Dispatcher {
+    /// Starts all that may start now. Answers when more may, if only time stands in the way.
+    pub(super) fn start_what_may_start(&mut self) -> Option<Instant> {
+        loop {
+            let now = Instant::now();
+            self.look_at_front();
+            if let Some(gate) = self.closed_gate(now) {
+                return gate.opens_at;
+            }
+            let Some(attempt) = self.next_attempt(now) else { return self.due.next_due() };
+            if let Some(rate) = &mut self.rate {
+                rate.begin(now);
+            }
+            self.begin(attempt);
+        }
+    }
+
+    /// The first thing that forbids any start at all.
+    fn closed_gate(&mut self, now: Instant) -> Option<Gate> {
+        let shut = Some(Gate { opens_at: None });
+        if self.phase != Phase::Delivering || !self.discards.is_empty() {
+            return shut;
+        }
+        if *self.shared.state.borrow_and_update() != Condition::Good {
+            return shut;
+        }
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        if self.paused_until.is_some() {
+            return Some(Gate { opens_at: self.paused_until });
+        }
+        match self.breaker.allowance(now) {
+            Allowance::NotUntil(until) => return Some(Gate { opens_at: Some(until) }),
+            Allowance::UpTo(allowed) if self.in_flight.len() >= allowed => return shut,
+            Allowance::UpTo(_) => {}
+        }
+        let ready_at = self.rate.as_mut().map(|rate| rate.ready_at(now)).filter(|at| *at > now)?;
+        Some(Gate { opens_at: Some(ready_at) })
+    }
+
+    /// A waiting event that is due or a fresh one, in turn, so that neither starves the other.
+    fn next_attempt(&mut self, now: Instant) -> Option<Attempt> {
+        let attempt = match self.last_origin {
+            Origin::Fresh => self.next_waiting(now).or_else(|| self.next_fresh()),
+            Origin::Waiting => self.next_fresh().or_else(|| self.next_waiting(now)),
+        }?;
+        self.last_origin = attempt.origin;
+        Some(attempt)
+    }
+
+    fn next_waiting(&mut self, now: Instant) -> Option<Attempt> {
+        while let Some(seq) = self.due.pop_due(now) {
+            if let Some(Held { record, event, attempts }) = self.held.remove(&seq) {
+                let stored = Stored::Read { record, event };
+                return Some(Attempt { seq, origin: Origin::Fresh, attempts, stored });
+            }
+            // Whatever left the waiting room meanwhile, by a command or a rule, is simply not there any more.
+            let waiting = self.shared.ledger(self.id, |ledger| {
+                let (event, postponed) = (ledger.event(seq)?, ledger.waiting_event(seq)?.postponed);
+                Some((event, postponed.attempts))
+            });
+            if let Some((event, attempts)) = waiting {
+                return Some(Attempt { seq, origin: Origin::Waiting, attempts, stored: Stored::At(event) });
+            }
+        }
+        None
+    }
+
+    /// The event at the front, unless an earlier one is held: then nothing fresh may begin.
+    fn next_fresh(&mut self) -> Option<Attempt> {
+        if !self.held.is_empty() || self.front != Some(Begin::Yes) {
+            return None;
+        }
+        let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
+        self.look_at_front();
+        Some(Attempt { seq, origin: Origin::Fresh, attempts: 0, stored: Stored::Read { record, event } })
+    }
+
+    /// Asks the ledger about the event at the front, past all that can never be sent: sequences that are no
+    /// events, damaged ones, and events that were finished above the cursor before a restart. Done even while
+    /// nothing may start, since the ledger learns from it how old the oldest event is.
+    pub(super) fn look_at_front(&mut self) {
+        self.front = None;
+        while let Some(item) = self.feed.front() {
+            let front = self.shared.ledger(self.id, |ledger| match item {
+                Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
+                Item::Damaged { first, last } => {
+                    let damaged = ledger.damaged(*first, *last);
+                    error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
+                    None
+                }
+                Item::Void { first, last } => {
+                    ledger.void(*first, *last);
+                    None
+                }
+            });
+            if matches!(front, Some(Begin::Yes | Begin::WindowFull)) {
+                self.front = front;
+                return;
+            }
+            self.feed.pop();
+        }
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
+        let begun = self.breaker.generation();
+        let sender = Arc::clone(&self.sender);
+        let events = self.shared.events.clone();
+        self.in_flight.push(carry_out(attempt, begun, sender, events).boxed());
+    }
+
+    /// Drops the oldest events of a destination that bounds its own backlog, until the rest fits.
+    pub(super) fn drop_beyond_backlog(&mut self) {
+        let Some(limit) = self.destination.backlog else { return };
+        let mut dropped = 0_u64;
+        while self.backlog_bytes() > limit && self.drop_oldest() {
+            dropped += 1;
+        }
+        if dropped > 0 {
+            warn!(destination = %self.destination.name, dropped, "backlog is over its size, the oldest events are dropped");
+        }
+    }
+
+    fn backlog_bytes(&self) -> u64 {
+        let unread = self.shared.journal.bytes_after(self.feed.position());
+        let held: usize = self.held.values().map(|held| held.record.len()).sum();
+        let waiting = self.shared.ledger(self.id, |ledger| ledger.waiting_bytes());
+        waiting + held as u64 + self.feed.buffered_bytes() + unread
+    }
+
+    /// Whether there was one to drop: what is in flight is left to end as it does.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(seq) = self.due.oldest() else { return self.drop_oldest_fresh() };
+        self.due.remove(seq);
+        let origin = if self.held.remove(&seq).is_some() { Origin::Fresh } else { Origin::Waiting };
+        self.finish(origin, seq, Ending::Dropped);
+        true
+    }
+
+    fn drop_oldest_fresh(&mut self) -> bool {
+        self.look_at_front();
+        let Some(attempt) = self.next_fresh() else { return false };
+        self.finish(attempt.origin, attempt.seq, Ending::Dropped);
+        true
+    }
+}
+
+/// Something that forbids any start.
+struct Gate {
+    /// When it opens by itself; absent: an ending, a command or the disk opens it.
+    opens_at: Option<Instant>,
+}
+
+async fn carry_out(attempt: Attempt, begun: Generation, sender: Arc<Sender>, events: EventReader) -> Finished {
+    let began = Instant::now();
+    let Attempt { seq, origin, attempts, stored } = attempt;
+    let ended = match load(stored, &events).await {
+        Ok((record, event)) => {
+            let result = sender.send(&event, Timestamp::now()).await;
+            Ended::Answered { record, event, result }
+        }
+        Err(ended) => ended,
+    };
+    Finished { seq, origin, attempts: attempts + 1, begun, ended, took: began.elapsed() }
+}
+
+/// The event, from wherever its bytes are.
+async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
+    let record = match stored {
+        Stored::Read { record, event } => return Ok((record, event)),
+        Stored::At(EventAt::Memory(record)) => record,
+        Stored::At(EventAt::Stored(at)) => events.read(at).await.map_err(Ended::from)?,
+    };
+    let event = Event::decode(&record).map_err(|error| Ended::Unreadable { reason: error.to_string() })?;
+    Ok((record, event))
+}
+
+/// A feed from where the destination's cursor stands.
+pub(super) fn feed(shared: &Shared, id: DestinationId) -> Feed {
+    let after = shared.ledger(id, |ledger| ledger.read_from());
+    Feed::new(shared.journal.reader(after), after, shared.journal.watermark())
+}
+
+/// When each waiting event falls due on this process's clock: never later than its own delay from now.
+pub(super) fn waiting_due(shared: &Shared, id: DestinationId) -> DueQueue {
+    let now = Instant::now();
+    let now_ms = Timestamp::now().as_millisecond();
+    let mut due = DueQueue::default();
+    shared.ledger(id, |ledger| {
+        for event in ledger.waiting() {
+            due.insert(now + Duration::from_millis(event.postponed.remaining_ms(now_ms)), event.seq);
+        }
+    });
+    due
+}
+
+/// Whether the destination takes events.
+pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
+    let lifecycle = shared.ledgers().get(id).map(|ledger| ledger.lifecycle());
+    if lifecycle == Some(Lifecycle::Disabled) { Phase::Disabled } else { Phase::Delivering }
+}

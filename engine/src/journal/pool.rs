@@ -1,0 +1,210 @@
+//! The files that segments are made of. A new file is zeroed, and it and the folder synced, before its
+//! first use, in the background where possible; a freed one is used again as it is, for its next
+//! header's salt makes every old frame in it unreadable.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::disk::{Disk, DiskFile};
+use super::segment::Segment;
+
+/// Files kept for the next uses; more than one, so that a burst does not wait for the disk to zero.
+const SPARES: usize = 2;
+const ZEROES: usize = 1 << 20;
+
+/// The name of the file in a slot.
+pub(super) fn file_name(slot: u32) -> String {
+    format!("{slot:06}.seg")
+}
+
+/// The slot that a file name stands for.
+pub(super) fn slot(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".seg").filter(|digits| digits.len() >= 6)?;
+    digits.parse().ok().filter(|slot| file_name(*slot) == name)
+}
+
+/// Why there is no file for a new segment.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PoolError {
+    /// The bound or the disk is reached.
+    #[error("no space for another segment")]
+    Full,
+    /// The disk fails.
+    #[error("cannot prepare a segment")]
+    Disk(#[source] io::Error),
+}
+
+impl From<io::Error> for PoolError {
+    fn from(error: io::Error) -> Self {
+        if is_full(&error) { Self::Full } else { Self::Disk(error) }
+    }
+}
+
+/// Whether an operation failed for want of space.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// All files that are not part of a live segment.
+pub(super) struct Pool {
+    disk: Arc<dyn Disk>,
+    segment_size: u64,
+    max_size: u64,
+    files: Mutex<Files>,
+    /// Held while a file is zeroed, so that a writer in need waits for the one under way.
+    preparing: Mutex<()>,
+}
+
+/// What is in the folder.
+#[derive(Default)]
+pub(super) struct Files {
+    /// To be used next, those freed first in front: what is left is then next to the live segments,
+    /// and a journal opened again without its state finds no gap.
+    pub(super) ready: VecDeque<String>,
+    /// To be removed.
+    pub(super) doomed: Vec<(String, u64)>,
+    /// Bytes of all segment files, live ones too.
+    pub(super) size: u64,
+    pub(super) next_slot: u32,
+}
+
+impl Pool {
+    pub(super) fn new(disk: Arc<dyn Disk>, segment_size: u64, max_size: u64, files: Files) -> Self {
+        Self { disk, segment_size, max_size, files: Mutex::new(files), preparing: Mutex::new(()) }
+    }
+
+    /// Bytes of every file that is made.
+    pub(super) fn segment_size(&self) -> u64 {
+        self.segment_size
+    }
+
+    /// A file of the right size whose every byte is synced.
+    pub(super) fn take(&self) -> Result<(String, Arc<dyn DiskFile>), PoolError> {
+        self.prepare(1)?;
+        let name = self.files().ready.pop_front().ok_or(PoolError::Full)?;
+        match self.disk.open(&name) {
+            Ok(file) => Ok((name, file)),
+            Err(error) => {
+                self.discard(name);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Whether [`Pool::take`] would not have to write.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.files().ready.is_empty()
+    }
+
+    /// Makes new files until `count` are ready.
+    pub(super) fn prepare(&self, count: usize) -> Result<(), PoolError> {
+        if self.files().ready.len() >= count {
+            return Ok(());
+        }
+        let _one_at_a_time = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.files().ready.len() < count {
+            self.prepare_one()?;
+        }
+        Ok(())
+    }
+
+    fn prepare_one(&self) -> Result<(), PoolError> {
+        self.remove_doomed();
+        let name = {
+            let mut files = self.files();
+            if files.size + self.segment_size > self.max_size {
+                return Err(PoolError::Full);
+            }
+            files.next_slot += 1;
+            files.size += self.segment_size;
+            file_name(files.next_slot - 1)
+        };
+        match self.create_zeroed(&name) {
+            Ok(()) => self.files().ready.push_front(name),
+            Err(error) => {
+                self.discard(name);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn create_zeroed(&self, name: &str) -> Result<(), PoolError> {
+        if self.disk.available_space()? < self.segment_size {
+            return Err(PoolError::Full);
+        }
+        let file = self.disk.create(name)?;
+        let zeroes = vec![0; ZEROES];
+        let mut at = 0;
+        while at < self.segment_size {
+            let count = (self.segment_size - at).min(ZEROES as u64);
+            file.write_all_at(&zeroes[..usize::try_from(count).unwrap_or(ZEROES)], at)?;
+            at += count;
+        }
+        file.sync_data()?;
+        self.disk.sync_dir()?;
+        Ok(())
+    }
+
+    /// Takes in what no reader needs any more, oldest first.
+    pub(super) fn recycle(&self, freed: &[Arc<Segment>]) {
+        let mut files = self.files();
+        for segment in freed {
+            if segment.is_poisoned() || segment.size != self.segment_size {
+                files.doomed.push((segment.file_name.clone(), segment.size));
+            } else {
+                files.ready.push_back(segment.file_name.clone());
+            }
+        }
+        while files.ready.len() > SPARES {
+            let surplus = files.ready.pop_front();
+            files.doomed.extend(surplus.map(|name| (name, self.segment_size)));
+        }
+    }
+
+    /// A file of ours that cannot be used.
+    pub(super) fn discard(&self, name: String) {
+        self.files().doomed.push((name, self.segment_size));
+        self.remove_doomed();
+    }
+
+    /// Removes what is not wanted; what cannot be removed goes on counting.
+    pub(super) fn remove_doomed(&self) {
+        let doomed = std::mem::take(&mut self.files().doomed);
+        for (name, size) in doomed {
+            match self.disk.remove(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::debug!(file = name, error = %error, "segment file cannot be removed");
+                    self.files().doomed.push((name, size));
+                }
+                _ => {
+                    let mut files = self.files();
+                    files.size = files.size.saturating_sub(size);
+                }
+            }
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_we_would_give_are_ours() {
+        for number in [0, 7, 999_999, 1_000_000] {
+            assert_eq!(slot(&file_name(number)), Some(number));
+        }
+        for name in ["7.seg", "0000007.seg", "000007.seg.bak", "+00007.seg", "state.db", ".seg", ""] {
+            assert_eq!(slot(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the folder holds when a journal is opened. Reads two blocks of every file and walks the frames of
+//! the last segment only, so a backlog costs nothing; whatever cannot be used is named, never dropped
+//! in silence, and nothing is removed that might have held an event.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use super::disk::{Disk, DiskFile};
+use super::frame::Keys;
+use super::header::{BadHeader, DATA_START, HEADER_BLOCK, Header, MAX_VOIDS};
+use super::pool::{Files, slot};
+use super::scan::{Found, Scan};
+use super::segment::{Segment, SeqRange};
+use super::{OpenError, Options, Seq};
+
+/// Everything the log starts from.
+pub(super) struct Recovered {
+    pub(super) journal: u128,
+    /// Live, oldest first.
+    pub(super) segments: VecDeque<Arc<Segment>>,
+    /// Recorded in the headers of live segments, ascending.
+    pub(super) voids: Vec<SeqRange>,
+    /// Found now, to be recorded in the next header; at most [`MAX_VOIDS`].
+    pub(super) new_voids: Vec<SeqRange>,
+    pub(super) next_seq: Seq,
+    pub(super) next_number: u64,
+    /// Bytes of frames since the journal began.
+    pub(super) bytes: u64,
+    pub(super) files: Files,
+    /// See [`super::Recovery`].
+    pub(super) torn_tail: u64,
+    pub(super) notes: Vec<String>,
+}
+
+struct Used {
+    file_name: String,
+    size: u64,
+    header: Header,
+}
+
+/// Reads the folder; writes nothing, but syncs what it goes by.
+pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, OpenError> {
+    let mut folder = read_folder(disk, options)?;
+    let live = live_segments(&mut folder, options.segment_size)?;
+    let Some(last) = live.last() else {
+        let next_seq = options.min_next_seq.max(1);
+        if next_seq > 1 {
+            folder.notes.push(format!("no segment holds events, yet {} were seen before", next_seq - 1));
+        }
+        return Ok(Recovered {
+            journal: rand::random(),
+            segments: VecDeque::new(),
+            voids: Vec::new(),
+            new_voids: Vec::new(),
+            next_seq,
+            next_number: 1,
+            bytes: 0,
+            files: folder.files,
+            torn_tail: 0,
+            notes: folder.notes,
+        });
+    };
+    let tail = read_tail(disk, last, options.min_next_seq)
+        .map_err(|source| OpenError::Disk { file: last.file_name.clone(), source })?;
+    let ahead = (tail.end_seq + 1)..options.min_next_seq;
+    if !ahead.is_empty() {
+        folder.notes.push(format!(
+            "{}: events {} to {} were acknowledged and are not there",
+            last.file_name,
+            ahead.start,
+            ahead.end - 1
+        ));
+    }
+    Ok(Recovered {
+        journal: last.header.journal,
+        next_seq: options.min_next_seq.max(tail.end_seq + 1),
+        next_number: last.header.number + 1,
+        bytes: last.header.bytes_before + (tail.end - DATA_START),
+        voids: live.iter().flat_map(|used| used.header.voids.iter().copied()).collect(),
+        new_voids: tail.voids,
+        torn_tail: tail.torn,
+        segments: live
+            .into_iter()
+            .map(|used| Arc::new(Segment::new(used.file_name, &used.header, used.size, used.size)))
+            .collect(),
+        files: folder.files,
+        notes: folder.notes,
+    })
+}
+
+#[derive(Default)]
+struct FolderContent {
+    used: BTreeMap<u64, Used>,
+    files: Files,
+    notes: Vec<String>,
+    unreadable: Option<String>,
+}
+
+fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, OpenError> {
+    let mut folder = FolderContent::default();
+    let mut names = disk.list().map_err(|source| OpenError::Folder { source })?;
+    names.sort_unstable();
+    for file_name in names {
+        let Some(slot) = slot(&file_name) else { continue };
+        folder.files.next_slot = folder.files.next_slot.max(slot.saturating_add(1));
+        let failed = |source| OpenError::Disk { file: file_name.clone(), source };
+        let file = disk.open(&file_name).map_err(failed)?;
+        let size = file.len().map_err(failed)?;
+        folder.files.size += size;
+        match read_header(&*file) {
+            Ok((header, copies)) => {
+                if copies < 2 {
+                    folder.notes.push(format!("{file_name}: one of two copies of the header is lost"));
+                }
+                if size < options.segment_size {
+                    folder.notes.push(format!("{file_name}: has {size} bytes, fewer than a segment"));
+                }
+                let number = header.number;
+                if let Some(other) = folder.used.insert(number, Used { file_name, size, header }) {
+                    let file = folder.used.remove(&number).map_or_else(String::new, |used| used.file_name);
+                    return Err(OpenError::Twice { file, other: other.file_name });
+                }
+            }
+            Err(BadHeader::Version(version)) => {
+                return Err(OpenError::UnknownVersion { file: file_name, version });
+            }
+            // Left over from a start that was cut short; its zeroes may not be synced.
+            Err(BadHeader::Blank) => folder.files.doomed.push((file_name, size)),
+            Err(BadHeader::Unreadable) => {
+                folder
+                    .notes
+                    .push(format!("{file_name}: both copies of the header are unreadable; left as it is"));
+                folder.unreadable = Some(file_name);
+            }
+        }
+    }
+    Ok(folder)
+}
+
+/// The newer of both copies, should a power cut have come between them, and how many there are.
+fn read_header(file: &dyn DiskFile) -> Result<(Header, usize), BadHeader> {
+    let copy = |offset| {
+        let mut block = vec![0; HEADER_BLOCK];
+        let count = file.read_at(&mut block, offset).map_err(|_| BadHeader::Unreadable)?;
+        Header::decode(&block[..count])
+    };
+    match (copy(0), copy(HEADER_BLOCK as u64)) {
+        (Ok(first), Ok(second)) => Ok((if second.number > first.number { second } else { first }, 2)),
+        (Ok(header), Err(_)) | (Err(_), Ok(header)) => Ok((header, 1)),
+        (Err(BadHeader::Blank), Err(other)) | (Err(other), Err(_)) => Err(other),
+    }
+}
+
+/// What somebody may still need. The rest is ready for its next use.
+fn live_segments(folder: &mut FolderContent, segment_size: u64) -> Result<Vec<Used>, OpenError> {
+    let Some((_, newest)) = folder.used.last_key_value() else {
+        // An empty journal in place of one that cannot be read would be a loss that nobody sees.
+        return folder.unreadable.take().map_or(Ok(Vec::new()), |file| Err(OpenError::Unreadable { file }));
+    };
+    let journal = newest.header.journal;
+    if let Some(foreign) = folder.used.values().find(|used| used.header.journal != journal) {
+        let (file, other) = (foreign.file_name.clone(), newest.file_name.clone());
+        return Err(OpenError::Foreign { file, other });
+    }
+    let oldest_live = newest.header.oldest_live;
+    let used = std::mem::take(&mut folder.used).into_values();
+    let (live, stale): (Vec<_>, Vec<_>) = used.partition(|used| used.header.number >= oldest_live);
+    for used in stale {
+        if used.size == segment_size {
+            folder.files.ready.push_back(used.file_name);
+        } else {
+            folder.files.doomed.push((used.file_name, used.size));
+        }
+    }
+    Ok(live)
+}
+
+struct Tail {
+    /// The last sequence that was certainly written, readable or not.
+    end_seq: Seq,
+    /// Where frames end.
+    end: u64,
+    voids: Vec<SeqRange>,
+    torn: u64,
+}
+
+/// Walks the last segment. All others were whole before its header was written.
+fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail> {
+    let file = disk.open(&last.file_name)?;
+    let first_seq = last.header.first_seq;
+    let mut scan = Scan::new(Arc::clone(&file), Keys::new(last.header.salt), last.size, first_seq);
+    let mut holes: Vec<SeqRange> = Vec::new();
+    let mut end_seq = first_seq - 1;
+    // What a later batch, or the state, has seen was acknowledged: if it is gone, it is damaged.
+    let mut acknowledged = end_seq.max(min_next_seq.saturating_sub(1));
+    loop {
+        match scan.next()? {
+            Found::Record { seq, synced, .. } => {
+                end_seq = seq;
+                acknowledged = acknowledged.max(synced.min(seq));
+            }
+            Found::Hole(hole) => {
+                end_seq = hole.last;
+                match holes.last_mut() {
+                    Some(before) if before.last + 1 == hole.first => before.last = hole.last,
+                    _ => holes.push(hole),
+                }
+            }
+            Found::End => break,
+        }
+    }
+    let torn_frame = scan.is_torn()?;
+    // What was read may be in memory only, and is about to be promised to the destinations.
+    file.sync_data()?;
+    let voids = bounded(holes.into_iter().filter_map(|hole| {
+        let first = hole.first.max(acknowledged + 1);
+        (first <= hole.last).then_some(SeqRange { first, last: hole.last })
+    }));
+    let torn = voids.iter().map(|void| void.last - void.first + 1).sum::<u64>() + u64::from(torn_frame);
+    Ok(Tail { end_seq, end: scan.at().max(DATA_START), voids, torn })
+}
+
+/// As many as a header holds: the last one then covers what lies between the rest, too. Only a batch of
+/// which nothing was acknowledged is torn into that many pieces.
+fn bounded(voids: impl Iterator<Item = SeqRange>) -> Vec<SeqRange> {
+    let mut voids: Vec<_> = voids.collect();
+    if let Some(last) = voids.last().map(|void| void.last)
+        && voids.len() > MAX_VOIDS
+    {
+        voids.truncate(MAX_VOIDS);
+        voids[MAX_VOIDS - 1].last = last;
+    }
+    voids
+}

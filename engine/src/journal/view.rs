@@ -1,0 +1,75 @@
+//! What everyone but the writer may do with a journal: read it, count it, and give back what nobody
+//! needs any more.
+
+use std::sync::Arc;
+
+use super::Seq;
+use super::disk::Disk;
+use super::pool::Pool;
+use super::reader::{Position, Reader};
+use super::segment::Catalog;
+
+/// A cheap handle on the live segments.
+#[derive(Clone)]
+pub struct View {
+    disk: Arc<dyn Disk>,
+    catalog: Arc<Catalog>,
+    pool: Arc<Pool>,
+}
+
+impl View {
+    pub(super) fn new(disk: Arc<dyn Disk>, catalog: Arc<Catalog>, pool: Arc<Pool>) -> Self {
+        Self { disk, catalog, pool }
+    }
+
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The highest synced sequence.
+    pub fn watermark(&self) -> Seq {
+        self.catalog.watermark()
+    }
+
+    /// A reader of everything behind `after`.
+    pub fn reader(&self, after: Seq) -> Reader {
+        Reader::new(Arc::clone(&self.disk), Arc::clone(&self.catalog), after)
+    }
+
+    /// Events accepted with a sequence of at most `seq` since the journal began. Exact for live
+    /// segments; below them, voids are counted as events.
+    pub fn accepted_through(&self, seq: Seq) -> u64 {
+        self.catalog.accepted_through(seq)
+    }
+
+    /// Bytes of journal between a reader's position and the watermark.
+    pub fn bytes_after(&self, position: &Position) -> u64 {
+        self.catalog.bytes().saturating_sub(position.bytes)
+    }
+
+    /// Nobody will read at or below `seq` again: segments that hold nothing else are used again.
+    /// Returns whether there were any.
+    pub fn free_through(&self, seq: Seq) -> bool {
+        let freed = self.catalog.free_through(seq.min(self.watermark()));
+        self.pool.recycle(&freed);
+        !freed.is_empty()
+    }
+
+    /// Whether the next segment is ready.
+    pub fn has_next(&self) -> bool {
+        self.pool.is_ready()
+    }
+
+    /// The slow part of keeping house, for a thread that nobody waits for: removes files that are not
+    /// needed and zeroes the next one before it is. A failure shows when the file is wanted.
+    pub fn tidy(&self) {
+        self.pool.remove_doomed();
+        if let Err(error) = self.pool.prepare(1) {
+            tracing::debug!(error = %error, "next journal segment is not prepared");
+        }
+    }
+}

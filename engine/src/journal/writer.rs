@@ -1,0 +1,178 @@
+//! The thread that owns the log. It takes everything that waits, writes it at once, syncs once, and then
+//! tells everyone: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use super::log::Log;
+use super::view::View;
+use super::{AppendError, Condition, Seq};
+
+/// How often the thread shows that it is alive, and looks whether a trouble is over.
+const TICK: Duration = Duration::from_secs(1);
+
+type Reply = oneshot::Sender<Result<Seq, AppendError>>;
+
+/// What appenders and the thread share.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    records: Vec<Bytes>,
+    replies: Vec<Reply>,
+    /// The thread sleeps, so that somebody has to wake it.
+    idle: bool,
+    closing: bool,
+}
+
+impl Queue {
+    /// Puts a record behind those that wait already.
+    pub(super) fn push(&self, record: Bytes) -> oneshot::Receiver<Result<Seq, AppendError>> {
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = self.waiting();
+        // Once the thread is told to end nobody may come to wait for it; the answer is then "closed".
+        if !waiting.closing {
+            waiting.records.push(record);
+            waiting.replies.push(reply);
+        }
+        let wake = std::mem::take(&mut waiting.idle);
+        drop(waiting);
+        if wake {
+            self.wake.notify_one();
+        }
+        answer
+    }
+
+    /// Tells the thread to finish what waits and to end.
+    pub(super) fn close(&self) {
+        self.waiting().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Exchanges the empty lists for what waits, or for nothing after a tick; false once closed and empty.
+    fn take(&self, records: &mut Vec<Bytes>, replies: &mut Vec<Reply>) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.records.is_empty() && !waiting.closing {
+            waiting.idle = true;
+            let (woken, _) = self.wake.wait_timeout(waiting, TICK).unwrap_or_else(PoisonError::into_inner);
+            waiting = woken;
+            waiting.idle = false;
+        }
+        std::mem::swap(&mut waiting.records, records);
+        std::mem::swap(&mut waiting.replies, replies);
+        !(records.is_empty() && waiting.closing)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer thread's side of what a journal tells.
+pub(super) struct Writer {
+    log: Log,
+    queue: Arc<Queue>,
+    watermark: watch::Sender<Seq>,
+    condition: Arc<Mutex<Condition>>,
+    tidy: Tidy,
+}
+
+impl Writer {
+    pub(super) fn new(
+        log: Log,
+        queue: Arc<Queue>,
+        watermark: watch::Sender<Seq>,
+        condition: Arc<Mutex<Condition>>,
+        tidy: Tidy,
+    ) -> Self {
+        Self { log, queue, watermark, condition, tidy }
+    }
+
+    /// Runs until the queue is closed and empty.
+    pub(super) fn spawn(mut self, tick: impl Fn() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("journal".into()).spawn(move || self.run(&tick))
+    }
+
+    fn run(&mut self, tick: &impl Fn()) {
+        let (mut records, mut replies) = (Vec::new(), Vec::new());
+        let mut probed = Instant::now();
+        // Whether the disk takes anything at all is better known before the first event.
+        self.log.probe();
+        self.publish_condition();
+        tick();
+        while self.queue.take(&mut records, &mut replies) {
+            tick();
+            if !records.is_empty() {
+                self.append(&records, &mut replies);
+                records.clear();
+            }
+            if probed.elapsed() >= TICK && *self.log.condition() != Condition::Writable {
+                self.log.probe();
+                self.publish_condition();
+                probed = Instant::now();
+            }
+        }
+    }
+
+    fn append(&mut self, records: &[Bytes], replies: &mut Vec<Reply>) {
+        let had_next = self.log.view().has_next();
+        let appended = self.log.append_batch(records);
+        self.publish_condition();
+        if appended.accepted > 0 {
+            self.watermark.send_replace(self.log.view().watermark());
+        }
+        for (index, reply) in replies.drain(..).enumerate() {
+            let answer = if index < appended.accepted {
+                Ok(appended.first + index as u64)
+            } else {
+                Err(appended.refusal.unwrap_or(AppendError::Unavailable))
+            };
+            // Whoever does not wait any more has lost interest, not the event.
+            let _ = reply.send(answer);
+        }
+        if had_next && !self.log.view().has_next() {
+            self.tidy.request();
+        }
+    }
+
+    fn publish_condition(&self) {
+        let mut published = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
+        if *published != *self.log.condition() {
+            tracing::info!(condition = ?self.log.condition(), "journal");
+            published.clone_from(self.log.condition());
+        }
+    }
+}
+
+/// Asks the housekeeping thread to have a look.
+#[derive(Clone)]
+pub(super) struct Tidy(SyncSender<()>);
+
+impl Tidy {
+    /// A thread that sleeps until asked, and ends with the last `Tidy`.
+    pub(super) fn spawn(view: View) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (sender, requests): (_, Receiver<()>) = sync_channel(1);
+        let thread = thread::Builder::new().name("journal-tidy".into()).spawn(move || {
+            while requests.recv().is_ok() {
+                view.tidy();
+            }
+        })?;
+        Ok((Self(sender), thread))
+    }
+
+    /// Never waits: a request that is still open covers this one.
+    pub(super) fn request(&self) {
+        match self.0.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}

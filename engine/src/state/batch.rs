@@ -1,0 +1,81 @@
+//! What one transaction writes. Rows are whole: writing one twice, or a later one instead, is harmless.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::held::Kind;
+use super::status::Lifecycle;
+use super::{DestinationId, Seq};
+
+/// Changes that belong in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Keys of events that are held no more.
+    pub gone: Vec<i64>,
+    /// Destinations whose retention ended: their row is not among these.
+    pub expired: Vec<DestinationId>,
+    /// Every destination: the table is small, and written whole.
+    pub destinations: Vec<DestinationRow>,
+    /// Events that are newly held, or whose state changed.
+    pub held: Vec<HeldRow>,
+}
+
+/// One destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationRow {
+    /// Its key.
+    pub id: DestinationId,
+    /// Its name in the manifest.
+    pub name: String,
+    /// Tells one target from another.
+    pub fingerprint: String,
+    /// Events the journal had accepted when it was created. Negative only after the journal was lost
+    /// and counts anew.
+    pub accepted_at_creation: i64,
+    /// Everything up to here is finished.
+    pub cursor: Seq,
+    /// What is finished above the cursor.
+    pub window: Vec<u8>,
+    /// Events it took.
+    pub delivered: u64,
+    /// Events given up by a named rule or command.
+    pub dropped: u64,
+    /// Events that were on disk and cannot be read.
+    pub damaged: u64,
+    /// How many rows of its waiting room there must be: fewer are damage.
+    pub waiting: u64,
+    /// How many dead letters there must be.
+    pub dead_lettered: u64,
+    /// Whether it is delivered to.
+    pub lifecycle: Lifecycle,
+}
+
+/// One event that waits or is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRow {
+    /// Its key.
+    pub row: i64,
+    /// Whose it is.
+    pub destination: DestinationId,
+    /// Its place in the journal.
+    pub seq: Seq,
+    /// Why it is held.
+    pub kind: Kind,
+    /// Attempts that count towards its schedule.
+    pub attempts: u32,
+    /// When it is due, or died: milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The wait once chosen.
+    pub delay_ms: u64,
+    /// When it came.
+    pub received_at_ms: i64,
+    /// The last error, or the reason of its death.
+    pub note: Arc<str>,
+    /// Its record's length in bytes.
+    pub size: u64,
+    /// CRC-32C of its record.
+    pub checksum: u32,
+    /// Its record, if the file does not have it yet.
+    pub record: Option<Bytes>,
+}

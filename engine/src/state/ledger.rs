@@ -1,0 +1,345 @@
+//! One destination's ledger: which of its events is in which term of the sum.
+//!
+//! An event is pending until it goes to exactly one other term. A result that comes for an event that
+//! is pending no more changes nothing and says so: that happens rightly when a discard or a bounded
+//! backlog overtakes an attempt in flight, and makes counting an event twice impossible.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::batch::DestinationRow;
+use super::held::{DeadLetter, Death, EventAt, Held, Postponed, Record, Room, WaitingEvent};
+use super::limits::RoomLimits;
+use super::status::Lifecycle;
+use super::window::{Covered, Window};
+use super::{Accepted, DestinationId, Seq};
+
+/// How an event's delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The destination took it.
+    Delivered,
+    /// A named rule or command gave it up.
+    Dropped,
+    /// Its bytes cannot be read.
+    Damaged,
+}
+
+/// Whether a delivery from the journal begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Yes.
+    Yes,
+    /// No, it ended before: read on.
+    AlreadyFinished,
+    /// Not yet: too much would be finished above the oldest unfinished event.
+    WindowFull,
+}
+
+/// No room in the waiting room or among the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the destination's share of the state file is used up")]
+pub struct RoomFull;
+
+/// Which events a command means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select<'a> {
+    /// Every one.
+    All,
+    /// These.
+    Seqs(&'a [Seq]),
+}
+
+/// What a redrive did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// Events that are due now.
+    pub seqs: Vec<Seq>,
+    /// Dead letters that stay dead because the waiting room is full.
+    pub no_room: usize,
+}
+
+/// One destination's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    pub(super) id: DestinationId,
+    pub(super) name: String,
+    pub(super) fingerprint: String,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) accepted_at_creation: i64,
+    pub(super) window: Window,
+    pub(super) delivered: u64,
+    pub(super) dropped: u64,
+    pub(super) damaged: u64,
+    pub(super) waiting: Room,
+    pub(super) dead: Room,
+    pub(super) limits: RoomLimits,
+    /// When events in flight came, by sequence.
+    pub(super) begun: BTreeMap<Seq, i64>,
+    /// Whether its row changed since the last batch was taken.
+    pub(super) changed: bool,
+    /// Held events whose row changed since.
+    pub(super) changed_held: BTreeSet<Seq>,
+    /// Keys of events that are held no more.
+    pub(super) gone: Vec<i64>,
+    /// The cursor that the state file has.
+    pub(super) committed_cursor: Seq,
+}
+
+impl Ledger {
+    /// Its key.
+    pub fn id(&self) -> DestinationId {
+        self.id
+    }
+
+    /// Its name in the manifest.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is delivered to.
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
+    }
+
+    /// Where its reader starts: behind this sequence.
+    pub fn read_from(&self) -> Seq {
+        self.window.cursor()
+    }
+
+    /// Asks to deliver an event from the journal. Without a later result it stays pending, and may begin
+    /// again. Call it for the next event even while nothing can be sent: it tells how old that one is.
+    pub fn begin(&mut self, seq: Seq, received_at_ms: i64) -> Begin {
+        if !self.window.needs(seq) {
+            return Begin::AlreadyFinished;
+        }
+        if !self.window.admits(seq) {
+            return Begin::WindowFull;
+        }
+        self.begun.insert(seq, received_at_ms);
+        Begin::Yes
+    }
+
+    /// Ends the delivery of an event from the journal; false if it had ended before.
+    pub fn finish_fresh(&mut self, seq: Seq, ending: Ending) -> bool {
+        let pending = self.leave_journal(seq);
+        if pending {
+            self.count(ending);
+        }
+        pending
+    }
+
+    /// Counts what the journal cannot read any more, as far as it was still needed; returns how many.
+    pub fn damaged(&mut self, first: Seq, last: Seq) -> u64 {
+        let count = self.window.cover(first, last, Covered::Skipped);
+        self.damaged += count;
+        self.changed |= count > 0;
+        count
+    }
+
+    /// Passes over sequences that are no events.
+    pub fn void(&mut self, first: Seq, last: Seq) {
+        self.changed |= self.window.cover(first, last, Covered::Void) > 0;
+    }
+
+    /// Moves an event from the journal to the waiting room; `Ok(false)` if its delivery had ended before.
+    pub fn postpone_fresh(
+        &mut self,
+        seq: Seq,
+        record: Record,
+        postponed: &Postponed,
+    ) -> Result<bool, RoomFull> {
+        if !self.window.needs(seq) {
+            return Ok(false);
+        }
+        self.can_wait(record.bytes.len() as u64).then_some(()).ok_or(RoomFull)?;
+        self.leave_journal(seq);
+        let mut held = Held::new(record);
+        held.postpone(postponed);
+        self.waiting.insert(seq, held);
+        self.changed_held.insert(seq);
+        Ok(true)
+    }
+
+    /// Gives up an event from the journal; `Ok(false)` if its delivery had ended before.
+    pub fn dead_letter_fresh(&mut self, seq: Seq, record: Record, death: &Death) -> Result<bool, RoomFull> {
+        if !self.window.needs(seq) {
+            return Ok(false);
+        }
+        self.can_dead_letter(record.bytes.len() as u64).then_some(()).ok_or(RoomFull)?;
+        self.leave_journal(seq);
+        let mut held = Held::new(record);
+        held.die(death);
+        self.dead.insert(seq, held);
+        self.changed_held.insert(seq);
+        Ok(true)
+    }
+
+    /// Ends the delivery of a waiting event; false if it had ended before.
+    pub fn finish_waiting(&mut self, seq: Seq, ending: Ending) -> bool {
+        let Some(held) = self.waiting.remove(seq) else { return false };
+        self.count(ending);
+        self.forget(seq, &held);
+        true
+    }
+
+    /// Waits once more; false if its delivery had ended before.
+    pub fn postpone_waiting(&mut self, seq: Seq, postponed: &Postponed) -> bool {
+        let Some(held) = self.waiting.get_mut(seq) else { return false };
+        held.postpone(postponed);
+        self.touch(seq);
+        true
+    }
+
+    /// Gives up a waiting event; `Ok(false)` if its delivery had ended before.
+    pub fn dead_letter_waiting(&mut self, seq: Seq, death: &Death) -> Result<bool, RoomFull> {
+        let Some(size) = self.waiting.get(seq).map(|held| held.size) else { return Ok(false) };
+        self.can_dead_letter(size).then_some(()).ok_or(RoomFull)?;
+        if let Some(mut held) = self.waiting.remove(seq) {
+            held.die(death);
+            self.dead.insert(seq, held);
+            self.touch(seq);
+        }
+        Ok(true)
+    }
+
+    /// Counts a dead letter whose bytes cannot be read; false if there is no such dead letter.
+    pub fn damaged_dead_letter(&mut self, seq: Seq) -> bool {
+        let Some(held) = self.dead.remove(seq) else { return false };
+        self.count(Ending::Damaged);
+        self.forget(seq, &held);
+        true
+    }
+
+    /// Brings dead letters back, due at once, with no attempt counted and the same record.
+    pub fn redrive(&mut self, select: Select<'_>, now_ms: i64) -> Redriven {
+        let mut redriven = Redriven::default();
+        for seq in self.selected(select) {
+            let Some(size) = self.dead.get(seq).map(|held| held.size) else { continue };
+            if !self.can_wait(size) {
+                redriven.no_room += 1;
+            } else if let Some(mut held) = self.dead.remove(seq) {
+                let last_error = held.note.clone();
+                held.postpone(&Postponed { attempts: 0, due_at_ms: now_ms, delay_ms: 0, last_error });
+                self.waiting.insert(seq, held);
+                self.touch(seq);
+                redriven.seqs.push(seq);
+            }
+        }
+        redriven
+    }
+
+    /// Drops every pending event up to `through`, which no event of the future can be; returns how many.
+    pub fn discard(&mut self, through: Seq, journal: &dyn Accepted) -> u64 {
+        let through = through.min(journal.watermark());
+        let before = self.dropped;
+        for seq in self.waiting.seqs().into_iter().take_while(|seq| *seq <= through) {
+            self.finish_waiting(seq, Ending::Dropped);
+        }
+        let unread = self.unread(journal);
+        self.window.cover(self.window.cursor() + 1, through, Covered::Finished);
+        self.dropped += unread - self.unread(journal);
+        self.begun = self.begun.split_off(&(through + 1));
+        self.changed = true;
+        self.dropped - before
+    }
+
+    /// Drops dead letters; returns how many.
+    pub fn discard_dead_letters(&mut self, select: Select<'_>) -> u64 {
+        let before = self.dropped;
+        for seq in self.selected(select) {
+            if let Some(held) = self.dead.remove(seq) {
+                self.count(Ending::Dropped);
+                self.forget(seq, &held);
+            }
+        }
+        self.dropped - before
+    }
+
+    /// Stops delivering, as the destination said it is gone for good; its events stay pending.
+    pub fn disable(&mut self) {
+        if self.lifecycle == Lifecycle::Active {
+            self.lifecycle = Lifecycle::Disabled;
+            self.changed = true;
+        }
+    }
+
+    /// Whether an event of `size` bytes may wait.
+    pub fn can_wait(&self, size: u64) -> bool {
+        self.waiting.admits(size, self.limits)
+    }
+
+    /// Whether an event of `size` bytes may die; if not, it stays where it is and is tried again.
+    pub fn can_dead_letter(&self, size: u64) -> bool {
+        self.dead.admits(size, self.limits)
+    }
+
+    /// The waiting room, oldest event first.
+    pub fn waiting(&self) -> impl Iterator<Item = WaitingEvent> {
+        self.waiting.iter().map(|(seq, held)| held.as_waiting(seq))
+    }
+
+    /// Bytes in the waiting room.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting.bytes()
+    }
+
+    /// The dead letters, oldest event first.
+    pub fn dead_letters(&self) -> impl Iterator<Item = DeadLetter> {
+        self.dead.iter().map(|(seq, held)| held.as_dead_letter(seq))
+    }
+
+    /// Where the bytes of a waiting event or a dead letter are; `None` if it is neither.
+    pub fn event(&self, seq: Seq) -> Option<EventAt> {
+        self.waiting.get(seq).or_else(|| self.dead.get(seq))?.event_at()
+    }
+
+    pub(super) fn to_row(&self) -> DestinationRow {
+        DestinationRow {
+            id: self.id,
+            name: self.name.clone(),
+            fingerprint: self.fingerprint.clone(),
+            accepted_at_creation: self.accepted_at_creation,
+            cursor: self.window.cursor(),
+            window: self.window.encode(),
+            delivered: self.delivered,
+            dropped: self.dropped,
+            damaged: self.damaged,
+            waiting: self.waiting.len(),
+            dead_lettered: self.dead.len(),
+            lifecycle: self.lifecycle,
+        }
+    }
+
+    fn leave_journal(&mut self, seq: Seq) -> bool {
+        self.begun.remove(&seq);
+        let pending = self.window.needs(seq) && self.window.finish(seq);
+        self.changed |= pending;
+        pending
+    }
+
+    fn count(&mut self, ending: Ending) {
+        match ending {
+            Ending::Delivered => self.delivered += 1,
+            Ending::Dropped => self.dropped += 1,
+            Ending::Damaged => self.damaged += 1,
+        }
+    }
+
+    fn touch(&mut self, seq: Seq) {
+        self.changed = true;
+        self.changed_held.insert(seq);
+    }
+
+    fn forget(&mut self, seq: Seq, held: &Held) {
+        self.changed = true;
+        self.changed_held.remove(&seq);
+        self.gone.extend(held.row);
+    }
+
+    fn selected(&self, select: Select<'_>) -> Vec<Seq> {
+        match select {
+            Select::All => self.dead.seqs(),
+            Select::Seqs(seqs) => seqs.to_vec(),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Every destination's ledger, and the way between them and the state file.
+//!
+//! Changes are collected by row: [`Ledgers::take_batch`] writes what the rows are at that moment, and a
+//! batch that failed is only marked as changed again. One batch is out at a time.
+
+use std::collections::BTreeMap;
+
+use super::batch::{Batch, HeldRow};
+use super::held::Kind;
+use super::ledger::Ledger;
+use super::limits::RoomLimits;
+use super::status::{DestinationStatus, Lifecycle};
+use super::{Accepted, DestinationId, Seq};
+
+/// Every destination's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledgers {
+    pub(super) by_id: BTreeMap<DestinationId, Ledger>,
+    /// Ledgers whose destination is not known yet: their row was unreadable.
+    pub(super) lost: Vec<DestinationId>,
+    /// Nothing was ever committed: the file may have taken the place of one that knew destinations.
+    pub(super) fresh: bool,
+    /// Just before the oldest event the journal had when this was opened.
+    pub(super) before_oldest: Seq,
+    pub(super) next_id: u32,
+    pub(super) next_row: i64,
+    pub(super) reserve: u64,
+    /// Keys to delete that belong to no ledger any more.
+    pub(super) gone: Vec<i64>,
+    /// Destinations whose deletion is not committed, with the cursor that still holds the journal.
+    pub(super) expired: BTreeMap<DestinationId, Expiry>,
+    pub(super) batch_is_out: bool,
+}
+
+/// A destination on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expiry {
+    committed_cursor: Seq,
+    in_batch: bool,
+}
+
+/// A destination that was forgotten because it had been removed for long enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Its key; dispatchers that still use it find no ledger.
+    pub id: DestinationId,
+    /// Its name.
+    pub name: String,
+    /// Pending events that were dropped with it.
+    pub dropped: u64,
+    /// Dead letters that were thrown away with it.
+    pub dead_letters: u64,
+}
+
+impl Ledgers {
+    /// One destination's ledger.
+    pub fn get(&self, id: DestinationId) -> Option<&Ledger> {
+        self.by_id.get(&id)
+    }
+
+    /// One destination's ledger, to record what happened.
+    pub fn get_mut(&mut self, id: DestinationId) -> Option<&mut Ledger> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The destination of this name, removed ones included.
+    pub fn find(&self, name: &str) -> Option<&Ledger> {
+        self.by_id.values().find(|ledger| ledger.name == name)
+    }
+
+    /// Every destination, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Ledger> {
+        self.by_id.values()
+    }
+
+    /// Forgets destinations that were removed at least `retain_ms` ago, and drops what they had.
+    pub fn expire(&mut self, retain_ms: u64, now_ms: i64, journal: &dyn Accepted) -> Vec<Expired> {
+        let is_due = |ledger: &Ledger| match ledger.lifecycle {
+            Lifecycle::Removed { at_ms } => now_ms.saturating_sub(at_ms) >= retain_ms.cast_signed(),
+            Lifecycle::Active | Lifecycle::Disabled => false,
+        };
+        let ids: Vec<_> = self.by_id.values().filter(|ledger| is_due(ledger)).map(Ledger::id).collect();
+        let mut expired = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(mut ledger) = self.by_id.remove(&id) else { continue };
+            let dead_letters = ledger.discard_dead_letters(super::Select::All);
+            let dropped = ledger.discard(Seq::MAX, journal);
+            self.gone.append(&mut ledger.gone);
+            let expiry = Expiry { committed_cursor: ledger.committed_cursor, in_batch: false };
+            self.expired.insert(id, expiry);
+            expired.push(Expired { id, name: ledger.name, dropped, dead_letters });
+        }
+        self.share_reserve();
+        expired
+    }
+
+    /// Whether a batch would have anything to write.
+    pub fn changed(&self) -> bool {
+        !self.gone.is_empty()
+            || self.expired.values().any(|expiry| !expiry.in_batch)
+            || self.by_id.values().any(|ledger| ledger.changed)
+    }
+
+    /// What changed since the last batch; `None` if nothing did or that batch is still out.
+    /// Hand it to [`Ledgers::committed`] or [`Ledgers::failed`].
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        if self.batch_is_out || !self.changed() {
+            return None;
+        }
+        self.batch_is_out = true;
+        let mut batch = Batch { gone: std::mem::take(&mut self.gone), ..Batch::default() };
+        for (id, expiry) in &mut self.expired {
+            batch.expired.push(*id);
+            expiry.in_batch = true;
+        }
+        for ledger in self.by_id.values_mut() {
+            ledger.changed = false;
+            batch.gone.append(&mut ledger.gone);
+            batch.destinations.push(ledger.to_row());
+            for seq in std::mem::take(&mut ledger.changed_held) {
+                batch.held.extend(held_row(ledger, seq, &mut self.next_row));
+            }
+        }
+        Some(batch)
+    }
+
+    /// The batch is in the file. Returns up to where the journal can be freed.
+    pub fn committed(&mut self, batch: &Batch) -> Option<Seq> {
+        self.batch_is_out = false;
+        for id in &batch.expired {
+            self.expired.remove(id);
+        }
+        for row in &batch.destinations {
+            if let Some(ledger) = self.by_id.get_mut(&row.id) {
+                ledger.committed_cursor = row.cursor;
+            }
+        }
+        for row in batch.held.iter().filter(|row| row.record.is_some()) {
+            let Some(ledger) = self.by_id.get_mut(&row.destination) else { continue };
+            for room in [&mut ledger.waiting, &mut ledger.dead] {
+                if let Some(held) = room.get_mut(row.seq) {
+                    held.unsaved = None;
+                }
+            }
+        }
+        self.lowest_committed_cursor()
+    }
+
+    /// The batch is not in the file: its rows are written with the next.
+    pub fn failed(&mut self, batch: Batch) {
+        self.batch_is_out = false;
+        self.gone.extend(batch.gone);
+        for id in batch.expired {
+            if let Some(expiry) = self.expired.get_mut(&id) {
+                expiry.in_batch = false;
+            }
+        }
+        for ledger in self.by_id.values_mut() {
+            ledger.changed = true;
+        }
+        for row in batch.held {
+            if let Some(ledger) = self.by_id.get_mut(&row.destination)
+                && (ledger.waiting.get(row.seq).is_some() || ledger.dead.get(row.seq).is_some())
+            {
+                ledger.changed_held.insert(row.seq);
+            }
+        }
+    }
+
+    /// Every event up to here is finished or held for every destination, in the file: the journal may
+    /// free it. `None` without destinations: nobody needs anything.
+    pub fn lowest_committed_cursor(&self) -> Option<Seq> {
+        let staying = self.by_id.values().map(|ledger| ledger.committed_cursor);
+        staying.chain(self.expired.values().map(|expiry| expiry.committed_cursor)).min()
+    }
+
+    /// The sum of promise 2 for each destination, all at one moment.
+    pub fn snapshot(&self, journal: &dyn Accepted) -> Vec<DestinationStatus> {
+        self.by_id.values().map(|ledger| ledger.status(journal)).collect()
+    }
+
+    /// Gives every room its part of the reserve.
+    pub(super) fn share_reserve(&mut self) {
+        let limits = RoomLimits::share(self.reserve, self.by_id.len());
+        for ledger in self.by_id.values_mut() {
+            ledger.limits = limits;
+        }
+    }
+}
+
+/// The row of a held event as it is now; `None` if it is held no more.
+fn held_row(ledger: &mut Ledger, seq: Seq, next_row: &mut i64) -> Option<HeldRow> {
+    let destination = ledger.id;
+    let (kind, held) = match ledger.waiting.get_mut(seq) {
+        Some(held) => (Kind::Waiting, held),
+        None => (Kind::Dead, ledger.dead.get_mut(seq)?),
+    };
+    let row = *held.row.get_or_insert_with(|| {
+        *next_row += 1;
+        *next_row - 1
+    });
+    Some(HeldRow {
+        row,
+        destination,
+        seq,
+        kind,
+        attempts: held.attempts,
+        at_ms: held.at_ms,
+        delay_ms: held.delay_ms,
+        received_at_ms: held.received_at_ms,
+        note: held.note.clone(),
+        size: held.size,
+        checksum: held.checksum,
+        record: held.unsaved.clone(),
+    })
+}

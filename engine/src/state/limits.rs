@@ -1,0 +1,27 @@
+//! How many undelivered events the state file takes, so that its reserve always suffices.
+
+/// Bounds of one waiting room, or of one destination's dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes, [`RoomLimits::COST`] per event included.
+    pub bytes: u64,
+}
+
+impl RoomLimits {
+    /// What an event costs besides its bytes: its row, its error, its share of pages.
+    pub const COST: u64 = 512;
+
+    /// 10,000 events or 64 MiB, or the destination's share of the reserve, whichever is smaller.
+    pub fn share(reserve: u64, destinations: usize) -> Self {
+        // SQLite's pages can be half empty, and every destination has two rooms.
+        let share = database_bytes(reserve) / 2 / 2 / (destinations.max(1) as u64);
+        Self { events: 10_000, bytes: share.min(64 << 20) }
+    }
+}
+
+/// The part of the reserve that is the database's; the rest is for its write-ahead log.
+pub(super) fn database_bytes(reserve: u64) -> u64 {
+    reserve / 4 * 3
+}

@@ -1,0 +1,86 @@
+//! What the sum of promise 2 says about one destination, at one moment.
+
+use super::ledger::Ledger;
+use super::{Accepted, DestinationId};
+
+/// Whether a destination is delivered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Yes.
+    Active,
+    /// No: it answered that it is gone; what is pending stays so until its target changes.
+    Disabled,
+    /// No: it left the configuration; what is pending stays so for a while.
+    Removed {
+        /// Since when, in milliseconds since the Unix epoch.
+        at_ms: i64,
+    },
+}
+
+/// One destination's part of `/status`: `accepted` is the sum of the five others, at every moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationStatus {
+    /// Its key.
+    pub id: DestinationId,
+    /// Its name in the manifest.
+    pub name: String,
+    /// Events accepted since it was created.
+    pub accepted: u64,
+    /// Events it took.
+    pub delivered: u64,
+    /// Events that are tried no more, and kept.
+    pub dead_lettered: u64,
+    /// Events given up by a named rule or command.
+    pub dropped: u64,
+    /// Events that were on disk and cannot be read.
+    pub damaged: u64,
+    /// Events that still have to be delivered: counted in journal and waiting room.
+    pub pending: u64,
+    /// Of these, how many wait for another attempt.
+    pub waiting: u64,
+    /// When the oldest pending event came that was begun or waits, in milliseconds since the Unix epoch.
+    pub oldest_pending_ms: Option<i64>,
+    /// Whether it is delivered to.
+    pub lifecycle: Lifecycle,
+}
+
+impl DestinationStatus {
+    /// Whether every accepted event is in exactly one term.
+    pub fn adds_up(&self) -> bool {
+        self.accepted == self.delivered + self.dead_lettered + self.dropped + self.damaged + self.pending
+    }
+}
+
+impl Ledger {
+    /// Its part of `/status`.
+    pub fn status(&self, journal: &dyn Accepted) -> DestinationStatus {
+        let accepted = journal.accepted_through(journal.watermark());
+        DestinationStatus {
+            id: self.id,
+            name: self.name.clone(),
+            accepted: u64::try_from(accepted.cast_signed() - self.accepted_at_creation).unwrap_or(0),
+            delivered: self.delivered,
+            dead_lettered: self.dead.len(),
+            dropped: self.dropped,
+            damaged: self.damaged,
+            pending: self.unread(journal) + self.waiting.len(),
+            waiting: self.waiting.len(),
+            oldest_pending_ms: self.oldest_pending_ms(),
+            lifecycle: self.lifecycle,
+        }
+    }
+
+    /// Events in the journal that still have to be delivered: counted there, less the finished in the window.
+    pub(super) fn unread(&self, journal: &dyn Accepted) -> u64 {
+        let beyond_cursor = journal
+            .accepted_through(journal.watermark())
+            .saturating_sub(journal.accepted_through(self.window.cursor()));
+        beyond_cursor.saturating_sub(self.window.events_above())
+    }
+
+    fn oldest_pending_ms(&self) -> Option<i64> {
+        let begun = self.begun.iter().find(|(seq, _)| self.window.needs(**seq)).map(|(_, at_ms)| *at_ms);
+        let waiting = self.waiting.iter().map(|(_, held)| held.received_at_ms).min();
+        begun.into_iter().chain(waiting).min()
+    }
+}

@@ -1,0 +1,77 @@
+//! What `SQLite`'s errors mean for the state: wait, set aside, or give up.
+
+use super::OpenError;
+
+/// What an error says about the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// No space.
+    Full,
+    /// The file is not what was written.
+    Damaged,
+    /// Anything else: permissions, a failing disk.
+    Other,
+}
+
+/// Why a file cannot be used as it is.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is not what was written.
+    Damaged(sqlx::Error),
+    /// It is of a later version.
+    Newer { found: i64, known: i64 },
+    /// Anything else.
+    Other(sqlx::Error),
+}
+
+/// Primary result codes of <https://sqlite.org/rescode.html>, in the low byte of every code.
+mod primary {
+    pub const ERROR: i32 = 1;
+    pub const CORRUPT: i32 = 11;
+    pub const FULL: i32 = 13;
+    pub const NOT_A_DATABASE: i32 = 26;
+}
+
+/// Extended ones.
+mod extended {
+    pub const IOERR_SHORT_READ: i32 = 0x20a;
+    /// The index of the write-ahead log cannot grow, which only happens without space.
+    pub const IOERR_SHM_SIZE: i32 = 0x130a;
+    pub const IOERR_CORRUPT_FILE_SYSTEM: i32 = 0x210a;
+}
+
+/// Sorts an error of any statement.
+pub(super) fn class(error: &sqlx::Error) -> Class {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match (code.and_then(|code| code.parse::<i32>().ok()), error) {
+        (Some(extended::IOERR_SHM_SIZE), _) => Class::Full,
+        (Some(extended::IOERR_SHORT_READ | extended::IOERR_CORRUPT_FILE_SYSTEM), _) => Class::Damaged,
+        (Some(code), _) => match code & 0xff {
+            primary::FULL => Class::Full,
+            // A plain error: tables or columns are missing or malformed, for the statements never change.
+            primary::CORRUPT | primary::NOT_A_DATABASE | primary::ERROR => Class::Damaged,
+            _ => Class::Other,
+        },
+        // The database answered, but with another type than was written.
+        (None, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => Class::Damaged,
+        (None, _) => Class::Other,
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        match class(&error) {
+            Class::Damaged => Self::Damaged(error),
+            Class::Full | Class::Other => Self::Other(error),
+        }
+    }
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Newer { found, known } => Self::NewerSchema { found, known },
+            Fault::Damaged(error) | Fault::Other(error) => Self::Sqlite(error),
+        }
+    }
+}

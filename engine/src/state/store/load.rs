@@ -1,0 +1,113 @@
+//! Reading the whole state at the start, without the records. A row that is not what was written is left
+//! out and named; a file that cannot be walked is an error here, and [`super::salvage`]'s business.
+
+use futures::TryStreamExt;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::fault::Fault;
+use super::rows::{SCHEMA, destination_crc, held_crc, kind_of, lifecycle_of, meta_crc};
+use crate::state::DestinationId;
+use crate::state::batch::{DestinationRow, HeldRow};
+use crate::state::open::{Loaded, LostDestination};
+use crate::state::window::Window;
+
+pub(super) const DESTINATIONS: &str = "SELECT * FROM destination";
+pub(super) const HELD: &str = "SELECT * FROM held";
+
+/// Everything but the records.
+pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
+    let mut loaded = Loaded { fresh: !is_committed(connection).await?, ..Loaded::default() };
+    for statement in [DESTINATIONS, HELD] {
+        let mut rows = sqlx::query(statement).fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await? {
+            take(&mut loaded, statement, &row);
+        }
+    }
+    Ok(loaded)
+}
+
+/// Sorts one row of [`DESTINATIONS`] or [`HELD`].
+pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
+    if statement == HELD {
+        match held(row) {
+            Some(row) => loaded.held.push(row),
+            None => loaded.unreadable.extend(row.try_get::<i64, _>(0).ok()),
+        }
+    } else {
+        match destination(row) {
+            Some(whole) => loaded.destinations.push(whole),
+            None => loaded.lost.push(lost_destination(row)),
+        }
+    }
+}
+
+/// Whether anything was ever committed. A row that cannot be trusted says no: that only repeats.
+pub(super) async fn is_committed(connection: &mut SqliteConnection) -> Result<bool, Fault> {
+    let mut committed = false;
+    for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
+        let (Ok(key), Ok(value), Ok(crc)) =
+            (row.try_get::<String, _>(0), row.try_get(1), row.try_get::<i64, _>(2))
+        else {
+            continue;
+        };
+        if crc != meta_crc(&key, value) {
+            continue;
+        }
+        committed |= key == "committed";
+        if key == "schema" && value > SCHEMA {
+            return Err(Fault::Newer { found: value, known: SCHEMA });
+        }
+    }
+    Ok(committed)
+}
+
+fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
+    let int = |column: &str| row.try_get::<i64, _>(column).ok();
+    let count = |column: &str| int(column).map(i64::cast_unsigned);
+    let whole = DestinationRow {
+        id: DestinationId(int("id")?.try_into().ok()?),
+        name: row.try_get("name").ok()?,
+        fingerprint: row.try_get("fingerprint").ok()?,
+        accepted_at_creation: int("accepted_at_creation")?,
+        cursor: count("cursor")?,
+        window: row.try_get("window").ok()?,
+        delivered: count("delivered")?,
+        dropped: count("dropped")?,
+        damaged: count("damaged")?,
+        waiting: count("waiting")?,
+        dead_lettered: count("dead_lettered")?,
+        lifecycle: lifecycle_of(int("lifecycle")?, int("removed_at_ms")?)?,
+    };
+    let window = Window::decode(whole.cursor, &whole.window)?;
+    (destination_crc(&whole) == int("crc")?).then_some((whole, window))
+}
+
+/// What an unreadable row still tells.
+fn lost_destination(row: &SqliteRow) -> LostDestination {
+    let text = |column: &str| {
+        let bytes = row.try_get_unchecked::<Vec<u8>, _>(column).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let id = row.try_get::<i64, _>("id").ok().and_then(|id| id.try_into().ok()).unwrap_or_default();
+    LostDestination { id: DestinationId(id), name: text("name"), fingerprint: text("fingerprint") }
+}
+
+fn held(row: &SqliteRow) -> Option<HeldRow> {
+    let int = |column: &str| row.try_get::<i64, _>(column).ok();
+    let whole = HeldRow {
+        row: int("id")?,
+        destination: DestinationId(int("destination")?.try_into().ok()?),
+        seq: int("seq")?.cast_unsigned(),
+        kind: kind_of(int("kind")?)?,
+        attempts: int("attempts")?.try_into().ok()?,
+        at_ms: int("at_ms")?,
+        delay_ms: int("delay_ms")?.cast_unsigned(),
+        received_at_ms: int("received_at_ms")?,
+        note: row.try_get::<String, _>("note").ok()?.into(),
+        size: int("size")?.cast_unsigned(),
+        checksum: int("checksum")?.try_into().ok()?,
+        record: None,
+    };
+    (held_crc(&whole) == int("crc")?).then_some(whole)
+}

@@ -1,0 +1,197 @@
+//! The state file: `SQLite` in write-ahead mode, one connection that writes, one that reads.
+//! Rows carry a CRC, for `SQLite` notices damage to its structure but not to what is in it.
+
+mod fault;
+mod files;
+mod load;
+mod rows;
+mod salvage;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::Mutex;
+
+use self::fault::{Class, Fault, class};
+use super::batch::Batch;
+use super::held::StoredEvent;
+use super::limits::database_bytes;
+use super::open::Loaded;
+
+/// The state file, open.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    writer: Mutex<Writer>,
+    reader: Mutex<SqliteConnection>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: SqliteConnection,
+    /// Whether the file says that something was committed to it.
+    marked: bool,
+}
+
+/// How the state file is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// Most bytes on disk, the write-ahead log included.
+    pub max_bytes: u64,
+}
+
+/// The state file cannot be opened, and setting it aside would not help.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Written by a version of Visnyk that this one does not know.
+    #[error("state file has schema {found}, this version knows up to {known}")]
+    NewerSchema {
+        /// The file's.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file system refused.
+    #[error("state file {path} cannot be moved or created")]
+    Files {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `SQLite` refused, for another reason than damage.
+    #[error("state file cannot be opened")]
+    Sqlite(#[source] sqlx::Error),
+}
+
+/// A batch is not in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// No space, in the file system or within the file's bounds. Trying again later makes sense.
+    #[error("no space for the state file")]
+    Full(#[source] sqlx::Error),
+    /// Anything else: nobody knows what is on disk until the file is opened again.
+    #[error("state file cannot be written")]
+    Broken(#[source] sqlx::Error),
+}
+
+/// An event's bytes cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// They are not there, or not those that were written: they never will be.
+    #[error("stored event is damaged")]
+    Damaged,
+    /// The disk refused; another time it may not.
+    #[error("stored event cannot be read")]
+    Failed(#[source] sqlx::Error),
+}
+
+impl Store {
+    /// Opens the state file of a data folder, or makes one. A damaged file is set aside; what can be read
+    /// of it goes on in a new one. `now_ms` names the file set aside.
+    pub async fn open(dir: &Path, options: StoreOptions, now_ms: i64) -> Result<(Self, Loaded), OpenError> {
+        files::finish_replacement(dir)?;
+        match Self::open_file(dir, options).await {
+            Ok(opened) => return Ok(opened),
+            Err(Fault::Damaged(error)) => {
+                tracing::error!(%error, "state file is damaged: setting it aside");
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        let mut salvaged = salvage::salvage(dir).await?;
+        salvaged.set_aside = Some(files::replace(dir, now_ms)?);
+        let (store, loaded) = Self::open_file(dir, options).await?;
+        // The file has only what is whole; which destinations were lost is known here alone.
+        salvaged.fresh |= loaded.fresh;
+        Ok((store, salvaged))
+    }
+
+    async fn open_file(dir: &Path, options: StoreOptions) -> Result<(Self, Loaded), Fault> {
+        let file = files::state(dir);
+        let pages = database_bytes(options.max_bytes) / 4096;
+        let log = options.max_bytes - database_bytes(options.max_bytes);
+        let write = connect_options(&file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("max_page_count", pages.to_string())
+            .pragma("journal_size_limit", log.to_string());
+        let mut connection = write.connect().await?;
+        rows::create_schema(&mut connection).await?;
+        files::check(dir, &mut connection).await?;
+        let loaded = load::load(&mut connection).await?;
+        let reader = connect_options(&file).read_only(true).connect().await?;
+        let writer = Writer { connection, marked: !loaded.fresh };
+        Ok((Self { dir: dir.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader) }, loaded))
+    }
+
+    /// Writes a batch in one transaction, synced.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, the batch is not in the file, or is; the next commit starts over.
+    pub async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let mut writer = self.writer.lock().await;
+        let written = writer.commit(batch).await;
+        if let Err(error) = &written {
+            // After some errors SQLite has rolled back already, and then has nothing to roll back.
+            let _ = sqlx::query("ROLLBACK").execute(&mut writer.connection).await;
+            files::suspect(&self.dir, error);
+        }
+        written.map_err(|error| match class(&error) {
+            Class::Full => CommitError::Full(error),
+            Class::Damaged | Class::Other => CommitError::Broken(error),
+        })
+    }
+
+    /// The bytes of a committed event.
+    pub async fn read(&self, event: StoredEvent) -> Result<Bytes, ReadError> {
+        let mut reader = self.reader.lock().await;
+        match rows::record(&mut reader, event.row).await {
+            Ok(Some(bytes)) if crc32c::crc32c(&bytes) == event.checksum => Ok(bytes.into()),
+            Ok(_) => Err(ReadError::Damaged),
+            Err(error) => {
+                files::suspect(&self.dir, &error);
+                match class(&error) {
+                    Class::Damaged => Err(ReadError::Damaged),
+                    Class::Full | Class::Other => Err(ReadError::Failed(error)),
+                }
+            }
+        }
+    }
+
+    /// Closes the file, its write-ahead log folded in.
+    pub async fn close(self) -> Result<(), sqlx::Error> {
+        self.reader.into_inner().close().await?;
+        self.writer.into_inner().connection.close().await
+    }
+}
+
+impl Writer {
+    async fn commit(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
+        let connection = &mut self.connection;
+        if let Err(error) = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await {
+            // A commit that was dropped half-way has left its transaction open.
+            sqlx::query("ROLLBACK").execute(&mut *connection).await.map_err(|_| error)?;
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        }
+        // Deletes come first: what they free is there for what follows.
+        rows::delete_held(connection, &batch.gone).await?;
+        rows::write_destinations(connection, &batch.destinations).await?;
+        rows::write_held(connection, &batch.held).await?;
+        if !self.marked {
+            rows::mark_committed(connection).await?;
+        }
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+        self.marked = true;
+        Ok(())
+    }
+}
+
+fn connect_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).disable_statement_logging()
+}

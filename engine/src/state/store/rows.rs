@@ -1,0 +1,262 @@
+//! The tables and the statements that write them. Every row but a record's ends in a CRC over the others
+//! of its columns; a record's CRC is in its event's row.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sqlx::Row;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
+
+use super::fault::Fault;
+use crate::state::batch::{DestinationRow, HeldRow};
+use crate::state::held::Kind;
+use crate::state::status::Lifecycle;
+
+/// Raised when a table changes.
+pub(super) const SCHEMA: i64 = 1;
+
+/// Records are apart from their events' rows: those change often, and are all read at the start.
+const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT NOT NULL, value INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS destination (id INTEGER NOT NULL, name TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        accepted_at_creation INTEGER NOT NULL, cursor INTEGER NOT NULL, window BLOB NOT NULL,
+        delivered INTEGER NOT NULL, dropped INTEGER NOT NULL, damaged INTEGER NOT NULL,
+        waiting INTEGER NOT NULL, dead_lettered INTEGER NOT NULL,
+        lifecycle INTEGER NOT NULL, removed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS held (id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, seq INTEGER NOT NULL,
+        kind INTEGER NOT NULL, attempts INTEGER NOT NULL, at_ms INTEGER NOT NULL, delay_ms INTEGER NOT NULL,
+        received_at_ms INTEGER NOT NULL, note TEXT NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        crc INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+];
+
+/// Rows per statement: each statement costs a visit to the connection's thread.
+const MANY: usize = 100;
+
+const HELD_ONE: &str = "INSERT OR REPLACE INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?)";
+static HELD_MANY: LazyLock<String> =
+    LazyLock::new(|| format!("{HELD_ONE}{}", ",(?,?,?,?,?,?,?,?,?,?,?,?)".repeat(MANY - 1)));
+const RECORD_ONE: &str = "INSERT OR REPLACE INTO record VALUES (?,?)";
+static RECORD_MANY: LazyLock<String> = LazyLock::new(|| format!("{RECORD_ONE}{}", ",(?,?)".repeat(MANY - 1)));
+
+/// Makes the tables that are not there yet.
+pub(super) async fn create_schema(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    let found = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table'");
+    if found.fetch_all(&mut *connection).await?.len() >= TABLES.len() {
+        return Ok(());
+    }
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    for table in TABLES {
+        sqlx::query(*table).execute(&mut *connection).await?;
+    }
+    write_meta(connection, "schema", SCHEMA).await?;
+    sqlx::query("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// Says that the file knows its destinations.
+pub(super) async fn mark_committed(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    write_meta(connection, "committed", 1).await
+}
+
+async fn write_meta(connection: &mut SqliteConnection, key: &str, value: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM meta WHERE key = ?").bind(key).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO meta VALUES (?,?,?)")
+        .bind(key)
+        .bind(value)
+        .bind(meta_crc(key, value))
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets events that are held no more.
+pub(super) async fn delete_held(connection: &mut SqliteConnection, ids: &[i64]) -> Result<(), sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut list = String::from("[");
+    for id in ids {
+        let _ = write!(list, "{id},");
+    }
+    list.pop();
+    list.push(']');
+    for statement in [
+        "DELETE FROM held WHERE id IN (SELECT value FROM json_each(?))",
+        "DELETE FROM record WHERE id IN (SELECT value FROM json_each(?))",
+    ] {
+        sqlx::query(statement).bind(&list).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Replaces all destinations by these.
+pub(super) async fn write_destinations(
+    connection: &mut SqliteConnection,
+    rows: &[DestinationRow],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM destination").execute(&mut *connection).await?;
+    for row in rows {
+        let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
+        sqlx::query("INSERT INTO destination VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+            .bind(i64::from(row.id.0))
+            .bind(&row.name)
+            .bind(&row.fingerprint)
+            .bind(row.accepted_at_creation)
+            .bind(row.cursor.cast_signed())
+            .bind(&row.window)
+            .bind(row.delivered.cast_signed())
+            .bind(row.dropped.cast_signed())
+            .bind(row.damaged.cast_signed())
+            .bind(row.waiting.cast_signed())
+            .bind(row.dead_lettered.cast_signed())
+            .bind(lifecycle)
+            .bind(removed_at_ms)
+            .bind(destination_crc(row))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Writes events that are held, and the records that the file does not have.
+pub(super) async fn write_held(
+    connection: &mut SqliteConnection,
+    rows: &[HeldRow],
+) -> Result<(), sqlx::Error> {
+    let (many, one) = rows.as_chunks::<MANY>();
+    for rows in many {
+        bind_all(&HELD_MANY, rows, bind_held).execute(&mut *connection).await?;
+    }
+    for row in one {
+        bind_held(sqlx::query(HELD_ONE), row).execute(&mut *connection).await?;
+    }
+    let records: Vec<_> = rows.iter().filter(|row| row.record.is_some()).collect();
+    let (many, one) = records.as_chunks::<MANY>();
+    for rows in many {
+        bind_all(&RECORD_MANY, rows, |query, row| bind_record(query, row)).execute(&mut *connection).await?;
+    }
+    for row in one {
+        bind_record(sqlx::query(RECORD_ONE), row).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The bytes of one record, if there are any.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    let row =
+        sqlx::query("SELECT bytes FROM record WHERE id = ?").bind(id).fetch_optional(connection).await?;
+    // Whatever type damage made of it: the CRC decides.
+    row.map(|row| row.try_get_unchecked(0)).transpose()
+}
+
+type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+fn bind_all<'q, T>(
+    statement: &'static str,
+    rows: &'q [T],
+    bind: impl Fn(Statement<'q>, &'q T) -> Statement<'q>,
+) -> Statement<'q> {
+    rows.iter().fold(sqlx::query(statement), bind)
+}
+
+fn bind_held<'q>(query: Statement<'q>, row: &'q HeldRow) -> Statement<'q> {
+    query
+        .bind(row.row)
+        .bind(i64::from(row.destination.0))
+        .bind(row.seq.cast_signed())
+        .bind(kind_column(row.kind))
+        .bind(i64::from(row.attempts))
+        .bind(row.at_ms)
+        .bind(row.delay_ms.cast_signed())
+        .bind(row.received_at_ms)
+        .bind(row.note.as_ref())
+        .bind(row.size.cast_signed())
+        .bind(i64::from(row.checksum))
+        .bind(held_crc(row))
+}
+
+fn bind_record<'q>(query: Statement<'q>, row: &'q HeldRow) -> Statement<'q> {
+    query.bind(row.row).bind(row.record.as_deref())
+}
+
+pub(super) fn meta_crc(key: &str, value: i64) -> i64 {
+    Crc::default().bytes(key.as_bytes()).int(value).finish()
+}
+
+pub(super) fn destination_crc(row: &DestinationRow) -> i64 {
+    let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
+    let counts = [row.cursor, row.delivered, row.dropped, row.damaged, row.waiting, row.dead_lettered];
+    let crc = Crc::default()
+        .int(i64::from(row.id.0))
+        .bytes(row.name.as_bytes())
+        .bytes(row.fingerprint.as_bytes())
+        .int(row.accepted_at_creation)
+        .bytes(&row.window)
+        .int(lifecycle)
+        .int(removed_at_ms);
+    counts.iter().fold(crc, |crc, count| crc.int(count.cast_signed())).finish()
+}
+
+pub(super) fn held_crc(row: &HeldRow) -> i64 {
+    Crc::default()
+        .int(row.row)
+        .int(i64::from(row.destination.0))
+        .int(row.seq.cast_signed())
+        .int(kind_column(row.kind))
+        .int(i64::from(row.attempts))
+        .int(row.at_ms)
+        .int(row.delay_ms.cast_signed())
+        .int(row.received_at_ms)
+        .bytes(row.note.as_bytes())
+        .int(row.size.cast_signed())
+        .int(i64::from(row.checksum))
+        .finish()
+}
+
+fn kind_column(kind: Kind) -> i64 {
+    match kind {
+        Kind::Waiting => 0,
+        Kind::Dead => 1,
+    }
+}
+
+pub(super) fn kind_of(column: i64) -> Option<Kind> {
+    [Kind::Waiting, Kind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
+}
+
+fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {
+    match lifecycle {
+        Lifecycle::Active => (0, 0),
+        Lifecycle::Disabled => (1, 0),
+        Lifecycle::Removed { at_ms } => (2, at_ms),
+    }
+}
+
+pub(super) fn lifecycle_of(column: i64, at_ms: i64) -> Option<Lifecycle> {
+    let all = [Lifecycle::Active, Lifecycle::Disabled, Lifecycle::Removed { at_ms }];
+    all.into_iter().find(|lifecycle| lifecycle_columns(*lifecycle).0 == column)
+}
+
+/// CRC-32C over columns, each told from the next.
+#[derive(Default)]
+struct Crc(u32);
+
+impl Crc {
+    fn int(self, value: i64) -> Self {
+        Self(crc32c::crc32c_append(self.0, &value.to_le_bytes()))
+    }
+
+    fn bytes(self, bytes: &[u8]) -> Self {
+        let Self(crc) = self.int((bytes.len() as u64).cast_signed());
+        Self(crc32c::crc32c_append(crc, bytes))
+    }
+
+    fn finish(self) -> i64 {
+        i64::from(self.0)
+    }
+}

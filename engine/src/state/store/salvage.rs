@@ -1,0 +1,94 @@
+//! What can still be read of a damaged state file, in a new one: whole rows with whole records. What is
+//! missing then, the counts in the destinations' rows tell, and it is counted as damaged.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use futures::TryStreamExt;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{ConnectOptions, Connection};
+
+use super::fault::Fault;
+use super::load::{self, DESTINATIONS, HELD};
+use super::{OpenError, connect_options, files, rows};
+use crate::state::open::Loaded;
+
+/// Both directions: damage in the middle hides only what it hit.
+const SCANS: &[(&str, &str)] = &[
+    (DESTINATIONS, "SELECT * FROM destination ORDER BY rowid"),
+    (DESTINATIONS, "SELECT * FROM destination ORDER BY rowid DESC"),
+    (HELD, "SELECT * FROM held ORDER BY id"),
+    (HELD, "SELECT * FROM held ORDER BY id DESC"),
+];
+
+/// Writes what is readable beside the damaged file, synced, and returns what it wrote.
+pub(super) async fn salvage(dir: &Path) -> Result<Loaded, OpenError> {
+    let target = files::salvaged(dir);
+    for suffix in ["-journal", ""] {
+        files::remove(&files::beside(&target, suffix))?;
+    }
+    let mut to = connect_options(&target).create_if_missing(true).connect().await.map_err(Fault::from)?;
+    rows::create_schema(&mut to).await?;
+    let mut loaded = Loaded { fresh: true, ..Loaded::default() };
+    // Not even a header may be left of it.
+    if let Ok(mut from) = connect_options(&files::state(dir)).connect().await {
+        loaded = copy(&mut from, &mut to).await?;
+        let _ = from.close().await;
+    }
+    to.close().await.map_err(Fault::from)?;
+    Ok(loaded)
+}
+
+async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<Loaded, Fault> {
+    let mut loaded = scan(from).await?;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *to).await?;
+    let mut whole = Vec::with_capacity(loaded.held.len());
+    for mut row in std::mem::take(&mut loaded.held) {
+        let record = rows::record(from, row.row).await.ok().flatten();
+        let Some(record) = record.filter(|bytes| crc32c::crc32c(bytes) == row.checksum) else { continue };
+        row.record = Some(record.into());
+        rows::write_held(to, std::slice::from_ref(&row)).await?;
+        row.record = None;
+        whole.push(row);
+    }
+    loaded.held = whole;
+    // Unreadable rows stayed behind.
+    loaded.unreadable.clear();
+    let destinations: Vec<_> = loaded.destinations.iter().map(|(row, _)| row.clone()).collect();
+    rows::write_destinations(to, &destinations).await?;
+    if !loaded.fresh && loaded.lost.is_empty() {
+        rows::mark_committed(to).await?;
+    }
+    sqlx::query("COMMIT").execute(&mut *to).await?;
+    Ok(loaded)
+}
+
+async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
+    let mut loaded = Loaded::default();
+    for (table, statement) in SCANS {
+        let mut rows = sqlx::query(*statement).fetch(&mut *from);
+        loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => load::take(&mut loaded, table, &row),
+                Ok(None) => break,
+                Err(_) => {
+                    // Which destinations hide there, nobody knows: those not found begin again.
+                    loaded.fresh |= *table == DESTINATIONS;
+                    break;
+                }
+            }
+        }
+    }
+    loaded.fresh |= match load::is_committed(from).await {
+        Ok(committed) => !committed,
+        Err(newer @ Fault::Newer { .. }) => return Err(newer),
+        Err(_) => true,
+    };
+    let mut seen = BTreeSet::new();
+    loaded.destinations.retain(|(row, _)| seen.insert(row.id));
+    let mut seen = BTreeSet::new();
+    loaded.held.retain(|row| seen.insert(row.row));
+    let mut seen = BTreeSet::new();
+    loaded.lost.retain(|row| seen.insert(row.clone()));
+    Ok(loaded)
+}

@@ -1,0 +1,139 @@
+//! The command line: one binary that runs the relay, checks its manifest, and speaks to a running one.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+/// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
+#[derive(Debug, Parser)]
+#[command(name = "visnyk-relay", version, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the relay that a manifest describes, until SIGTERM.
+    Run(RunArgs),
+    /// Print every mistake of a manifest with its place, and end with 64 if there is one.
+    Check(ManifestArgs),
+    /// Print what became of the accepted events: the numbers of `/status`.
+    Status(AdminArgs),
+    /// Look at events that no attempt could deliver.
+    DeadLetters {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Deliver dead letters after all: they wait again, due at once, under the same webhook-id.
+    Redrive(RedriveArgs),
+    /// Act on one destination.
+    Destination {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DestinationCommand,
+    },
+}
+
+/// Which resource of which file.
+#[derive(Clone, Debug, Args)]
+pub struct ManifestArgs {
+    /// YAML file with the WebhookRelay; other resources in it are passed over.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// metadata.name of the WebhookRelay, where the file holds several.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// How to run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Folder for accepted events, their state, the admin socket and a self-signed CA. One process per folder.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
+    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
+    pub secrets_dir: PathBuf,
+    /// Folder with the Collectors that the manifest refers to, as files
+    /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`.
+    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/peers")]
+    pub peers_dir: PathBuf,
+    /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
+    #[arg(long, value_name = "IP:PORT")]
+    pub health: Option<SocketAddr>,
+    /// Address to listen on; the port is the manifest's.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
+    pub address: IpAddr,
+    /// After SIGTERM, keep accepting for so long, since load balancers learn late that this relay is going.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub drain_grace: u64,
+}
+
+/// Which running relay.
+#[derive(Clone, Debug, Args)]
+pub struct AdminArgs {
+    /// The data folder of the running relay; its admin socket is in it.
+    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// Print dead letters, oldest first, a line of JSON each.
+    List(ListArgs),
+}
+
+/// Which dead letters to print.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// The running relay.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// Only those of this destination.
+    #[arg(long)]
+    pub destination: Option<String>,
+    /// Print each event's headers and body too, the body as text where it is UTF-8, else as base64.
+    #[arg(long)]
+    pub bodies: bool,
+}
+
+/// Which dead letters to deliver after all.
+#[derive(Clone, Debug, Args)]
+pub struct RedriveArgs {
+    /// The running relay.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// The destination whose dead letters these are.
+    #[arg(long)]
+    pub destination: String,
+    /// Ids of events; none: all of the destination's dead letters.
+    #[arg(value_name = "EVENT")]
+    pub events: Vec<Uuid>,
+}
+
+/// What to do with a destination.
+#[derive(Debug, Subcommand)]
+pub enum DestinationCommand {
+    /// Drop every event not yet delivered to it; they are counted as dropped. Dead letters stay.
+    Discard(DiscardArgs),
+}
+
+/// Whose events to drop.
+#[derive(Clone, Debug, Args)]
+pub struct DiscardArgs {
+    /// The running relay.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// The destination, which may already be gone from the manifest.
+    pub destination: String,
+}
