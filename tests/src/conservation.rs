@@ -2,7 +2,7 @@
 //! + pending, held against the sender's and the sinks' own ledgers.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::{
     relay::{Relay, find},
-    sender::Sender,
-    sink::Sink,
+    sender::{Ledger, Sender},
+    sink::{Arrival, Sink},
 };
 
 /// How long before a kill a delivery may have been made without its being remembered: a batch of state is
@@ -23,12 +23,17 @@ const UNREMEMBERED: Duration = Duration::from_secs(2);
 /// a kill came between. Ends with a fresh event delivered to all.
 pub async fn assert_conserved(relay: &mut Relay, sender: &Sender, sinks: &[(&str, &Sink)]) {
     relay.process.assert_running();
-    let status = relay
-        .probes
-        .until("nothing pending", |status| sinks.iter().all(|(name, _)| find(status, name)["pending"] == 0))
-        .await;
+    let settled = |status: &Value| sinks.iter().all(|(name, _)| find(status, name)["pending"] == 0);
+    let status = relay.probes.until("nothing pending", settled).await;
     assert_adds_up(&status);
     let ledger = sender.ledger();
+    for (name, sink) in sinks {
+        let broken = broken_promises(&ledger, &sink.ledger(), relay.kills());
+        assert!(broken.is_empty(), "{name}: {} promises broken: {broken:#?}", broken.len());
+        let destination = find(&status, name);
+        assert_eq!(destination["accepted"], status["accepted"], "{name}: {destination}");
+        assert_eq!(destination["delivered"], sink.ledger().len(), "{name}: {destination}");
+    }
     let accepted = status["accepted"].as_u64().unwrap();
     let promised = ledger.accepted.len() as u64;
     let possible = promised + ledger.unknown.len() as u64;
@@ -36,34 +41,6 @@ pub async fn assert_conserved(relay: &mut Relay, sender: &Sender, sinks: &[(&str
         (promised..=possible).contains(&accepted),
         "the relay counts {accepted} accepted events; the sender knows of {promised} to {possible}"
     );
-
-    for (name, sink) in sinks {
-        let taken = sink.ledger();
-        let lost: Vec<_> = ledger.accepted.keys().filter(|id| !taken.contains_key(*id)).collect();
-        assert!(lost.is_empty(), "{name}: {} of {promised} events were lost: {lost:?}", lost.len());
-        for (id, arrivals) in &taken {
-            let bodies: BTreeSet<_> = arrivals.iter().map(|arrival| &arrival.body).collect();
-            let [body] = bodies.iter().collect::<Vec<_>>()[..] else {
-                panic!("{name}: event {id} came with different bodies: {bodies:?}")
-            };
-            match ledger.accepted.get(id) {
-                Some(sent) => assert_eq!(**body, sent, "{name}: event {id} was changed"),
-                None => assert!(ledger.unknown.contains(*body), "{name}: nobody sent {id}: {body:?}"),
-            }
-            for pair in arrivals.windows(2) {
-                let [first, second] = [pair[0].at, pair[1].at];
-                let forgot =
-                    |kill: &Instant| (first..=second).contains(kill) && *kill - first <= UNREMEMBERED;
-                assert!(
-                    relay.kills().iter().any(forgot),
-                    "{name}: event {id} was delivered twice although no kill came soon after the first time"
-                );
-            }
-        }
-        let destination = find(&status, name);
-        assert_eq!(destination["accepted"], accepted, "{name}: {destination}");
-        assert_eq!(destination["delivered"], taken.len(), "{name}: {destination}");
-    }
 
     let fresh = sender.send_accepted().await;
     for (_, sink) in sinks {
@@ -83,3 +60,35 @@ pub fn assert_adds_up(status: &Value) {
 fn count(destination: &Value, term: &str) -> u64 {
     destination[term].as_u64().unwrap_or_else(|| panic!("{term} is not a number: {destination}"))
 }
+
+/// What a destination's ledger says against the sender's. Empty: nothing was lost, changed or made up, and
+/// nothing came twice but what a kill made the relay forget.
+fn broken_promises(
+    ledger: &Ledger,
+    taken: &BTreeMap<String, Vec<Arrival>>,
+    kills: &[Instant],
+) -> Vec<String> {
+    let lost = ledger.accepted.keys().filter(|id| !taken.contains_key(*id));
+    let mut broken: Vec<String> = lost.map(|id| format!("{id} was lost")).collect();
+    for (id, arrivals) in taken {
+        for body in arrivals.iter().map(|arrival| &arrival.body).collect::<BTreeSet<_>>() {
+            match ledger.accepted.get(id) {
+                Some(sent) if sent == body => {}
+                Some(_) => broken.push(format!("{id} was changed to {body:?}")),
+                None if ledger.unknown.contains(body) => {}
+                None => broken.push(format!("{id} was not accepted: {body:?}")),
+            }
+        }
+        for pair in arrivals.windows(2) {
+            let [first, second] = [pair[0].at, pair[1].at];
+            let forgot = |kill: &Instant| (first..=second).contains(kill) && *kill - first <= UNREMEMBERED;
+            if !kills.iter().any(forgot) {
+                broken.push(format!("{id} came twice although no kill came soon after the first time"));
+            }
+        }
+    }
+    broken
+}
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ impl Shared {
         self.arrivals.lock().unwrap().push(arrival);
     }
 }
+
+#[cfg(test)]
+mod tests;
