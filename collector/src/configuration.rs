@@ -1,35 +1,29 @@
 //! From the file that the command line names to a valid collector.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use visnyk_crds::{Problem, manifest, valid::ValidatedCollector};
 
 use crate::args::ManifestArgs;
 
-/// The manifest is not to be used. Shown as a line per mistake.
-#[derive(Debug)]
+/// The manifest is not to be used.
+#[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
+    #[error("manifest {} cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// It says what cannot be.
+    /// It says what cannot be: a line per mistake.
+    #[error("{}", lines(.0))]
     Invalid(Vec<Problem>),
 }
 
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Invalid(problems) => {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&lines.join("\n"))
-            }
-        }
-    }
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads and validates the Collector of a manifest.

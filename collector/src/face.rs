@@ -88,3 +88,31 @@ impl Collector for LogMetrics {
         counter("log", "Bytes appended and synced", Some(&Unit::Bytes), self.0.written().bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use visnyk_engine::observe::metrics::lint;
+
+    use super::*;
+    use crate::log::{
+        file::Place,
+        storage::Files,
+        writer::{TICK, start},
+    };
+
+    #[tokio::test]
+    async fn lines_and_bytes_are_shown_under_conventional_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
+        let ticker = Watchdog::new().register("log writer", TICK);
+        let (writer, _thread) =
+            start(Files, place, ticker, Readiness::default().condition("log", "opening")).unwrap();
+        writer.append("four\n".into()).await.unwrap();
+        let metrics = Metrics::new("visnyk-collector", "0.1.0");
+        metrics.register(|registry| registry.register_collector(Box::new(LogMetrics(writer))));
+        let page = metrics.encode();
+        assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
+        assert!(page.contains("visnyk_log_lines_total 1\n"), "{page}");
+        assert!(page.contains("visnyk_log_bytes_total 5\n"), "{page}");
+    }
+}

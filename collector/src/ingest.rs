@@ -37,16 +37,16 @@ async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Result<Res
     if request.method() != Method::POST {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let id = request.headers().get("webhook-id").cloned();
+    let (head, body) = request.into_parts();
     let limit = ingest.configuration.current().listener.max_body_size;
     // The body's share of memory is held until its line is written.
-    let body = ingest.bodies.read(request.into_body(), limit).await?;
+    let body = ingest.bodies.read(&head.headers, body, limit).await?;
     ingest
         .writer
         .append(line(&body.bytes).into())
         .await
         .map_err(|error| Problem::unavailable(error.to_string(), RETRY_AFTER))?;
-    let id = id.as_ref().and_then(|id| id.to_str().ok());
+    let id = head.headers.get("webhook-id").and_then(|id| id.to_str().ok());
     debug!(webhook_id = id, bytes = body.bytes.len(), "line accepted");
     let mut response = Response::new(Body::from(RECEIVED));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));

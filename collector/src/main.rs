@@ -23,7 +23,7 @@ const BAD_CONFIGURATION: u8 = 64;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Check(args) => check(&args),
+        Command::Check(args) => Ok(check(&args)),
     }
     .unwrap_or_else(|error| {
         eprintln!("visnyk-collector: {error:#}");
@@ -31,20 +31,20 @@ fn main() -> ExitCode {
     })
 }
 
-fn check(args: &ManifestArgs) -> anyhow::Result<ExitCode> {
-    Ok(match configuration::load(args) {
+fn check(args: &ManifestArgs) -> ExitCode {
+    match configuration::load(args) {
         Ok(valid) => {
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
-        Err(error) => refuse(&error),
-    })
+        Err(error) => refuse(error),
+    }
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let configuration = match configuration::load(&args.manifest) {
         Ok(valid) => valid,
-        Err(error) => return Ok(refuse(&error)),
+        Err(error) => return Ok(refuse(error)),
     };
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
@@ -53,7 +53,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what is wrong, a line per mistake.
-fn refuse(error: &LoadError) -> ExitCode {
-    eprintln!("{error}");
+fn refuse(error: LoadError) -> ExitCode {
+    eprintln!("{:#}", anyhow::Error::from(error));
     ExitCode::from(BAD_CONFIGURATION)
 }

@@ -2,7 +2,7 @@
 //! that cannot be used changes nothing, and is told of.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -50,7 +50,7 @@ pub struct Reload {
     /// Where the configuration comes from.
     pub manifest: ManifestArgs,
     /// The folder of the log.
-    pub data_dir: std::path::PathBuf,
+    pub data_dir: PathBuf,
     /// What is in force.
     pub configuration: Arc<Configuration>,
     /// Writes the log.
@@ -77,7 +77,8 @@ impl Reload {
     }
 
     async fn apply(&self) -> Result<(), String> {
-        let new = configuration::load(&self.manifest).map_err(|error| error.to_string())?;
+        let new = configuration::load(&self.manifest)
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
         let current = self.configuration.current();
         if new == *current {
             return Ok(());

@@ -1,5 +1,6 @@
-//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`address`],
-//! [`binary`]), a client for them ([`client`]) and waiting for a condition ([`patience`]).
+//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`relay`],
+//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the
+//! judge of promise 2 ([`conservation`]).
 //!
 //! Everything here panics when the world is not as it should be: it is the test that fails then.
 
@@ -8,5 +9,14 @@
 pub mod address;
 pub mod binary;
 pub mod client;
+pub mod collector;
+pub mod conservation;
+pub mod files;
+pub mod manifest;
+pub mod mount;
 pub mod patience;
+pub mod probes;
 pub mod process;
+pub mod relay;
+pub mod sender;
+pub mod sink;

@@ -37,11 +37,11 @@ impl Place {
         let mut path = self.file().into_os_string();
         path.push(".probe");
         let written = storage.open(Path::new(&path)).and_then(|(mut handle, _)| {
-            handle.append(&[0; PROBE_BYTES])?;
+            handle.append(&vec![0; PROBE_BYTES])?;
             handle.sync()
         });
-        fs::remove_file(&path)?;
-        written
+        let removed = fs::remove_file(&path);
+        written.and(removed)
     }
 }
 

@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{self, ErrorKind},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{Files, Handle, Storage};
@@ -25,12 +28,18 @@ pub enum Fault {
 #[derive(Clone, Default)]
 pub struct Faulty {
     fault: Arc<Mutex<Fault>>,
+    opened: Arc<AtomicUsize>,
 }
 
 impl Faulty {
     /// From now on this fails.
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// How often a file was opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
     }
 }
 
@@ -57,6 +66,7 @@ impl Storage for Faulty {
     type Handle = FaultyHandle;
 
     fn open(&self, path: &Path) -> io::Result<(FaultyHandle, u64)> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let (file, len) = Files.open(path)?;
         Ok((FaultyHandle { file, fault: self.fault.clone(), failed: false }, len))
     }

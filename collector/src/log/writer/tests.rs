@@ -88,6 +88,31 @@ async fn failed_log_refuses_says_so_and_recovers_without_a_trace_of_what_it_refu
 }
 
 #[tokio::test]
+async fn failed_log_is_left_alone_for_a_while_however_many_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Faulty::default();
+    let (writer, _thread, _) = begin(storage.clone(), place(&folder));
+    storage.set(Fault::Sync);
+    let (began, opened) = (Instant::now(), storage.opened());
+    for _ in 0..200 {
+        assert_eq!(writer.append("refused\n".into()).await, Err(AppendError::Unwritable));
+    }
+    let tries = storage.opened() - opened;
+    assert!(tries as u64 <= began.elapsed().as_secs(), "tried {tries} times in {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn log_that_moves_to_an_existing_file_continues_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("other.log"), "much longer than the first\n").unwrap();
+    let (writer, _thread, _) = begin(Files, place(&folder));
+    writer.append("one\n".into()).await.unwrap();
+    writer.move_to(Place { path: "other.log".into(), ..place(&folder) }).await.unwrap();
+    writer.append("two\n".into()).await.unwrap();
+    assert_eq!(text(&folder, "other.log"), "much longer than the first\ntwo\n");
+}
+
+#[tokio::test]
 async fn log_moves_only_to_a_place_it_can_open() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
