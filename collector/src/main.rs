@@ -1,2 +1,59 @@
-//! placeholder
-fn main() {}
+//! `visnyk-collector`: the end of an event's way that Visnyk itself keeps. One body, one line of a log,
+//! synced before its sender hears `200`.
+
+mod args;
+mod configuration;
+mod face;
+mod ingest;
+mod log;
+mod reload;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use args::{Cli, Command, ManifestArgs, RunArgs};
+use configuration::LoadError;
+
+/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
+const BAD_CONFIGURATION: u8 = 64;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => Ok(check(&args)),
+    }
+    .unwrap_or_else(|error| {
+        eprintln!("visnyk-collector: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(args: &ManifestArgs) -> ExitCode {
+    match configuration::load(args) {
+        Ok(valid) => {
+            println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(error),
+    }
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let configuration = match configuration::load(&args.manifest) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(error)),
+    };
+    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    runtime.block_on(run::run(args.clone(), configuration))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is wrong, a line per mistake.
+fn refuse(error: LoadError) -> ExitCode {
+    eprintln!("{:#}", anyhow::Error::from(error));
+    ExitCode::from(BAD_CONFIGURATION)
+}

@@ -63,9 +63,15 @@ pub struct Listener {
 pub enum ListenerTls {
     /// A certificate of a CA of its own, made in the data folder, for these names besides `localhost`
     /// and the loopback addresses.
-    SelfSigned { dns_names: Vec<String> },
+    SelfSigned {
+        /// DNS names, in small letters; a wildcard may stand first.
+        dns_names: Vec<String>,
+    },
     /// `<secrets-dir>/<secret>/tls.crt` and `tls.key`.
-    Secret { name: String },
+    Secret {
+        /// Name of the Secret.
+        name: String,
+    },
     /// Plain HTTP, because the manifest says so aloud.
     None,
 }
@@ -111,7 +117,10 @@ pub enum Verify {
     /// Not at all, because the manifest says so aloud.
     None,
     /// `Authorization: Bearer <secret>`; any of these, so that a secret can rotate. Never empty.
-    Bearer { secrets: Vec<SecretRef> },
+    Bearer {
+        /// Where the accepted tokens are.
+        secrets: Vec<SecretRef>,
+    },
 }
 
 /// A file `<secrets-dir>/<name>/<key>`.
@@ -152,7 +161,12 @@ pub enum Target {
     /// `http` or `https`, without user information or fragment.
     Url(Url),
     /// A Collector, whose address and certificates are files in the peers folder.
-    Collector { namespace: String, name: String },
+    Collector {
+        /// Its namespace, the relay's where the resource names none.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// What a destination is sent.

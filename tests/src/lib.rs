@@ -1,1 +1,22 @@
-//! placeholder
+//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`relay`],
+//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the
+//! judge of promise 2 ([`conservation`]).
+//!
+//! Everything here panics when the world is not as it should be: it is the test that fails then.
+
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod address;
+pub mod binary;
+pub mod client;
+pub mod collector;
+pub mod conservation;
+pub mod files;
+pub mod manifest;
+pub mod mount;
+pub mod patience;
+pub mod probes;
+pub mod process;
+pub mod relay;
+pub mod sender;
+pub mod sink;

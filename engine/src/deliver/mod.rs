@@ -1,1 +1,21 @@
-//! placeholder
+//! The last stretch of an event's way: from the journal to a destination.
+//!
+//! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`] and [`rate`] say when an
+//! attempt may begin, [`format`] what it carries, [`guard`] where it may go. [`client`] makes the
+//! attempt and says how it ended.
+
+pub mod breaker;
+pub mod client;
+pub mod connect;
+pub mod failure;
+pub mod format;
+pub mod guard;
+pub mod peer;
+pub mod rate;
+pub mod resolver;
+pub mod retry_after;
+pub mod schedule;
+pub mod tls;
+
+#[cfg(test)]
+mod testing;

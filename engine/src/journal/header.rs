@@ -37,8 +37,8 @@ pub(super) struct Header {
     pub(super) bytes_before: u64,
     /// Segments with a smaller number held nothing anyone needed when this use began.
     pub(super) oldest_live: u64,
-    /// Sequences below `first_seq` that were never acknowledged and cannot be read, as found by the
-    /// recovery before this use; at most [`MAX_VOIDS`].
+    /// Sequences of this segment that were never acknowledged and cannot be read, as a recovery found
+    /// while it was the last one: the only change a header ever sees. At most [`MAX_VOIDS`].
     pub(super) voids: Vec<SeqRange>,
 }
 
@@ -57,7 +57,7 @@ impl Header {
     /// The start of a segment: both copies.
     pub(super) fn encode(&self) -> Vec<u8> {
         debug_assert!(self.voids.len() <= MAX_VOIDS);
-        let mut block = Vec::with_capacity(DATA_START as usize);
+        let mut block = Vec::with_capacity(2 * HEADER_BLOCK);
         block.extend_from_slice(&MAGIC);
         block.extend_from_slice(&VERSION.to_le_bytes());
         block.extend_from_slice(&u32::try_from(self.voids.len()).unwrap_or(u32::MAX).to_le_bytes());

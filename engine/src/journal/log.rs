@@ -9,8 +9,8 @@ use super::disk::{Disk, DiskFile};
 use super::frame::{self, FRAME_HEADER};
 use super::header::{DATA_START, Header};
 use super::pool::{Pool, PoolError, is_full};
-use super::recovery::{Recovered, recover};
-use super::segment::{Catalog, Segment, SeqRange};
+use super::recovery::recover;
+use super::segment::{Catalog, Segment};
 use super::view::View;
 use super::{AppendError, Condition, OpenError, Options, Recovery, Seq};
 
@@ -29,8 +29,6 @@ pub struct Log {
     next_number: u64,
     /// Events accepted since the journal began.
     accepted: u64,
-    /// To be recorded in the next header.
-    new_voids: Vec<SeqRange>,
     condition: Condition,
     buffer: Vec<u8>,
 }
@@ -59,20 +57,8 @@ impl Log {
     pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<(Self, Recovery), OpenError> {
         options.check()?;
         let found = recover(&*disk, options)?;
-        let (mut log, recovery) = Self::start(disk, options, found);
-        // A destination may be told of what is void now, so that must not depend on what is found at
-        // the next start. If the disk is full or fails, the first segment to come records it.
-        if !log.new_voids.is_empty() {
-            log.probe();
-        }
-        Ok((log, recovery))
-    }
-
-    fn start(disk: Arc<dyn Disk>, options: &Options, found: Recovered) -> (Self, Recovery) {
         let watermark = found.next_seq - 1;
-        let Recovered { mut voids, new_voids, segments, files, .. } = found;
-        voids.extend_from_slice(&new_voids);
-        let catalog = Arc::new(Catalog::new(segments, voids, watermark, found.bytes));
+        let catalog = Arc::new(Catalog::new(found.segments, found.voids, watermark, found.bytes));
         let recovery = Recovery {
             oldest_seq: catalog.oldest_seq().unwrap_or(found.next_seq),
             next_seq: found.next_seq,
@@ -80,7 +66,8 @@ impl Log {
             segments: catalog.len(),
             notes: found.notes,
         };
-        let pool = Arc::new(Pool::new(Arc::clone(&disk), options.segment_size, options.max_size, files));
+        let pool =
+            Arc::new(Pool::new(Arc::clone(&disk), options.segment_size, options.max_size, found.files));
         let accepted = catalog.accepted_through(watermark);
         let view = View::new(disk, catalog, pool);
         let log = Self {
@@ -91,11 +78,10 @@ impl Log {
             next_seq: found.next_seq,
             next_number: found.next_number,
             accepted,
-            new_voids,
             condition: Condition::Writable,
             buffer: Vec::new(),
         };
-        (log, recovery)
+        Ok((log, recovery))
     }
 
     /// What readers need; it stays valid when the log is gone.
@@ -131,7 +117,6 @@ impl Log {
     pub fn probe(&mut self) {
         let outcome = match self.condition {
             Condition::Failing { .. } => self.roll(),
-            Condition::Writable if !self.new_voids.is_empty() => self.roll(),
             Condition::Writable | Condition::Full => self.view.pool().prepare(1).map_err(WriteError::from),
         };
         match outcome {
@@ -212,18 +197,20 @@ impl Log {
             bytes_before: catalog.bytes(),
             // Asked only now: the file just taken may have been the oldest until a moment ago.
             oldest_live: catalog.oldest_number().unwrap_or(number),
-            voids: self.new_voids.clone(),
+            voids: Vec::new(),
         };
         let mut start = header.encode();
         start.extend_from_slice(&TERMINATOR);
         if let Err(error) = file.write_all_at(&start, 0).and_then(|()| file.sync_data()) {
             self.view.pool().discard(file_name);
+            // That header may be on the disk all the same and turn up again, and then the old segment
+            // owns nothing from here on: nothing may be added to it.
+            self.active = None;
             return Err(WriteError::from(error));
         }
         let segment = Arc::new(Segment::new(file_name, &header, self.view.pool().segment_size(), DATA_START));
         let replaced = catalog.push(Arc::clone(&segment));
         self.view.pool().recycle(replaced.as_slice());
-        self.new_voids.clear();
         self.active = Some(Active { file, segment, end: DATA_START });
         self.condition = Condition::Writable;
         Ok(())

@@ -79,14 +79,11 @@ impl Reader {
 
     /// How far it is.
     pub fn position(&self) -> Position {
-        let bytes = match &self.current {
-            Some(Current { owned, scan: Some(scan) }) => owned.segment.bytes_at(scan.at()),
-            Some(Current { owned, scan: None }) => owned.segment.bytes_before,
-            None => match self.catalog.locate(self.next_seq) {
-                Place::In(owned) if self.next_seq < owned.limit => owned.segment.bytes_before,
-                Place::In(_) => self.catalog.bytes(),
-                Place::Before(_) => 0,
-            },
+        let bytes = match (&self.current, self.catalog.locate(self.next_seq)) {
+            _ if self.next_seq > self.catalog.watermark() => self.catalog.bytes(),
+            (Some(Current { owned, scan: Some(scan) }), _) => owned.segment.bytes_at(scan.at()),
+            (_, Place::In(owned)) => owned.segment.bytes_before,
+            (_, Place::Before(_)) => 0,
         };
         Position { after: self.next_seq - 1, bytes }
     }
@@ -98,6 +95,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the disk fails to read; calling again tries again.
+    #[allow(clippy::should_implement_trait)] // a reader at the watermark is not at its end
     pub fn next(&mut self) -> Result<Option<Entry>, ReadError> {
         loop {
             if self.next_seq > self.watermark {

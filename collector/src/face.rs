@@ -1,0 +1,118 @@
+//! What the collector shows of itself at its health address.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::counter::ConstCounter,
+    registry::Unit,
+};
+use serde_json::{Value, json};
+use visnyk_engine::{
+    observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
+    serve::{health::Face, tls::Tls},
+};
+
+use crate::{log::writer::LogWriter, reload::Configuration};
+
+/// Everything there is to see.
+pub struct CollectorFace {
+    /// The loops that must turn.
+    pub watchdog: Watchdog,
+    /// What is needed before a line can be taken.
+    pub readiness: Readiness,
+    /// The figures.
+    pub metrics: Metrics,
+    /// What is in force.
+    pub configuration: Arc<Configuration>,
+    /// What was written.
+    pub writer: LogWriter,
+    /// What is shown to clients.
+    pub tls: Tls,
+    /// Whether the listener was bound.
+    pub started: Arc<AtomicBool>,
+}
+
+impl Face for CollectorFace {
+    fn live(&self) -> Vec<String> {
+        self.watchdog
+            .stale()
+            .iter()
+            .map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent))
+            .collect()
+    }
+
+    fn ready(&self) -> Vec<String> {
+        self.readiness.unmet().iter().map(ToString::to_string).collect()
+    }
+
+    fn started(&self) -> Vec<String> {
+        let started = self.started.load(Ordering::Relaxed);
+        if started { Vec::new() } else { vec!["listener: not bound yet".into()] }
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.encode()
+    }
+
+    fn status(&self) -> Value {
+        let certificate = self.tls.status();
+        let identity = &self.configuration.current().identity;
+        json!({
+            "configurationHash": identity.configuration_hash,
+            "generation": identity.generation,
+            "manifestProblem": self.configuration.problem(),
+            "lines": self.writer.written().lines(),
+            "bytes": self.writer.written().bytes(),
+            "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
+            "certificateProblem": certificate.problem,
+        })
+    }
+}
+
+/// Lines and bytes, read where they are counted.
+#[derive(Debug)]
+pub struct LogMetrics(pub LogWriter);
+
+impl Collector for LogMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut counter = |name: &str, help: &str, unit: Option<&Unit>, value: u64| {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, unit, counter.metric_type())?)
+        };
+        counter("log_lines", "Lines appended and synced", None, self.0.written().lines())?;
+        counter("log", "Bytes appended and synced", Some(&Unit::Bytes), self.0.written().bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use visnyk_engine::observe::metrics::lint;
+
+    use super::*;
+    use crate::log::{
+        file::Place,
+        storage::Files,
+        writer::{TICK, start},
+    };
+
+    #[tokio::test]
+    async fn lines_and_bytes_are_shown_under_conventional_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
+        let ticker = Watchdog::new().register("log writer", TICK);
+        let (writer, _thread) =
+            start(Files, place, ticker, Readiness::default().condition("log", "opening")).unwrap();
+        writer.append("four\n".into()).await.unwrap();
+        let metrics = Metrics::new("visnyk-collector", "0.1.0");
+        metrics.register(|registry| registry.register_collector(Box::new(LogMetrics(writer))));
+        let page = metrics.encode();
+        assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
+        assert!(page.contains("visnyk_log_lines_total 1\n"), "{page}");
+        assert!(page.contains("visnyk_log_bytes_total 5\n"), "{page}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Takes bodies in: any path, POST only, answered as the old collector did once the line is synced.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderValue, Method, header::CONTENT_TYPE};
+use tracing::debug;
+use visnyk_engine::serve::{body::Bodies, problem::Problem};
+
+use crate::{
+    log::{line::line, writer::LogWriter},
+    reload::Configuration,
+};
+
+/// Byte for byte what the old collector answered.
+const RECEIVED: &str = "POST request received and processed.";
+/// A failing log is tried again each second.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+struct Ingest {
+    configuration: Arc<Configuration>,
+    bodies: Bodies,
+    writer: LogWriter,
+}
+
+/// The application behind the listener.
+pub fn router(configuration: Arc<Configuration>, bodies: Bodies, writer: LogWriter) -> Router {
+    Router::new().fallback(take).with_state(Arc::new(Ingest { configuration, bodies, writer }))
+}
+
+async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Result<Response, Problem> {
+    if request.method() != Method::POST {
+        return Err(Problem::method_not_allowed("POST"));
+    }
+    let (head, body) = request.into_parts();
+    let limit = ingest.configuration.current().listener.max_body_size;
+    // The body's share of memory is held until its line is written.
+    let body = ingest.bodies.read(&head.headers, body, limit).await?;
+    ingest
+        .writer
+        .append(line(&body.bytes).into())
+        .await
+        .map_err(|error| Problem::unavailable(error.to_string(), RETRY_AFTER))?;
+    let id = head.headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    debug!(webhook_id = id, bytes = body.bytes.len(), "line accepted");
+    let mut response = Response::new(Body::from(RECEIVED));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    Ok(response)
+}

@@ -1,0 +1,78 @@
+//! The only way the log touches files, so that tests can let a write or a sync fail.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+/// A file system, as far as the log needs one.
+pub trait Storage: Send + 'static {
+    /// A file that is open at its end.
+    type Handle: Handle;
+
+    /// Opens `path` for appending, creates it where it is missing, and says how long it is.
+    fn open(&self, path: &Path) -> io::Result<(Self::Handle, u64)>;
+
+    /// Makes names created, renamed or removed in this folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// A file that is open at its end.
+pub trait Handle: Send {
+    /// Appends all of it, or fails with any part of it written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns once everything appended is on the disk. After a failure nothing is known about what was
+    /// appended since the last success, and asking this handle again would tell a lie (the kernel
+    /// reports a lost page once).
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the file back to `len` bytes.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    /// The last byte, if there is one.
+    fn last_byte(&mut self) -> io::Result<Option<u8>>;
+}
+
+/// The real file system.
+#[derive(Clone, Copy)]
+pub struct Files;
+
+impl Storage for Files {
+    type Handle = File;
+
+    fn open(&self, path: &Path) -> io::Result<(File, u64)> {
+        let file = File::options().read(true).append(true).create(true).open(path)?;
+        let len = file.metadata()?.len();
+        Ok((file, len))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::File::open(dir)?.sync_all()
+    }
+}
+
+impl Handle for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn last_byte(&mut self) -> io::Result<Option<u8>> {
+        if self.metadata()?.len() == 0 {
+            return Ok(None);
+        }
+        self.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        self.read_exact(&mut last)?;
+        Ok(Some(last[0]))
+    }
+}
+
+#[cfg(test)]
+pub mod faulty;

@@ -1,0 +1,100 @@
+//! A file system whose next write or sync can be made to fail.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::{Files, Handle, Storage};
+
+/// What fails from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every write, after this many of its bytes have reached the file.
+    Write(usize),
+    /// Every sync.
+    Sync,
+}
+
+/// The real file system with a fault. Clones share it.
+#[derive(Clone, Default)]
+pub struct Faulty {
+    fault: Arc<Mutex<Fault>>,
+    opened: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    /// From now on this fails.
+    pub fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// How often a file was opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+/// A file that panics when it is used after a failure, which would be a lie about durability.
+pub struct FaultyHandle {
+    file: File,
+    fault: Arc<Mutex<Fault>>,
+    failed: bool,
+}
+
+impl FaultyHandle {
+    fn fault(&self) -> Fault {
+        assert!(!self.failed, "a handle was used again after it had failed");
+        *self.fault.lock().unwrap()
+    }
+
+    fn fail(&mut self, kind: ErrorKind) -> io::Result<()> {
+        self.failed = true;
+        Err(kind.into())
+    }
+}
+
+impl Storage for Faulty {
+    type Handle = FaultyHandle;
+
+    fn open(&self, path: &Path) -> io::Result<(FaultyHandle, u64)> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let (file, len) = Files.open(path)?;
+        Ok((FaultyHandle { file, fault: self.fault.clone(), failed: false }, len))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Files.sync_dir(dir)
+    }
+}
+
+impl Handle for FaultyHandle {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Fault::Write(written) = self.fault() else { return self.file.append(bytes) };
+        self.file.append(&bytes[..written.min(bytes.len())])?;
+        self.fail(ErrorKind::StorageFull)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.fault() == Fault::Sync {
+            return self.fail(ErrorKind::Other);
+        }
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn last_byte(&mut self) -> io::Result<Option<u8>> {
+        self.file.last_byte()
+    }
+}

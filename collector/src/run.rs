@@ -1,0 +1,138 @@
+//! Puts the collector together, runs it until SIGTERM, and takes it apart without losing a line.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+use tracing::info;
+use visnyk_crds::valid::ValidatedCollector;
+use visnyk_engine::{
+    observe::{
+        metrics::{ListenerMetrics, Metrics},
+        readiness::Readiness,
+        watchdog::Watchdog,
+    },
+    serve::{
+        body::Bodies,
+        drain::Drain,
+        file_watch::FileWatch,
+        folder_lock::{FolderLock, FolderLockError},
+        health::{Health, HealthError},
+        limits::{Limits, raise_open_files},
+        listener::Listener,
+        tls::{Tls, TlsFiles},
+    },
+};
+
+use crate::{
+    args::RunArgs,
+    face::{CollectorFace, LogMetrics},
+    ingest,
+    log::{storage::Files, writer},
+    reload::{Configuration, Reload, place},
+};
+
+/// The collector cannot run, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data folder cannot be made.
+    #[error("data folder {} cannot be made", folder.display())]
+    DataDir {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data folder is somebody else's.
+    #[error("data folder cannot be taken")]
+    Lock(#[source] FolderLockError),
+    /// The health address cannot be served.
+    #[error("health cannot be served")]
+    Health(#[source] HealthError),
+    /// The listener's address cannot be bound.
+    #[error("{address} cannot be bound")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refuses a thread or a signal.
+    #[error("the system refuses what a process needs")]
+    System(#[source] io::Error),
+}
+
+/// Loops tick at least each second; this long without means that one hangs. A sync on a busy disk may take
+/// seconds, and a restart would not make it faster.
+const LOOP_BOUND: Duration = Duration::from_secs(30);
+
+/// Runs the collector until SIGTERM.
+pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
+    let data_dir = args.data_dir.clone();
+    fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
+    let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
+    // Armed before anything of the manifest is used, so that no change falls between.
+    let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
+
+    let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
+    let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
+    let files = TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
+    let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
+    let (writer, log_thread) = writer::start(
+        Files,
+        place(&data_dir, &valid),
+        watchdog.register("log writer", LOOP_BOUND),
+        readiness.condition("log", "not open yet"),
+    )
+    .map_err(RunError::System)?;
+    let address = SocketAddr::new(args.address, valid.listener.port);
+    let configuration = Arc::new(Configuration::new(valid));
+    let (listener_metrics, started) = (ListenerMetrics::default(), Arc::new(AtomicBool::new(false)));
+    metrics.register(|registry| {
+        listener_metrics.register(registry);
+        registry.register_collector(Box::new(LogMetrics(writer.clone())));
+    });
+    let face = CollectorFace {
+        watchdog: watchdog.clone(),
+        readiness: readiness.clone(),
+        metrics,
+        configuration: configuration.clone(),
+        writer: writer.clone(),
+        tls: tls.clone(),
+        started: started.clone(),
+    };
+    let _health =
+        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
+
+    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+    started.store(true, Ordering::Relaxed);
+    info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
+
+    let drain = Drain::new();
+    let listener = Listener {
+        socket,
+        tls: tls.clone(),
+        limits: Limits::default().within_open_files(raise_open_files()),
+        ticker: watchdog.register("accept loop", LOOP_BOUND),
+        metrics: listener_metrics,
+    };
+    let router = ingest::router(configuration.clone(), Bodies::default(), writer.clone());
+    let reload = Reload { manifest: args.manifest, data_dir, configuration, writer, tls };
+    let signals = drain.clone().on_signal(readiness, Duration::from_secs(args.drain_grace));
+    let drained = tokio::select! {
+        drained = async { tokio::join!(listener.serve(router, drain), signals) } => drained,
+        () = reload.run(watch) => unreachable!("a manifest is watched until the end"),
+    };
+    drained.1.map_err(RunError::System)?;
+    log_thread.close();
+    info!(connections_cut = drained.0.cut, "every accepted line is synced; ending");
+    Ok(())
+}

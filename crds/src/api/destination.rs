@@ -1,0 +1,150 @@
+//! Who gets every accepted event, and how.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{each, exactly_one};
+use crate::bounds;
+use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity};
+
+/// The fields of which [`Destination`] holds exactly one.
+pub(crate) const TARGETS: &[&str] = &["collectorRef", "url"];
+
+/// Who gets every accepted event: exactly one of `collectorRef`, `url`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TARGETS)))]
+pub struct Destination {
+    /// Unique in this relay. The name is the identity: under another name it is another destination,
+    /// which gets new events only; with another address it goes on where it was.
+    pub name: Name,
+    /// A Collector, whose address and certificates the relay is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collector_ref: Option<CollectorRef>,
+    /// Where to POST, by http or https, without user information and fragment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<HttpUrl>,
+    /// What is sent.
+    #[serde(default)]
+    pub format: Format,
+    /// When a delivery is tried, and tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Longest wait for one attempt, from connecting to the last byte of the answer.
+    #[serde(default = "timeout")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::TIMEOUT.rules()))]
+    pub timeout: GoDuration,
+    /// Most requests in flight at once.
+    #[serde(default = "concurrency")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub concurrency: u16,
+    /// Most attempts begun in a span of time; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Which private networks the destination may be in; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// What happens when undelivered events pile up; absent: they are kept, as far as the spool reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
+}
+
+/// A Collector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct CollectorRef {
+    /// Name of the Collector.
+    pub name: Name,
+    /// Namespace of the Collector; absent: the relay's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Format {
+    /// The body as it came, with the headers that came with it.
+    #[default]
+    Original,
+    /// One line of the old system's log: local time, `Received data:` and the payload.
+    Line,
+}
+
+/// When a delivery is tried, and tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(inline)]
+pub struct Retry {
+    /// The wait before each attempt, the first included: as many attempts as entries. After the last the
+    /// event is a dead letter. The default is that of Standard Webhooks: 10 attempts in 75 h 35 m.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(transform = each(bounds::RETRY_WAIT.rules()))]
+    pub schedule: Vec<GoDuration>,
+    /// By how much each wait is lengthened or shortened at random, in percent.
+    #[schemars(range(min = 0, max = 100))]
+    pub jitter_percent: u8,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        let standard = ["0s", "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"];
+        Self { schedule: standard.map(GoDuration::from).to_vec(), jitter_percent: 20 }
+    }
+}
+
+/// Most attempts begun in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct RateLimit {
+    /// How many.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub events: u32,
+    /// In how long.
+    #[schemars(extend("x-kubernetes-validations" = bounds::RATE_PER.rules()))]
+    pub per: GoDuration,
+}
+
+/// Which private networks the destination may be in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Network {
+    /// Ranges such as `10.0.0.0/8` that are let through although they are private, loopback or otherwise
+    /// special. Link-local ranges and those of cloud metadata stay closed whatever stands here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
+    pub allow: Vec<Cidr>,
+}
+
+/// What happens when undelivered events pile up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Backlog {
+    /// How much may be undelivered.
+    #[schemars(extend("x-kubernetes-validations" = bounds::BACKLOG_SIZE.rules()))]
+    pub size: Quantity,
+    /// What is done beyond it.
+    pub then: Overflow,
+}
+
+/// What is done beyond a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Overflow {
+    /// The oldest undelivered events are dropped and counted under the destination's name.
+    Drop,
+}
+
+fn timeout() -> GoDuration {
+    GoDuration::from("15s")
+}
+
+fn concurrency() -> u16 {
+    16
+}

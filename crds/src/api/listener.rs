@@ -1,0 +1,68 @@
+//! Where requests come in; the same for both kinds but for the usual port.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Aloud, each, exactly_one};
+use crate::bounds;
+use crate::text::{DnsName, Quantity, SecretName};
+
+/// The objects of which [`Tls`] holds exactly one.
+pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "none"];
+
+/// What is wrong with an address among the DNS names.
+pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
+
+/// Where requests come in. `PORT` is the port where none is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Listener<const PORT: u16> {
+    /// TCP port.
+    #[serde(default = "usual_port::<PORT>")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// Largest request body; a larger one is refused with 413.
+    #[serde(default = "max_body_size")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::MAX_BODY_SIZE.rules()))]
+    pub max_body_size: Quantity,
+    /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `none`.
+    pub tls: Tls,
+}
+
+/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `none`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TLS)))]
+pub struct Tls {
+    /// A certificate from a certificate authority of its own, made on first use and renewed in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_signed: Option<SelfSigned>,
+    /// The Secret that holds `tls.crt` and `tls.key`; a new content is taken up without a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<SecretName>,
+    /// Plain HTTP; it has to be said aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub none: Option<Aloud>,
+}
+
+/// A certificate from a certificate authority of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SelfSigned {
+    /// Names by which senders reach the server, besides `localhost` and the loopback addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
+    pub dns_names: Vec<DnsName>,
+}
+
+fn usual_port<const PORT: u16>() -> u16 {
+    PORT
+}
+
+fn max_body_size() -> Quantity {
+    Quantity::from("1Mi")
+}

@@ -1,0 +1,62 @@
+//! The resources as users write them. The descriptions become the schema's, so they address the user.
+//! Objects of which exactly one is wanted are optional fields with a CEL rule beside them.
+
+mod collector;
+mod destination;
+mod heartbeat;
+mod listener;
+mod log;
+mod relay;
+mod source;
+mod spool;
+
+pub use collector::{Access, Collector, CollectorSpec};
+pub use destination::{Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry};
+pub use heartbeat::Heartbeat;
+pub use listener::{Listener, SelfSigned, Tls};
+pub use log::{Log, Rotate};
+pub use relay::{WebhookRelay, WebhookRelaySpec};
+pub use source::{Bearer, SecretRef, Source, Verify};
+pub use spool::{Ephemeral, Persistent, Spool};
+
+pub(crate) use destination::TARGETS;
+pub(crate) use listener::{NO_ADDRESS, TLS};
+pub(crate) use source::WAYS as VERIFY_WAYS;
+pub(crate) use spool::KINDS as SPOOL_KINDS;
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The group of both kinds.
+pub const GROUP: &str = "visnyk.dev";
+/// The version of both kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// Nothing to set: that it is there is what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Aloud {}
+
+/// CEL rule and message of an object that holds exactly one of `fields`.
+fn exactly_one(fields: &[&str]) -> Value {
+    let present: Vec<String> = fields.iter().map(|field| format!("has(self.{field})")).collect();
+    json!([{
+        "rule": format!("[{}].filter(present, present).size() == 1", present.join(", ")),
+        "message": needs_exactly_one(fields),
+    }])
+}
+
+/// Puts CEL rules on each item of a list.
+fn each(rules: Value) -> impl FnMut(&mut Schema) {
+    move |list| {
+        if let Some(items) = list.get_mut("items").and_then(Value::as_object_mut) {
+            items.insert("x-kubernetes-validations".into(), rules.clone());
+        }
+    }
+}
+
+/// What is wrong with an object that should hold exactly one of `fields`.
+pub(crate) fn needs_exactly_one(fields: &[&str]) -> String {
+    format!("needs exactly one of {}", fields.join(", "))
+}

@@ -1,0 +1,162 @@
+//! From a manifest's text to validated configuration. A manifest is what `kubectl apply` takes: several
+//! YAML documents, of which one is ours; documents of other groups are none of our business.
+
+use kube::CustomResourceExt;
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
+use crate::problem::{Place, Problem, Problems};
+use crate::valid::{ValidatedCollector, ValidatedRelay};
+use crate::{schema, validate};
+
+/// The relay in a manifest; `name` says which one where there are several.
+pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
+    load(text, name, |metadata, spec| WebhookRelay { metadata, spec }, validate::relay)
+}
+
+/// The collector in a manifest; `name` says which one where there are several.
+pub fn load_collector(text: &str, name: Option<&str>) -> Result<ValidatedCollector, Vec<Problem>> {
+    load(text, name, |metadata, spec| Collector { metadata, spec }, validate::collector)
+}
+
+fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
+    text: &str,
+    name: Option<&str>,
+    resource: impl FnOnce(ObjectMeta, S) -> K,
+    validate: impl FnOnce(&K) -> Result<V, Vec<Problem>>,
+) -> Result<V, Vec<Problem>> {
+    let kind = K::api_resource().kind;
+    let document = pick(documents(text)?, &kind, name)?;
+
+    let mut problems = Problems::default();
+    check_root(&document, &mut problems);
+    let spec = document.get("spec").unwrap_or(&Value::Null);
+    if spec.is_null() {
+        problems.add(Place::of("spec"), "is required");
+    } else {
+        schema::check(&schema::spec_schema::<K>(), spec, &Place::of("spec"), &mut problems);
+    }
+    let metadata = document.get("metadata").cloned().unwrap_or_else(|| Map::new().into());
+    let metadata = serde_json::from_value(metadata).map_err(|error| error.to_string());
+    let metadata = problems.note(Place::of("metadata"), metadata);
+    let spec = match S::deserialize(spec) {
+        Ok(spec) => Some(spec),
+        // The schema has said why, and better.
+        Err(_) if !problems.is_empty() => None,
+        Err(error) => {
+            problems.add(Place::of("spec"), error.to_string());
+            None
+        }
+    };
+
+    let Some((metadata, spec)) = metadata.zip(spec) else { return Err(problems.into_vec()) };
+    match validate(&resource(metadata, spec)) {
+        Ok(valid) => problems.or(Some(valid)),
+        Err(more) => {
+            for Problem { place, reason } in more {
+                problems.add(place, reason);
+            }
+            Err(problems.into_vec())
+        }
+    }
+}
+
+/// The documents of a manifest that hold something. A null is what it is to an API server: an absent field.
+fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
+    let mut documents = Vec::new();
+    let mut problems = Problems::default();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let parsed = serde_yaml::Value::deserialize(document).map_err(|error| error.to_string());
+        let parsed = parsed.and_then(|yaml| serde_json::to_value(yaml).map_err(|error| error.to_string()));
+        // Behind a mistake in the notation nothing can be trusted.
+        let Some(mut value) = problems.note(Place::of("manifest"), parsed) else {
+            return Err(problems.into_vec());
+        };
+        if !value.is_null() {
+            prune_nulls(&mut value);
+            documents.push(value);
+        }
+    }
+    Ok(documents)
+}
+
+fn prune_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(prune_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune_nulls),
+        _ => {}
+    }
+}
+
+/// The one document of a kind, or of a kind and name.
+fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, Vec<Problem>> {
+    let mut problems = Problems::default();
+    for (index, document) in documents.iter().enumerate() {
+        if let Some(reason) = strange(document, kind) {
+            problems.add(Place::of(&format!("document {}", index + 1)), reason);
+        }
+    }
+    let mut ours: Vec<Value> = documents.into_iter().filter(|document| document["kind"] == kind).collect();
+    let names: Vec<String> = ours.iter().map(name_of).collect();
+    ours.retain(|document| name.is_none_or(|name| name_of(document) == name));
+
+    let found = ours.pop();
+    let reason = match (&found, name, &names[..]) {
+        (None, _, []) => format!("holds no {kind}"),
+        (None, Some(name), names) => format!("holds no {kind} named {name:?}; there is {}", names.join(", ")),
+        (Some(_), None, names) if !ours.is_empty() => {
+            format!("holds several of kind {kind} ({}); say which by its name", names.join(", "))
+        }
+        (Some(_), Some(name), _) if !ours.is_empty() => {
+            format!("holds several of kind {kind} named {name:?}")
+        }
+        _ => return problems.or(found),
+    };
+    if problems.is_empty() {
+        problems.add(Place::of("manifest"), reason);
+    }
+    Err(problems.into_vec())
+}
+
+/// What keeps a document from being a resource of ours or somebody else's.
+fn strange(document: &Value, kind_wanted: &str) -> Option<String> {
+    if !document.is_object() {
+        return Some("must be an object with apiVersion and kind".to_owned());
+    }
+    let (Some(api_version), Some(kind)) = (document["apiVersion"].as_str(), document["kind"].as_str()) else {
+        return Some("needs apiVersion and kind, both strings".to_owned());
+    };
+    let known = format!("{GROUP}/{VERSION}");
+    let of_our_group = api_version.split('/').next() == Some(GROUP);
+    if api_version != known && (of_our_group || kind == kind_wanted) {
+        return Some(format!("apiVersion {api_version:?} is not known; {kind} is of {known}"));
+    }
+    let kinds = [WebhookRelay::api_resource().kind, Collector::api_resource().kind];
+    if of_our_group && !kinds.iter().any(|one| one == kind) {
+        return Some(format!("kind {kind:?} is not known; there are {}", kinds.join(", ")));
+    }
+    None
+}
+
+fn name_of(document: &Value) -> String {
+    document["metadata"]["name"].as_str().unwrap_or("(without a name)").to_owned()
+}
+
+fn check_root(document: &Value, problems: &mut Problems) {
+    let fields = document.as_object().into_iter().flatten();
+    for (name, _) in fields {
+        // The status is the operator's; a file may hold it when it came from an API server.
+        if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
+            problems.add(Place::of(name), "unknown field; there are apiVersion, kind, metadata, spec");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+// as expect-test writes them
+#![allow(clippy::needless_raw_string_hashes)]
+
+use expect_test::{Expect, expect, expect_file};
+
+use super::*;
+
+const QUICKSTART: &str = include_str!("../../../examples/quickstart.yaml");
+
+fn collector(name: &str) -> String {
+    format!(
+        "apiVersion: visnyk.dev/v1alpha1\nkind: Collector\nmetadata: {{name: {name}}}\n\
+         spec: {{listener: {{tls: {{none: {{}}}}}}, log: {{}}, access: {{anonymousIngest: {{}}}}}}\n"
+    )
+}
+
+fn assert_refused(text: &str, name: Option<&str>, expected: &Expect) {
+    let problems = load_collector(text, name).unwrap_err();
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    expected.assert_eq(&format!("{}\n", lines.join("\n")));
+}
+
+#[test]
+fn the_quickstart_holds_a_relay_and_a_collector() {
+    let (relay, collector) = (load_relay(QUICKSTART, None), load_collector(QUICKSTART, Some("archive")));
+    expect_file!["quickstart.txt"].assert_eq(&format!("{:#?}\n{:#?}\n", relay.unwrap(), collector.unwrap()));
+}
+
+#[test]
+fn documents_of_others_and_empty_ones_are_passed_over() {
+    let text = format!(
+        "---\n---\n# nothing\n---\napiVersion: v1\nkind: Secret\nspec: 1\n---\n{}---\n",
+        collector("one")
+    );
+    assert_eq!(load_collector(&text, None).unwrap().identity.name, "one");
+}
+
+#[test]
+fn a_name_picks_one_of_several() {
+    let text = format!("{}---\n{}", collector("one"), collector("two"));
+    assert_eq!(load_collector(&text, Some("two")).unwrap().identity.name, "two");
+    assert_refused(
+        &text,
+        None,
+        &expect![[r#"
+        manifest: holds several of kind Collector (one, two); say which by its name
+    "#]],
+    );
+    assert_refused(
+        &text,
+        Some("three"),
+        &expect![[r#"
+        manifest: holds no Collector named "three"; there is one, two
+    "#]],
+    );
+    assert_refused(
+        &format!("{text}---\n{}", collector("two")),
+        Some("two"),
+        &expect![[r#"
+        manifest: holds several of kind Collector named "two"
+    "#]],
+    );
+}
+
+#[test]
+fn a_manifest_without_ours_is_refused() {
+    assert_refused(
+        "",
+        None,
+        &expect![[r#"
+        manifest: holds no Collector
+    "#]],
+    );
+    assert_refused(
+        "apiVersion: v1\nkind: Secret\n",
+        None,
+        &expect![[r#"
+        manifest: holds no Collector
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_versions_and_kinds_of_ours_are_refused() {
+    let text = collector("one");
+    assert_refused(
+        &text.replace("v1alpha1", "v2"),
+        None,
+        &expect![[r#"
+        document 1: apiVersion "visnyk.dev/v2" is not known; Collector is of visnyk.dev/v1alpha1
+    "#]],
+    );
+    assert_refused(
+        &text.replace("visnyk.dev", "visnik.dev"),
+        None,
+        &expect![[r#"
+        document 1: apiVersion "visnik.dev/v1alpha1" is not known; Collector is of visnyk.dev/v1alpha1
+    "#]],
+    );
+    assert_refused(
+        &text.replace("kind: Collector", "kind: Collectr"),
+        None,
+        &expect![[r#"
+        document 1: kind "Collectr" is not known; there are WebhookRelay, Collector
+    "#]],
+    );
+    assert_refused(
+        "kind: Collector\n---\n- 1\n",
+        None,
+        &expect![[r#"
+        document 1: needs apiVersion and kind, both strings
+        document 2: must be an object with apiVersion and kind
+    "#]],
+    );
+}
+
+#[test]
+fn mistakes_in_the_notation_say_their_line() {
+    assert_refused(
+        "kind: Collector\n  spec: [\n",
+        None,
+        &expect![[r#"
+        manifest: mapping values are not allowed in this context at line 2 column 7
+    "#]],
+    );
+    assert_refused(
+        &format!("{}---\na: 1\na: 2\n", collector("one")),
+        None,
+        &expect![[r#"
+        manifest: duplicate entry with key "a" at line 6 column 1
+    "#]],
+    );
+}
+
+#[test]
+fn a_null_is_an_absent_field() {
+    let text = collector("one").replace("log: {}", "log: {path: null, rotate: null}");
+    assert_eq!(load_collector(&text, None), load_collector(&collector("one"), None));
+    assert_refused(
+        &text.replace("tls: {none: {}}", "tls: {none: null}"),
+        None,
+        &expect![[r#"
+        spec.listener.tls: needs exactly one of selfSigned, secretName, none
+    "#]],
+    );
+}

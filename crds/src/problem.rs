@@ -1,0 +1,103 @@
+//! What is wrong with a manifest, and where.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct Problem {
+    /// The field.
+    pub place: Place,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A field's path from the resource's root, shown as `spec.destinations[1].url`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Field(String),
+    Index(usize),
+}
+
+impl Place {
+    /// A field of the root.
+    pub fn of(field: &str) -> Self {
+        Self(vec![Step::Field(field.to_owned())])
+    }
+
+    /// A field of this object.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        self.then(Step::Field(name.to_owned()))
+    }
+
+    /// An item of this list.
+    #[must_use]
+    pub fn item(&self, index: usize) -> Self {
+        self.then(Step::Index(index))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Field(name) if at == 0 => write!(f, "{name}")?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The mistakes found so far, in the order of their places. A place has one at most: the last said of it,
+/// as later checks know more.
+#[derive(Debug, Default)]
+pub struct Problems(BTreeMap<Place, String>);
+
+impl Problems {
+    /// Notes a mistake.
+    pub fn add(&mut self, place: Place, reason: impl Into<String>) {
+        self.0.insert(place, reason.into());
+    }
+
+    /// The value, or none with its mistake noted.
+    pub fn note<T>(&mut self, place: Place, checked: Result<T, impl Into<String>>) -> Option<T> {
+        checked.map_err(|reason| self.add(place, reason)).ok()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.0.into_iter().map(|(place, reason)| Problem { place, reason }).collect()
+    }
+
+    /// The value if there is no mistake.
+    pub fn or<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(self.into_vec()),
+        }
+    }
+}
+
+impl From<Problems> for Vec<Problem> {
+    fn from(problems: Problems) -> Self {
+        problems.into_vec()
+    }
+}

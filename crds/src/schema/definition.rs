@@ -1,0 +1,52 @@
+//! From the derived types to the `CustomResourceDefinition` that is published.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+/// The definition of a kind.
+///
+/// It differs from the derived one in two ways. No field is `nullable`: to an API server a null is then the
+/// same as an absent field, everywhere, and so it is to us. And the integers' Rust formats, which Kubernetes
+/// does not know, are gone; their bounds say all.
+///
+/// # Panics
+/// If the derived definition is no longer one after that; a test generates both.
+pub fn definition<K: CustomResourceExt>() -> CustomResourceDefinition {
+    let mut value = serde_json::to_value(K::crd()).expect("a definition is JSON");
+    if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        tidy(schema);
+    }
+    serde_json::from_value(value).expect("a tidied definition is a definition")
+}
+
+/// The schema of a kind's `spec`.
+pub fn spec_schema<K: CustomResourceExt>() -> Value {
+    let mut value = serde_json::to_value(definition::<K>()).unwrap_or_default();
+    value
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
+        .map(Value::take)
+        .unwrap_or_default()
+}
+
+fn tidy(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    for keyword in ["nullable", "format", "title"] {
+        schema.remove(keyword);
+    }
+    if let Some(description) = schema.get("description").and_then(|d| d.as_str().map(one_line)) {
+        schema.insert("description".into(), description.into());
+    }
+    if let Some(items) = schema.get_mut("items") {
+        tidy(items);
+    }
+    for property in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        tidy(property.1);
+    }
+}
+
+/// Lines of one paragraph joined: where the source breaks them means nothing to a reader of the schema.
+fn one_line(description: &str) -> String {
+    let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,9 @@
+//! The schema of both kinds: what an API server is given, and what is held against a file.
+
+mod check;
+mod definition;
+#[cfg(test)]
+mod tests;
+
+pub use check::check;
+pub use definition::{definition, spec_schema};

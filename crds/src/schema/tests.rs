@@ -1,0 +1,80 @@
+//! What holds for every field of both kinds, so that a new one cannot forget it.
+
+use serde_json::Value;
+
+use super::{definition, spec_schema};
+use crate::{Collector, WebhookRelay};
+
+/// The keywords that `check` reads, those that say nothing about values, and CEL.
+const KEYWORDS: &[&str] = &[
+    "default",
+    "description",
+    "enum",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-validations",
+];
+
+fn each_schema(visit: &mut impl FnMut(&str, &Value)) {
+    fn walk(place: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
+        visit(place, schema);
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            walk(&format!("{place}.{name}"), field, visit);
+        }
+        if let Some(items) = schema.get("items") {
+            walk(&format!("{place}[]"), items, visit);
+        }
+    }
+    walk("WebhookRelay", &spec_schema::<WebhookRelay>(), visit);
+    walk("Collector", &spec_schema::<Collector>(), visit);
+}
+
+#[test]
+fn every_field_is_described() {
+    each_schema(&mut |place, schema| {
+        let of_a_list_of_texts = place.ends_with("[]") && schema["type"] != "object";
+        assert!(of_a_list_of_texts || schema["description"].is_string(), "{place} has no description");
+    });
+}
+
+#[test]
+fn every_list_text_and_number_is_bounded() {
+    each_schema(&mut |place, schema| {
+        let bounds: &[&str] = match schema["type"].as_str() {
+            Some("array") => &["maxItems", "x-kubernetes-list-type"],
+            Some("string") if schema.get("enum").is_none() => &["maxLength", "pattern"],
+            Some("integer") => &["minimum", "maximum"],
+            Some("string" | "object") => &[],
+            other => panic!("{place} is of type {other:?}"),
+        };
+        for bound in bounds {
+            assert!(schema.get(bound).is_some(), "{place} has no {bound}");
+        }
+    });
+}
+
+#[test]
+fn every_keyword_is_one_that_check_knows() {
+    each_schema(&mut |place, schema| {
+        for keyword in schema.as_object().unwrap().keys() {
+            assert!(KEYWORDS.contains(&keyword.as_str()), "{place} uses {keyword}");
+        }
+    });
+}
+
+#[test]
+fn a_definition_stays_under_200_kib() {
+    let relay = serde_json::to_string(&definition::<WebhookRelay>()).unwrap();
+    let collector = serde_json::to_string(&definition::<Collector>()).unwrap();
+    assert!(relay.len() < 200 << 10 && collector.len() < 200 << 10);
+}

@@ -1,0 +1,284 @@
+//! The strings of the API whose form matters: each is a type of its own, so that a field's schema says by
+//! itself what may stand there. The form is a pattern, which an API server checks too; what a pattern
+//! cannot say is checked where the text is parsed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The CEL rule for `metadata.name` of both kinds. It is shorter than Kubernetes asks because names of
+/// children are built from it.
+pub const RESOURCE_NAME_RULE: &str =
+    "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40";
+
+/// What is wrong with another `metadata.name`.
+pub const RESOURCE_NAME_SAYS: &str =
+    "metadata.name must be a DNS label that begins with a letter, at most 40 characters long";
+
+/// What a string has to look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// A regular expression that Go and Rust read alike, anchored at both ends.
+    pub pattern: &'static str,
+    /// In characters.
+    pub max_length: usize,
+    /// What is wrong with anything else.
+    pub says: &'static str,
+}
+
+impl Form {
+    /// Whether a text has this form.
+    pub fn fits(&self, text: &str) -> bool {
+        text.chars().count() <= self.max_length
+            && Regex::new(self.pattern).is_ok_and(|form| form.is_match(text))
+    }
+}
+
+macro_rules! forms {
+    ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, says: $says:expr $(,)? })*) => {
+        /// Every form there is.
+        pub const FORMS: &[Form] = &[$($name::FORMAT),*];
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+            #[serde(transparent)]
+            pub struct $name(pub String);
+
+            impl $name {
+                /// What it has to look like.
+                pub const FORMAT: Form = Form { pattern: $pattern, max_length: $max, says: $says };
+            }
+
+            impl From<&str> for $name {
+                fn from(text: &str) -> Self {
+                    Self(text.to_owned())
+                }
+            }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(&self.0)
+                }
+            }
+
+            impl Deref for $name {
+                type Target = str;
+
+                fn deref(&self) -> &str {
+                    &self.0
+                }
+            }
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!({
+                        "type": "string",
+                        "pattern": Self::FORMAT.pattern,
+                        "maxLength": Self::FORMAT.max_length,
+                    })
+                }
+            }
+        )*
+    };
+}
+
+forms! {
+    /// Name of a source, a destination or a Collector.
+    Name {
+        pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        max_length: 40,
+        says: "must be a name of at most 40 small letters, digits and hyphens, beginning with a letter and \
+               not ending with a hyphen",
+    }
+
+    /// A namespace.
+    Namespace {
+        pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length: 63,
+        says: "must be a namespace: at most 63 small letters, digits and hyphens, no hyphen at an end",
+    }
+
+    /// Name of a Secret, safe as the name of a folder.
+    SecretName {
+        pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        max_length: 253,
+        says: "must be the name of a Secret: small letters, digits, hyphens and dots",
+    }
+
+    /// Key in a Secret, safe as the name of a file.
+    SecretKey {
+        pattern: "^\\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
+        max_length: 253,
+        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not two dots first",
+    }
+
+    /// A name for a certificate.
+    DnsName {
+        pattern: "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        max_length: 253,
+        says: "must be a DNS name in small letters, such as relay.example.org or *.example.org",
+    }
+
+    /// Exact path of a request.
+    RequestPath {
+        pattern: "^(/|(/\\.?[-_~A-Za-z0-9][-._~A-Za-z0-9]*)+/?)$",
+        max_length: 256,
+        says: "must be a path that begins with a slash, of letters, digits and - . _ ~, without empty parts",
+    }
+
+    /// Path of the log in the data folder; its ending keeps it from being any other file there.
+    LogPath {
+        pattern: "^([-_A-Za-z0-9][-._A-Za-z0-9]*/)*[-_A-Za-z0-9][-._A-Za-z0-9]*\\.log$",
+        max_length: 200,
+        says: "must be a path in the data folder that ends in .log; no part of it may begin with a dot",
+    }
+
+    /// Where to POST.
+    HttpUrl {
+        pattern: "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$",
+        max_length: 2048,
+        says: "must be an http or https URL with a host, without user information and fragment",
+    }
+
+    /// A range of addresses.
+    Cidr {
+        pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
+        max_length: 43,
+        says: "must be a range of addresses such as 10.0.0.0/8 or fd00::/8",
+    }
+
+    /// A size in bytes, whole: `512`, `64k`, `1Mi`.
+    Quantity {
+        pattern: "^[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+        max_length: 17,
+        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or nothing",
+    }
+
+    /// A duration as Go writes it, in whole units: `15s`, `1h30m`.
+    GoDuration {
+        pattern: "^([0-9]{1,7}(ms|s|m|h)){1,4}$",
+        max_length: 36,
+        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms",
+    }
+}
+
+impl Quantity {
+    /// In bytes; none where the text is no size.
+    pub fn bytes(&self) -> Option<u64> {
+        let digits = self.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.len());
+        let (number, unit) = self.split_at(digits);
+        let factor: u64 = match unit {
+            "" => 1,
+            "k" => 1_000,
+            "M" => 1_000_000,
+            "G" => 1_000_000_000,
+            "T" => 1_000_000_000_000,
+            "Ki" => 1 << 10,
+            "Mi" => 1 << 20,
+            "Gi" => 1 << 30,
+            "Ti" => 1 << 40,
+            _ => return None,
+        };
+        Some(number.parse::<u64>().ok()?.saturating_mul(factor))
+    }
+}
+
+impl GoDuration {
+    /// How long it is; none where the text is no duration.
+    pub fn length(&self) -> Option<Duration> {
+        let mut rest = &self[..];
+        let mut total = Duration::ZERO;
+        while !rest.is_empty() {
+            let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+            let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+            let millis = match unit {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                _ => return None,
+            };
+            total += Duration::from_millis(number.parse::<u64>().ok()?.saturating_mul(millis));
+            rest = tail;
+        }
+        (!self.is_empty()).then_some(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_whole_numbers_of_known_units() {
+        let bytes = |text: &str| Quantity::from(text).bytes();
+        let sizes = ["512", "64k", "3M", "2G", "1T", "1Ki", "32Mi", "1Gi", "2Ti"].map(bytes);
+        let expected: [u64; 9] =
+            [512, 64_000, 3_000_000, 2_000_000_000, 1_000_000_000_000, 1 << 10, 32 << 20, 1 << 30, 2 << 40];
+        assert_eq!(sizes, expected.map(Some));
+        assert_eq!(bytes("999999999999999Ti"), Some(u64::MAX), "too much is much, never little");
+    }
+
+    #[test]
+    fn durations_add_up_their_parts() {
+        let millis = |text: &str| GoDuration::from(text).length().map(|length| length.as_millis());
+        let spans = ["0s", "500ms", "15s", "5m", "24h", "1h30m", "1m1s1ms"].map(millis);
+        assert_eq!(spans, [0, 500, 15_000, 300_000, 86_400_000, 5_400_000, 61_001].map(Some));
+    }
+
+    /// Pattern and parser say the same of every text that is near a valid one.
+    #[test]
+    fn what_has_the_form_can_be_parsed_and_nothing_else() {
+        let parts = ["", "0", "5", "12", ".", "-", "+", " ", "m", "ms", "s", "h", "Mi", "Ki", "k", "K", "e3"];
+        let count = parts.len();
+        for number in 0..count.pow(3) {
+            let text = [number / count / count, number / count % count, number % count]
+                .map(|part| parts[part])
+                .concat();
+            let fits = GoDuration::FORMAT.fits(&text);
+            assert_eq!(GoDuration::from(&*text).length().is_some(), fits, "duration {text:?}");
+            if Quantity::FORMAT.fits(&text) {
+                assert!(Quantity::from(&*text).bytes().is_some(), "size {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn forms_keep_file_names_in_their_folder() {
+        for bad in ["", ".", "..", "..data", "a/b", "/a", "a b", "a\n", "ä"] {
+            assert!(!SecretKey::FORMAT.fits(bad), "key {bad:?}");
+            assert!(!SecretName::FORMAT.fits(bad), "name {bad:?}");
+            assert!(!LogPath::FORMAT.fits(&format!("{bad}.log")) || bad == "a/b", "path {bad:?}");
+        }
+        for good in [".dockerconfigjson", "tls.crt", "a", "A_b-c.d"] {
+            assert!(SecretKey::FORMAT.fits(good), "key {good:?}");
+        }
+        for bad in ["webhook.log/", "../webhook.log", "a/../b.log", "a//b.log", "/b.log", "ca.key", ".log"] {
+            assert!(!LogPath::FORMAT.fits(bad), "path {bad:?}");
+        }
+    }
+
+    #[test]
+    fn request_paths_are_plain() {
+        for good in ["/", "/gitlab", "/hooks/server01", "/hooks/", "/.well-known/hook", "/~a_b-c.d"] {
+            assert!(RequestPath::FORMAT.fits(good), "{good:?}");
+        }
+        for bad in ["", "a", "//", "/a//b", "/..", "/a/../b", "/.", "/a?b", "/a#b", "/a%20b", "/a b", "/ä"] {
+            assert!(!RequestPath::FORMAT.fits(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Who gets every accepted event. Whether an address may be reached is not judged here: the guard does
+//! that, on the address really connected to.
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::the_one;
+use crate::api;
+use crate::bounds;
+use crate::problem::{Place, Problems};
+use crate::text::{Cidr, HttpUrl};
+use crate::valid::{Destination, Format, RateLimit, Retry, Target};
+
+pub(super) fn destinations(
+    destinations: &[api::Destination],
+    namespace: &str,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Destination> {
+    let each = destinations.iter().enumerate();
+    each.filter_map(|(index, one)| destination(one, namespace, &place.item(index), problems)).collect()
+}
+
+fn destination(
+    destination: &api::Destination,
+    namespace: &str,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Destination> {
+    let target = target(destination, namespace, place, problems);
+    let retry = retry(&destination.retry, &place.field("retry"), problems);
+    let timeout = problems.note(place.field("timeout"), bounds::TIMEOUT.check(&destination.timeout));
+    let rate_limit = destination.rate_limit.as_ref().and_then(|limit| {
+        let at = place.field("rateLimit").field("per");
+        let per = problems.note(at, bounds::RATE_PER.check(&limit.per))?;
+        Some(RateLimit { events: limit.events, per })
+    });
+    let allow = destination.network.as_ref().map(|network| {
+        let at = place.field("network").field("allow");
+        ranges(&network.allow, &at, problems)
+    });
+    let backlog = destination.backlog.as_ref().and_then(|backlog| {
+        let api::Overflow::Drop = backlog.then;
+        problems.note(place.field("backlog").field("size"), bounds::BACKLOG_SIZE.check(&backlog.size))
+    });
+    Some(Destination {
+        name: destination.name.to_string(),
+        target: target?,
+        format: match destination.format {
+            api::Format::Original => Format::Original,
+            api::Format::Line => Format::Line,
+        },
+        retry,
+        timeout: timeout?,
+        concurrency: destination.concurrency.into(),
+        rate_limit,
+        allow: allow.unwrap_or_default(),
+        backlog,
+    })
+}
+
+fn target(
+    destination: &api::Destination,
+    namespace: &str,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let collector = destination.collector_ref.as_ref().map(|collector| {
+        Some(Target::Collector {
+            namespace: collector.namespace.as_deref().unwrap_or(namespace).to_owned(),
+            name: collector.name.to_string(),
+        })
+    });
+    let url = destination.url.as_ref().map(|text| {
+        let url = problems.note(place.field("url"), parse_url(text))?;
+        Some(Target::Url(url))
+    });
+    the_one(api::TARGETS, [collector, url], place, problems).flatten()
+}
+
+fn parse_url(text: &HttpUrl) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("must begin with http:// or https://, not {}:", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password".to_owned());
+    }
+    if url.fragment().is_some() {
+        return Err("must not hold a fragment (#)".to_owned());
+    }
+    if !HttpUrl::FORMAT.fits(text) {
+        return Err(HttpUrl::FORMAT.says.to_owned());
+    }
+    Ok(url)
+}
+
+fn retry(retry: &api::Retry, place: &Place, problems: &mut Problems) -> Retry {
+    let waits = retry.schedule.iter().enumerate();
+    let schedule = waits.filter_map(|(index, wait)| {
+        problems.note(place.field("schedule").item(index), bounds::RETRY_WAIT.check(wait))
+    });
+    Retry { schedule: schedule.collect(), jitter_percent: retry.jitter_percent }
+}
+
+fn ranges(allow: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
+    let ranges = allow.iter().enumerate().filter_map(|(index, range)| {
+        let parsed = range.parse::<IpNet>().map_err(|_| Cidr::FORMAT.says);
+        problems.note(place.item(index), parsed)
+    });
+    ranges.map(|range| range.trunc()).collect()
+}

@@ -1,0 +1,72 @@
+//! From a resource to proof that it can run: the schema first, then what no schema says. Pure, and it finds
+//! every mistake, not just the first.
+//!
+//! A missing or wrongly typed field hides what only makes sense once it is there.
+
+mod collector;
+mod destination;
+mod listener;
+mod relay;
+mod source;
+mod spool;
+#[cfg(test)]
+mod tests;
+
+use kube::{CustomResourceExt, ResourceExt};
+use serde::Serialize;
+
+use crate::hash::configuration_hash;
+use crate::problem::{Place, Problems};
+use crate::schema;
+use crate::text::{Form, Name, Namespace};
+use crate::valid::Identity;
+
+pub use collector::collector;
+pub use relay::relay;
+
+/// Notes what the schema of kind `K` has against the spec.
+fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Problems) {
+    let value = serde_json::to_value(spec).unwrap_or_default();
+    schema::check(&schema::spec_schema::<K>(), &value, &Place::of("spec"), problems);
+}
+
+/// Name and revision of the resource.
+fn identity(resource: &impl ResourceExt, spec: &impl Serialize, problems: &mut Problems) -> Identity {
+    let place = Place::of("metadata");
+    let name = resource.name_any();
+    if name.is_empty() {
+        problems.add(place.field("name"), "is required");
+    } else {
+        check_form(Name::FORMAT, &name, &place.field("name"), problems);
+    }
+    let namespace = resource.namespace().unwrap_or_else(|| "default".to_owned());
+    check_form(Namespace::FORMAT, &namespace, &place.field("namespace"), problems);
+    Identity {
+        namespace,
+        name,
+        generation: resource.meta().generation.unwrap_or(0),
+        configuration_hash: configuration_hash(spec),
+    }
+}
+
+fn check_form(form: Form, text: &str, place: &Place, problems: &mut Problems) {
+    if !form.fits(text) {
+        problems.add(place.clone(), form.says);
+    }
+}
+
+/// Which one of an object's exactly-one fields is there; none, with the mistake noted, where it is not one.
+fn the_one<T, const N: usize>(
+    fields: &[&str],
+    given: [Option<T>; N],
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<T> {
+    let mut given = given.into_iter().flatten();
+    let one = given.next();
+    if one.is_some() && given.next().is_none() {
+        return one;
+    }
+    problems.add(place.clone(), crate::api::needs_exactly_one(fields));
+    None
+}

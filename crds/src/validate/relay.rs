@@ -1,0 +1,55 @@
+//! A relay as a whole: what its parts say of each other.
+
+use super::{check_schema, destination, identity, listener, source, spool};
+use crate::api::{self, WebhookRelay};
+use crate::bounds;
+use crate::problem::{Place, Problem, Problems};
+use crate::valid::{Heartbeat, ValidatedRelay};
+
+/// Everything that is wrong with a relay, or proof that nothing is.
+pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
+    let spec = &relay.spec;
+    let place = Place::of("spec");
+    let mut problems = Problems::default();
+    check_schema::<WebhookRelay>(spec, &mut problems);
+
+    let identity = identity(relay, spec, &mut problems);
+    let listener = listener::listener(&spec.listener, &place.field("listener"), &mut problems);
+    let spool = spool::spool(&spec.spool, &place.field("spool"), &mut problems);
+    let sources = source::sources(&spec.sources, &place.field("sources"), &mut problems);
+    let destinations = destination::destinations(
+        &spec.destinations,
+        &identity.namespace,
+        &place.field("destinations"),
+        &mut problems,
+    );
+    let heartbeat = spec.heartbeat.as_ref().and_then(|heartbeat| {
+        self::heartbeat(heartbeat, &spec.destinations, &place.field("heartbeat"), &mut problems)
+    });
+
+    let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
+        identity,
+        listener,
+        spool,
+        sources,
+        destinations,
+        heartbeat,
+    });
+    problems.or(valid)
+}
+
+fn heartbeat(
+    heartbeat: &api::Heartbeat,
+    destinations: &[api::Destination],
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Heartbeat> {
+    for (index, name) in heartbeat.to.iter().enumerate() {
+        if !destinations.iter().any(|destination| destination.name == *name) {
+            let at = place.field("to").item(index);
+            problems.add(at, format!("{:?} is no destination of this relay", name.0));
+        }
+    }
+    let every = problems.note(place.field("every"), bounds::HEARTBEAT_EVERY.check(&heartbeat.every))?;
+    Some(Heartbeat { every, to: heartbeat.to.iter().map(ToString::to_string).collect() })
+}

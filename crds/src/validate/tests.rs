@@ -1,0 +1,250 @@
+//! What is refused, in which words, and by whom: an API server by the schema or by a CEL rule, or just we.
+//! The rules are evaluated here by the Kubernetes dialect of CEL; the tests of the operator hold the same
+//! definitions against a real API server.
+
+use expect_test::expect_file;
+use kube::CustomResourceExt;
+use kube_cel::Validator;
+use serde_json::{Value, json};
+
+use super::{Place, Problems, schema};
+use crate::manifest::{load_collector, load_relay};
+use crate::{Collector, Problem, WebhookRelay};
+
+/// No schema can say it.
+const WE_ALONE: &str = "us alone";
+
+fn relay() -> Value {
+    json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": { "name": "harbour", "namespace": "ships", "generation": 7 },
+        "spec": {
+            "listener": { "tls": { "selfSigned": { "dnsNames": ["harbour.example.org"] } } },
+            "spool": { "persistent": { "size": "64Mi" } },
+            "sources": [
+                { "name": "open", "path": "/", "verify": { "none": {} } },
+                { "name": "closed", "path": "/closed", "verify": { "bearer": { "secretRefs": [
+                    { "name": "token", "key": "new" }, { "name": "token", "key": "old" },
+                ] } } },
+            ],
+            "destinations": [
+                { "name": "quay", "collectorRef": { "name": "logbook" } },
+                {
+                    "name": "pilot",
+                    "url": "https://pilot.example.org/hook?port=3",
+                    "format": "Line",
+                    "retry": { "schedule": ["0s", "1m30s"], "jitterPercent": 0 },
+                    "timeout": "500ms",
+                    "concurrency": 2,
+                    "rateLimit": { "events": 50, "per": "1s" },
+                    "network": { "allow": ["10.1.2.3/8", "fd00::/8"] },
+                    "backlog": { "size": "8Mi", "then": "Drop" },
+                },
+            ],
+            "heartbeat": { "to": ["quay"] },
+        },
+    })
+}
+
+fn collector() -> Value {
+    json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "Collector",
+        "metadata": { "name": "logbook" },
+        "spec": { "listener": { "tls": { "none": {} } }, "log": {}, "access": { "anonymousIngest": {} } },
+    })
+}
+
+/// The manifest with one field changed; a null takes it away. A `-` at the end appends to a list.
+fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    match manifest.pointer_mut(parent).unwrap() {
+        Value::Object(fields) if value.is_null() => drop(fields.remove(field)),
+        Value::Object(fields) => drop(fields.insert(field.to_owned(), value)),
+        Value::Array(items) if field == "-" => items.push(value),
+        Value::Array(items) => items[field.parse::<usize>().unwrap()] = value,
+        other => panic!("{parent} is {other}"),
+    }
+    manifest
+}
+
+/// What an API server would say, without its words.
+fn refused_by<K: CustomResourceExt>(manifest: &Value) -> &'static str {
+    let mut problems = Problems::default();
+    schema::check(&schema::spec_schema::<K>(), &manifest["spec"], &Place::of("spec"), &mut problems);
+    if !problems.is_empty() {
+        return "the schema";
+    }
+    let definition = serde_json::to_value(schema::definition::<K>()).unwrap();
+    let whole = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    if Validator::new().validate(whole, manifest, None).is_err() { "a rule" } else { WE_ALONE }
+}
+
+/// Each mistake, who refuses it, and in which words we do.
+fn refusals<K: CustomResourceExt, V: std::fmt::Debug>(
+    base: &Value,
+    load: impl Fn(&str, Option<&str>) -> Result<V, Vec<Problem>>,
+    mistakes: &[(&str, Value)],
+) -> String {
+    let refusals = mistakes.iter().map(|(pointer, value)| {
+        let manifest = with(base.clone(), pointer, value.clone());
+        let problems = load(&manifest.to_string(), None).expect_err(pointer);
+        let value = value.to_string();
+        let shown = if value.len() > 100 { "(long)" } else { &value };
+        format!("{pointer} = {shown}\n  refused by {}\n{}", refused_by::<K>(&manifest), indented(&problems))
+    });
+    refusals.collect::<Vec<_>>().join("\n")
+}
+
+fn indented(problems: &[Problem]) -> String {
+    problems.iter().fold(String::new(), |lines, problem| lines + &format!("    {problem}\n"))
+}
+
+#[test]
+fn a_valid_manifest_passes_every_rule() {
+    assert_eq!(refused_by::<WebhookRelay>(&relay()), WE_ALONE);
+    assert_eq!(refused_by::<Collector>(&collector()), WE_ALONE);
+}
+
+#[test]
+fn listener_and_spool_mistakes_are_named() {
+    let mistakes = [
+        ("/spec/listener", Value::Null),
+        ("/spec/listener/port", json!(0)),
+        ("/spec/listener/port", json!("8443")),
+        ("/spec/listener/port", json!(84.5)),
+        ("/spec/listener/maxBodySize", json!("33Mi")),
+        ("/spec/listener/maxBodySize", json!("1.5Mi")),
+        ("/spec/listener/maxBodySize", json!(1024)),
+        ("/spec/listener/tls", json!({})),
+        ("/spec/listener/tls/none", json!({})),
+        ("/spec/listener/tls", json!({ "secretName": "../keys" })),
+        ("/spec/listener/tls/selfSigned/dnsNames/-", json!("10.0.0.1")),
+        ("/spec/listener/tls/selfSigned/dnsNames/-", json!("harbour.example.org")),
+        ("/spec/listener/tls/selfSigned/dnsNames/-", json!("Harbour")),
+        ("/spec/listener/prot", json!(1)),
+        ("/spec/listener/tls", json!({ "none": { "really": true } })),
+        ("/spec/spool", json!({})),
+        ("/spec/spool/ephemeral", json!({})),
+        ("/spec/spool/persistent", json!({})),
+        ("/spec/spool/persistent/size", json!("31Mi")),
+        ("/spec/spool", json!({ "ephemeral": { "size": "99999Ti" } })),
+        ("/spec/spool/retainRemoved", json!("-1h")),
+        ("/spec/spool/retainRemoved", json!("9999999h")),
+    ];
+    let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
+    expect_file!["mistakes/listener_and_spool.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn source_mistakes_are_named() {
+    let bearer = "/spec/sources/1/verify/bearer/secretRefs";
+    let mistakes = [
+        ("/spec/sources", json!([])),
+        ("/spec/sources", json!("all")),
+        ("/spec/sources/1/name", json!("open")),
+        ("/spec/sources/1/name", json!("Closed")),
+        ("/spec/sources/1/name", Value::Null),
+        ("/spec/sources/1/path", json!("/")),
+        ("/spec/sources/1/path", json!("/a/../b")),
+        ("/spec/sources/1/path", json!("closed")),
+        ("/spec/sources/1/verify", Value::Null),
+        ("/spec/sources/1/verify", json!({})),
+        ("/spec/sources/1/verify/none", json!({})),
+        (bearer, json!([])),
+        (bearer, json!([{ "name": "token", "key": "../new" }])),
+        (bearer, json!([{ "name": "a", "key": "b" }, { "name": "a", "key": "b" }])),
+    ];
+    let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
+    expect_file!["mistakes/sources.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn destination_mistakes_are_named() {
+    let url = "/spec/destinations/1/url";
+    let mistakes = [
+        ("/spec/destinations", json!([])),
+        ("/spec/destinations/1/name", json!("quay")),
+        ("/spec/destinations/0/url", json!("https://a.example.org")),
+        ("/spec/destinations/0/collectorRef", Value::Null),
+        ("/spec/destinations/0/collectorRef/name", json!("../x")),
+        ("/spec/destinations/0/collectorRef/namespace", json!("a.b")),
+        (url, json!("ftp://pilot.example.org")),
+        (url, json!("pilot.example.org/hook")),
+        (url, json!("https:///hook")),
+        (url, json!("https://user:secret@pilot.example.org")),
+        (url, json!("https://pilot.example.org/#top")),
+        (url, json!("https://pilot.example.org:99999/")),
+        (url, json!("https://[::1/")),
+        (url, json!("https://pilot example/")),
+        ("/spec/destinations/1/format", json!("Xml")),
+        ("/spec/destinations/1/retry/schedule", json!([])),
+        ("/spec/destinations/1/retry/schedule", json!(vec!["1s"; 33])),
+        ("/spec/destinations/1/retry/schedule/1", json!("169h")),
+        ("/spec/destinations/1/retry/schedule/1", json!("soon")),
+        ("/spec/destinations/1/retry/jitterPercent", json!(101)),
+        ("/spec/destinations/1/timeout", json!("0s")),
+        ("/spec/destinations/1/timeout", json!("11m")),
+        ("/spec/destinations/1/concurrency", json!(0)),
+        ("/spec/destinations/1/rateLimit", json!({ "events": 0 })),
+        ("/spec/destinations/1/rateLimit/per", json!("0s")),
+        ("/spec/destinations/1/network/allow/-", json!("10.0.0.0")),
+        ("/spec/destinations/1/network/allow/-", json!("10.0.0.0/33")),
+        ("/spec/destinations/1/backlog", json!({ "size": "8Mi" })),
+        ("/spec/destinations/1/backlog/size", json!("1Ki")),
+        ("/spec/heartbeat/to", json!([])),
+        ("/spec/heartbeat/to", json!(["quay", "sea"])),
+        ("/spec/heartbeat/every", json!("25h")),
+    ];
+    let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
+    expect_file!["mistakes/destinations.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn collector_and_metadata_mistakes_are_named() {
+    let mistakes = [
+        ("/spec/access", Value::Null),
+        ("/spec/access", json!({})),
+        ("/spec/log", Value::Null),
+        ("/spec/log/path", json!("../webhook.log")),
+        ("/spec/log/rotate", json!({ "size": "1Ki" })),
+        ("/spec/log/rotate", json!({ "keep": 0 })),
+        ("/metadata/name", json!("Logbook")),
+        ("/metadata/name", json!("a".repeat(41))),
+        ("/metadata/namespace", json!("../x")),
+        ("/metadata/labels", json!({ "a": 1 })),
+        ("/extra", json!(1)),
+    ];
+    let refusals = refusals::<Collector, _>(&collector(), load_collector, &mistakes);
+    expect_file!["mistakes/collector.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    let mut manifest = with(relay(), "/spec/destinations/1/url", json!("ftp://example.org"));
+    manifest = with(manifest, "/spec/destinations/1/retries", json!(3));
+    manifest = with(manifest, "/spec/sources/1/path", json!("/"));
+    manifest = with(manifest, "/spec/heartbeat/to", json!(["sea"]));
+    manifest = with(manifest, "/spec/spool/persistent/size", json!("1Mi"));
+    let problems = load_relay(&manifest.to_string(), None).unwrap_err();
+    expect_file!["mistakes/at_once.txt"].assert_eq(&indented(&problems));
+}
+
+#[test]
+fn validated_configuration_holds_the_manifest_and_its_defaults() {
+    let relay = load_relay(&relay().to_string(), None).unwrap();
+    let collector = load_collector(&collector().to_string(), None).unwrap();
+    expect_file!["valid.txt"].assert_eq(&format!("{relay:#?}\n{collector:#?}\n"));
+}
+
+#[test]
+fn a_default_said_aloud_has_the_same_hash_and_a_change_another() {
+    let hash = |manifest: Value| load_relay(&manifest.to_string(), None).unwrap().identity.configuration_hash;
+    let said = with(relay(), "/spec/listener/port", json!(8443));
+    let elsewhere = with(relay(), "/metadata/generation", json!(8));
+    let other = with(relay(), "/spec/listener/port", json!(8444));
+    assert_eq!(hash(said), hash(relay()));
+    assert_eq!(hash(elsewhere), hash(relay()));
+    assert_ne!(hash(other), hash(relay()));
+}

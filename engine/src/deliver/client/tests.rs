@@ -1,0 +1,23 @@
+//! The sender against sinks that behave badly, over real sockets.
+
+mod answers;
+mod names;
+mod tls;
+mod wire;
+
+use std::time::Duration;
+
+use visnyk_crds::valid::Destination;
+
+use super::*;
+use crate::deliver::testing::{Answer, Sink, attempted_at, destination, event, outbound};
+
+async fn send_to(destination: &Destination) -> Result<Delivered, Failure> {
+    Sender::new(destination, &outbound()).send(&event(&[], b"{}"), attempted_at()).await
+}
+
+async fn outcome(answer: Answer) -> Result<u16, Kind> {
+    let sink = Sink::new(answer).await;
+    let impatient = Destination { timeout: Duration::from_millis(500), ..destination(&sink.url()) };
+    send_to(&impatient).await.map(|delivered| delivered.status).map_err(|failure| failure.kind)
+}

@@ -1,0 +1,115 @@
+//! What becomes of each way in which a destination can answer, or not.
+
+use super::*;
+use crate::deliver::testing::Sink;
+
+#[tokio::test]
+async fn every_2xx_delivers() {
+    for status in ["200 OK", "201 Created", "202 Accepted", "204 No Content", "299 Fine"] {
+        let expected = status[..3].parse().unwrap();
+        assert_eq!(outcome(Answer::status(status)).await, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn every_other_status_fails_as_itself() {
+    for status in [300, 302, 304, 307, 308, 400, 404, 410, 413, 429, 500, 502, 503, 599, 999] {
+        assert_eq!(outcome(Answer::status(&format!("{status} x"))).await, Err(Kind::Status(status)));
+    }
+}
+
+#[tokio::test]
+async fn redirect_is_not_followed() {
+    let elsewhere = Sink::new(Answer::status("200 OK")).await;
+    let location = format!("location: {}\r\n", elsewhere.url());
+    assert_eq!(outcome(Answer::with_headers("301 Moved", &location)).await, Err(Kind::Status(301)));
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn retry_after_comes_with_the_failure_in_both_forms() {
+    for (value, seconds) in [("120", Some(120)), ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)), ("soon", None)]
+    {
+        let answer = Answer::with_headers("429 Too Many", &format!("Retry-After: {value}\r\n"));
+        let sink = Sink::new(answer).await;
+        let failure = send_to(&destination(&sink.url())).await.unwrap_err();
+        let expected = Failure {
+            kind: Kind::Status(429),
+            retry_after: seconds.map(Duration::from_secs),
+            detail: "answered 429".into(),
+        };
+        assert_eq!(failure, expected);
+    }
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_wherever_it_begins() {
+    for begun in [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel",
+    ] {
+        assert_eq!(outcome(Answer::ThenHang(begun.into())).await, Err(Kind::Timeout), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn connection_that_ends_early_is_a_reset() {
+    let begun = ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel"];
+    for begun in begun.map(String::from) {
+        assert_eq!(
+            outcome(Answer::ThenReset(begun.clone())).await,
+            Err(Kind::Reset),
+            "reset after {begun:?}"
+        );
+        assert_eq!(
+            outcome(Answer::ThenClose(begun.clone())).await,
+            Err(Kind::Reset),
+            "closed after {begun:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn failing_status_counts_however_its_body_ends() {
+    let begun = String::from("HTTP/1.1 410 Gone\r\ncontent-length: 5\r\n\r\nhel");
+    for answer in
+        [Answer::ThenReset(begun.clone()), Answer::ThenClose(begun.clone()), Answer::ThenHang(begun)]
+    {
+        assert_eq!(outcome(answer).await, Err(Kind::Status(410)));
+    }
+}
+
+#[tokio::test]
+async fn endless_body_is_not_read_to_its_end() {
+    let head = "HTTP/1.1 200 OK\r\n\r\n".into();
+    assert_eq!(outcome(Answer::ThenForever(head, "x".repeat(10_000))).await, Ok(200));
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".into();
+    assert_eq!(outcome(Answer::ThenForever(head, "5\r\nhello\r\n".repeat(1000))).await, Ok(200));
+}
+
+#[tokio::test]
+async fn answer_with_too_large_a_head_is_not_read() {
+    let head = String::from("HTTP/1.1 200 OK\r\n");
+    let endless_header = Answer::ThenForever(format!("{head}a: "), "x".repeat(10_000));
+    assert_eq!(outcome(endless_header).await, Err(Kind::Reset));
+    let endless_headers = Answer::ThenForever(head, "a: b\r\n".repeat(1000));
+    assert_eq!(outcome(endless_headers).await, Err(Kind::Reset));
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_a_reset() {
+    for answer in ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "\u{0}\u{0}\u{0}", "hello\r\n\r\n"] {
+        assert_eq!(outcome(Answer::ThenClose(answer.into())).await, Err(Kind::Reset), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn closed_port_is_no_connection() {
+    // Port 1 of this machine: nothing of a test run listens there.
+    let failure = send_to(&destination("http://127.0.0.1:1/in?token=canary")).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Connect);
+    assert!(failure.detail.starts_with("connection to 127.0.0.1:1 failed"), "{failure}");
+    assert!(!failure.detail.contains("canary"), "{failure}");
+}

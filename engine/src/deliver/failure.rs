@@ -1,0 +1,127 @@
+//! How an attempt ends when it does not end well, in the words that the breaker, the metrics and the
+//! waiting room need.
+
+use std::time::Duration;
+
+/// The longest [`Failure::detail`], in bytes.
+const LONGEST_DETAIL: usize = 200;
+
+/// An attempt that did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: Kind,
+    /// What the destination asked for with `Retry-After`, at most a day.
+    pub retry_after: Option<Duration>,
+    /// For people: short, one line, without query strings, headers or anything of a body.
+    pub detail: String,
+}
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An answer that is not 2xx.
+    Status(u16),
+    /// No connection.
+    Connect,
+    /// No address for the name.
+    Dns,
+    /// No trust between the two.
+    Tls,
+    /// Not done within the destination's timeout.
+    Timeout,
+    /// The connection ended, or what came was not HTTP, before the answer was complete.
+    Reset,
+    /// The address guard let none of the addresses through.
+    Denied,
+    /// What the manifest refers to is missing or unusable.
+    Misconfigured,
+}
+
+impl Kind {
+    /// Whether it says something about the destination as a whole, and so counts for the breaker.
+    /// An answer below 500 shows that somebody is there.
+    pub fn is_outage(self) -> bool {
+        match self {
+            Self::Status(status) => status >= 500,
+            Self::Connect
+            | Self::Dns
+            | Self::Tls
+            | Self::Timeout
+            | Self::Reset
+            | Self::Denied
+            | Self::Misconfigured => true,
+        }
+    }
+
+    /// Whether the destination is gone for good (410) and wants no more.
+    pub fn is_gone(self) -> bool {
+        self == Self::Status(410)
+    }
+
+    /// The value of a metric's label; a small fixed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Status(300..400) => "redirect",
+            Self::Status(429) => "too_many_requests",
+            Self::Status(400..500) => "client_error",
+            Self::Status(500..600) => "server_error",
+            Self::Status(_) => "other_status",
+            Self::Connect => "connect",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Denied => "denied",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+impl Failure {
+    /// Bounds the detail and keeps it on one line.
+    pub(super) fn new(kind: Kind, detail: &str) -> Self {
+        let detail = detail.chars().filter(|char| !char.is_control());
+        let mut bounded = String::new();
+        for char in detail {
+            if bounded.len() + char.len_utf8() > LONGEST_DETAIL {
+                break;
+            }
+            bounded.push(char);
+        }
+        Self { kind, retry_after: None, detail: bounded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_concerns_the_whole_destination_is_an_outage() {
+        for kind in [
+            Kind::Status(500),
+            Kind::Status(503),
+            Kind::Status(599),
+            Kind::Connect,
+            Kind::Dns,
+            Kind::Tls,
+            Kind::Timeout,
+            Kind::Reset,
+            Kind::Denied,
+            Kind::Misconfigured,
+        ] {
+            assert!(kind.is_outage(), "{kind:?}");
+        }
+        for status in [101, 301, 400, 404, 410, 422, 429, 499] {
+            assert!(!Kind::Status(status).is_outage(), "{status}");
+        }
+    }
+
+    #[test]
+    fn detail_is_short_and_on_one_line() {
+        let failure = Failure::new(Kind::Reset, &"\n\u{1b}ї".repeat(1000));
+        assert_eq!(failure.detail, "ї".repeat(LONGEST_DETAIL / 2));
+    }
+}

@@ -1,0 +1,32 @@
+//! The headers that every request carries, whatever its format.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// As Standard Webhooks names them.
+pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("visnyk/", env!("CARGO_PKG_VERSION")));
+
+/// What says which event this is, when it is being sent, and by whom.
+pub(super) fn of_attempt(id: Uuid, at: Timestamp) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    let mut buffer = Uuid::encode_buffer();
+    // A UUID is plain ASCII.
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
+        headers.insert(WEBHOOK_ID, id);
+    }
+    headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers
+}
+
+/// Adds a stored header, unless it is nothing that HTTP could carry.
+pub(super) fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) {
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
+        // An error means tens of thousands of headers, which no listener lets in.
+        let _ = headers.try_append(name, value);
+    }
+}

@@ -1,0 +1,48 @@
+//! What a destination is sent: one file per format, and the headers that all of them carry.
+
+mod headers;
+mod line;
+mod original;
+mod python_float;
+pub mod python_json;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use jiff::{Timestamp, tz::TimeZone};
+use visnyk_crds::valid::Format;
+
+use crate::event::Event;
+
+/// Headers and body of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Without those that belong to the connection.
+    pub headers: HeaderMap,
+    /// Exactly what goes out.
+    pub body: Bytes,
+}
+
+/// An event as a destination of this format gets it. `attempted_at` is the time of this attempt;
+/// `zone` is the time zone that lines are written in.
+pub fn message(format: Format, event: &Event, attempted_at: Timestamp, zone: &TimeZone) -> Message {
+    match format {
+        Format::Original => original::message(event, attempted_at),
+        Format::Line => line::message(event, attempted_at, zone),
+    }
+}
+
+/// The sign of life, as the old system sent it. Each is its own event, so its id is new.
+pub fn heartbeat(format: Format, at: Timestamp, zone: &TimeZone) -> Message {
+    let mut headers = headers::of_attempt(uuid::Uuid::new_v4(), at);
+    if format == Format::Original {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let timestamp = line::timestamp(at, zone);
+    let body = format!(
+        r#"{{"timestamp": "{timestamp}", "message": "Received data: {{\"heartbeat\": \"alive\"}}"}}"#
+    );
+    Message { headers, body: body.into() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The files that say where a Collector is, whom to trust there, and who we are to it:
+//! `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key` in the peers folder. In a cluster
+//! the operator writes them, at home a person or the demo does.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use url::Url;
+
+use super::tls::Identity;
+
+/// What the peers folder says about one Collector.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is: `http` or `https`.
+    pub url: Url,
+    /// The authorities that may vouch for it, as PEM; there whenever the URL is `https`.
+    pub authorities: Option<Vec<u8>>,
+    /// Who we are to it.
+    pub identity: Option<Identity>,
+}
+
+/// The peers folder does not say what is needed.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// A file that has to be there is not.
+    #[error("peers folder has no {0}")]
+    Missing(String),
+    /// A file is there and cannot be read.
+    #[error("peers folder's {0} cannot be read")]
+    Unreadable(String, #[source] io::Error),
+    /// The file holds no URL that can be delivered to.
+    #[error("peers folder's {0} holds no http or https url")]
+    Url(String),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("peers folder has {0} without its other half")]
+    Half(String),
+}
+
+/// Reads the four files.
+pub fn read(folder: &Path, namespace: &str, name: &str) -> Result<Peer, PeerError> {
+    let files = Files { folder, prefix: format!("{namespace}.{name}") };
+    let url_file = files.name("url");
+    let url = files.read("url")?.ok_or_else(|| PeerError::Missing(url_file.clone()))?;
+    let url = parse_url(&url).ok_or(PeerError::Url(url_file))?;
+    let authorities = files.read("ca.crt")?;
+    if url.scheme() == "https" && authorities.is_none() {
+        return Err(PeerError::Missing(files.name("ca.crt")));
+    }
+    let identity = match (files.read("tls.crt")?, files.read("tls.key")?) {
+        (Some(certificates), Some(key)) => Some(Identity { certificates, key }),
+        (None, None) => None,
+        (Some(_), None) => return Err(PeerError::Half(files.name("tls.crt"))),
+        (None, Some(_)) => return Err(PeerError::Half(files.name("tls.key"))),
+    };
+    Ok(Peer { url, authorities, identity })
+}
+
+struct Files<'a> {
+    folder: &'a Path,
+    prefix: String,
+}
+
+impl Files<'_> {
+    fn name(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.prefix)
+    }
+
+    fn path(&self, suffix: &str) -> PathBuf {
+        self.folder.join(self.name(suffix))
+    }
+
+    fn read(&self, suffix: &str) -> Result<Option<Vec<u8>>, PeerError> {
+        match fs::read(self.path(suffix)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(PeerError::Unreadable(self.name(suffix), error)),
+        }
+    }
+}
+
+/// The same demands as on a manifest's URL.
+fn parse_url(text: &[u8]) -> Option<Url> {
+    let url = Url::parse(std::str::from_utf8(text).ok()?.trim()).ok()?;
+    let is_usable = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none();
+    is_usable.then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        folder
+    }
+
+    fn error_of(files: &[(&str, &str)]) -> String {
+        read(folder(files).path(), "apps", "store").err().unwrap().to_string()
+    }
+
+    #[test]
+    fn all_four_files_are_read() {
+        let folder = folder(&[
+            ("apps.store.url", "https://store.apps.svc:8443/in\n"),
+            ("apps.store.ca.crt", "ca"),
+            ("apps.store.tls.crt", "certificate"),
+            ("apps.store.tls.key", "key"),
+            ("apps.other.url", "http://other/"),
+        ]);
+        let expected = Peer {
+            url: Url::parse("https://store.apps.svc:8443/in").unwrap(),
+            authorities: Some(b"ca".to_vec()),
+            identity: Some(Identity { certificates: b"certificate".to_vec(), key: b"key".to_vec() }),
+        };
+        assert!(read(folder.path(), "apps", "store").is_ok_and(|peer| peer == expected));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let url = ("apps.store.url", "https://store/");
+        let ca = ("apps.store.ca.crt", "ca");
+        assert_eq!(error_of(&[]), "peers folder has no apps.store.url");
+        assert_eq!(error_of(&[url]), "peers folder has no apps.store.ca.crt");
+        let half = error_of(&[url, ca, ("apps.store.tls.key", "key")]);
+        assert_eq!(half, "peers folder has apps.store.tls.key without its other half");
+    }
+
+    #[test]
+    fn only_http_urls_without_user_are_taken() {
+        for url in
+            ["", "store", "ftp://store/", "https://user@store/", "https://:pw@store/", "http://store/#a"]
+        {
+            assert_eq!(
+                error_of(&[("apps.store.url", url)]),
+                "peers folder's apps.store.url holds no http or https url",
+                "{url}"
+            );
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The rate limit: when the next attempt may begin. Pure; the dispatcher brings the time.
+//!
+//! Exact over a sliding span (a token bucket would let twice the limit through in one span), with
+//! bounded memory: starts are counted in slices of the span, and a slice is forgotten only when all
+//! of it has left the span.
+
+use std::{collections::VecDeque, time::Instant};
+
+use visnyk_crds::valid::RateLimit;
+
+/// The cost of bounded memory: a destination may get up to this fraction less than its limit.
+const SLICES: u32 = 256;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Rate {
+    limit: RateLimit,
+    /// Where each slice begins and how many attempts began in it, oldest first.
+    slices: VecDeque<(Instant, u32)>,
+    counted: u32,
+}
+
+impl Rate {
+    /// Nothing has begun yet.
+    pub fn new(limit: RateLimit) -> Self {
+        Self { limit, slices: VecDeque::new(), counted: 0 }
+    }
+
+    /// When the next attempt may begin; now or earlier means at once.
+    pub fn ready_at(&mut self, now: Instant) -> Instant {
+        while let Some((begin, starts)) = self.slices.front().copied()
+            && self.leaves_at(begin) <= now
+        {
+            self.slices.pop_front();
+            self.counted -= starts;
+        }
+        match self.slices.front() {
+            Some((begin, _)) if self.counted >= self.limit.events => self.leaves_at(*begin),
+            _ => now,
+        }
+    }
+
+    /// An attempt begins now.
+    pub fn begin(&mut self, now: Instant) {
+        self.counted = self.counted.saturating_add(1);
+        match self.slices.back_mut() {
+            Some((begin, starts)) if now < *begin + self.limit.per / SLICES => {
+                *starts = starts.saturating_add(1);
+            }
+            _ => self.slices.push_back((now, 1)),
+        }
+    }
+
+    /// When the last attempt that may have begun in this slice has left the span.
+    fn leaves_at(&self, begin: Instant) -> Instant {
+        begin + self.limit.per / SLICES + self.limit.per
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Begins as often as allowed, asking again whenever it says it is ready.
+    fn starts(limit: RateLimit, for_spans: u32, begin: Instant) -> Vec<Instant> {
+        let mut rate = Rate::new(limit);
+        let mut now = begin;
+        let mut starts = vec![];
+        while now < begin + limit.per * for_spans {
+            let ready = rate.ready_at(now);
+            if ready > now {
+                now = ready;
+                continue;
+            }
+            rate.begin(now);
+            starts.push(now);
+            now += limit.per / (limit.events * 3);
+        }
+        starts
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_sees_more_than_the_limit_and_the_long_run_little_less(
+            events in 1_u32..500, per_ms in 1_u64..100_000,
+        ) {
+            let limit = RateLimit { events, per: Duration::from_millis(per_ms) };
+            let starts = starts(limit, 5, Instant::now());
+            for window in starts.windows(events as usize + 1) {
+                prop_assert!(window[events as usize] - window[0] >= limit.per);
+            }
+            prop_assert!(starts.len() >= 5 * events as usize * 98 / 100);
+        }
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_limit() {
+        let limit = RateLimit { events: u32::MAX, per: Duration::from_secs(1) };
+        let begin = Instant::now();
+        let mut rate = Rate::new(limit);
+        for step in 0..100_000 {
+            let now = begin + Duration::from_micros(step * 20);
+            assert_eq!(rate.ready_at(now), now);
+            rate.begin(now);
+        }
+        assert!(rate.slices.len() <= SLICES as usize + 2, "{}", rate.slices.len());
+    }
+}

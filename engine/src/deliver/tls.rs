@@ -1,0 +1,79 @@
+//! Whom a delivery trusts, and who it proves to be.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio_rustls::TlsConnector;
+
+/// A certificate, key or CA that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The text is not the PEM it should be, or holds nothing.
+    #[error("{0} holds no usable pem")]
+    Pem(&'static str),
+    /// The parts do not fit together.
+    #[error("certificates cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// A certificate chain and its key, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Leaf first.
+    pub certificates: Vec<u8>,
+    /// The leaf's key.
+    pub key: Vec<u8>,
+}
+
+/// The system's certificate authorities; the bundled ones of Mozilla where the system has none, as in
+/// an image that holds nothing but this binary.
+pub fn system_roots() -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Arc::new(roots)
+}
+
+/// Trusts these authorities.
+pub fn client_of_public(roots: Arc<RootCertStore>) -> Result<TlsConnector, TlsError> {
+    Ok(finish(builder()?.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Trusts nobody but `authorities` (PEM), and shows `identity` when asked.
+pub fn client_of_peer(authorities: &[u8], identity: Option<&Identity>) -> Result<TlsConnector, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(authorities, "ca.crt")? {
+        roots.add(authority).map_err(TlsError::Unusable)?;
+    }
+    let builder = builder()?.with_root_certificates(roots);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = certificates(&identity.certificates, "tls.crt")?;
+            let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| TlsError::Pem("tls.key"))?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Unusable)?
+        }
+    };
+    Ok(finish(config))
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)
+}
+
+fn finish(mut config: ClientConfig) -> TlsConnector {
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config).into()
+}
+
+fn certificates(pem: &[u8], file: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(TlsError::Pem(file)),
+    }
+}

@@ -1,0 +1,358 @@
+//! Disks that fail, fill up and lose power.
+
+use std::io::ErrorKind;
+
+use super::world::{SEGMENT, World, options};
+use crate::journal::sim::{Operation, SimDisk};
+use crate::journal::{AppendError, Appended, Condition, Disk, Entry, Log};
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::sync::Arc;
+
+fn all(world: &World) -> Vec<Entry> {
+    (1..=world.log.view().watermark()).map(|seq| world.entry(seq)).collect()
+}
+
+#[test]
+fn batch_of_a_failed_write_or_sync_is_written_once_more_elsewhere_and_the_file_never_touched_again() {
+    for operation in [Operation::Write, Operation::Sync] {
+        let mut world = World::new();
+        world.append(&[100]);
+        let poisoned = world.segments().into_values().next().unwrap();
+        let touched = world.disk.touched(&poisoned).unwrap();
+        world.fail(operation, 0, 1);
+        assert_eq!(world.append(&[100, 100]), 2);
+        assert_eq!(world.append(&[100]), 1);
+        assert_eq!(world.log.condition(), &Condition::Writable);
+        let failed = if operation == Operation::Write { 1 } else { 2 };
+        assert_eq!(world.disk.touched(&poisoned), Some(touched + failed));
+        // The records of the failed batch lie in both files, as far as the failed one was written.
+        assert_eq!(world.segments().len(), 2);
+        assert_eq!(world.read(0), all(&world));
+        world.kill();
+        assert_eq!(world.read(0), all(&world));
+        world.cut_power(3);
+        world.free(world.log.view().watermark());
+        world.log.view().tidy();
+    }
+}
+
+#[test]
+fn poisoned_file_is_removed_once_it_is_free() {
+    let mut world = World::new();
+    world.append(&[100]);
+    let poisoned = world.segments().into_values().next().unwrap();
+    world.fail(Operation::Sync, 0, 1);
+    world.append(&[100]);
+    world.free(1);
+    world.log.view().tidy();
+    assert_eq!(world.disk.content(&poisoned), None);
+}
+
+#[test]
+fn batch_that_fails_twice_is_refused_and_so_is_all_else_at_once_until_a_probe_succeeds() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.fail(Operation::Sync, 0, u32::MAX);
+    let refused = Appended { first: 2, accepted: 0, refusal: Some(AppendError::Unavailable) };
+    assert_eq!(world.log.append_batch(&[Bytes::from_static(b"refused")]), refused);
+    assert_eq!(world.log.condition(), &Condition::Failing { reason: "other error".into() });
+    let operations = world.disk.operations();
+    assert_eq!(world.log.append_batch(&[Bytes::from_static(b"refused")]), refused);
+    assert_eq!(world.disk.operations(), operations, "the disk is left in peace");
+    world.log.probe();
+    assert!(matches!(world.log.condition(), Condition::Failing { .. }));
+    world.disk.heal();
+    world.log.probe();
+    assert_eq!(world.log.condition(), &Condition::Writable);
+    assert_eq!(world.append(&[100]), 1);
+    assert_eq!(world.read(0), all(&world), "what was refused left no trace");
+    world.kill();
+}
+
+#[test]
+fn segments_in_which_nothing_could_be_written_do_not_pile_up() {
+    let mut world = World::new();
+    world.append(&[100]);
+    for _ in 0..50 {
+        // The header goes well, the batch does not; every time.
+        for _ in 0..4 {
+            world.fail(Operation::Write, 0, 1);
+        }
+        world.append(&[100]);
+        world.disk.heal();
+        world.log.probe();
+    }
+    assert!(world.disk.list().unwrap().len() <= 5, "{:?}", world.disk.list());
+    world.check_alive();
+}
+
+/// With several stale segments ready, so that no new file, and no sync of the folder, is needed for long.
+fn with_stale_segments() -> World {
+    let mut world = World::new();
+    while world.append(&[3_000]) == 1 {}
+    world.free(world.log.view().watermark() - 2);
+    assert_eq!(world.append(&[8_000]), 1);
+    world.kill();
+    world
+}
+
+#[test]
+fn segment_is_left_behind_when_the_header_of_the_next_one_fails() {
+    // That header may be on the disk, and then owns what comes next, whatever the old segment says.
+    for seed in 0..50 {
+        let mut world = with_stale_segments();
+        assert_eq!(world.append(&[16]), 1);
+        world.disk.fail(Operation::Write, 0, 1, ErrorKind::StorageFull);
+        assert_eq!(world.append(&[options().max_record()]), 0);
+        assert_eq!(world.append(&[16]), 1);
+        world.cut_power(seed);
+    }
+}
+
+#[test]
+fn file_whose_removal_was_not_synced_does_not_come_back_beside_its_successor() {
+    for seed in 0..50 {
+        let mut world = with_stale_segments();
+        // One gets half a header and is removed.
+        world.disk.fail(Operation::Write, 0, 1, ErrorKind::StorageFull);
+        assert_eq!(world.append(&[8_000]), 0);
+        world.kill();
+        assert_eq!(world.append(&[8_000]), 1);
+        world.cut_power(seed);
+    }
+}
+
+#[test]
+fn space_that_the_disk_only_promised_is_noticed_before_it_is_needed() {
+    let mut world = World::new();
+    world.append(&[16]);
+    let files = world.disk.list().unwrap();
+    world.disk.fail(Operation::Sync, 0, 1, ErrorKind::StorageFull);
+    world.log.view().tidy();
+    assert!(!world.log.view().has_next());
+    assert_eq!(world.disk.list().unwrap(), files);
+}
+
+#[test]
+fn disk_that_takes_writes_and_cannot_sync_is_still_failing() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.fail(Operation::Sync, 0, 2);
+    assert_eq!(world.append(&[100]), 0);
+    world.log.view().tidy();
+    assert!(world.log.view().has_next(), "so that the probe need not sync anything but a header");
+    world.fail(Operation::Sync, 0, 1);
+    world.log.probe();
+    assert!(matches!(world.log.condition(), Condition::Failing { .. }));
+    world.log.probe();
+    assert_eq!(world.log.condition(), &Condition::Writable);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_only_is_written_again_before_anyone_reads_it() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.log.view().tidy();
+    world.fail(Operation::Sync, 0, 1);
+    world.disk.fail(Operation::Open, 0, 1, ErrorKind::Other);
+    assert_eq!(world.append(&[100]), 0);
+    // The next process finds the refused record, takes it for accepted, and tells a destination.
+    world.kill();
+    assert_eq!(world.accepted.len(), 2);
+    world.state_max = 2;
+    world.cut_power(1);
+    assert_eq!(world.read(0), all(&world));
+}
+
+#[test]
+fn full_disk_is_full_and_what_is_freed_is_used() {
+    let mut world = World::new();
+    world.append(&[100]);
+    world.log.view().tidy();
+    world.disk.set_capacity(Some(3 * SEGMENT));
+    while world.append(&[4_000]) == 1 {}
+    assert_eq!(world.log.condition(), &Condition::Full);
+    let record = Bytes::from(vec![1; 4_000]);
+    let refusal = world.log.append_batch(&[record]).refusal;
+    assert_eq!(refusal, Some(AppendError::Full));
+    assert_eq!(world.disk.list().unwrap().len(), 3, "no half-made file is left");
+    assert_eq!(world.read(0), all(&world));
+    world.kill();
+    world.free(2);
+    world.log.probe();
+    assert_eq!(world.log.condition(), &Condition::Writable);
+    assert_eq!(world.append(&[4_000]), 1);
+    world.check();
+}
+
+#[test]
+fn bound_is_kept_and_reaching_it_is_full() {
+    let mut world = World::new();
+    let size = |disk: &SimDisk| -> u64 {
+        disk.list().unwrap().iter().map(|name| disk.content(name).unwrap().len() as u64).sum()
+    };
+    let mut accepted = 0;
+    while world.append(&[3_000, 3_000]) == 2 {
+        accepted += 2;
+        assert!(size(&world.disk) <= options().max_size);
+    }
+    assert_eq!(size(&world.disk), options().max_size);
+    assert_eq!(world.log.condition(), &Condition::Full);
+    assert!(accepted >= 22, "{accepted}");
+    world.check();
+    world.kill();
+    assert_eq!(world.append(&[8_000]), 0);
+    world.check_alive();
+}
+
+#[test]
+fn freed_segments_are_used_again_under_their_own_names() {
+    let mut world = World::new();
+    let mut names = Vec::new();
+    for round in 0..200 {
+        assert_eq!(world.append(&[3_000]), 1);
+        world.log.view().tidy();
+        world.free(world.log.view().watermark());
+        match round {
+            20 => names = world.disk.list().unwrap(),
+            21.. => assert_eq!(world.disk.list().unwrap(), names),
+            _ => {}
+        }
+    }
+    assert!(names.len() <= 4, "{names:?}");
+    world.kill();
+}
+
+#[test]
+fn large_backlog_once_read_is_given_back_to_the_disk() {
+    let mut world = World::new();
+    while world.append(&[3_000]) == 1 {}
+    world.free(world.log.view().watermark());
+    world.log.view().tidy();
+    assert!(world.disk.list().unwrap().len() <= 3, "{:?}", world.disk.list());
+    world.check_alive();
+}
+
+#[test]
+fn stale_segments_are_not_live_again_after_opening() {
+    let mut world = World::new();
+    while world.append(&[3_000]) == 1 {}
+    let watermark = world.log.view().watermark();
+    world.free(watermark - 6);
+    // The next header says so on the disk.
+    assert_eq!(world.append(&[3_000]), 1);
+    assert_eq!(world.append(&[8_000]), 1);
+    let oldest = world.log.view().catalog().oldest_seq();
+    let recovery = world.kill();
+    assert_eq!(Some(recovery.oldest_seq), oldest);
+    assert_eq!(recovery.segments, world.log.view().catalog().len());
+    assert!(world.segments().len() > recovery.segments, "there is a stale one to be ignored");
+}
+
+#[test]
+fn reader_survives_errors_of_the_disk() {
+    let mut world = World::new();
+    world.append(&[100; 5]);
+    let mut reader = world.log.view().reader(0);
+    world.fail(Operation::Open, 0, 1);
+    assert_eq!(reader.next().unwrap_err().to_string(), "cannot read journal segment 000000.seg");
+    world.fail(Operation::Read, 0, 1);
+    reader.next().unwrap_err();
+    assert_eq!(std::iter::from_fn(|| reader.next().unwrap()).collect::<Vec<_>>(), all(&world));
+}
+
+#[test]
+fn unreadable_disk_is_no_empty_journal() {
+    let mut world = World::new();
+    world.append(&[100; 5]);
+    for operation in [Operation::List, Operation::Open, Operation::Read, Operation::Sync, Operation::SyncDir]
+    {
+        world.fail(operation, 0, u32::MAX);
+        world.try_open().map(|_| ()).unwrap_err();
+        world.disk.heal();
+    }
+    world.kill();
+    assert_eq!(world.read(0), all(&world));
+}
+
+#[test]
+fn reader_left_behind_by_recycling_says_so_and_shows_nothing_foreign() {
+    let mut world = World::new();
+    while world.append(&[3_000]) == 1 {}
+    let mut reader = world.log.view().reader(0);
+    assert_eq!(reader.next().unwrap(), Some(world.entry(1)));
+    let watermark = world.log.view().watermark();
+    world.free(watermark);
+    while world.log.view().catalog().oldest_seq() <= Some(watermark - 4) {
+        world.append(&[3_000]);
+    }
+    for _ in 0..10 {
+        world.append(&[3_000]);
+        world.free(world.log.view().watermark());
+    }
+    let oldest = world.log.view().catalog().oldest_seq().unwrap();
+    assert_eq!(reader.next().unwrap(), Some(Entry::Damaged { first: 2, last: watermark }));
+    assert_eq!(reader.next().unwrap(), Some(Entry::Damaged { first: watermark + 1, last: oldest - 1 }));
+    assert_eq!(reader.next().unwrap(), Some(world.entry(oldest)));
+}
+
+/// A life with everything in it: several segments, recycling, a failed sync.
+fn live(disk: &SimDisk, power_off_after: Option<u64>) -> World {
+    let mut world = World::on(disk.clone());
+    if let Some(operations) = power_off_after {
+        disk.power_off_after(operations);
+    }
+    for round in 0..14_u64 {
+        world.append(&[700, 900]);
+        world.log.view().tidy();
+        if round % 4 == 3 {
+            world.free(world.log.view().watermark().saturating_sub(5));
+        }
+        if round == 6 {
+            world.fail(Operation::Sync, 0, 1);
+        }
+    }
+    world
+}
+
+#[test]
+fn power_cut_at_any_operation_loses_nothing_accepted() {
+    let whole = SimDisk::new();
+    live(&whole, None);
+    let operations = whole.operations();
+    assert!(operations > 50);
+    for at in 0..operations {
+        for seed in 0..8 {
+            let disk = SimDisk::new();
+            let mut world = live(&disk, Some(at));
+            world.cut_power(at * 8 + seed);
+            // And again while it recovers.
+            world.disk.power_off_after(seed);
+            let _ = world.try_open();
+            world.cut_power(seed);
+            world.check_alive();
+        }
+    }
+}
+
+/// The same, on a disk that skips one kind of sync: the test above must notice.
+fn goes_red_without(operation: Operation) -> bool {
+    let lost_something = |seed: u64| {
+        let disk = SimDisk::new();
+        disk.lie_about(operation);
+        let mut world = live(&disk, None);
+        world.disk = world.disk.after_power_cut(&mut StdRng::seed_from_u64(seed));
+        let Ok((log, _)) = Log::open(Arc::new(world.disk.clone()), &options()) else { return true };
+        world.log = log;
+        (world.freed + 1..=28).any(|seq| !world.read(world.freed).contains(&world.entry(seq)))
+    };
+    (0..30).any(lost_something)
+}
+
+#[test]
+fn every_kind_of_sync_is_needed() {
+    assert!(goes_red_without(Operation::Sync));
+    assert!(goes_red_without(Operation::SyncDir));
+}

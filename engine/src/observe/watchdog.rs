@@ -1,0 +1,139 @@
+//! Every loop that an event depends on ticks here; `/livez` fails when one has not for too long,
+//! and the kubelet then restarts the process: a hung process must not count as running.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// The loops of one process. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    began: Instant,
+    loops: Arc<Mutex<Vec<Arc<Loop>>>>,
+}
+
+#[derive(Debug)]
+struct Loop {
+    name: String,
+    bound: Duration,
+    /// Milliseconds from the watchdog's beginning to the last tick.
+    ticked_at: AtomicU64,
+}
+
+/// A loop's hand on the watchdog. Dropping it says that the loop has ended as it should.
+#[derive(Debug)]
+pub struct Ticker {
+    watchdog: Watchdog,
+    entry: Arc<Loop>,
+}
+
+/// A loop that has not ticked within its bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleLoop {
+    /// As it was registered.
+    pub name: String,
+    /// The time since its last tick.
+    pub silent: Duration,
+}
+
+impl Watchdog {
+    /// A watchdog over no loop yet.
+    pub fn new() -> Self {
+        Self { began: Instant::now(), loops: Arc::default() }
+    }
+
+    /// Watches a loop that promises to tick at least once per `bound`, beginning now.
+    pub fn register(&self, name: impl Into<String>, bound: Duration) -> Ticker {
+        let ticked_at = AtomicU64::new(millis(self.now()));
+        let entry = Arc::new(Loop { name: name.into(), bound, ticked_at });
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
+        Ticker { watchdog: self.clone(), entry }
+    }
+
+    /// The loops that broke their promise, in the order they were registered.
+    pub fn stale(&self) -> Vec<StaleLoop> {
+        let now = self.now();
+        let silent =
+            |entry: &Loop| now.saturating_sub(Duration::from_millis(entry.ticked_at.load(Ordering::Relaxed)));
+        let loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        loops
+            .iter()
+            .filter(|entry| silent(entry) > entry.bound)
+            .map(|entry| StaleLoop { name: entry.name.clone(), silent: silent(entry) })
+            .collect()
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ticker {
+    /// Says that the loop turns. One clock reading and one relaxed store: cheap enough for any loop.
+    pub fn tick(&self) {
+        self.entry.ticked_at.store(millis(self.watchdog.now()), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        let mut loops = self.watchdog.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        loops.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+    }
+}
+
+/// Milliseconds as an atomic holds them.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn silent_loop_is_stale_and_ticking_one_is_not() {
+        let watchdog = Watchdog::new();
+        let silent = watchdog.register("journal writer", Duration::ZERO);
+        let _other = watchdog.register("accept loop", LONG);
+        while millis(silent.watchdog.now()) == 0 {
+            std::thread::yield_now();
+        }
+        let names: Vec<_> = watchdog.stale().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["journal writer"]);
+    }
+
+    #[test]
+    fn tick_makes_a_loop_fresh_again() {
+        let watchdog = Watchdog::new();
+        let ticker = watchdog.register("dispatcher", Duration::from_millis(20));
+        while watchdog.stale().is_empty() {
+            std::thread::yield_now();
+        }
+        ticker.tick();
+        assert_eq!(watchdog.stale(), []);
+    }
+
+    #[test]
+    fn ended_loop_is_no_longer_watched() {
+        let watchdog = Watchdog::new();
+        let ticker = watchdog.register("dispatcher", Duration::ZERO);
+        while watchdog.stale().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(ticker);
+        assert_eq!(watchdog.stale(), []);
+    }
+}

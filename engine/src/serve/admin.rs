@@ -1,0 +1,184 @@
+//! The administrator's door: a Unix socket in the data folder. Whoever may open the folder may look into
+//! dead letters, redrive and discard; nobody comes in over a network.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use axum::Router;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header::CONTENT_TYPE, header::HOST};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::{UnixListener, UnixStream};
+
+/// The socket's name in the data folder.
+const SOCKET: &str = "admin.sock";
+
+/// The server's end, bound. The socket is removed when this is dropped.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("admin socket {} cannot be made", path.display())]
+pub struct AdminSocketError {
+    /// Where.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl AdminSocket {
+    /// Binds the socket. One that a killed process left is replaced; that no living one has it, the folder's
+    /// lock makes sure.
+    pub fn bind(data_dir: &Path) -> Result<Self, AdminSocketError> {
+        let path = data_dir.join(SOCKET);
+        let bind = || {
+            // Bound under another name and moved once nobody else can open it, so that it never stands open.
+            let hidden = SocketFile(data_dir.join("admin.new"));
+            drop(SocketFile(hidden.0.clone()));
+            let listener = UnixListener::bind(&hidden.0)?;
+            fs::set_permissions(&hidden.0, fs::Permissions::from_mode(0o600))?;
+            fs::rename(&hidden.0, &path)?;
+            Ok(listener)
+        };
+        let listener = bind().map_err(|source| AdminSocketError { path: path.clone(), source })?;
+        Ok(Self { listener, file: SocketFile(path) })
+    }
+
+    /// Answers until `stop` resolves and requests in flight are done.
+    pub async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send + 'static) {
+        let Self { listener, file } = self;
+        let _ = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        drop(file);
+    }
+}
+
+/// The commands' end.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    program: &'static str,
+    data_dir: PathBuf,
+}
+
+/// A request to a running process came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Nobody is behind the socket.
+    #[error("no {program} runs on {}", data_dir.display())]
+    NotRunning {
+        /// What was looked for.
+        program: &'static str,
+        /// Where.
+        data_dir: PathBuf,
+    },
+    /// The socket cannot be used, for want of permission for example.
+    #[error("admin socket in {} cannot be used", data_dir.display())]
+    Connect {
+        /// Where.
+        data_dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It broke off.
+    #[error("the connection broke off")]
+    Broken(#[source] hyper::Error),
+    /// It said no.
+    #[error("{reason}")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The reason it gave.
+        reason: String,
+    },
+    /// The request or the answer is not what the other side expects: they differ in version.
+    #[error("request or answer cannot be understood")]
+    Json(#[source] serde_json::Error),
+    /// The path cannot be asked for.
+    #[error("request cannot be made")]
+    Request(#[source] http::Error),
+}
+
+impl AdminClient {
+    /// For the `program` (`relay`, `collector`) that runs on this folder, if it does.
+    pub fn new(program: &'static str, data_dir: impl Into<PathBuf>) -> Self {
+        Self { program, data_dir: data_dir.into() }
+    }
+
+    /// Asks for something.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Asks for something to be done.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, AdminError> {
+        let body = serde_json::to_vec(body).map_err(AdminError::Json)?;
+        self.send(Method::POST, path, body.into()).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, AdminError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "admin")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(AdminError::Request)?;
+        let stream = self.connect().await?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.map_err(AdminError::Broken)?;
+        // Ends with the sender, or with an error that the request reports too.
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await.map_err(AdminError::Broken)?.into_parts();
+        let body = body.collect().await.map_err(AdminError::Broken)?.to_bytes();
+        if head.status.is_success() {
+            return serde_json::from_slice(&body).map_err(AdminError::Json);
+        }
+        let said: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        let reason = said.as_ref().and_then(|said| said["error"].as_str());
+        let reason = reason.map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), str::to_owned);
+        let reason = if reason.is_empty() { head.status.to_string() } else { reason };
+        Err(AdminError::Refused { status: head.status, reason })
+    }
+
+    async fn connect(&self) -> Result<UnixStream, AdminError> {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        let data_dir = || self.data_dir.clone();
+        UnixStream::connect(self.data_dir.join(SOCKET)).await.map_err(|error| match error.kind() {
+            NotFound | ConnectionRefused => {
+                AdminError::NotRunning { program: self.program, data_dir: data_dir() }
+            }
+            _ => AdminError::Connect { data_dir: data_dir(), source: error },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The certificate that new connections are shown. It changes while connections are open: those go on with
+//! what they agreed on.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use rustls::{
+    crypto::aws_lc_rs,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+/// A certificate chain and its key, which belong together.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub(super) key: Arc<CertifiedKey>,
+    /// When the first certificate of the chain expires.
+    pub not_after: Timestamp,
+}
+
+/// The files are not a usable pair.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate file is not PEM, or has no certificate in it.
+    #[error("tls.crt holds no certificate")]
+    Certificate,
+    /// The key file is not PEM, or has no private key in it.
+    #[error("tls.key holds no private key")]
+    Key,
+    /// The key is of another certificate, or one of them is of a kind that is not supported.
+    #[error("tls.crt and tls.key do not belong together or are not supported")]
+    Mismatch(#[source] rustls::Error),
+}
+
+impl Pair {
+    /// Reads `tls.crt` and `tls.key` of a folder.
+    pub fn read(folder: &Path) -> Result<Self, PairError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|source| PairError::Read { path, source })
+        };
+        Self::parse(&read("tls.crt")?, &read("tls.key")?)
+    }
+
+    /// A pair from two PEM files: the chain, the certificate itself first, and the private key.
+    pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, PairError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|_| PairError::Certificate)?;
+        let not_after =
+            not_after(chain.first().ok_or(PairError::Certificate)?).ok_or(PairError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| PairError::Key)?;
+        let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+            .map_err(PairError::Mismatch)?;
+        Ok(Self { key: Arc::new(key), not_after })
+    }
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+}
+
+/// Shows each new connection the latest pair.
+#[derive(Debug, Default)]
+pub(super) struct Certificates {
+    current: ArcSwapOption<Pair>,
+}
+
+impl Certificates {
+    pub(super) fn install(&self, pair: Pair) {
+        self.current.store(Some(Arc::new(pair)));
+    }
+
+    pub(super) fn not_after(&self) -> Option<Timestamp> {
+        Some(self.current.load().as_ref()?.not_after)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().as_ref()?.key.clone())
+    }
+}

@@ -1,0 +1,93 @@
+//! What one listener lets its clients take. Every number is what a slow or hostile client can cost at
+//! most; none is one that an honest sender meets.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The bounds of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once. With at most 40 KiB each (TLS state, buffers, task) they cost 160 MiB.
+    pub connections: usize,
+    /// Connections at once from one address: an IPv4 address or an IPv6 /64, which is what one customer
+    /// of a provider gets. A quarter of all, because a balancer may stand in front of every sender.
+    pub connections_per_address: usize,
+    /// For the TLS handshake: four round trips on the worst line, and time to spare.
+    pub handshake: Duration,
+    /// From the first byte of an HTTP/1 header to its last, and from connecting to the first request.
+    pub header: Duration,
+    /// How long a connection may rest between requests. Longer than the 60 s after which balancers let
+    /// go of theirs: whoever closes first must be the client, or its next request is lost.
+    pub idle: Duration,
+    /// How long a client may leave an answer unread.
+    pub stalled_write: Duration,
+    /// Bytes of a request's header, HTTP/1 or HTTP/2: twice what nginx and Apache take.
+    pub header_size: u32,
+    /// Requests at once on one HTTP/2 connection: what most servers and clients assume at least.
+    pub streams: u32,
+    /// HTTP/2 streams reset before they were handled that may pile up: the bound against rapid reset.
+    pub pending_resets: usize,
+    /// Between two HTTP/2 pings that see whether the peer is still there, and how long it may take to answer.
+    pub ping: Duration,
+    /// How long requests in flight may take to finish once the listener has closed.
+    pub finish: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            connections_per_address: 1024,
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled_write: Duration::from_secs(20),
+            header_size: 16 * 1024,
+            streams: 128,
+            pending_resets: 20,
+            ping: Duration::from_secs(20),
+            finish: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Limits {
+    /// These limits with the connections cut to half of what the process may have open, so that a flood of
+    /// connections never keeps the journal from opening a file or a delivery from connecting.
+    #[must_use]
+    pub fn within_open_files(self, open_files: u64) -> Self {
+        let half = usize::try_from(open_files / 2).unwrap_or(usize::MAX).max(1);
+        Self {
+            connections: self.connections.min(half),
+            connections_per_address: self.connections_per_address.min(half),
+            ..self
+        }
+    }
+}
+
+/// Raises the number of files the process may have open as far as the system lets it, and returns it.
+pub fn raise_open_files() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // A refusal leaves the old limit in force, and that is what is returned.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.or(current).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_open_files_bound_the_connections() {
+        let limits = Limits::default().within_open_files(1024);
+        assert_eq!((limits.connections, limits.connections_per_address), (512, 512));
+        assert_eq!(Limits::default().within_open_files(1 << 20), Limits::default());
+    }
+
+    #[test]
+    fn open_files_are_raised_to_the_hard_limit() {
+        let raised = raise_open_files();
+        assert_eq!(Some(raised), getrlimit(Resource::Nofile).maximum.or(Some(u64::MAX)));
+    }
+}

@@ -1,0 +1,44 @@
+//! An HTTP client as a sender has one: it trusts the authority in a server's data folder and nothing else.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy, tls};
+
+/// How long a request may take; a server that hangs must fail a test, not stop it.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client that trusts the certificates in this file, and reaches `localhost` at this address.
+pub fn https(ca: &Path, address: SocketAddr) -> Client {
+    let pem = fs::read(ca).unwrap_or_else(|error| panic!("{}: {error}", ca.display()));
+    let authorities = Certificate::from_pem_bundle(&pem).unwrap();
+    builder().tls_certs_only(authorities).resolve("localhost", address).build().unwrap()
+}
+
+/// A client for plain HTTP.
+pub fn http() -> Client {
+    builder().build().unwrap()
+}
+
+/// A client that reaches `localhost` at this address and takes any certificate: to look at what is served.
+pub fn trusting(address: SocketAddr) -> Client {
+    builder()
+        .tls_danger_accept_invalid_certs(true)
+        .tls_info(true)
+        .pool_max_idle_per_host(0)
+        .resolve("localhost", address)
+        .build()
+        .unwrap()
+}
+
+/// The certificate that a server shows, in DER.
+pub async fn certificate(address: SocketAddr) -> Vec<u8> {
+    let url = format!("https://localhost:{}/", address.port());
+    let answer = trusting(address).get(url).send().await.unwrap();
+    answer.extensions().get::<tls::TlsInfo>().unwrap().peer_certificate().unwrap().to_vec()
+}
+
+fn builder() -> ClientBuilder {
+    // Installed by whichever test of this process comes first.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT)
+}

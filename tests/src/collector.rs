@@ -1,0 +1,127 @@
+//! A collector under test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use reqwest::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    address::Address,
+    client,
+    files::write_manifest,
+    manifest::{COLLECTOR_PORT, HEALTH_PORT},
+    probes::Probes,
+    process::Process,
+};
+
+/// The name of the binary.
+pub const COLLECTOR: &str = "visnyk-collector";
+
+/// A collector on an address of its own.
+#[derive(Debug)]
+pub struct Collector {
+    /// The running process.
+    pub process: Process,
+    /// Its health address.
+    pub probes: Probes,
+    address: Address,
+    data_dir: PathBuf,
+    folder: TempDir,
+}
+
+impl Collector {
+    /// Starts a collector and waits until it is ready.
+    pub async fn start(manifest: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let collector = Self::start_in(folder, data_dir, manifest);
+        collector.probes.ready().await;
+        collector
+    }
+
+    /// Starts a collector on a given data folder, without waiting.
+    pub fn start_in(folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
+        let address = Address::take();
+        write_manifest(folder.path(), &manifest.to_string());
+        let process = run(folder.path(), &data_dir, &address);
+        let probes = Probes::new(address.port(HEALTH_PORT));
+        Self { process, probes, address, data_dir, folder }
+    }
+
+    /// Starts it again after it was killed or has ended.
+    pub async fn restart(&mut self) {
+        self.process = run(self.folder.path(), &self.data_dir, &self.address);
+        self.probes.ready().await;
+    }
+
+    /// Asks it to go and waits until it has gone.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// Replaces its manifest, without waiting.
+    pub fn change_manifest(&self, text: &str) {
+        write_manifest(self.folder.path(), text);
+    }
+
+    /// Where bodies are sent.
+    pub fn url(&self) -> String {
+        format!("https://{}/", self.address.port(COLLECTOR_PORT))
+    }
+
+    /// A client that trusts it.
+    pub fn client(&self) -> Client {
+        client::https(&self.ca(), self.address.port(COLLECTOR_PORT))
+    }
+
+    /// What clients are to trust.
+    pub fn ca(&self) -> PathBuf {
+        self.data_dir.join("tls/ca.crt")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its log and everything else that it keeps.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Where its Secrets are, `<secret>/<key>`.
+    pub fn secrets_dir(&self) -> PathBuf {
+        self.folder.path().join("secrets")
+    }
+
+    /// The text of its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data_dir.join("webhook.log")).unwrap_or_default()
+    }
+
+    /// Plays the operator: tells a relay, by its peers folder, where this collector is.
+    pub fn introduce_to(&self, peers_dir: &Path) {
+        fs::create_dir_all(peers_dir).unwrap();
+        fs::copy(self.ca(), peers_dir.join("default.archive.ca.crt")).unwrap();
+        fs::write(peers_dir.join("default.archive.url"), self.url()).unwrap();
+    }
+}
+
+fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let args = [
+        "run".to_owned(),
+        format!("--manifest={}", text(&folder.join("manifest.yaml"))),
+        format!("--data-dir={}", text(data_dir)),
+        format!("--secrets-dir={}", text(&folder.join("secrets"))),
+        format!("--address={}", address.ip()),
+        format!("--health={}", address.port(HEALTH_PORT)),
+        "--drain-grace=0".to_owned(),
+    ];
+    Process::start(COLLECTOR, args, &folder.join("collector.out"))
+}

@@ -1,0 +1,83 @@
+//! Manifests for the processes under test, as JSON, which is YAML too.
+
+use serde_json::{Value, json};
+
+/// What a relay under test listens on.
+pub const RELAY_PORT: u16 = 8443;
+/// What a collector under test listens on.
+pub const COLLECTOR_PORT: u16 = 8080;
+/// Where a process under test shows its probes.
+pub const HEALTH_PORT: u16 = 9090;
+/// The range that the destinations of the tests are in.
+pub const LOOPBACK: &str = "127.0.0.0/8";
+
+/// A relay with HTTPS, one open source at `/`, and these destinations. Tests change it by index:
+/// `relay["spec"]["listener"]["maxBodySize"] = "1Ki".into()`.
+pub fn relay(destinations: impl IntoIterator<Item = Value>) -> Value {
+    let destinations: Vec<Value> = destinations.into_iter().collect();
+    json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": {"name": "monitoring"},
+        "spec": {
+            "listener": {"port": RELAY_PORT, "tls": {"selfSigned": {}}},
+            "spool": {"persistent": {"size": "1Gi"}},
+            "sources": [{"name": "network", "path": "/", "verify": {"none": {}}}],
+            "destinations": destinations,
+        },
+    })
+}
+
+/// A collector with HTTPS.
+pub fn collector() -> Value {
+    json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "Collector",
+        "metadata": {"name": "archive"},
+        "spec": {
+            "listener": {"port": COLLECTOR_PORT, "tls": {"selfSigned": {}}},
+            "log": {"path": "webhook.log"},
+            "access": {"anonymousIngest": {}},
+        },
+    })
+}
+
+/// A destination on a loopback address, tried again soon and often.
+pub fn destination(name: &str, url: &str) -> Value {
+    json!({
+        "name": name,
+        "url": url,
+        "network": {"allow": [LOOPBACK]},
+        "timeout": "2s",
+        "retry": patient(),
+    })
+}
+
+/// A destination that is the collector `archive` of the peers folder.
+pub fn collector_destination(name: &str) -> Value {
+    json!({
+        "name": name,
+        "collectorRef": {"name": "archive"},
+        "network": {"allow": [LOOPBACK]},
+        "timeout": "2s",
+        "retry": patient(),
+    })
+}
+
+/// The same thing with other fields beside or in place of its own.
+#[must_use]
+pub fn with(mut thing: Value, fields: Value) -> Value {
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
+    thing.as_object_mut().expect("a thing is an object").extend(fields);
+    thing
+}
+
+/// Attempts that begin soon and outlast whatever a test does to a destination: 32 in about a minute.
+fn patient() -> Value {
+    let waits = (0..32).map(|attempt| match attempt {
+        0 => "0s",
+        1..=4 => "200ms",
+        _ => "2s",
+    });
+    json!({"schedule": waits.collect::<Vec<_>>(), "jitterPercent": 20})
+}

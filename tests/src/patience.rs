@@ -1,0 +1,28 @@
+//! Waiting for conditions instead of for time.
+
+use std::{fmt::Debug, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+/// How long anything may take on a machine that is busy with other things. Reached only by failures.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks every few milliseconds until the answer satisfies, and returns that answer.
+///
+/// # Panics
+/// After [`PATIENCE`], with the last answer.
+pub async fn eventually<T: Debug>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> T,
+    satisfies: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask().await;
+        if satisfies(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not in {PATIENCE:?}: {what}; last seen: {answer:?}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}

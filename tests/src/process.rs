@@ -1,0 +1,103 @@
+//! A running binary: what it says is kept in a file and shown when the test fails; it dies with its handle.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{binary::binary, patience::eventually};
+
+/// A running binary.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    said: PathBuf,
+}
+
+/// Lines of a process's log that are shown when its test fails.
+const SHOWN: usize = 80;
+
+impl Process {
+    /// Starts a binary of the workspace. Standard output and error are appended to `said`.
+    pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {
+        let out = File::options().append(true).create(true).open(said).unwrap();
+        let child = Command::new(binary(name))
+            .args(args)
+            .env("RUST_LOG", "debug,hyper=info,h2=info,rustls=info,sqlx=info")
+            .env("RUST_BACKTRACE", "1")
+            .env_remove("HTTPS_PROXY")
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self { name: name.into(), child, said: said.into() }
+    }
+
+    /// Runs a binary of the workspace to its end.
+    pub fn run<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>) -> Output {
+        Command::new(binary(name)).args(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Everything it has written to standard output and error so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
+    /// Ends it without warning, as a lost node or `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to go, as the kubelet does, and returns how it went.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        let child = &mut self.child;
+        eventually(&what, async || child.try_wait().unwrap(), Option::is_some).await.unwrap()
+    }
+
+    /// Fails when the process has ended although it should run.
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("{} ended with {status} although it should run", self.name);
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let said = self.said();
+            let lines: Vec<&str> = said.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN)..];
+            eprintln!("---- {} said (last {SHOWN} lines):\n{}\n----", self.name, shown.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A relay under test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Output},
+    time::Instant,
+};
+
+use reqwest::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    address::Address,
+    client,
+    files::write_manifest,
+    manifest::{HEALTH_PORT, RELAY_PORT},
+    probes::Probes,
+    process::Process,
+};
+
+/// The name of the binary.
+pub const RELAY: &str = "visnyk-relay";
+
+/// A relay on an address of its own.
+#[derive(Debug)]
+pub struct Relay {
+    /// The running process.
+    pub process: Process,
+    /// Its health address.
+    pub probes: Probes,
+    address: Address,
+    data_dir: PathBuf,
+    folder: TempDir,
+    kills: Vec<Instant>,
+}
+
+impl Relay {
+    /// Starts a relay and waits until it is ready.
+    pub async fn start(manifest: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        Self::start_in(folder, data_dir, manifest).await
+    }
+
+    /// Starts a relay on a given data folder and waits until it is ready.
+    pub async fn start_in(folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
+        let address = Address::take();
+        write_manifest(folder.path(), &manifest.to_string());
+        let process = run(folder.path(), &data_dir, &address);
+        let probes = Probes::new(address.port(HEALTH_PORT));
+        let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
+        relay.probes.ready().await;
+        relay
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.kills.push(Instant::now());
+    }
+
+    /// Starts it again after it was killed or has ended, and waits until it is ready.
+    pub async fn restart(&mut self) {
+        self.process = run(self.folder.path(), &self.data_dir, &self.address);
+        self.probes.ready().await;
+    }
+
+    /// Starts it again with another manifest.
+    pub async fn restart_with(&mut self, manifest: &Value) {
+        write_manifest(self.folder.path(), &manifest.to_string());
+        self.restart().await;
+    }
+
+    /// Asks it to go and waits until it has gone.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// Replaces its manifest and waits until the new one is in force.
+    pub async fn apply(&self, manifest: &Value) {
+        let before = self.probes.status().await["configurationHash"].clone();
+        self.change_manifest(&manifest.to_string());
+        self.probes.until_other_configuration(&before).await;
+    }
+
+    /// Replaces its manifest, without waiting.
+    pub fn change_manifest(&self, text: &str) {
+        write_manifest(self.folder.path(), text);
+    }
+
+    /// Runs a command that speaks to it, such as `["redrive", "--destination", "pager"]`.
+    pub fn command(&self, args: &[&str]) -> Output {
+        let data_dir = format!("--data-dir={}", self.data_dir.display());
+        Process::run(RELAY, args.iter().copied().chain([data_dir.as_str()]))
+    }
+
+    /// Where events are sent.
+    pub fn url(&self) -> String {
+        format!("https://{}/", self.address.port(RELAY_PORT))
+    }
+
+    /// A client that trusts it.
+    pub fn client(&self) -> Client {
+        client::https(&self.data_dir.join("tls/ca.crt"), self.address.port(RELAY_PORT))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its spool.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Where its Secrets are, `<secret>/<key>`.
+    pub fn secrets_dir(&self) -> PathBuf {
+        self.folder.path().join("secrets")
+    }
+
+    /// Where it looks for Collectors.
+    pub fn peers_dir(&self) -> PathBuf {
+        self.folder.path().join("peers")
+    }
+
+    /// When it was killed.
+    pub fn kills(&self) -> &[Instant] {
+        &self.kills
+    }
+
+    /// What `/status` says of a destination.
+    pub async fn destination(&self, name: &str) -> Value {
+        find(&self.probes.status().await, name).clone()
+    }
+
+    /// Waits for what `/status` says of a destination.
+    pub async fn until(&self, name: &str, what: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
+        let status = self.probes.until(what, |status| satisfies(find(status, name))).await;
+        find(&status, name).clone()
+    }
+}
+
+/// A destination in a status; null if it is not there.
+pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let destinations = status["destinations"].as_array().expect("a status lists its destinations");
+    destinations.iter().find(|destination| destination["name"] == name).unwrap_or(&Value::Null)
+}
+
+fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
+    let args = [
+        "run".to_owned(),
+        format!("--manifest={}", folder.join("manifest.yaml").display()),
+        format!("--data-dir={}", data_dir.display()),
+        format!("--secrets-dir={}", folder.join("secrets").display()),
+        format!("--peers-dir={}", folder.join("peers").display()),
+        format!("--address={}", address.ip()),
+        format!("--health={}", address.port(HEALTH_PORT)),
+        "--drain-grace=0".to_owned(),
+    ];
+    Process::start(RELAY, args, &folder.join("relay.out"))
+}

@@ -1,0 +1,197 @@
+//! A destination of the tests: it does what it is told and keeps its own ledger of what it took.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::sleep,
+};
+
+use crate::{address::Address, patience::eventually};
+
+/// A running destination.
+#[derive(Debug)]
+pub struct Sink {
+    address: Address,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+/// What a destination does with a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Takes it.
+    #[default]
+    Ok,
+    /// Answers this, with a header if there is one.
+    Answer(u16, Option<(&'static str, String)>),
+    /// Reads it and never answers.
+    Hang,
+    /// Breaks the connection off.
+    Reset,
+    /// Takes it, but late.
+    Slow(Duration),
+    /// Takes every second one, and answers 500 to the others.
+    Flap,
+}
+
+/// A request that arrived, whatever became of it.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Its `webhook-id`; heartbeats have none.
+    pub id: Option<String>,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// When it was answered; for one that never was, when it came.
+    pub at: Instant,
+    /// The answer; none if there was none.
+    pub status: Option<StatusCode>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    behaviour: Mutex<Behaviour>,
+    arrivals: Mutex<Vec<Arrival>>,
+}
+
+/// Where every sink listens.
+const PORT: u16 = 8000;
+
+impl Sink {
+    /// Starts a destination.
+    pub async fn start(behaviour: Behaviour) -> Self {
+        let address = Address::take();
+        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
+        let shared = Arc::new(Shared { behaviour: Mutex::new(behaviour), ..Shared::default() });
+        let task = tokio::spawn(serve(socket, shared.clone()));
+        Self { address, shared, task }
+    }
+
+    /// Where events are sent.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address.port(PORT))
+    }
+
+    /// Does this from now on.
+    pub fn set(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// Every request so far.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.shared.arrivals.lock().unwrap().clone()
+    }
+
+    /// Its ledger: what it took, each event with the times it took it.
+    pub fn ledger(&self) -> BTreeMap<String, Vec<Arrival>> {
+        let mut ledger = BTreeMap::<_, Vec<_>>::new();
+        for arrival in self.arrivals() {
+            let Some(id) = arrival.id.clone() else { continue };
+            if arrival.status.is_some_and(|status| status.is_success()) {
+                ledger.entry(id).or_default().push(arrival);
+            }
+        }
+        ledger
+    }
+
+    /// Waits until this many requests have arrived, and returns them.
+    pub async fn attempted(&self, count: usize) -> Vec<Arrival> {
+        eventually("attempts", async || self.arrivals(), |arrivals| arrivals.len() >= count).await
+    }
+
+    /// Waits until it has taken this event.
+    pub async fn took(&self, id: &str) -> Vec<Arrival> {
+        let taken = async || self.ledger().remove(id);
+        eventually(&format!("event {id} delivered"), taken, Option::is_some).await.unwrap()
+    }
+
+    /// Waits until it has taken this many events.
+    pub async fn took_events(&self, count: usize) {
+        eventually("events delivered", async || self.ledger().len(), |&taken| taken >= count).await;
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(socket: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((stream, _)) = socket.accept().await else { continue };
+        tokio::spawn(connection(stream, shared.clone()));
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    if shared.behaviour() == Behaviour::Reset {
+        // Closing without lingering sends RST.
+        let _ = stream.set_zero_linger();
+        shared.note(None, &HeaderMap::new(), Bytes::new(), None);
+        return;
+    }
+    let service = service_fn(move |request| answer(shared.clone(), request));
+    // The other side may break off as it likes.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let id = head.headers.get("webhook-id").map(|id| id.to_str().unwrap().to_owned());
+    let (status, header) = match shared.behaviour() {
+        Behaviour::Ok => (StatusCode::OK, None),
+        Behaviour::Answer(status, header) => (StatusCode::from_u16(status).unwrap(), header),
+        Behaviour::Slow(wait) => {
+            sleep(wait).await;
+            (StatusCode::OK, None)
+        }
+        Behaviour::Flap => {
+            let even = shared.arrivals.lock().unwrap().len().is_multiple_of(2);
+            (if even { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }, None)
+        }
+        Behaviour::Hang => {
+            shared.note(id, &head.headers, body, None);
+            return std::future::pending().await;
+        }
+        Behaviour::Reset => {
+            shared.note(id, &head.headers, body, None);
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+    };
+    shared.note(id, &head.headers, body, Some(status));
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    Ok(response)
+}
+
+impl Shared {
+    fn behaviour(&self) -> Behaviour {
+        self.behaviour.lock().unwrap().clone()
+    }
+
+    fn note(&self, id: Option<String>, headers: &HeaderMap, body: Bytes, status: Option<StatusCode>) {
+        let arrival = Arrival { id, headers: headers.clone(), body, at: Instant::now(), status };
+        self.arrivals.lock().unwrap().push(arrival);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The collector: what senders and relays see of it, and what is in its folder afterwards.
+
+mod disk;
+mod durability;
+mod reload;
+mod wire;

@@ -1,0 +1,118 @@
+//! Nothing that was answered with 2xx is lost: not by a kill, not by going away, not by a new file.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{task::JoinSet, time::sleep};
+use visnyk_tests::{
+    collector::{COLLECTOR, Collector},
+    manifest,
+    process::Process,
+};
+
+/// Lines that were answered with 2xx.
+type Promised = Arc<Mutex<BTreeSet<String>>>;
+
+/// Sends lines, eight at once, until told to stop.
+fn load(collector: &Collector, promised: &Promised, stop: &Arc<AtomicBool>) -> JoinSet<()> {
+    let (client, url) = (collector.client(), collector.url());
+    let mut tasks = JoinSet::new();
+    for sender in 0..8 {
+        let (client, url, promised, stop) = (client.clone(), url.clone(), promised.clone(), stop.clone());
+        tasks.spawn(async move {
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) {
+                number += 1;
+                let line = format!("sender {sender} line {number} {}", "x".repeat(500));
+                match client.post(&url).body(line.clone()).send().await {
+                    Ok(answer) if answer.status().is_success() => {
+                        promised.lock().unwrap().insert(line);
+                    }
+                    _ => sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+    }
+    tasks
+}
+
+/// Waits until so many more lines were promised.
+async fn more(promised: &Promised, count: usize) {
+    let before = promised.lock().unwrap().len();
+    let len = async || promised.lock().unwrap().len();
+    visnyk_tests::patience::eventually("lines accepted", len, |&len| len >= before + count).await;
+}
+
+/// Every line of every file of the log.
+fn lines(collector: &Collector) -> Vec<String> {
+    let files = fs::read_dir(collector.data_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let logs = files.filter(|path| path.to_str().unwrap().contains("webhook.log"));
+    logs.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(ToOwned::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promised_lines_survive_kills_under_load_and_rotation() {
+    let mut manifest = manifest::collector();
+    manifest["spec"]["log"]["rotate"] = json!({"size": "64Ki", "keep": 1000});
+    let mut collector = Collector::start(&manifest).await;
+    let (promised, stop) = (Promised::default(), Arc::<AtomicBool>::default());
+    let senders = load(&collector, &promised, &stop);
+    for _ in 0..5 {
+        more(&promised, 150).await;
+        collector.process.kill();
+        collector.restart().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    senders.join_all().await;
+    let logged: BTreeSet<String> = lines(&collector).into_iter().collect();
+    let lost: Vec<_> = promised.lock().unwrap().difference(&logged).cloned().collect();
+    assert_eq!(lost, Vec::<String>::new());
+    assert!(collector.data_dir().join("webhook.log.2").exists(), "nothing was rotated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn torn_last_line_is_closed_at_start() {
+    let mut collector = Collector::start(&manifest::collector()).await;
+    collector.process.kill();
+    fs::write(collector.data_dir().join("webhook.log"), "whole\ntorn in the mid").unwrap();
+    collector.restart().await;
+    collector.client().post(collector.url()).body("next").send().await.unwrap();
+    assert_eq!(collector.log(), "whole\ntorn in the mid\nnext\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_finishes_what_is_in_flight_and_exits_cleanly() {
+    let mut collector = Collector::start(&manifest::collector()).await;
+    let (promised, stop) = (Promised::default(), Arc::<AtomicBool>::default());
+    let senders = load(&collector, &promised, &stop);
+    more(&promised, 100).await;
+    let status = collector.terminate().await;
+    assert_eq!(status.code(), Some(0));
+    stop.store(true, Ordering::Relaxed);
+    senders.join_all().await;
+    let logged: BTreeSet<String> = lines(&collector).into_iter().collect();
+    assert!(promised.lock().unwrap().is_subset(&logged));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_process_on_a_folder_is_refused() {
+    let collector = Collector::start(&manifest::collector()).await;
+    let manifest = collector.data_dir().parent().unwrap().join("manifest.yaml");
+    let data = collector.data_dir().to_str().unwrap();
+    let second = Process::run(
+        COLLECTOR,
+        ["run", "--manifest", manifest.to_str().unwrap(), "--data-dir", data, "--address=127.0.0.1"],
+    );
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains(&format!("in use by process {}", collector.process.id())), "{said}");
+}

@@ -1,0 +1,7 @@
+//! Black-box tests: the binaries, their files, their sockets, and nothing of their inside.
+
+// What is not as it should be fails the test.
+#![allow(clippy::unwrap_used)]
+
+mod collector;
+mod relay;

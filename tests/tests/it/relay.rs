@@ -1,0 +1,14 @@
+//! The relay between its senders and its destinations. Whatever a test does to it, promise 2 holds after.
+
+mod admin;
+mod broken;
+mod change;
+mod check;
+mod damage;
+mod disk;
+mod kill;
+mod probes;
+mod refusals;
+mod reload;
+mod secrets;
+mod wire;

@@ -1,0 +1,74 @@
+//! What changes without a restart, and what a bad change changes: nothing.
+
+use visnyk_tests::{
+    client::certificate,
+    conservation::assert_conserved,
+    files::write_secret,
+    manifest::{self, RELAY_PORT, destination},
+    patience::eventually,
+    relay::Relay,
+    sender::Sender,
+    sink::{Behaviour, Sink},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_manifest_changes_nothing_and_is_told_of() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    let mut relay = Relay::start(&manifest).await;
+    let before = relay.probes.status().await;
+    manifest["spec"]["destinations"][0]["url"] = "nowhere".into();
+    relay.change_manifest(&manifest.to_string());
+    let told = async || relay.process.said();
+    eventually("told of", told, |said| said.contains("spec.destinations[0].url")).await;
+    let after = relay.probes.status().await;
+    assert_eq!(after["configurationHash"], before["configurationHash"]);
+    let sender = Sender::to(&relay);
+    sender.send(10, 2).await;
+    assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_source_and_limit_apply_without_a_restart() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    let mut relay = Relay::start(&manifest).await;
+    manifest["metadata"]["generation"] = 3.into();
+    manifest["spec"]["listener"]["maxBodySize"] = "1Ki".into();
+    manifest["spec"]["sources"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({"name": "second", "path": "/second", "verify": {"none": {}}}));
+    relay.apply(&manifest).await;
+    assert_eq!(relay.probes.status().await["generation"], 3);
+    let client = relay.client();
+    let second = client.post(format!("{}second", relay.url())).body("{}").send().await.unwrap();
+    assert_eq!(second.status(), 200);
+    sink.took(second.headers()["visnyk-id"].to_str().unwrap()).await;
+    let large = client.post(relay.url()).body(format!("\"{}\"", "x".repeat(2_000))).send().await.unwrap();
+    assert_eq!(large.status(), 413);
+    relay.process.assert_running();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_certificate_is_shown_without_a_restart() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    manifest["spec"]["listener"]["tls"] = serde_json::json!({"secretName": "front"});
+    let folder = tempfile::tempdir().unwrap();
+    let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let first = make();
+    write_secret(folder.path(), "front", "tls.crt", &first.cert.pem());
+    write_secret(folder.path(), "front", "tls.key", &first.signing_key.serialize_pem());
+    let data_dir = folder.path().join("data");
+    let relay = Relay::start_in(folder, data_dir, &manifest).await;
+    let address = relay.address().port(RELAY_PORT);
+    assert_eq!(certificate(address).await, first.cert.der().to_vec());
+
+    let second = make();
+    let secret = relay.secrets_dir().join("front");
+    std::fs::write(secret.join("tls.crt"), second.cert.pem()).unwrap();
+    std::fs::write(secret.join("tls.key"), second.signing_key.serialize_pem()).unwrap();
+    let shown = async || certificate(address).await;
+    eventually("new certificate", shown, |shown| *shown == second.cert.der().to_vec()).await;
+}
