@@ -1,5 +1,7 @@
 //! Flipped bits, missing pieces, files that are none: known or repeated, never altered, never silent.
 
+use sqlx::Row;
+
 use super::*;
 
 /// Flips a bit of the first occurrence of `what` in the file. What was written last comes first: `SQLite` fills
@@ -226,4 +228,38 @@ async fn file_surgery_opens_and_never_resets_silently() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn large_file_is_checked_once_damage_was_met() {
+    let mut spool = Spool::new(&["archive"]).await;
+    (0..9).for_each(|_| _ = spool.journal.push(true));
+    let id = spool.ledgers.find("archive").unwrap().id();
+    for seq in 1..=9 {
+        let large = Record { bytes: vec![7; 8 << 20].into(), received_at_ms: 0 };
+        // The ledgers bound a room's bytes; this file is as large as those of many destinations.
+        let ledger = spool.ledgers.get_mut(id).unwrap();
+        ledger.limits.bytes = u64::MAX;
+        assert_eq!(ledger.postpone_fresh(seq, large, &postponed(1)), Ok(true));
+    }
+    spool.commit().await;
+    let row = sqlx::query("SELECT rootpage FROM sqlite_master WHERE name = 'record'")
+        .fetch_one(&mut spool.store.writer.lock().await.connection)
+        .await
+        .unwrap();
+    let at = usize::try_from(row.get::<i64, _>(0) - 1).unwrap() * 4096;
+    let (dir, journal) = folded(spool).await;
+    let file = files::state(dir.path());
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[at..at + 8].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+
+    let spool = Spool::open(dir, journal).await;
+    assert_eq!(spool.set_aside, None);
+    assert!(spool.bytes(id, 1).await.unwrap_err().is_damage());
+    let spool = spool.reopen().await;
+    assert!(spool.set_aside.is_some());
+    assert_eq!(spool.sum("archive"), [9, 0, 0, 0, 9, 0]);
+    let spool = spool.reopen().await;
+    assert_eq!(spool.set_aside, None);
 }
