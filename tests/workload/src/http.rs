@@ -1,11 +1,16 @@
 //! As much of HTTP/1.1 as two ends of our own need: one request a connection.
 
-use std::io::{BufRead, BufReader, Error, Read, Result, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How far the rules of a Service may be behind its pods: until they follow, the node refuses connections.
+const RULES_FOLLOW: Duration = Duration::from_secs(10);
 
 /// One request; the answer's status and body.
 pub fn request(method: &str, authority: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(authority)?;
+    let mut stream = connect(authority)?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -16,6 +21,19 @@ pub fn request(method: &str, authority: &str, path: &str, body: &str) -> Result<
     status
         .map(|status| (status, answer))
         .ok_or_else(|| Error::other(format!("{authority} does not speak HTTP: {first}")))
+}
+
+/// Connects; nothing was sent while the node refuses, so asking again is no second request.
+fn connect(authority: &str) -> Result<TcpStream> {
+    let began = Instant::now();
+    loop {
+        match TcpStream::connect(authority) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && began.elapsed() < RULES_FOLLOW => {
+                sleep(Duration::from_millis(50));
+            }
+            connected => return connected,
+        }
+    }
 }
 
 /// The first line and the body of a request or an answer.
