@@ -3,7 +3,8 @@
 //!
 //! In layers, from the disk upwards: [`disk`] touches files, `frame` and `header` are the format, `scan`
 //! walks it, `segment` knows who owns which sequence, `pool` has files for the next segments, `recovery`
-//! finds out what is there, [`Log`] appends in batches, `writer` is its thread, [`Reader`] gives it back.
+//! finds out what is there, [`Log`] appends in batches, `writer` is its thread, [`Reader`] gives it back,
+//! and [`View`] is what all but the writer may do.
 
 pub mod disk;
 mod frame;
@@ -187,7 +188,8 @@ struct Inner {
     condition: Arc<Mutex<Condition>>,
     max_record: usize,
     tidy: Tidy,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The writer's and the housekeeper's.
+    threads: Mutex<Option<[JoinHandle<()>; 2]>>,
 }
 
 impl Journal {
@@ -205,11 +207,11 @@ impl Journal {
             let (sender, watermark) = watch::channel(view.watermark());
             let condition = Arc::new(Mutex::new(log.condition().clone()));
             let queue = Arc::new(Queue::default());
-            let (tidy, _ends_with_the_last_handle) = Tidy::spawn(view.clone())?;
+            let (tidy, housekeeper) = Tidy::spawn(view.clone())?;
             let writer = Writer::new(log, Arc::clone(&queue), sender, Arc::clone(&condition), tidy.clone());
-            let thread = Mutex::new(Some(writer.spawn(tick)?));
+            let threads = Mutex::new(Some([writer.spawn(tick)?, housekeeper]));
             let max_record = options.max_record();
-            Ok(Inner { queue, view, watermark, condition, max_record, tidy, thread })
+            Ok(Inner { queue, view, watermark, condition, max_record, tidy, threads })
         };
         let inner = started().map_err(|source| OpenError::Threads { source })?;
         inner.tidy.request();
@@ -262,13 +264,21 @@ impl Journal {
         self.inner.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the writer: what waits is written and synced, what comes later is refused. Readers go on.
+    /// Ends the journal's threads: what waits is written and synced, what comes later is refused. Readers
+    /// go on. Without this the threads end by themselves with the last handle, a little later: until then
+    /// the folder must not be opened anew.
     pub async fn close(self) {
         self.inner.queue.close();
-        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // Joining waits for the disk. A panic of the thread has been reported where it happened.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some([writer, housekeeper]) = threads {
+            let tidy = self.inner.tidy.clone();
+            // Joining waits for the disk. A panic of a thread has been reported where it happened.
+            let joined = tokio::task::spawn_blocking(move || {
+                let _ = writer.join();
+                tidy.end();
+                let _ = housekeeper.join();
+            });
+            let _ = joined.await;
         }
     }
 }

@@ -123,21 +123,29 @@ impl Pool {
             files.size += self.segment_size;
             file_name(files.next_slot - 1)
         };
-        match self.create_zeroed(&name) {
-            Ok(()) => self.files().ready.push_front(name),
-            Err(error) => {
-                self.discard(name);
-                return Err(error);
-            }
+        let created = self.create(&name);
+        let Ok(file) = created else {
+            // There is no such file, or it is not ours to remove.
+            let mut files = self.files();
+            files.size = files.size.saturating_sub(self.segment_size);
+            return created.map(drop);
+        };
+        if let Err(error) = self.zero(&*file) {
+            self.discard(name);
+            return Err(error.into());
         }
+        self.files().ready.push_front(name);
         Ok(())
     }
 
-    fn create_zeroed(&self, name: &str) -> Result<(), PoolError> {
+    fn create(&self, name: &str) -> Result<Arc<dyn DiskFile>, PoolError> {
         if self.disk.available_space()? < self.segment_size {
             return Err(PoolError::Full);
         }
-        let file = self.disk.create(name)?;
+        Ok(self.disk.create(name)?)
+    }
+
+    fn zero(&self, file: &dyn DiskFile) -> io::Result<()> {
         let zeroes = vec![0; ZEROES];
         let mut at = 0;
         while at < self.segment_size {
@@ -146,8 +154,7 @@ impl Pool {
             at += count;
         }
         file.sync_data()?;
-        self.disk.sync_dir()?;
-        Ok(())
+        self.disk.sync_dir()
     }
 
     /// Takes in what no reader needs any more, oldest first.

@@ -168,3 +168,13 @@ async fn full_journal_becomes_writable_without_an_append_once_something_is_freed
     }
     assert_eq!(journal.append(record).await, Ok(accepted + 1));
 }
+
+#[tokio::test]
+async fn appenders_are_not_left_waiting_by_a_writer_that_dies() {
+    let died = std::sync::atomic::AtomicBool::new(false);
+    let tick = move || assert!(!died.swap(true, Ordering::Relaxed), "on purpose, at the second tick");
+    let (journal, _) = Journal::open(Arc::new(sim::SimDisk::new()), &options(), tick).unwrap();
+    let outcome = journal.append(Bytes::from_static(b"one")).await;
+    assert_eq!(outcome, Err(AppendError::Unavailable));
+    assert_eq!(journal.append(Bytes::from_static(b"two")).await, Err(AppendError::Unavailable));
+}

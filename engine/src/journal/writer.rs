@@ -1,7 +1,7 @@
 //! The thread that owns the log. It takes everything that waits, writes it at once, syncs once, and then
 //! tells everyone: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -153,16 +153,29 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// However the thread ends, nobody waits for it in vain.
+    fn drop(&mut self) {
+        let mut waiting = self.queue.waiting();
+        *waiting = Waiting { closing: true, ..Waiting::default() };
+    }
+}
+
 /// Asks the housekeeping thread to have a look.
 #[derive(Clone)]
-pub(super) struct Tidy(SyncSender<()>);
+pub(super) struct Tidy(SyncSender<Request>);
+
+enum Request {
+    Tidy,
+    End,
+}
 
 impl Tidy {
-    /// A thread that sleeps until asked, and ends with the last `Tidy`.
+    /// A thread that sleeps until asked, and ends when told or with the last `Tidy`.
     pub(super) fn spawn(view: View) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (sender, requests): (_, Receiver<()>) = sync_channel(1);
+        let (sender, requests): (_, Receiver<Request>) = sync_channel(1);
         let thread = thread::Builder::new().name("journal-tidy".into()).spawn(move || {
-            while requests.recv().is_ok() {
+            while let Ok(Request::Tidy) = requests.recv() {
                 view.tidy();
             }
         })?;
@@ -171,8 +184,11 @@ impl Tidy {
 
     /// Never waits: a request that is still open covers this one.
     pub(super) fn request(&self) {
-        match self.0.try_send(()) {
-            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-        }
+        let _ = self.0.try_send(Request::Tidy);
+    }
+
+    /// Waits until the thread knows that it is to end.
+    pub(super) fn end(&self) {
+        let _ = self.0.send(Request::End);
     }
 }

@@ -97,9 +97,8 @@ impl Ledgers {
             }
         }
         for row in loaded.held {
-            let restarted = !counts.contains_key(&row.destination);
             if let Some(ledger) = ledgers.by_id.get_mut(&row.destination) {
-                ledger.take_in(row, restarted);
+                ledger.take_in(row);
             }
         }
         for ledger in ledgers.by_id.values_mut() {
@@ -147,17 +146,15 @@ impl Ledger {
         ledger
     }
 
-    /// Holds an event of the file. A ledger that begins again does not know it yet: what the journal
-    /// still has must not be read a second time, and what it let go was accepted before.
-    fn take_in(&mut self, row: HeldRow, restarted: bool) {
+    /// Holds an event of the file. A ledger that begins again does not know it yet, and must not read it a
+    /// second time from the journal.
+    fn take_in(&mut self, row: HeldRow) {
         if self.waiting.get(row.seq).is_some() || self.dead.get(row.seq).is_some() {
             self.gone.push(row.row);
             return;
         }
         if self.window.needs(row.seq) {
             self.window.cover(row.seq, row.seq, Covered::Skipped);
-        } else if restarted {
-            self.accepted_at_creation -= 1;
         }
         let room = match row.kind {
             Kind::Waiting => &mut self.waiting,
@@ -186,7 +183,8 @@ impl Ledger {
         let accepted = journal.accepted_through(self.window.cursor()).cast_signed();
         let gap = accepted - self.accepted_at_creation - finished;
         if gap < 0 {
-            // The journal counts anew: its files were lost, and with them what nobody can count.
+            // More is known here than was accepted: what a ledger that begins again holds from before, or the
+            // journal counts anew, for its files were lost, and with them what nobody can count.
             self.accepted_at_creation += gap;
         }
         let damaged = u64::try_from(gap).unwrap_or(0);

@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Begin, Death, DestinationStatus, Ending, Lifecycle, LostDestination, Repairs, RoomFull, Select, WIDTH,
-    Wanted,
+    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, LostDestination, Repairs, RoomFull, Select,
+    StoredEvent, WIDTH, Wanted,
 };
 use super::*;
 
@@ -82,11 +82,12 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     ledgers.configure(&[wanted("archive")], 200, &journal);
     file.commit(&mut ledgers, &journal);
     ledgers.get_mut(ids[0]).unwrap().discard(Seq::MAX, &journal);
+    file.commit(&mut ledgers, &journal);
     let expired = Expired { id: ids[1], name: "pager".into(), dropped: 5, dead_letters: 0 };
     assert_eq!(ledgers.expire(50, 250, &journal), [expired]);
     assert_eq!(ledgers.get(ids[1]), None);
     // Until that is in the file, a crash brings it back: the journal must still have its events.
-    assert_eq!(ledgers.lowest_committed_cursor(), Some(0));
+    assert_eq!(ledgers.lowest_committed_cursor(), Some(2));
     let batch = ledgers.take_batch().unwrap();
     ledgers.failed(batch);
     assert!(ledgers.changed());
@@ -219,4 +220,33 @@ fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
     assert_eq!(oldest(&ledgers), Some(1000));
     ledgers.get_mut(ids[0]).unwrap().finish_waiting(1, Ending::Delivered);
     assert_eq!(oldest(&ledgers), Some(2000));
+}
+
+#[test]
+fn destination_that_nobody_can_tell_makes_only_unknown_ones_begin_at_the_oldest_event() {
+    for (name, pager_begins_at) in [("garbled", 1), ("pager", 1), ("archive", 9)] {
+        let journal = FakeJournal::with_events(8);
+        let mut loaded = FakeFile { committed: true, ..FakeFile::default() }.load();
+        let fingerprint = "garbled".into();
+        loaded.lost = vec![LostDestination { id: DestinationId(1), name: name.into(), fingerprint }];
+        let (mut ledgers, _) = Ledgers::open(loaded, 1 << 30, 1, 0, &journal);
+        ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
+        assert_eq!(ledgers.find("pager").unwrap().read_from() + 1, pager_begins_at, "{name}");
+        assert_eq!(
+            ledgers.find("archive").unwrap().read_from(),
+            if name == "pager" { 8 } else { 0 },
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn bytes_leave_memory_once_they_are_in_the_file() {
+    let (mut ledgers, mut file, journal, ids) = ledgers(&["archive"], 1);
+    ledgers.get_mut(ids[0]).unwrap().postpone_fresh(1, record(1), &postponed(1)).unwrap();
+    let at = |ledgers: &Ledgers| ledgers.get(ids[0]).unwrap().event(1);
+    assert_eq!(at(&ledgers), Some(EventAt::Memory(record(1).bytes)));
+    file.commit(&mut ledgers, &journal);
+    let checksum = crc32c::crc32c(&record(1).bytes);
+    assert_eq!(at(&ledgers), Some(EventAt::Stored(StoredEvent { row: 1, checksum })));
 }

@@ -49,7 +49,7 @@ pub(super) fn class(error: &sqlx::Error) -> Class {
         return if is_decode { Class::Damaged } else { Class::Other };
     };
     match (code, code & 0xff) {
-        (extended::IOERR_SHM_SIZE, _) | (_, 99) => Class::Full,
+        (extended::IOERR_SHM_SIZE, _) | (_, primary::FULL) => Class::Full,
         // A plain error: tables or columns are missing or malformed, for the statements never change.
         (extended::IOERR_SHORT_READ | extended::IOERR_CORRUPT_FILE_SYSTEM, _)
         | (_, primary::CORRUPT | primary::NOT_A_DATABASE | primary::ERROR) => Class::Damaged,

@@ -146,15 +146,42 @@ async fn what_can_be_read_of_a_damaged_file_goes_on() {
 }
 
 #[tokio::test]
+async fn destinations_whose_page_is_destroyed_begin_again() {
+    let mut spool = Spool::new(&["archive"]).await;
+    (0..9).for_each(|_| _ = spool.journal.push(true));
+    let id = spool.ledgers.find("archive").unwrap().id();
+    spool.ledgers.get_mut(id).unwrap().finish_fresh(1, Ending::Delivered);
+    spool.commit().await;
+    let (dir, journal) = folded(spool).await;
+    let file = files::state(dir.path());
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(10).position(|window| window == b"archivehtt").unwrap() / 4096 * 4096;
+    bytes[at..at + 8].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+    // And the process dies once more before anything is committed.
+    let spool = Spool::open(dir, journal).await;
+    assert!(spool.set_aside.is_some());
+    let mut spool = spool.reopen().await;
+    spool.configure(&["archive"]);
+    assert_eq!(spool.sum("archive"), [9, 0, 0, 0, 0, 9]);
+}
+
+#[tokio::test]
 async fn crash_between_setting_aside_and_replacing_loses_nothing() {
-    let (dir, journal) = folded(busy().await).await;
+    let mut spool = busy().await;
+    let stale_log = fs::read(files::beside(&spool.file(), "-wal")).unwrap();
+    let id = spool.ledgers.find("archive").unwrap().id();
+    spool.ledgers.get_mut(id).unwrap().finish_waiting(1, Ending::Delivered);
+    spool.commit().await;
+    let (dir, journal) = folded(spool).await;
     let path = dir.path();
     salvage::salvage(path).await.unwrap();
     // The damaged file is away, the new one is not there yet, and a log of the old one was left behind.
     fs::rename(files::state(path), path.join("state.db.corrupt-1")).unwrap();
-    fs::write(path.join("state.db-wal"), b"stale").unwrap();
+    fs::write(path.join("state.db-wal"), stale_log).unwrap();
     let spool = Spool::open(dir, journal).await;
-    assert_eq!((spool.sum("archive"), spool.sum("pager")), ([40, 10, 10, 1, 2, 17], [40, 10, 10, 1, 2, 17]));
+    assert_eq!((spool.sum("archive"), spool.set_aside.as_ref()), ([40, 11, 10, 1, 2, 16], None));
+    assert_eq!(spool.sum("pager"), [40, 10, 10, 1, 2, 17]);
 }
 
 #[tokio::test]

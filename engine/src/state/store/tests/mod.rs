@@ -195,6 +195,15 @@ async fn changes_that_were_not_committed_did_not_happen() {
 }
 
 #[tokio::test]
+async fn destination_that_a_kept_file_does_not_know_is_new() {
+    let mut spool = Spool::new(&["archive"]).await;
+    (0..9).for_each(|_| _ = spool.journal.push(true));
+    let mut spool = spool.reopen().await;
+    spool.configure(&["archive", "pager"]);
+    assert_eq!((spool.sum("archive"), spool.sum("pager")), ([9, 0, 0, 0, 0, 9], [0; 6]));
+}
+
+#[tokio::test]
 async fn newer_schema_is_refused_by_name() {
     let spool = busy().await;
     let crc = checksum::meta_crc("schema", 9);
