@@ -14,7 +14,8 @@ help: ## show what there is
 test: test-rust test-cluster ## every test, a real cluster included
 
 test-rust: | nextest ## the tests that need no cluster
-	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector --no-fail-fast
+	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
+		--package visnyk-relay --package visnyk-tests --no-fail-fast
 
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Appends each body it is sent to a log, as one line, and syncs it before it answers.
 ///
-/// Any POST to any path is taken. Line breaks inside a body are written as \n and \r; RUST_LOG=debug logs
+/// Any POST to any path is taken. Line breaks inside a body are written as \n and \r; `RUST_LOG=debug` logs
 /// each line's webhook-id and size.
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-collector", version, max_term_width = 120, after_help = EXAMPLE)]

@@ -25,7 +25,7 @@ fn check_names_every_mistake_with_its_place() {
         destination("sink", "https://sink.example.org/hook"),
         destination("sink", "ftp://sink.example.org/hook"),
     ]);
-    wrong["spec"]["listener"]["port"] = 70_000.into();
+    wrong["spec"]["listener"]["port"] = 0.into();
     wrong["spec"]["sources"][0]["path"] = "no-slash".into();
     wrong["spec"]["heartbeat"] = json!({"every": "5m", "to": ["nobody"]});
     wrong["spec"]["surprise"] = true.into();
