@@ -1,6 +1,6 @@
 //! What the relay and the collector both run on, in the order an event meets it:
 //! [`serve`] takes it in, [`event`] gives it its envelope, [`journal`] keeps it,
-//! [`state`] remembers how far each destination is, [`deliver`] sends it on, and
+//! [`state`] remembers how far each destination is (together the [`spool`]), [`deliver`] sends it on, and
 //! [`observe`] tells the truth about all of that.
 
 pub mod deliver;
@@ -8,4 +8,5 @@ pub mod event;
 pub mod journal;
 pub mod observe;
 pub mod serve;
+pub mod spool;
 pub mod state;

@@ -102,7 +102,7 @@ pub struct ListArgs {
     /// Only those of this destination.
     #[arg(long)]
     pub destination: Option<String>,
-    /// Print each event's headers and body too, the body as text where it is UTF-8, else as base64.
+    /// Print each event's headers and body too, as text.
     #[arg(long)]
     pub bodies: bool,
 }

@@ -46,7 +46,9 @@ fn is_json(body: &[u8]) -> bool {
 /// Whether every byte may stand in `application/x-www-form-urlencoded` (URL standard, section 5) and there is a pair.
 fn is_form(body: &[u8]) -> bool {
     body.contains(&b'=')
-        && body.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"' | b'<' | b'>'))
+        && body
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"' | b'<' | b'>'))
 }
 
 #[cfg(test)]

@@ -1,60 +1,76 @@
 //! `visnyk-relay`: the way of an event from its sender to every destination.
 
-use std::path::PathBuf;
+mod admin;
+mod args;
+mod body_kind;
+mod commands;
+mod configuration;
+mod face;
+mod heartbeat;
+mod intake;
+mod metrics;
+mod reload;
+mod run;
+mod status;
+mod tokens;
+
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use visnyk_crds::manifest;
+use anyhow::Context;
+use clap::Parser;
+
+use args::{Cli, Command, DeadLettersCommand, DestinationCommand, ManifestArgs, RunArgs};
+use configuration::LoadError;
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
 
-/// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
-#[derive(Debug, Parser)]
-#[command(name = "visnyk-relay", version, max_term_width = 120)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Print every mistake of a manifest with its place, and end with 64 if there is one.
-    Check(ManifestArgs),
-}
-
-/// Which resource of which file.
-#[derive(Clone, Debug, Args)]
-struct ManifestArgs {
-    /// YAML file with the `WebhookRelay`; other resources in it are passed over.
-    #[arg(long, value_name = "FILE")]
-    manifest: PathBuf,
-    /// metadata.name of the `WebhookRelay`, where the file holds several.
-    #[arg(long)]
-    name: Option<String>,
-}
-
 fn main() -> ExitCode {
-    let Command::Check(args) = Cli::parse().command;
-    check(&args)
+    obey(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("visnyk-relay: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    match command {
+        Command::Run(args) => return run(&runtime, &args),
+        Command::Check(args) => return Ok(check(&args)),
+        Command::Status(args) => runtime.block_on(commands::status(&args))?,
+        Command::DeadLetters { command: DeadLettersCommand::List(args) } => {
+            runtime.block_on(commands::list(&args))?;
+        }
+        Command::Redrive(args) => runtime.block_on(commands::redrive(&args))?,
+        Command::Destination { command: DestinationCommand::Discard(args) } => {
+            runtime.block_on(commands::discard(&args))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(args: &ManifestArgs) -> ExitCode {
-    let text = match std::fs::read_to_string(&args.manifest) {
-        Ok(text) => text,
-        Err(error) => {
-            eprintln!("{}: {error}", args.manifest.display());
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
-    };
-    match manifest::load_relay(&text, args.name.as_deref()) {
-        Ok(relay) => {
-            println!("{} is valid, configuration {}", relay.identity.name, relay.identity.configuration_hash);
+    match configuration::load(args) {
+        Ok(valid) => {
+            println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
-        Err(problems) => {
-            problems.iter().for_each(|problem| eprintln!("{problem}"));
-            ExitCode::from(BAD_CONFIGURATION)
-        }
+        Err(error) => refuse(&error),
     }
+}
+
+fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let valid = match configuration::load(&args.manifest) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    runtime.block_on(run::run(args.clone(), valid))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is wrong, a line per mistake.
+fn refuse(error: &LoadError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(BAD_CONFIGURATION)
 }

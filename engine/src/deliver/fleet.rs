@@ -2,7 +2,6 @@
 //! stopped as that changes, none of them ever restarted for another's sake.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use visnyk_crds::valid::Destination;
 
-use super::client::Sender;
+use super::client::{Outbound, Sender};
 use super::dispatcher::{Command, Dispatcher, Shared};
 use crate::journal::Seq;
 use crate::observe::watchdog::Watchdog;
@@ -24,8 +23,8 @@ const COMMAND_QUEUE: usize = 16;
 /// The dispatchers of a process.
 pub struct Fleet {
     shared: Shared,
-    peers_dir: PathBuf,
-    watchdog: Arc<Watchdog>,
+    outbound: Outbound,
+    watchdog: Watchdog,
     running: HashMap<String, Running>,
     /// Told to stop, perhaps with requests still in flight.
     stopping: HashMap<String, JoinHandle<()>>,
@@ -33,6 +32,7 @@ pub struct Fleet {
 
 struct Running {
     destination: Destination,
+    sender: Arc<Sender>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
@@ -44,8 +44,8 @@ pub struct NotRunning(pub String);
 
 impl Fleet {
     /// No dispatchers yet; [`Fleet::apply`] starts them.
-    pub fn new(shared: Shared, peers_dir: PathBuf, watchdog: Arc<Watchdog>) -> Self {
-        Self { shared, peers_dir, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    pub fn new(shared: Shared, outbound: Outbound, watchdog: Watchdog) -> Self {
+        Self { shared, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
     }
 
     /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
@@ -69,12 +69,21 @@ impl Fleet {
         }
     }
 
-    /// Builds every sender that reads peer files anew, since those files changed.
+    /// Gives new senders to the destinations of which the peers folder says something new.
     pub async fn reload_peers(&mut self) {
-        let destinations: Vec<Destination> = self.running.values().map(|running| running.destination.clone()).collect();
-        for destination in &destinations {
-            self.reconfigure(destination).await;
+        let refreshed: Vec<_> = self
+            .running
+            .values()
+            .filter_map(|running| Some((running.destination.clone(), Arc::new(running.sender.refreshed()?))))
+            .collect();
+        for (destination, sender) in refreshed {
+            self.replace(destination, sender).await;
         }
+    }
+
+    /// The sender of a destination that is being delivered to.
+    pub fn sender(&self, name: &str) -> Option<Arc<Sender>> {
+        self.running.get(name).map(|running| Arc::clone(&running.sender))
     }
 
     /// Tells a dispatcher that dead letters of its destination are waiting again.
@@ -108,20 +117,35 @@ impl Fleet {
             let _ = previous.await;
         }
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-        let sender = Sender::new(destination, &self.peers_dir);
-        let ticker = self.watchdog.register(&format!("dispatcher {}", destination.name), DISPATCHER_BOUND);
-        let dispatcher = Dispatcher::new(self.shared.clone(), id, destination.clone(), sender, receiver, ticker);
+        let sender = Arc::new(Sender::new(destination, &self.outbound));
+        let ticker = self.watchdog.register(format!("dispatcher {}", destination.name), DISPATCHER_BOUND);
+        let dispatcher = Dispatcher::new(
+            self.shared.clone(),
+            id,
+            destination.clone(),
+            Arc::clone(&sender),
+            receiver,
+            ticker,
+        );
         let task = tokio::spawn(dispatcher.run());
-        self.running.insert(destination.name.clone(), Running { destination: destination.clone(), commands, task });
+        self.running.insert(
+            destination.name.clone(),
+            Running { destination: destination.clone(), sender, commands, task },
+        );
     }
 
     async fn reconfigure(&mut self, destination: &Destination) {
-        let sender = Box::new(Sender::new(destination, &self.peers_dir));
-        let command = Command::Reconfigure(Box::new(destination.clone()), sender);
+        let sender = Arc::new(Sender::new(destination, &self.outbound));
+        self.replace(destination.clone(), sender).await;
+    }
+
+    async fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {
+        let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&sender));
         if self.tell(&destination.name, command).await.is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
-            running.destination = destination.clone();
+            running.destination = destination;
+            running.sender = sender;
         }
     }
 

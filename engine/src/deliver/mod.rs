@@ -2,14 +2,18 @@
 //!
 //! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`] and [`rate`] say when an
 //! attempt may begin, [`format`] what it carries, [`guard`] where it may go. [`client`] makes the
-//! attempt and says how it ended.
+//! attempt and says how it ended; a [`dispatcher`] per destination puts them together, and the
+//! [`fleet`] keeps the dispatchers in step with the configuration.
 
 pub mod breaker;
 pub mod client;
 pub mod connect;
+pub mod dispatcher;
 pub mod failure;
+pub mod fleet;
 pub mod format;
 pub mod guard;
+pub mod metrics;
 pub mod peer;
 pub mod rate;
 pub mod resolver;

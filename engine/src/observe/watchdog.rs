@@ -87,6 +87,10 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
+        // A loop that panicked has not ended as it should: it stays, grows stale, and the process is restarted.
+        if std::thread::panicking() {
+            return;
+        }
         let mut loops = self.watchdog.loops.lock().unwrap_or_else(PoisonError::into_inner);
         loops.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
     }
@@ -124,6 +128,20 @@ mod tests {
         }
         ticker.tick();
         assert_eq!(watchdog.stale(), []);
+    }
+
+    #[test]
+    fn loop_that_panicked_is_stale() {
+        let watchdog = Watchdog::new();
+        let ticker = watchdog.register("dispatcher", Duration::ZERO);
+        let ended = std::thread::spawn(move || {
+            ticker.tick();
+            panic!("as a broken loop does");
+        });
+        assert!(ended.join().is_err());
+        while watchdog.stale().is_empty() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -62,7 +62,10 @@ mod tests {
 
         assert_eq!(queue.pop_due(at(1)), None);
         assert_eq!(queue.next_due(), Some(at(2)));
-        assert_eq!([queue.pop_due(at(5)), queue.pop_due(at(5)), queue.pop_due(at(5))], [Some(2), Some(3), Some(1)]);
+        assert_eq!(
+            [queue.pop_due(at(5)), queue.pop_due(at(5)), queue.pop_due(at(5))],
+            [Some(2), Some(3), Some(1)]
+        );
         assert_eq!((queue.pop_due(at(99)), queue.next_due()), (None, None));
     }
 }

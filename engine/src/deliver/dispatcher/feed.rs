@@ -44,8 +44,8 @@ pub(super) struct Feed {
 enum Source {
     Idle(Reader),
     Reading(JoinHandle<Read>),
-    /// The reading thread died with the reader; only a new feed brings more.
-    Lost,
+    /// Between the two.
+    Moving,
 }
 
 impl Feed {
@@ -84,9 +84,10 @@ impl Feed {
         }
         self.begin_read().await;
         let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
-        let Ok((reader, items, error)) = handle.await else {
-            self.source = Source::Lost;
-            return Err(ReadError::Interrupted);
+        let (reader, items, error) = match handle.await {
+            Ok(read) => read,
+            // A reader that panicked is lost; the loop that fed on it must not go on as if nothing came.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.position = reader.position();
         self.source = Source::Idle(reader);
@@ -106,7 +107,7 @@ impl Feed {
             // The journal is closed: nothing more will ever come.
             std::future::pending::<()>().await;
         }
-        if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Lost) {
+        if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Moving) {
             self.source = Source::Reading(tokio::task::spawn_blocking(|| read_chunk(reader)));
         }
     }

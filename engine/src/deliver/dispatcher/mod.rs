@@ -61,7 +61,7 @@ impl Shared {
 /// What a dispatcher can be told while it runs.
 pub enum Command {
     /// The destination's settings or its peer's files changed; its cursor and waiting events stay.
-    Reconfigure(Box<Destination>, Box<Sender>),
+    Reconfigure(Box<Destination>, Arc<Sender>),
     /// These dead letters are waiting again, due now.
     Redriven(Vec<Seq>),
     /// Drop every event accepted so far and not yet delivered; answers how many that were.
@@ -124,7 +124,7 @@ impl Dispatcher {
         shared: Shared,
         id: DestinationId,
         destination: Destination,
-        sender: Sender,
+        sender: Arc<Sender>,
         commands: mpsc::Receiver<Command>,
         ticker: Ticker,
     ) -> Self {
@@ -137,7 +137,7 @@ impl Dispatcher {
             shared,
             id,
             destination,
-            sender: Arc::new(sender),
+            sender,
             commands,
             ticker,
             feed,

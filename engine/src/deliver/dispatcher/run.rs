@@ -1,5 +1,6 @@
 //! The dispatcher's loop: start what may start, then wait for the first thing that changes that.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -53,7 +54,7 @@ impl Dispatcher {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Reconfigure(destination, sender) => self.reconfigure(*destination, *sender),
+            Command::Reconfigure(destination, sender) => self.reconfigure(*destination, sender),
             Command::Redriven(seqs) => {
                 let now = Instant::now();
                 seqs.into_iter().for_each(|seq| self.due.insert(now, seq));
@@ -65,9 +66,9 @@ impl Dispatcher {
 
     /// What is in flight ends by the old settings. The breaker starts anew only where what it guards did: a
     /// changed rate or certificate says nothing about a host that is down.
-    fn reconfigure(&mut self, destination: Destination, sender: Sender) {
+    fn reconfigure(&mut self, destination: Destination, sender: Arc<Sender>) {
         let moved = destination.target != self.destination.target;
-        self.sender = sender.into();
+        self.sender = sender;
         self.rate = destination.rate_limit.map(Rate::new);
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);

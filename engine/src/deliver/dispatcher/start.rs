@@ -169,7 +169,12 @@ struct Gate {
     opens_at: Option<Instant>,
 }
 
-async fn carry_out(attempt: Attempt, begun: Generation, sender: Arc<Sender>, events: EventReader) -> Finished {
+async fn carry_out(
+    attempt: Attempt,
+    begun: Generation,
+    sender: Arc<Sender>,
+    events: EventReader,
+) -> Finished {
     let began = Instant::now();
     let Attempt { seq, origin, attempts, stored } = attempt;
     let ended = match load(stored, &events).await {

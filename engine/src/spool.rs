@@ -1,0 +1,240 @@
+//! Where accepted events are: the journal and the state file, opened together, in one folder, by one process.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use visnyk_crds::valid::{Destination, SpoolKind, Target};
+
+use crate::deliver::dispatcher::Shared;
+use crate::deliver::metrics::DeliveryMetrics;
+use crate::journal::{self, Disk, Folder, Journal, Options, Recovery};
+use crate::observe::watchdog::Ticker;
+use crate::state::{
+    self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, Ledgers, NotCommitted,
+    Seq, Store, StoreOptions, Wanted,
+};
+
+/// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
+const SEGMENT: u64 = 8 << 20;
+/// Room for an event's headers beside its body in a record.
+const HEADERS: u64 = 64 << 10;
+/// The part of the spool that is kept for the state file, so that a full journal never stops deliveries.
+const RESERVE_DIVISOR: u64 = 4;
+
+/// The open spool. Clones share it.
+#[derive(Clone)]
+pub struct Spool {
+    /// What dispatchers work with.
+    pub shared: Shared,
+    committer: Committer,
+    recovery: Recovery,
+    set_aside: Option<PathBuf>,
+    max_body_size: u64,
+}
+
+/// Why a spool cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder cannot be used.
+    #[error("spool folder {} cannot be used", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Two segments for the largest event do not fit.
+    #[error("spec.spool: {size} bytes are too few for bodies of up to {max_body_size} bytes")]
+    TooSmall {
+        /// What there is.
+        size: u64,
+        /// `spec.listener.maxBodySize`.
+        max_body_size: u64,
+    },
+    /// The state file cannot be opened.
+    #[error("state file cannot be opened")]
+    State(#[source] state::OpenError),
+    /// The journal cannot be opened.
+    #[error("journal cannot be opened")]
+    Journal(#[source] journal::OpenError),
+}
+
+/// The sum of promise 2, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Events accepted since the journal began.
+    pub accepted: u64,
+    /// What became of them, by destination.
+    pub destinations: Vec<DestinationStatus>,
+}
+
+impl Spool {
+    /// Opens or makes the spool in a folder that this process has locked.
+    pub async fn open(
+        data_dir: &Path,
+        kind: SpoolKind,
+        max_body_size: u64,
+        ticker: Ticker,
+    ) -> Result<Self, SpoolError> {
+        let folder = data_dir.join("journal");
+        let unusable = |source| SpoolError::Folder { path: folder.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        let disk = Folder::open(&folder).map_err(unusable)?;
+        let size = size(kind, &folder).map_err(unusable)?;
+        let max_bytes = size / RESERVE_DIVISOR;
+        let segment_size = SEGMENT.max((2 * (max_body_size + HEADERS)).next_power_of_two());
+        let max_size = size - max_bytes;
+        if max_size / 2 < segment_size {
+            return Err(SpoolError::TooSmall { size, max_body_size });
+        }
+
+        let now_ms = Timestamp::now().as_millisecond();
+        let (store, loaded) =
+            Store::open(data_dir, StoreOptions { max_bytes }, now_ms).await.map_err(SpoolError::State)?;
+        let options = Options { segment_size, max_size, min_next_seq: loaded.max_seq() + 1 };
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let (journal, recovery) =
+            Journal::open(disk, &options, move || ticker.tick()).map_err(SpoolError::Journal)?;
+        for note in &recovery.notes {
+            tracing::warn!(note, "journal recovered");
+        }
+        let set_aside = loaded.set_aside.clone();
+        let (ledgers, repairs) = Ledgers::open(loaded, max_bytes, recovery.oldest_seq, now_ms, &journal);
+        for name in &repairs.restarted {
+            tracing::error!(
+                destination = name,
+                "state of this destination was damaged: its deliveries repeat"
+            );
+        }
+        for (name, damaged) in &repairs.damaged {
+            tracing::error!(destination = name, damaged, "undelivered events cannot be read");
+        }
+
+        let events = store.events();
+        let ledgers = Arc::new(Mutex::new(ledgers));
+        let free = journal.clone();
+        let committer = Committer::new(store, Arc::clone(&ledgers), move |through| {
+            if let Some(seq) = through {
+                free.free_through(seq);
+            }
+        });
+        let state = committer.condition();
+        let shared = Shared { journal, ledgers, events, state, metrics: DeliveryMetrics::default() };
+        Ok(Self { shared, committer, recovery, set_aside, max_body_size })
+    }
+
+    /// Makes the ledgers those of these destinations and commits that, so that no event accepted from now on is
+    /// missing for any of them.
+    pub async fn configure(
+        &self,
+        destinations: &[Destination],
+    ) -> Result<Vec<(DestinationId, Destination)>, NotCommitted> {
+        let wanted: Vec<Wanted> = destinations.iter().map(wanted).collect();
+        let now_ms = Timestamp::now().as_millisecond();
+        let Configured { ids, added, resumed, enabled, removed } =
+            self.shared.ledgers().configure(&wanted, now_ms, &self.shared.journal);
+        self.committer.commit_now().await?;
+        tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
+        Ok(ids.into_iter().zip(destinations.iter().cloned()).collect())
+    }
+
+    /// Commits what changes until `stop`; calls `tick` each second.
+    pub async fn keep_state(&self, stop: CancellationToken, tick: impl Fn()) {
+        self.committer.clone().run(stop, tick).await;
+    }
+
+    /// Commits everything that changed until now.
+    pub async fn commit_now(&self) -> Result<(), NotCommitted> {
+        self.committer.commit_now().await
+    }
+
+    /// Ends the journal's writer.
+    pub async fn close(&self) {
+        self.shared.journal.clone().close().await;
+    }
+
+    /// Drops every undelivered event of a destination that nobody delivers to; answers how many.
+    pub fn discard(&self, id: DestinationId) -> u64 {
+        let mut ledgers = self.shared.ledgers();
+        ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
+    }
+
+    /// Forgets destinations that were removed longer than `retain` ago, with what they still had.
+    pub fn expire(&self, retain: Duration, now_ms: i64) -> Vec<Expired> {
+        let retain_ms = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
+        self.shared.ledgers().expire(retain_ms, now_ms, &self.shared.journal)
+    }
+
+    /// The largest body whose event fits a segment.
+    pub fn max_body_size(&self) -> u64 {
+        self.max_body_size
+    }
+
+    /// What was found when it was opened.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The state file that had to be set aside, if one had.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// The sum of promise 2: every number is of the same moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let ledgers = self.shared.ledgers();
+        let moment =
+            Moment { journal: &self.shared.journal, watermark: Accepted::watermark(&self.shared.journal) };
+        let accepted = moment.accepted_through(moment.watermark);
+        Snapshot { accepted, destinations: ledgers.snapshot(&moment) }
+    }
+}
+
+/// The journal as it is at one moment, however it grows meanwhile.
+struct Moment<'a> {
+    journal: &'a Journal,
+    watermark: Seq,
+}
+
+impl Accepted for Moment<'_> {
+    fn watermark(&self) -> Seq {
+        self.watermark
+    }
+
+    fn accepted_through(&self, seq: Seq) -> u64 {
+        self.journal.accepted_through(seq)
+    }
+}
+
+impl Accepted for Journal {
+    fn watermark(&self) -> Seq {
+        *Journal::watermark(self).borrow()
+    }
+
+    fn accepted_through(&self, seq: Seq) -> u64 {
+        Journal::accepted_through(self, seq)
+    }
+}
+
+/// What the spool may take, but never more than the file system has.
+fn size(kind: SpoolKind, folder: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    let whole = stat.f_blocks.saturating_mul(stat.f_frsize);
+    Ok(match kind {
+        SpoolKind::Persistent { size } | SpoolKind::Ephemeral { size: Some(size) } => size.min(whole),
+        SpoolKind::Ephemeral { size: None } => whole,
+    })
+}
+
+fn wanted(destination: &Destination) -> Wanted {
+    let fingerprint = match &destination.target {
+        Target::Url(url) => url.to_string(),
+        Target::Collector { namespace, name } => format!("collector {namespace}/{name}"),
+    };
+    Wanted { name: destination.name.clone(), fingerprint }
+}

@@ -1,0 +1,239 @@
+//! The relay's side of its commands: dead letters, redrive and discard, on a socket that only the data folder's
+//! owner can open.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tracing::info;
+use uuid::Uuid;
+use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::event::Event;
+use visnyk_engine::serve::problem::Problem;
+use visnyk_engine::spool::Spool;
+use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
+
+use crate::configuration::Configuration;
+
+/// What the commands act on.
+pub struct Admin {
+    /// Who knows what became of each event.
+    pub spool: Spool,
+    /// Who delivers.
+    pub fleet: Arc<Mutex<Fleet>>,
+    /// What is in force.
+    pub configuration: Arc<Configuration>,
+}
+
+/// Which dead letters to list.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ListQuery {
+    /// Only those of this destination.
+    pub destination: Option<String>,
+    /// With headers and body.
+    #[serde(default)]
+    pub bodies: bool,
+}
+
+/// One dead letter, as `dead-letters list` prints it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// Whose it is.
+    pub destination: String,
+    /// The event's id; absent where its bytes cannot be read.
+    pub event: Option<Uuid>,
+    /// When it came, RFC 3339.
+    pub received: String,
+    /// When the last attempt failed, RFC 3339.
+    pub died: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// What the last one said.
+    pub reason: String,
+    /// The source it came by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Its headers, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Vec<(String, String)>>,
+    /// Its body, as text; what is not UTF-8 is shown as replacement characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// Which dead letters to deliver after all.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RedriveOrder {
+    /// Whose.
+    pub destination: String,
+    /// Which events; none: all.
+    pub events: Vec<Uuid>,
+}
+
+/// What a redrive did.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedriveAnswer {
+    /// Events that wait again.
+    pub redriven: usize,
+    /// Events that stay dead because the waiting room is full.
+    pub no_room: usize,
+}
+
+/// Whose events to drop.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DiscardOrder {
+    /// The destination.
+    pub destination: String,
+}
+
+/// What a discard did.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DiscardAnswer {
+    /// Events dropped.
+    pub dropped: u64,
+}
+
+/// The application behind the admin socket.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/dead-letters", get(list))
+        .route("/redrive", post(redrive))
+        .route("/discard", post(discard))
+        .with_state(Arc::new(admin))
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    Json(crate::status::status(&admin.spool, &admin.configuration))
+}
+
+async fn list(
+    State(admin): State<Arc<Admin>>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<Listed>>, Problem> {
+    let mut listed = Vec::new();
+    for (id, name) in admin.destinations(query.destination.as_deref())? {
+        for letter in admin.dead_letters(id) {
+            let event = admin.event(id, letter.seq).await;
+            listed.push(to_listed(&name, &letter, event, query.bodies));
+        }
+    }
+    Ok(Json(listed))
+}
+
+async fn redrive(
+    State(admin): State<Arc<Admin>>,
+    Json(order): Json<RedriveOrder>,
+) -> Result<Json<RedriveAnswer>, Problem> {
+    let (id, name) = admin.destinations(Some(&order.destination))?.remove(0);
+    let chosen = if order.events.is_empty() { None } else { Some(admin.seqs(id, &order.events).await?) };
+    let select = chosen.as_deref().map_or(Select::All, Select::Seqs);
+    let now_ms = Timestamp::now().as_millisecond();
+    let redriven = admin
+        .spool
+        .shared
+        .ledgers()
+        .get_mut(id)
+        .map(|ledger| ledger.redrive(select, now_ms))
+        .unwrap_or_default();
+    let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
+    // One that is not delivered to now finds them waiting when it is again.
+    let _ = admin.fleet.lock().await.redriven(&name, redriven.seqs).await;
+    info!(destination = name, redriven = answer.redriven, "dead letters wait again by command");
+    Ok(Json(answer))
+}
+
+async fn discard(
+    State(admin): State<Arc<Admin>>,
+    Json(order): Json<DiscardOrder>,
+) -> Result<Json<DiscardAnswer>, Problem> {
+    let (id, name) = admin.destinations(Some(&order.destination))?.remove(0);
+    let told = admin.fleet.lock().await.discard(&name).await;
+    let dropped = match told {
+        Ok(answer) => answer.await.map_err(|_| Problem::unavailable("Relay is going away", RETRY_AFTER))?,
+        // Nobody delivers to it, so nothing is in flight.
+        Err(_) => admin.spool.discard(id),
+    };
+    Ok(Json(DiscardAnswer { dropped }))
+}
+
+/// A relay that is going away is back within this, or not at all.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Admin {
+    /// One destination, or all; removed ones included.
+    fn destinations(&self, name: Option<&str>) -> Result<Vec<(DestinationId, String)>, Problem> {
+        let ledgers = self.spool.shared.ledgers();
+        let found: Vec<_> = ledgers
+            .iter()
+            .filter(|ledger| name.is_none_or(|name| name == ledger.name()))
+            .map(|ledger| (ledger.id(), ledger.name().to_owned()))
+            .collect();
+        match name {
+            Some(name) if found.is_empty() => {
+                Err(Problem::bad_request(format!("there is no destination {name}")))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn dead_letters(&self, id: DestinationId) -> Vec<DeadLetter> {
+        self.spool.shared.ledgers().get(id).map(|ledger| ledger.dead_letters().collect()).unwrap_or_default()
+    }
+
+    async fn event(&self, id: DestinationId, seq: Seq) -> Option<Event> {
+        let place = self.spool.shared.ledgers().get(id)?.event(seq)?;
+        let record: Bytes = match place {
+            EventAt::Memory(record) => record,
+            EventAt::Stored(at) => self.spool.shared.events.read(at).await.ok()?,
+        };
+        Event::decode(&record).ok()
+    }
+
+    /// The places of these events among a destination's dead letters; all of them must be there.
+    async fn seqs(&self, id: DestinationId, events: &[Uuid]) -> Result<Vec<Seq>, Problem> {
+        let mut wanted: Vec<Uuid> = events.to_vec();
+        let mut seqs = Vec::new();
+        for letter in self.dead_letters(id) {
+            let Some(event) = self.event(id, letter.seq).await else { continue };
+            if let Some(at) = wanted.iter().position(|wanted| *wanted == event.envelope.id) {
+                wanted.swap_remove(at);
+                seqs.push(letter.seq);
+            }
+        }
+        match wanted.first() {
+            Some(missing) => Err(Problem::bad_request(format!("there is no dead letter {missing}"))),
+            None => Ok(seqs),
+        }
+    }
+}
+
+fn to_listed(destination: &str, letter: &DeadLetter, event: Option<Event>, bodies: bool) -> Listed {
+    let shown = event.as_ref().filter(|_| bodies);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Listed {
+        destination: destination.to_owned(),
+        event: event.as_ref().map(|event| event.envelope.id),
+        received: time(letter.received_at_ms),
+        died: time(letter.death.died_at_ms),
+        attempts: letter.death.attempts,
+        reason: letter.death.reason.to_string(),
+        source: shown.map(|event| event.envelope.source.clone()),
+        headers: shown.map(|event| {
+            event.envelope.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+        }),
+        body: shown.map(|event| text(&event.body)),
+    }
+}
+
+fn time(at_ms: i64) -> String {
+    Timestamp::from_millisecond(at_ms).unwrap_or_default().to_string()
+}

@@ -1,0 +1,88 @@
+//! What the relay counts besides its listener and its dispatchers: answers to senders, and the sum of promise 2.
+
+use http::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use visnyk_engine::spool::Spool;
+use visnyk_engine::state::DestinationStatus;
+
+/// Answers to senders. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct IntakeMetrics {
+    answers: Family<Answer, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    status: u16,
+}
+
+impl IntakeMetrics {
+    /// Adds these to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("requests", "Answers to senders by status", self.answers.clone());
+    }
+
+    /// A sender was answered.
+    pub fn answered(&self, status: StatusCode) {
+        self.answers.get_or_create(&Answer { status: status.as_u16() }).inc();
+    }
+}
+
+/// The sum of promise 2, read at each look from where it is kept.
+pub struct SpoolMetrics(pub Spool);
+
+impl std::fmt::Debug for SpoolMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SpoolMetrics")
+    }
+}
+
+impl Collector for SpoolMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let snapshot = self.0.snapshot();
+        let accepted = ConstCounter::new(snapshot.accepted);
+        let help = "Events accepted since the spool began";
+        accepted.encode(encoder.encode_descriptor(
+            "events_accepted",
+            help,
+            None,
+            accepted.metric_type(),
+        )?)?;
+        for (name, help, value) in ENDINGS {
+            let kind = ConstCounter::new(0_u64).metric_type();
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for destination in &snapshot.destinations {
+                let labels = [("destination", destination.name.as_str())];
+                ConstCounter::new(value(destination)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, value) in LEVELS {
+            let kind = ConstGauge::new(0_u64).metric_type();
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for destination in &snapshot.destinations {
+                let labels = [("destination", destination.name.as_str())];
+                ConstGauge::new(value(destination)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Figure = (&'static str, &'static str, fn(&DestinationStatus) -> u64);
+
+const ENDINGS: [Figure; 3] = [
+    ("events_delivered", "Events a destination took", |status| status.delivered),
+    ("events_dropped", "Events given up by a named rule or command", |status| status.dropped),
+    ("events_damaged", "Events that were on disk and cannot be read", |status| status.damaged),
+];
+
+/// These go down too: a redrive takes dead letters back.
+const LEVELS: [Figure; 2] = [
+    ("events_pending", "Events still to be delivered", |status| status.pending),
+    ("dead_letters", "Events that are tried no more, and kept", |status| status.dead_lettered),
+];

@@ -1,0 +1,97 @@
+//! How a changed manifest, secret or peer takes its place without a restart. A manifest that cannot be used
+//! changes nothing, and is told of.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
+use visnyk_engine::spool::Spool;
+
+use crate::args::ManifestArgs;
+use crate::configuration::{self, Configuration};
+use crate::tokens::Tokens;
+
+/// What follows a change of files.
+pub struct Reload {
+    /// Where the configuration comes from.
+    pub manifest: ManifestArgs,
+    /// What is in force.
+    pub configuration: Arc<Configuration>,
+    /// Who knows the destinations.
+    pub spool: Spool,
+    /// Who delivers to them.
+    pub fleet: Arc<Mutex<Fleet>>,
+    /// What senders prove themselves with.
+    pub tokens: Arc<Tokens>,
+    /// Meets the clients.
+    pub tls: Tls,
+}
+
+/// The files that can change.
+pub struct Watches {
+    manifest: FileWatch,
+    secrets: FileWatch,
+    peers: FileWatch,
+}
+
+impl Watches {
+    /// Armed from now on.
+    pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Self {
+        Self {
+            manifest: FileWatch::start(vec![manifest]),
+            secrets: FileWatch::start(vec![secrets_dir]),
+            peers: FileWatch::start(vec![peers_dir]),
+        }
+    }
+}
+
+impl Reload {
+    /// Applies each change, for as long as it is polled.
+    pub async fn run(self, mut watches: Watches) {
+        loop {
+            tokio::select! {
+                () = watches.manifest.changed() => self.apply_manifest().await,
+                () = watches.secrets.changed() => self.tokens.load(&self.configuration.current().sources),
+                () = watches.peers.changed() => self.fleet.lock().await.reload_peers().await,
+            }
+        }
+    }
+
+    async fn apply_manifest(&self) {
+        let applied = self.apply().await;
+        if let Err(problem) = &applied {
+            for mistake in problem.lines() {
+                warn!(mistake, "changed manifest not applied; the configuration before it stays");
+            }
+        }
+        self.configuration.settle(applied.err());
+    }
+
+    async fn apply(&self) -> Result<(), String> {
+        let new = configuration::load(&self.manifest).map_err(|error| error.to_string())?;
+        let current = self.configuration.current();
+        if new == *current {
+            return Ok(());
+        }
+        if new.listener.port != current.listener.port {
+            return Err("spec.listener.port: another port takes a restart".into());
+        }
+        if new.spool.kind != current.spool.kind {
+            return Err("spec.spool: another size or kind takes a restart".into());
+        }
+        if new.listener.max_body_size > self.spool.max_body_size() {
+            return Err("spec.listener.maxBodySize: a larger one than at the start takes a restart".into());
+        }
+        let destinations =
+            self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
+        self.fleet.lock().await.apply(&destinations).await;
+        self.tokens.load(&new.sources);
+        self.tls.configure(new.listener.tls.clone());
+        info!(hash = new.identity.configuration_hash, "changed manifest applied");
+        self.configuration.replace(new);
+        Ok(())
+    }
+}

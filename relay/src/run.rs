@@ -1,0 +1,211 @@
+//! Puts the relay together, runs it until SIGTERM, and takes it apart without losing an event.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::deliver::client::Outbound;
+use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::deliver::resolver::SetUpError;
+use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
+use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
+use visnyk_engine::serve::body::Bodies;
+use visnyk_engine::serve::drain::Drain;
+use visnyk_engine::serve::folder_lock::{FolderLock, FolderLockError};
+use visnyk_engine::serve::health::{Health, HealthError};
+use visnyk_engine::serve::limits::{Limits, raise_open_files};
+use visnyk_engine::serve::listener::Listener;
+use visnyk_engine::serve::tls::{Tls, TlsFiles};
+use visnyk_engine::spool::{Spool, SpoolError};
+use visnyk_engine::state::NotCommitted;
+
+use crate::admin::{self, Admin};
+use crate::args::RunArgs;
+use crate::configuration::Configuration;
+use crate::face::RelayFace;
+use crate::heartbeat;
+use crate::intake::{self, Intake};
+use crate::metrics::{IntakeMetrics, SpoolMetrics};
+use crate::reload::{Reload, Watches};
+use crate::tokens::Tokens;
+
+/// The relay cannot run, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data folder cannot be made.
+    #[error("data folder {} cannot be made", folder.display())]
+    DataDir {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data folder is somebody else's.
+    #[error("data folder cannot be taken")]
+    Lock(#[source] FolderLockError),
+    /// The health address cannot be served.
+    #[error("health cannot be served")]
+    Health(#[source] HealthError),
+    /// The commands could not reach the relay.
+    #[error("admin socket cannot be bound")]
+    Admin(#[source] AdminSocketError),
+    /// Accepted events have no home.
+    #[error("spool cannot be opened")]
+    Spool(#[source] SpoolError),
+    /// Where the destinations' cursors begin cannot be kept.
+    #[error("destinations cannot be committed")]
+    Configure(#[source] NotCommitted),
+    /// Nothing can be sent.
+    #[error("deliveries cannot be set up")]
+    Outbound(#[source] SetUpError),
+    /// The listener's address cannot be bound.
+    #[error("{address} cannot be bound")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refuses a signal.
+    #[error("the system refuses what a process needs")]
+    System(#[source] io::Error),
+}
+
+/// Loops tick about each second; this long without means that one hangs. A sync on a busy disk may take
+/// seconds, and a restart would not make it faster.
+const LOOP_BOUND: Duration = Duration::from_secs(30);
+/// How long deliveries in flight may take to end once nothing more is accepted.
+const FINISH: Duration = Duration::from_secs(20);
+/// Between two looks at how long removed destinations have been gone.
+const EXPIRY: Duration = Duration::from_secs(60);
+
+/// Runs the relay until SIGTERM.
+pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
+    let data_dir = args.data_dir.clone();
+    fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
+    let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
+    // Armed before anything of these files is used, so that no change falls between.
+    let watches =
+        Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone());
+
+    let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
+    let ticker = watchdog.register("journal writer", LOOP_BOUND);
+    let spool = Spool::open(&data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
+        .await
+        .map_err(RunError::Spool)?;
+    let address = SocketAddr::new(args.address, valid.listener.port);
+    let tokens = Arc::new(Tokens::new(&args.secrets_dir));
+    tokens.load(&valid.sources);
+    let files = TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
+    let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
+    let outbound = Outbound::system(args.peers_dir).map_err(RunError::Outbound)?;
+    let destinations = valid.destinations.clone();
+    let configuration = Arc::new(Configuration::new(valid));
+
+    let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
+    let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
+    metrics.register(|registry| {
+        listener_metrics.register(registry);
+        intake_metrics.register(registry);
+        spool.shared.metrics.register(registry);
+        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+    });
+    let started = Arc::new(AtomicBool::new(false));
+    let face = RelayFace {
+        watchdog: watchdog.clone(),
+        readiness: readiness.clone(),
+        metrics,
+        configuration: Arc::clone(&configuration),
+        spool: spool.clone(),
+        started: Arc::clone(&started),
+    };
+    let _health =
+        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
+
+    // The starting cursors are on disk before anything is accepted.
+    let destinations = spool.configure(&destinations).await.map_err(RunError::Configure)?;
+    let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
+    fleet.lock().await.apply(&destinations).await;
+    let stop = CancellationToken::new();
+    let ticker = watchdog.register("state committer", LOOP_BOUND);
+    let keeper = tokio::spawn({
+        let (spool, stop) = (spool.clone(), stop.clone());
+        async move { spool.keep_state(stop, || ticker.tick()).await }
+    });
+    let admin =
+        Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), configuration: Arc::clone(&configuration) };
+    let admin_socket = AdminSocket::bind(&data_dir).map_err(RunError::Admin)?;
+    let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
+
+    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+    started.store(true, Ordering::Relaxed);
+    info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
+    let drain = Drain::new();
+    let listener = Listener {
+        socket,
+        tls: tls.clone(),
+        limits: Limits::default().within_open_files(raise_open_files()),
+        ticker: watchdog.register("accept loop", LOOP_BOUND),
+        metrics: listener_metrics,
+    };
+    let router = intake::router(Intake {
+        configuration: Arc::clone(&configuration),
+        tokens: Arc::clone(&tokens),
+        bodies: Bodies::default(),
+        journal: spool.shared.journal.clone(),
+        metrics: intake_metrics,
+    });
+    let beats = heartbeat::run(Arc::clone(&configuration), Arc::clone(&fleet));
+    let expiry = expire(spool.clone(), Arc::clone(&configuration));
+    let reload = Reload {
+        manifest: args.manifest,
+        configuration,
+        spool: spool.clone(),
+        fleet: Arc::clone(&fleet),
+        tokens,
+        tls,
+    };
+    let background = [
+        tokio::spawn(beats).abort_handle(),
+        tokio::spawn(expiry).abort_handle(),
+        tokio::spawn(reload.run(watches)).abort_handle(),
+    ];
+    let signals = drain.clone().on_signal(readiness, Duration::from_secs(args.drain_grace));
+    let (drained, signalled) = tokio::join!(listener.serve(router, drain), signals);
+    signalled.map_err(RunError::System)?;
+
+    background.iter().for_each(tokio::task::AbortHandle::abort);
+    fleet.lock().await.stop_all(FINISH).await;
+    stop.cancel();
+    // Neither can fail but by a panic, which has been reported where it happened.
+    let _ = tokio::join!(keeper, admin_task);
+    spool.close().await;
+    info!(connections_cut = drained.cut, "every accepted event is on disk; ending");
+    Ok(())
+}
+
+/// Drops, by name, what removed destinations still had when they had been gone for long enough.
+async fn expire(spool: Spool, configuration: Arc<Configuration>) {
+    loop {
+        tokio::time::sleep(EXPIRY).await;
+        let retain = configuration.current().spool.retain_removed;
+        for expired in spool.expire(retain, Timestamp::now().as_millisecond()) {
+            warn!(
+                destination = expired.name,
+                dropped = expired.dropped,
+                dead_letters = expired.dead_letters,
+                "removed destination is forgotten with what it still had"
+            );
+        }
+    }
+}
