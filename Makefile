@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-rust generate
+.PHONY: help demo demo-stop test test-rust generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -10,6 +10,12 @@ export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/bin
 help: ## show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
 		printf '  make %-16s %s\n' "$$target" "$$says"; done
+
+demo: ## build relay and collector, run them here, and send them events
+	@scripts/demo.sh
+
+demo-stop: ## stop what demo started; its data stays in .demo/
+	@scripts/demo.sh stop
 
 test: test-rust test-cluster ## every test, a real cluster included
 

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly demo=.demo address=127.0.0.1
-readonly relay=https://$address:8443 collector=https://$address:8080
+readonly relay=https://$address:8443 collector=https://$address:18443
 readonly relay_health=$address:9443 collector_health=$address:9080
 readonly log=$demo/collector/webhook.log
 

@@ -145,6 +145,7 @@ async fn redrive(
         .map(|ledger| ledger.redrive(select, now_ms))
         .unwrap_or_default();
     let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
+    admin.commit().await?;
     // One that is not delivered to now finds them waiting when it is again.
     let _ = admin.fleet.lock().await.redriven(&name, redriven.seqs).await;
     info!(destination = name, redriven = answer.redriven, "dead letters wait again by command");
@@ -162,6 +163,7 @@ async fn discard(
         // Nobody delivers to it, so nothing is in flight.
         Err(_) => admin.spool.discard(id),
     };
+    admin.commit().await?;
     Ok(Json(DiscardAnswer { dropped }))
 }
 
@@ -169,6 +171,12 @@ async fn discard(
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Admin {
+    /// What a command did is on disk before it says so.
+    async fn commit(&self) -> Result<(), Problem> {
+        let committed = self.spool.commit_now().await;
+        committed.map_err(|error| Problem::unavailable(format!("done, but not kept: {error}"), RETRY_AFTER))
+    }
+
     /// One destination, or all; removed ones included.
     fn destinations(&self, name: Option<&str>) -> Result<Vec<(DestinationId, String)>, Problem> {
         let ledgers = self.spool.shared.ledgers();

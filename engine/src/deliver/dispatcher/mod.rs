@@ -8,7 +8,7 @@ mod run;
 mod settle;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -79,6 +79,8 @@ pub struct Dispatcher {
     commands: mpsc::Receiver<Command>,
     ticker: Ticker,
 
+    /// Wakes the loop of a destination that bounds its backlog, since new events may push out old ones.
+    watermark: watch::Receiver<Seq>,
     feed: Feed,
     /// Whether the event at the feed's front may start, as far as the ledger is concerned.
     front: Option<Begin>,
@@ -86,6 +88,8 @@ pub struct Dispatcher {
     /// Failed events for which the waiting room had no place; while there are any, nothing fresh starts.
     held: HashMap<Seq, Held>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// The events in flight whose outcome still counts: a bounded backlog may have given some up meanwhile.
+    started: BTreeMap<Seq, Started>,
     last_origin: Origin,
 
     breaker: Breaker,
@@ -101,6 +105,13 @@ struct Held {
     record: Bytes,
     event: Event,
     attempts: u32,
+}
+
+/// An event in flight.
+struct Started {
+    origin: Origin,
+    /// Of its record; 0 for one that is counted in the waiting room.
+    bytes: usize,
 }
 
 /// Where an event came from when it was started.
@@ -134,6 +145,7 @@ impl Dispatcher {
             breaker: Breaker::new(destination.concurrency),
             rate: destination.rate_limit.map(Rate::new),
             phase: start::phase(&shared, id),
+            watermark: shared.journal.watermark(),
             shared,
             id,
             destination,
@@ -145,6 +157,7 @@ impl Dispatcher {
             due,
             held: HashMap::new(),
             in_flight: FuturesUnordered::new(),
+            started: BTreeMap::new(),
             last_origin: Origin::Fresh,
             paused_until: None,
             discards: Vec::new(),

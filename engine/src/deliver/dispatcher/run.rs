@@ -48,6 +48,7 @@ impl Dispatcher {
                 tokio::time::sleep(READ_AGAIN_AFTER).await;
             },
             _ = self.shared.state.changed(), if *self.shared.state.borrow() != Condition::Good => {}
+            Ok(()) = self.watermark.changed(), if self.destination.backlog.is_some() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }
     }

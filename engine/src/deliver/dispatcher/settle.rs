@@ -76,6 +76,10 @@ struct Failed {
 impl Dispatcher {
     pub(super) fn settle(&mut self, finished: Finished) {
         let Finished { seq, origin, attempts, begun, ended, took } = finished;
+        if self.started.remove(&seq).is_none() {
+            // Given up while it was in flight, and counted then.
+            return;
+        }
         match ended {
             Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
                 self.shared.metrics.delivered(&self.destination.name, took);

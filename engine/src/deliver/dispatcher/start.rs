@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use super::due::DueQueue;
 use super::feed::{Feed, Item};
 use super::settle::{Attempt, Ended, Finished, Stored};
-use super::{Dispatcher, Held, Origin, Phase, Shared};
+use super::{Dispatcher, Held, Origin, Phase, Shared, Started};
 use crate::deliver::breaker::{Allowance, Generation};
 use crate::deliver::client::Sender;
 use crate::event::Event;
@@ -121,6 +121,8 @@ impl Dispatcher {
     }
 
     fn begin(&mut self, attempt: Attempt) {
+        let bytes = if let Stored::Read { record, .. } = &attempt.stored { record.len() } else { 0 };
+        self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
         let begun = self.breaker.generation();
         let sender = Arc::clone(&self.sender);
         let events = self.shared.events.clone();
@@ -142,15 +144,22 @@ impl Dispatcher {
     fn backlog_bytes(&self) -> u64 {
         let unread = self.shared.journal.bytes_after(self.feed.position());
         let held: usize = self.held.values().map(|held| held.record.len()).sum();
+        let started: usize = self.started.values().map(|started| started.bytes).sum();
         let waiting = self.shared.ledger(self.id, |ledger| ledger.waiting_bytes());
-        waiting + held as u64 + self.feed.buffered_bytes() + unread
+        waiting + (held + started) as u64 + self.feed.buffered_bytes() + unread
     }
 
-    /// Whether there was one to drop: what is in flight is left to end as it does.
+    /// Whether there was one to drop. One in flight is given up too, whatever comes of it: while it is pending it
+    /// holds its segment of the journal, and with it all that came later.
     fn drop_oldest(&mut self) -> bool {
-        let Some(seq) = self.due.oldest() else { return self.drop_oldest_fresh() };
+        let oldest_started = self.started.first_key_value().map(|(seq, _)| *seq);
+        let Some(seq) = self.due.oldest().into_iter().chain(oldest_started).min() else {
+            return self.drop_oldest_fresh();
+        };
         self.due.remove(seq);
-        let origin = if self.held.remove(&seq).is_some() { Origin::Fresh } else { Origin::Waiting };
+        let held = self.held.remove(&seq).map(|_| Origin::Fresh);
+        let origin =
+            self.started.remove(&seq).map(|started| started.origin).or(held).unwrap_or(Origin::Waiting);
         self.finish(origin, seq, Ending::Dropped);
         true
     }

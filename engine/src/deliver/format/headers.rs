@@ -18,6 +18,13 @@ pub(super) fn of_attempt(id: Uuid, at: Timestamp) -> HeaderMap {
     if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
         headers.insert(WEBHOOK_ID, id);
     }
+    headers.extend(of_heartbeat(at));
+    headers
+}
+
+/// What says when something is being sent, and by whom.
+pub(super) fn of_heartbeat(at: Timestamp) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
     headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));
     headers.insert(header::USER_AGENT, USER_AGENT);
     headers

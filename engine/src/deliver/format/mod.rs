@@ -31,9 +31,9 @@ pub fn message(format: Format, event: &Event, attempted_at: Timestamp, zone: &Ti
     }
 }
 
-/// The sign of life, as the old system sent it. Each is its own event, so its id is new.
+/// The sign of life, as the old system sent it. It is no event, so it has no id.
 pub fn heartbeat(format: Format, at: Timestamp, zone: &TimeZone) -> Message {
-    let mut headers = headers::of_attempt(uuid::Uuid::new_v4(), at);
+    let mut headers = headers::of_heartbeat(at);
     if format == Format::Original {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }

@@ -81,7 +81,8 @@ async fn renamed_destination_is_another_one() {
     let status = relay.probes.until("nothing pending", |status| find(status, "after")["pending"] == 0).await;
     assert_adds_up(&status);
     let (before, after) = (find(&status, "before"), find(&status, "after"));
-    assert_eq!((&before["pending"], &before["state"]), (&json!(30), &json!("Removed")), "{before}");
+    // What is removed may come back, and then misses nothing: it goes on counting for as long as it is kept.
+    assert_eq!((&before["pending"], &before["state"]), (&json!(60), &json!("Removed")), "{before}");
     assert_eq!((&after["accepted"], &after["delivered"]), (&json!(30), &json!(30)), "{after}");
     assert_eq!(sink.ledger().len(), 30);
 }
