@@ -238,3 +238,6 @@ fn wanted(destination: &Destination) -> Wanted {
     };
     Wanted { name: destination.name.clone(), fingerprint }
 }
+
+#[cfg(test)]
+mod tests;
