@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-rust generate
+.PHONY: help demo demo-stop test test-rust bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -22,6 +22,9 @@ test: test-rust test-cluster ## every test, a real cluster included
 test-rust: | nextest ## the tests that need no cluster
 	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
 		--package visnyk-relay --package visnyk-tests --no-fail-fast
+
+bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
+	@bench/run
 
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate

@@ -1,0 +1,162 @@
+//! One load after another: `wrk` from Debian against each subject in turn, round by round, so that a machine
+//! that changes its speed changes it for all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::subjects::{HOST, Running, SINKS, Subject, Subjects};
+
+/// What is to be measured.
+pub struct Plan {
+    pub seconds: u64,
+    pub rounds: usize,
+    pub connections: Vec<u32>,
+}
+
+/// One load.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Answers with 2xx per second.
+    pub accepted: f64,
+    /// Milliseconds.
+    pub p99: f64,
+    /// Answers other than 2xx.
+    pub refused: u64,
+    /// Events per second that the slowest destination took, until all of them had all.
+    pub delivered: Option<f64>,
+    /// Microseconds of the subject's processor time per accepted event.
+    pub cpu: f64,
+    /// Resident memory after the load, in MiB.
+    pub memory: f64,
+}
+
+/// Samples by connections and subject.
+pub type Measured = BTreeMap<(u32, Subject), Vec<Sample>>;
+
+/// A body like those of the old system's senders: about 480 bytes.
+const SCRIPT: &str = r#"
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"objectName":"some_objectName","policyName":" Packet Loss alert test","policyId":"877643hhh","alertState":"raised","processedTimestamp":"1693921799999","customer":"bmw","from_city":"bolinas","from_country":"us","from_edge":"c8500-clb5","from_link":"some_link","to_city":"bolinas","to_country":"us","to_edge":"aiu71x-clb","to_link":"inet_int","triggeredValue":"7.143","value":"4.0","padding":"0123456789012345678901234567890123456789"}'
+"#;
+/// What is still undelivered after this is not waited for.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// Measures every subject in every round.
+pub fn measure(subjects: &Subjects, plan: &Plan) -> anyhow::Result<Measured> {
+    fs::write(subjects.folder().join("post.lua"), SCRIPT)?;
+    let mut measured = Measured::new();
+    for round in 1..=plan.rounds {
+        for connections in &plan.connections {
+            for subject in &subjects.list {
+                let sample = sample(subjects, *subject, *connections, plan.seconds)?;
+                eprintln!(
+                    "round {round}, {connections} connections, {}: {:.0} accepted/s, p99 {:.1} ms, delivered {:?}",
+                    subject.title(),
+                    sample.accepted,
+                    sample.p99,
+                    sample.delivered.map(f64::round)
+                );
+                measured.entry((*connections, *subject)).or_default().push(sample);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+fn sample(subjects: &Subjects, subject: Subject, connections: u32, seconds: u64) -> anyhow::Result<Sample> {
+    let sinks = SINKS.map(|port| subjects.start_sink(port));
+    let sinks: Vec<Running> = sinks.into_iter().collect::<anyhow::Result<_>>()?;
+    let running = subjects.start(subject)?;
+    let began = Instant::now();
+    let output = Command::new("wrk")
+        .args(["--latency", "-t2", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
+        .arg(subjects.folder().join("post.lua"))
+        .arg(subject.url())
+        .output()
+        .context("run wrk")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let requests = number(&text, " requests in").with_context(|| format!("wrk said: {text}"))?;
+    let refused = field(&text, "Non-2xx or 3xx responses:").unwrap_or(0.0);
+    let loaded = number(&text, " requests in").and(seconds_of(&text)).unwrap_or(f64::from(u32::MAX));
+    let accepted = requests - refused;
+    let delivered = delivered(subject, accepted, began)?;
+    let sample = Sample {
+        accepted: accepted / loaded,
+        p99: latency(&text, "99%").context("wrk shows no p99")?,
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count
+        refused: refused as u64,
+        delivered,
+        cpu: cpu_seconds(running.pid())? * 1e6 / accepted.max(1.0),
+        memory: memory_mib(running.pid())?,
+    };
+    drop(sinks);
+    Ok(sample)
+}
+
+/// Waits until every destination has had as many events as were accepted.
+fn delivered(subject: Subject, accepted: f64, began: Instant) -> anyhow::Result<Option<f64>> {
+    if subject.sinks().is_empty() {
+        return Ok(None);
+    }
+    let load = Instant::now();
+    loop {
+        let counts = subject.sinks().iter().map(|port| count(*port)).collect::<anyhow::Result<Vec<f64>>>()?;
+        let slowest = counts.into_iter().fold(f64::INFINITY, f64::min);
+        if slowest >= accepted || load.elapsed() > DRAIN {
+            return Ok(Some(slowest / began.elapsed().as_secs_f64()));
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+fn count(port: u16) -> anyhow::Result<f64> {
+    let mut stream = TcpStream::connect((HOST, port))?;
+    write!(stream, "GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    answer.rsplit("\r\n").next().context("empty answer")?.parse().context("a count")
+}
+
+/// The number before a text.
+fn number(text: &str, before: &str) -> Option<f64> {
+    let (head, _) = text.split_once(before)?;
+    head.split_whitespace().next_back()?.parse().ok()
+}
+
+fn field(text: &str, name: &str) -> Option<f64> {
+    text.split_once(name)?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// `... requests in 6.01s, ...`
+fn seconds_of(text: &str) -> Option<f64> {
+    text.split_once(" requests in ")?.1.split_once('s')?.0.parse().ok()
+}
+
+/// `99%   12.34ms`, in milliseconds.
+fn latency(text: &str, percentile: &str) -> Option<f64> {
+    let shown = text.split_once(percentile)?.1.split_whitespace().next()?;
+    let scale = |suffix: &str, factor: f64| Some(shown.strip_suffix(suffix)?.parse::<f64>().ok()? * factor);
+    scale("us", 0.001).or_else(|| scale("ms", 1.0)).or_else(|| scale("s", 1000.0))
+}
+
+fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let Some((_, fields)) = stat.rsplit_once(") ") else { bail!("unreadable /proc/{pid}/stat") };
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    #[expect(clippy::cast_precision_loss)] // a hundred
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok(ticks.sum::<Result<f64, _>>()? / per_second)
+}
+
+fn memory_mib(pid: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    Ok(field(&status, "VmRSS:").context("no VmRSS")? / 1024.0)
+}

@@ -1,0 +1,72 @@
+//! `make bench`: the relay beside a server that stores nothing and beside its peers, in interleaved runs on one
+//! machine. Everything is on loopback, bounded in time, and ended by id.
+
+mod disk;
+mod load;
+mod report;
+mod servers;
+mod subjects;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Visnyk and its peers side by side.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything and print the table as Markdown.
+    Run {
+        /// Folder with the release binaries.
+        #[arg(long)]
+        bin: PathBuf,
+        /// The Benthos built from bench/benthos; absent: that row is left out.
+        #[arg(long)]
+        benthos: Option<PathBuf>,
+        /// Length of one load.
+        #[arg(long, default_value_t = 6)]
+        seconds: u64,
+        /// How often each subject is measured.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Connections of the load.
+        #[arg(long, value_delimiter = ',', default_value = "16,64,256")]
+        connections: Vec<u32>,
+    },
+    /// HTTPS by axum and rustls, answering at once and storing nothing.
+    Bare {
+        /// Where.
+        address: SocketAddr,
+        /// Certificate chain, PEM.
+        certificate: PathBuf,
+        /// Private key, PEM.
+        key: PathBuf,
+    },
+    /// A destination that answers at once; `GET /` tells how many it took.
+    Sink {
+        /// Where.
+        address: SocketAddr,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Bare { address, certificate, key } => servers::bare(address, &certificate, &key).await,
+        Command::Sink { address } => servers::sink(address).await,
+        Command::Run { bin, benthos, seconds, rounds, connections } => {
+            let subjects = subjects::all(&bin, benthos.as_deref())?;
+            let plan = load::Plan { seconds, rounds, connections };
+            let measured = load::measure(&subjects, &plan)?;
+            let disk = disk::syncs_per_second(subjects.folder())?;
+            println!("{}", report::markdown(&plan, &measured, disk));
+            Ok(())
+        }
+    }
+}

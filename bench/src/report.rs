@@ -1,0 +1,57 @@
+//! The table.
+
+use std::fmt::Write;
+
+use crate::load::{Measured, Plan, Sample};
+use crate::subjects::Subject;
+
+/// The measurement as Markdown: medians, each with its share of the bare server in the same run.
+pub fn markdown(plan: &Plan, measured: &Measured, syncs: f64) -> String {
+    let mut page = format!(
+        "Medians of {} interleaved rounds of {} s each; the disk alone: {syncs:.0} `fdatasync`s/s of 64 KiB.\n",
+        plan.rounds, plan.seconds
+    );
+    for connections in &plan.connections {
+        let of = |subject, figure: fn(&Sample) -> f64| {
+            measured.get(&(*connections, subject)).map(|samples| median(samples.iter().map(figure)))
+        };
+        let bare = of(Subject::Bare, |sample| sample.accepted).unwrap_or(f64::NAN);
+        let _ = write!(
+            page,
+            "\n### {connections} connections\n\n\
+             | | accepted/s | of bare | p99 ms | delivered/s | CPU µs/event | memory MiB | refused |\n\
+             |---|---|---|---|---|---|---|---|\n"
+        );
+        for ((_, subject), samples) in measured.iter().filter(|((at, _), _)| at == connections) {
+            let value = |figure: fn(&Sample) -> f64| median(samples.iter().map(figure));
+            let accepted = value(|sample| sample.accepted);
+            let delivered = samples.iter().all(|sample| sample.delivered.is_some());
+            let delivered = if delivered {
+                format!("{:.0}", value(|sample| sample.delivered.unwrap_or(0.0)))
+            } else {
+                String::new()
+            };
+            let refused: u64 = samples.iter().map(|sample| sample.refused).sum();
+            let _ = writeln!(
+                page,
+                "| {} | {accepted:.0} | {:.0} % | {:.1} | {delivered} | {:.1} | {:.0} | {refused} |",
+                subject.title(),
+                accepted / bare * 100.0,
+                value(|sample| sample.p99),
+                value(|sample| sample.cpu),
+                value(|sample| sample.memory),
+            );
+        }
+        if let Some(again) = of(Subject::BareAgain, |sample| sample.accepted) {
+            let spread = (again / bare - 1.0).abs() * 100.0;
+            let _ = writeln!(page, "\nSpread of A against A': {spread:.1} %.");
+        }
+    }
+    page
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,206 @@
+//! Who is measured, and how each is started: every one over HTTPS with the same certificate and the same body.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// An address of this run alone, so that nothing else is ever hit.
+pub const HOST: &str = "127.8.4.3";
+/// Where the two destinations listen.
+pub const SINKS: [u16; 2] = [9101, 9102];
+/// Nobody listens here.
+const NOBODY: u16 = 9199;
+const PORT: u16 = 9443;
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    Bare,
+    BareAgain,
+    Relay,
+    RelayOneDown,
+    Webhook,
+    Benthos,
+}
+
+/// All that can be measured here, and the folder it works in.
+pub struct Subjects {
+    folder: TempDir,
+    bin: PathBuf,
+    benthos: Option<PathBuf>,
+    /// In the order of each round.
+    pub list: Vec<Subject>,
+}
+
+/// A running process, ended with this.
+pub struct Running {
+    child: Child,
+    folder: Option<TempDir>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is ours, by its id, and there is nothing to save.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        drop(self.folder.take());
+    }
+}
+
+impl Running {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Subject {
+    /// As the table calls it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Bare => "bare axum + rustls, stores nothing (A)",
+            Self::BareAgain => "the same again (A')",
+            Self::Relay => "relay, durable, two destinations",
+            Self::RelayOneDown => "relay, durable, one of two down",
+            Self::Webhook => "webhook (Debian), runs /bin/true",
+            Self::Benthos => "Benthos, two destinations, stores nothing",
+        }
+    }
+
+    /// Where the load goes.
+    pub fn url(self) -> String {
+        let path = if self == Self::Webhook { "hooks/bench" } else { "" };
+        format!("https://{HOST}:{PORT}/{path}")
+    }
+
+    /// The destinations that get events.
+    pub fn sinks(self) -> &'static [u16] {
+        match self {
+            Self::Bare | Self::BareAgain | Self::Webhook => &[],
+            Self::Relay | Self::Benthos => &SINKS,
+            Self::RelayOneDown => &SINKS[..1],
+        }
+    }
+}
+
+/// Everything that this machine can measure.
+pub fn all(bin: &Path, benthos: Option<&Path>) -> anyhow::Result<Subjects> {
+    let folder = TempDir::new_in(".").context("a folder on the disk that is measured")?;
+    let pair = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
+    fs::create_dir_all(folder.path().join("secrets/bench"))?;
+    fs::write(folder.path().join("secrets/bench/tls.crt"), pair.cert.pem())?;
+    fs::write(folder.path().join("secrets/bench/tls.key"), pair.signing_key.serialize_pem())?;
+    let mut list = vec![Subject::Bare, Subject::Relay, Subject::RelayOneDown, Subject::BareAgain];
+    if Command::new("webhook").arg("-version").output().is_ok() {
+        list.push(Subject::Webhook);
+    }
+    if benthos.is_some() {
+        list.push(Subject::Benthos);
+    }
+    Ok(Subjects { folder, bin: bin.to_owned(), benthos: benthos.map(Path::to_owned), list })
+}
+
+impl Subjects {
+    /// On the disk that is measured.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A destination that counts.
+    pub fn start_sink(&self, port: u16) -> anyhow::Result<Running> {
+        let mut command = Command::new(self.bin.join("visnyk-bench"));
+        command.args(["sink", &format!("{HOST}:{port}")]);
+        start(command, port, None)
+    }
+
+    /// A subject, with nothing of an earlier run.
+    pub fn start(&self, subject: Subject) -> anyhow::Result<Running> {
+        let folder = TempDir::new_in(self.folder())?;
+        let certificate = self.folder().join("secrets/bench/tls.crt");
+        let key = self.folder().join("secrets/bench/tls.key");
+        let command = match subject {
+            Subject::Bare | Subject::BareAgain => {
+                let mut command = Command::new(self.bin.join("visnyk-bench"));
+                command.args(["bare", &format!("{HOST}:{PORT}")]).arg(certificate).arg(key);
+                command
+            }
+            Subject::Relay => self.relay(folder.path(), SINKS)?,
+            Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY])?,
+            Subject::Webhook => {
+                let hooks = folder.path().join("hooks.json");
+                fs::write(&hooks, json!([{"id": "bench", "execute-command": "/bin/true"}]).to_string())?;
+                let mut command = Command::new("webhook");
+                command.arg("-hooks").arg(hooks).args(["-secure", "-ip", HOST, "-port", &PORT.to_string()]);
+                command.arg("-cert").arg(certificate).arg("-key").arg(key);
+                command
+            }
+            Subject::Benthos => self.benthos(folder.path(), &certificate, &key)?,
+        };
+        start(command, PORT, Some(folder))
+    }
+
+    fn relay(&self, folder: &Path, ports: [u16; 2]) -> anyhow::Result<Command> {
+        let destinations = ports.map(|port| {
+            json!({"name": format!("to-{port}"), "url": format!("http://{HOST}:{port}/"),
+                "network": {"allow": ["127.0.0.0/8"]}})
+        });
+        let manifest = json!({
+            "apiVersion": "visnyk.dev/v1alpha1", "kind": "WebhookRelay", "metadata": {"name": "bench"},
+            "spec": {
+                "listener": {"port": PORT, "tls": {"secretName": "bench"}},
+                "spool": {"persistent": {"size": "4Gi"}},
+                "sources": [{"name": "bench", "path": "/", "verify": {"none": {}}}],
+                "destinations": destinations,
+            },
+        });
+        let path = folder.join("manifest.yaml");
+        fs::write(&path, manifest.to_string())?;
+        let mut command = Command::new(self.bin.join("visnyk-relay"));
+        command.arg("run").arg("--manifest").arg(path).arg("--data-dir").arg(folder.join("data"));
+        command.arg("--secrets-dir").arg(self.folder().join("secrets")).args(["--address", HOST]);
+        Ok(command)
+    }
+
+    fn benthos(&self, folder: &Path, certificate: &Path, key: &Path) -> anyhow::Result<Command> {
+        let outputs = SINKS
+            .map(|port| json!({"http_client": {"url": format!("http://{HOST}:{port}/"), "verb": "POST"}}));
+        let config = json!({
+            "http": {"enabled": false},
+            "logger": {"level": "ERROR"},
+            "input": {"http_server": {"address": format!("{HOST}:{PORT}"), "path": "/",
+                "cert_file": certificate, "key_file": key}},
+            "output": {"broker": {"pattern": "fan_out", "outputs": outputs}},
+        });
+        let path = folder.join("benthos.json");
+        fs::write(&path, config.to_string())?;
+        let mut command = Command::new(self.benthos.as_ref().context("no benthos")?);
+        command.arg("run").arg(path);
+        Ok(command)
+    }
+}
+
+fn start(mut command: Command, port: u16, folder: Option<TempDir>) -> anyhow::Result<Running> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().with_context(|| format!("start {command:?}"))?;
+    let mut running = Running { child, folder };
+    let began = Instant::now();
+    while TcpStream::connect((HOST, port)).is_err() {
+        if let Some(status) = running.child.try_wait()? {
+            bail!("{command:?} ended with {status}");
+        }
+        if began.elapsed() > PATIENCE {
+            bail!("{command:?} does not listen on port {port}");
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(running)
+}
