@@ -142,7 +142,9 @@ fn seconds_of(text: &str) -> Option<f64> {
 
 /// `99%   12.34ms`, in milliseconds.
 fn latency(text: &str, percentile: &str) -> Option<f64> {
-    let shown = text.split_once(percentile)?.1.split_whitespace().next()?;
+    // A standard deviation can look like a percentile, so only what stands below this title counts.
+    let distribution = text.split_once("Latency Distribution")?.1;
+    let shown = distribution.split_once(percentile)?.1.split_whitespace().next()?;
     let scale = |suffix: &str, factor: f64| Some(shown.strip_suffix(suffix)?.parse::<f64>().ok()? * factor);
     scale("us", 0.001).or_else(|| scale("ms", 1.0)).or_else(|| scale("s", 1000.0))
 }

@@ -28,6 +28,7 @@ pub enum Subject {
     BareAgain,
     Relay,
     RelayOneDown,
+    RelayAlone,
     Webhook,
     Benthos,
 }
@@ -71,6 +72,7 @@ impl Subject {
             Self::BareAgain => "the same again (A')",
             Self::Relay => "relay, durable, two destinations",
             Self::RelayOneDown => "relay, durable, one of two down",
+            Self::RelayAlone => "relay, durable accept alone: both down",
             Self::Webhook => "webhook (Debian), runs /bin/true",
             Self::Benthos => "Benthos, two destinations, stores nothing",
         }
@@ -85,7 +87,7 @@ impl Subject {
     /// The destinations that get events.
     pub fn sinks(self) -> &'static [u16] {
         match self {
-            Self::Bare | Self::BareAgain | Self::Webhook => &[],
+            Self::Bare | Self::BareAgain | Self::RelayAlone | Self::Webhook => &[],
             Self::Relay | Self::Benthos => &SINKS,
             Self::RelayOneDown => &SINKS[..1],
         }
@@ -99,7 +101,8 @@ pub fn all(bin: &Path, benthos: Option<&Path>) -> anyhow::Result<Subjects> {
     fs::create_dir_all(folder.path().join("secrets/bench"))?;
     fs::write(folder.path().join("secrets/bench/tls.crt"), pair.cert.pem())?;
     fs::write(folder.path().join("secrets/bench/tls.key"), pair.signing_key.serialize_pem())?;
-    let mut list = vec![Subject::Bare, Subject::Relay, Subject::RelayOneDown, Subject::BareAgain];
+    let mut list =
+        vec![Subject::Bare, Subject::Relay, Subject::RelayOneDown, Subject::RelayAlone, Subject::BareAgain];
     if Command::new("webhook").arg("-version").output().is_ok() {
         list.push(Subject::Webhook);
     }
@@ -135,6 +138,7 @@ impl Subjects {
             }
             Subject::Relay => self.relay(folder.path(), SINKS)?,
             Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY])?,
+            Subject::RelayAlone => self.relay(folder.path(), [NOBODY, NOBODY + 1])?,
             Subject::Webhook => {
                 let hooks = folder.path().join("hooks.json");
                 fs::write(&hooks, json!([{"id": "bench", "execute-command": "/bin/true"}]).to_string())?;
