@@ -21,10 +21,39 @@ func Stop(ctx context.Context, c layout.Cluster) error {
 		if err := Thaw(c.CgroupParent()); err != nil {
 			return err
 		}
+		all := startTimes(OutsidePids(c))
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			return fmt.Errorf("end the supervisor, process %d: %w", pid, err)
 		}
-		for Supervisor(c) == pid {
+		if err := waitForProcesses(ctx, all); err != nil {
+			return err
+		}
+	}
+	if err := RemoveCgroups(ctx, c.CgroupParent()); err != nil {
+		return err
+	}
+	return waitForLoopDevices(ctx, c)
+}
+
+// startTimes is what tells these processes from later ones with the same ids.
+func startTimes(pids map[int]int) map[int]string {
+	times := map[int]string{}
+	for _, pid := range pids {
+		if started, err := startTime(pid); err == nil {
+			times[pid] = started
+		}
+	}
+	return times
+}
+
+// waitForProcesses waits until each has ended. The supervisor's first thread can
+// be gone while another of its threads still has the kernel end all the rest.
+func waitForProcesses(ctx context.Context, times map[int]string) error {
+	for pid, recorded := range times {
+		for {
+			if started, err := startTime(pid); err != nil || started != recorded {
+				break
+			}
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("wait for process %d to end: %w", pid, ctx.Err())
@@ -32,10 +61,7 @@ func Stop(ctx context.Context, c layout.Cluster) error {
 			}
 		}
 	}
-	if err := RemoveCgroups(ctx, c.CgroupParent()); err != nil {
-		return err
-	}
-	return waitForLoopDevices(ctx, c)
+	return nil
 }
 
 // waitForLoopDevices waits until the kernel has let go of the volumes' images.
