@@ -43,10 +43,10 @@ pub enum Command {
 /// Which resource of which file.
 #[derive(Clone, Debug, Args)]
 pub struct ManifestArgs {
-    /// YAML file with the WebhookRelay; other resources in it are passed over.
+    /// YAML file with the `WebhookRelay`; other resources in it are passed over.
     #[arg(long, value_name = "FILE")]
     pub manifest: PathBuf,
-    /// metadata.name of the WebhookRelay, where the file holds several.
+    /// metadata.name of the `WebhookRelay`, where the file holds several.
     #[arg(long)]
     pub name: Option<String>,
 }

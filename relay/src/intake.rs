@@ -17,10 +17,11 @@ use uuid::Uuid;
 use visnyk_crds::valid::Source;
 use visnyk_engine::event::{Envelope, Event, is_confidential, is_hop_by_hop};
 use visnyk_engine::journal::{AppendError, Journal};
-use visnyk_engine::serve::{body::Bodies, problem::Problem};
+use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::configuration::Configuration;
+use crate::in_flight::{InFlight, Place};
 use crate::metrics::IntakeMetrics;
 use crate::tokens::Tokens;
 
@@ -32,6 +33,9 @@ const VISNYK_ID: HeaderName = HeaderName::from_static("visnyk-id");
 /// The journal frees segments as deliveries go, and tries a failing disk each second.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Requests in flight end within milliseconds.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a request meets.
 pub struct Intake {
     /// The sources in force.
@@ -40,6 +44,8 @@ pub struct Intake {
     pub tokens: Arc<Tokens>,
     /// Bounds the bodies in flight.
     pub bodies: Bodies,
+    /// Bounds the requests of one address.
+    pub in_flight: InFlight,
     /// Where events go.
     pub journal: Journal,
     /// What was taken and refused.
@@ -60,6 +66,7 @@ async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Result<
 impl Intake {
     async fn take(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
+        let _place = self.place(&head)?;
         let relay = self.configuration.current();
         let source = find(&relay.sources, &head)?;
         if !self.tokens.admit(source, head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)) {
@@ -75,6 +82,12 @@ impl Intake {
         let seq = self.journal.append(event.encode()).await.map_err(refusal)?;
         debug!(event = %event.envelope.id, seq, source = source.name, bytes = event.body.len(), "accepted");
         Ok(handled(event.envelope.id))
+    }
+
+    fn place(&self, head: &Parts) -> Result<Option<Place>, Problem> {
+        let Some(peer) = head.extensions.get::<Peer>() else { return Ok(None) };
+        let place = self.in_flight.enter(peer.address.ip());
+        place.map(Some).ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod face;
 mod heartbeat;
+mod in_flight;
 mod intake;
 mod metrics;
 mod reload;

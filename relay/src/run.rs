@@ -34,6 +34,7 @@ use crate::args::RunArgs;
 use crate::configuration::Configuration;
 use crate::face::RelayFace;
 use crate::heartbeat;
+use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::reload::{Reload, Watches};
@@ -87,7 +88,7 @@ const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// How long deliveries in flight may take to end once nothing more is accepted.
 const FINISH: Duration = Duration::from_secs(20);
 /// Between two looks at how long removed destinations have been gone.
-const EXPIRY: Duration = Duration::from_secs(60);
+const EXPIRY: Duration = Duration::from_mins(1);
 
 /// Runs the relay until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
@@ -162,6 +163,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         configuration: Arc::clone(&configuration),
         tokens: Arc::clone(&tokens),
         bodies: Bodies::default(),
+        in_flight: InFlight::default(),
         journal: spool.shared.journal.clone(),
         metrics: intake_metrics,
     });

@@ -23,7 +23,9 @@ async fn objects(client: &Client, namespace: &str, text: &mut String) {
         Ok(discovery) => discovery,
         Err(error) => return note(text, &format!("--- objects: {error}")),
     };
-    for (resource, capabilities) in discovery.groups().flat_map(|group| group.recommended_resources()) {
+    for (resource, capabilities) in
+        discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources)
+    {
         // Secrets are not for logs; events come below, in the order they happened.
         let shown = !matches!(resource.kind.as_str(), "Secret" | "Event");
         if !shown || capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST)

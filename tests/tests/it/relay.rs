@@ -4,6 +4,7 @@ mod admin;
 mod broken;
 mod change;
 mod check;
+mod crowd;
 mod damage;
 mod disk;
 mod kill;
