@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
 use crate::problem::{Place, Problem, Problems};
+use crate::schema::{self, Repaired};
 use crate::valid::{ValidatedCollector, ValidatedRelay};
-use crate::{schema, validate};
+use crate::validate;
 
 /// The relay in a manifest; `name` says which one where there are several.
 pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
@@ -34,29 +35,29 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     let mut problems = Problems::default();
     check_root(&document, &mut problems);
     let spec = document.get("spec").unwrap_or(&Value::Null);
+    let schema = schema::spec_schema::<K>();
     if spec.is_null() {
         problems.add(Place::of("spec"), "is required");
     } else {
-        schema::check(&schema::spec_schema::<K>(), spec, &Place::of("spec"), &mut problems);
+        schema::check(&schema, spec, &Place::of("spec"), &mut problems);
     }
     let metadata = document.get("metadata").cloned().unwrap_or_else(|| Map::new().into());
     let metadata = serde_json::from_value(metadata).map_err(|error| error.to_string());
     let metadata = problems.note(Place::of("metadata"), metadata);
-    let spec = match S::deserialize(spec) {
-        Ok(spec) => Some(spec),
-        // The schema has said why, and better.
-        Err(_) if !problems.is_empty() => None,
-        Err(error) => {
-            problems.add(Place::of("spec"), error.to_string());
-            None
-        }
-    };
+    if spec.is_null() {
+        return Err(problems.into_vec());
+    }
+    // One mistake must not hide another, so what is checked further is the spec as far as it can be read.
+    let Repaired { value, stand_ins } = schema::repair(&schema, spec, &Place::of("spec"));
+    let spec = problems.note(Place::of("spec"), S::deserialize(value).map_err(|error| error.to_string()));
 
     let Some((metadata, spec)) = metadata.zip(spec) else { return Err(problems.into_vec()) };
     match validate(&resource(metadata, spec)) {
         Ok(valid) => problems.or(Some(valid)),
         Err(more) => {
-            for Problem { place, reason } in more {
+            let about_the_original =
+                more.into_iter().filter(|found| !stand_ins.iter().any(|one| found.place.is_within(one)));
+            for Problem { place, reason } in about_the_original {
                 problems.add(place, reason);
             }
             Err(problems.into_vec())

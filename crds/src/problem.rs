@@ -41,6 +41,11 @@ impl Place {
         self.then(Step::Index(index))
     }
 
+    /// Whether it is `outer` or lies in it.
+    pub fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
     fn then(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

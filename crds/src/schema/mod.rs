@@ -2,8 +2,10 @@
 
 mod check;
 mod definition;
+mod repair;
 #[cfg(test)]
 mod tests;
 
 pub use check::check;
 pub use definition::{definition, spec_schema};
+pub use repair::{Repaired, repair};

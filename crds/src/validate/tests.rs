@@ -227,6 +227,10 @@ fn every_mistake_is_named_at_once() {
     manifest = with(manifest, "/spec/sources/1/path", json!("/"));
     manifest = with(manifest, "/spec/heartbeat/to", json!(["sea"]));
     manifest = with(manifest, "/spec/spool/persistent/size", json!("1Mi"));
+    // Neither can be read; what surrounds them is looked at all the same.
+    manifest = with(manifest, "/spec/destinations/0/concurrency", json!("many"));
+    manifest = with(manifest, "/spec/destinations/0/format", json!("Xml"));
+    manifest = with(manifest, "/spec/sources/0/verify", Value::Null);
     let problems = load_relay(&manifest.to_string(), None).unwrap_err();
     expect_file!["mistakes/at_once.txt"].assert_eq(&indented(&problems));
 }

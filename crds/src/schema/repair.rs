@@ -1,0 +1,60 @@
+//! Makes a value with mistakes readable, so that one mistake does not hide the others: what is missing or of
+//! another type than its schema's has a stand-in. The mistakes themselves have been noted before.
+
+use serde_json::{Map, Value};
+
+use crate::problem::Place;
+
+/// A value of its schema's types.
+pub struct Repaired {
+    /// The value, without its unknown fields. What is merely out of bounds or of another form is in it.
+    pub value: Value,
+    /// Where it is not what was given; what is found there, or within, says nothing about the original.
+    pub stand_ins: Vec<Place>,
+}
+
+/// Makes `value`, which stands at `place`, readable.
+pub fn repair(schema: &Value, value: &Value, place: &Place) -> Repaired {
+    let mut stand_ins = Vec::new();
+    let value = repair_value(schema, value, place, &mut stand_ins);
+    Repaired { value, stand_ins }
+}
+
+fn repair_value(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+    let fits = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => {
+            value.is_string() && schema["enum"].as_array().is_none_or(|all| all.contains(value))
+        }
+        Some("integer") => value.is_i64() || value.is_u64(),
+        _ => true,
+    };
+    if !fits {
+        stand_ins.push(place.clone());
+    }
+    match schema["type"].as_str() {
+        Some("object") => repair_object(schema, value, place, stand_ins),
+        Some("array") => {
+            let items = value.as_array().into_iter().flatten().enumerate();
+            items.map(|(at, item)| repair_value(&schema["items"], item, &place.item(at), stand_ins)).collect()
+        }
+        Some("string") if !fits => schema["enum"].as_array().map_or("".into(), |all| all[0].clone()),
+        Some("integer") if !fits => 0.into(),
+        _ => value.clone(),
+    }
+}
+
+fn repair_object(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+    let Some(known) = schema["properties"].as_object() else {
+        return value.as_object().cloned().unwrap_or_default().into();
+    };
+    let is_required =
+        |name: &str| schema["required"].as_array().is_some_and(|all| all.contains(&name.into()));
+    let wanted = known.iter().filter(|(name, _)| is_required(name) || value.get(name).is_some());
+    let mut repaired = Map::new();
+    for (name, schema) in wanted {
+        repaired.insert(name.clone(), repair_value(schema, &value[name], &place.field(name), stand_ins));
+    }
+    repaired.into()
+}
