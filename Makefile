@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-rust bench generate
+.PHONY: help demo demo-stop test lint test-rust bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -17,7 +17,12 @@ demo: ## build relay and collector, run them here, and send them events
 demo-stop: ## stop what demo started; its data stays in .demo/
 	@scripts/demo.sh stop
 
-test: test-rust test-cluster ## every test, a real cluster included
+test: lint test-rust test-cluster ## every test, a real cluster included
+
+lint: ## formatting, and clippy without a warning
+	cargo fmt --check
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 
 test-rust: | nextest ## the tests that need no cluster
 	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \

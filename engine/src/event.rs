@@ -93,6 +93,9 @@ impl Event {
     }
 
     /// The bytes to journal: version, envelope length, envelope, body.
+    ///
+    /// # Panics
+    /// With headers of 4 GiB, which no listener lets in.
     pub fn encode(&self) -> Bytes {
         let mut record = Vec::with_capacity(PREFIX + 512 + self.body.len());
         record.extend_from_slice(&[VERSION, 0, 0, 0, 0]);

@@ -123,7 +123,7 @@ async fn list(
     for (id, name) in admin.destinations(query.destination.as_deref())? {
         for letter in admin.dead_letters(id) {
             let event = admin.event(id, letter.seq).await;
-            listed.push(to_listed(&name, &letter, event, query.bodies));
+            listed.push(to_listed(&name, &letter, event.as_ref(), query.bodies));
         }
     }
     Ok(Json(listed))
@@ -224,12 +224,12 @@ impl Admin {
     }
 }
 
-fn to_listed(destination: &str, letter: &DeadLetter, event: Option<Event>, bodies: bool) -> Listed {
-    let shown = event.as_ref().filter(|_| bodies);
+fn to_listed(destination: &str, letter: &DeadLetter, event: Option<&Event>, bodies: bool) -> Listed {
+    let shown = event.filter(|_| bodies);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Listed {
         destination: destination.to_owned(),
-        event: event.as_ref().map(|event| event.envelope.id),
+        event: event.map(|event| event.envelope.id),
         received: time(letter.received_at_ms),
         died: time(letter.death.died_at_ms),
         attempts: letter.death.attempts,

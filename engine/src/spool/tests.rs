@@ -179,10 +179,10 @@ impl World {
                                 note(&mut self.sent[destination], &bytes);
                             }
                             Outcome::Postponed => {
-                                assert!(ledger.postpone_fresh(seq, record, &postponed()).unwrap())
+                                assert!(ledger.postpone_fresh(seq, record, &postponed()).unwrap());
                             }
                             Outcome::Dead => {
-                                assert!(ledger.dead_letter_fresh(seq, record, &death()).unwrap())
+                                assert!(ledger.dead_letter_fresh(seq, record, &death()).unwrap());
                             }
                         }
                     }
@@ -260,18 +260,13 @@ impl World {
 
     /// Delivers all that is left, then holds the ledgers of both ends against each other.
     fn assert_nothing_vanished(&mut self) {
-        for destination in 0..DESTINATIONS.len() {
+        for (destination, name) in DESTINATIONS.iter().enumerate() {
             self.begin(destination, usize::MAX, Outcome::Delivered);
             self.redrive(destination);
             while self.retry(destination, Outcome::Delivered) {}
             for (number, bytes) in &self.acknowledged {
                 let times = self.sent[destination].get(number).copied().unwrap_or(0);
-                assert!(
-                    times > 0,
-                    "{} never got record {number} of {} bytes",
-                    DESTINATIONS[destination],
-                    bytes.len()
-                );
+                assert!(times > 0, "{name} never got record {number} of {} bytes", bytes.len());
                 assert!(times == 1 || self.forgot, "record {number} was sent {times} times");
             }
         }

@@ -19,18 +19,24 @@ pub struct AuditLog {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
+    /// The same for each stage of a request.
     #[serde(rename = "auditID")]
     pub audit_id: String,
     /// `ResponseStarted`, `ResponseComplete` or `Panic`.
     pub stage: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
+    /// Path and query.
     #[serde(rename = "requestURI")]
     pub request_uri: String,
+    /// How the client calls itself.
     #[serde(default)]
     pub user_agent: String,
+    /// Who asked.
     pub user: AuditUser,
+    /// What it was about; absent for requests without a resource.
     pub object_ref: Option<AuditObject>,
+    /// How it ended; absent until then.
     pub response_status: Option<AuditStatus>,
     /// When the request came in.
     pub request_received_timestamp: Timestamp,

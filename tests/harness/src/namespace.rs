@@ -5,6 +5,7 @@ use std::future::Future;
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 
 use crate::{describe, wait_until};
@@ -33,7 +34,7 @@ where
     }
     let namespaces: Api<Namespace> = Api::all(client);
     // It goes by itself from here: no test uses that name again.
-    if let Err(error) = namespaces.delete(&name, &Default::default()).await {
+    if let Err(error) = namespaces.delete(&name, &DeleteParams::default()).await {
         eprintln!("delete namespace {name}: {error}");
     }
     if let Err(failed) = outcome {
@@ -53,7 +54,7 @@ async fn create(client: &Client) -> String {
     };
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let created =
-        namespaces.create(&Default::default(), &namespace).await.expect("create the test's namespace");
+        namespaces.create(&PostParams::default(), &namespace).await.expect("create the test's namespace");
     let name = created.metadata.name.expect("the API server names what it creates");
     // Until it is there, no pod can be created.
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name);

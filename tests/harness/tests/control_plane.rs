@@ -2,12 +2,13 @@
 //! an account of what it was asked.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
 use visnyk_cluster_harness::{AuditLog, describe, with_temp_ns};
 
 fn note(name: &str) -> ConfigMap {
-    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"key": "kept value"}})).unwrap()
+    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"key": "kept value"}}))
+        .expect("a ConfigMap as the API has it")
 }
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn the_audit_log_tells_each_write_of_a_test_and_who_made_it() {
         maps.create(&PostParams::default(), &note("first")).await.unwrap();
         maps.create(&PostParams::default(), &note("first")).await.expect_err("it is there already");
         maps.get("first").await.unwrap();
-        maps.delete("first", &Default::default()).await.unwrap();
+        maps.delete("first", &DeleteParams::default()).await.unwrap();
 
         let mine = |event: &&visnyk_cluster_harness::AuditEvent| event.user.username == "admin";
         let writes = log.writes_in(&namespace).unwrap();

@@ -61,7 +61,7 @@ async fn a_volume_takes_what_was_asked_for_and_no_more() {
 #[tokio::test]
 async fn a_pod_that_would_run_as_root_is_refused() {
     with_temp_ns(async |client, namespace| {
-        let mut spec = restricted_pod(restricted_container(&image("visnyk-test-workload"), &["serve"]));
+        let mut spec = restricted_pod(&restricted_container(&image("visnyk-test-workload"), &["serve"]));
         spec["securityContext"] = json!({"runAsUser": 0});
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "root"}, "spec": spec})).unwrap();
         let refused =

@@ -17,15 +17,15 @@ pub fn serve(address: &str) -> Result<()> {
     let healthy = AtomicBool::new(true);
     for stream in listener.incoming() {
         // A caller that goes away is no reason to stop.
-        if let Err(error) = stream.and_then(|stream| answer(stream, &healthy)) {
+        if let Err(error) = stream.and_then(|stream| answer(&stream, &healthy)) {
             eprintln!("{error}");
         }
     }
     Ok(())
 }
 
-fn answer(stream: TcpStream, healthy: &AtomicBool) -> Result<()> {
-    let (first, body) = http::receive(&stream)?;
+fn answer(stream: &TcpStream, healthy: &AtomicBool) -> Result<()> {
+    let (first, body) = http::receive(stream)?;
     let route: Vec<&str> = first.split(' ').take(2).collect();
     println!("{}", route.join(" "));
     let outcome = match route.as_slice() {
@@ -44,7 +44,11 @@ fn answer(stream: TcpStream, healthy: &AtomicBool) -> Result<()> {
         Ok(text) => ("200 OK", text),
         Err(error) => ("500 Internal Server Error", error.to_string()),
     };
-    write!(&stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
+    write!(
+        &mut &*stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    )
 }
 
 fn keep(body: &str) -> Result<()> {

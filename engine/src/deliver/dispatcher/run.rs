@@ -58,7 +58,9 @@ impl Dispatcher {
             Command::Reconfigure(destination, sender) => self.reconfigure(*destination, sender),
             Command::Redriven(seqs) => {
                 let now = Instant::now();
-                seqs.into_iter().for_each(|seq| self.due.insert(now, seq));
+                for seq in seqs {
+                    self.due.insert(now, seq);
+                }
             }
             Command::Discard(answer) => self.discards.push(answer),
             Command::Stop => self.phase = Phase::Stopping,

@@ -13,7 +13,7 @@ use crate::deliver::failure::{Failure, Kind};
 use crate::deliver::{retry_after, schedule};
 use crate::event::Event;
 use crate::journal::Seq;
-use crate::state::{Death, Ending, EventAt, EventError, Postponed, Record};
+use crate::state::{Death, Ending, EventAt, EventError, Ledger, Postponed, Record};
 
 /// How long an event waits that could not be read, or that should die where there is no room for the dead.
 const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
@@ -134,7 +134,7 @@ impl Dispatcher {
         warn!(destination = %self.destination.name, event = %failed.event.envelope.id,
             "destination answered 410 and is disabled until its address changes");
         self.phase = Phase::Disabled;
-        self.shared.ledger(self.id, |ledger| ledger.disable());
+        self.shared.ledger(self.id, Ledger::disable);
         match failed.origin {
             Origin::Waiting => self.due.insert(Instant::now(), failed.seq),
             Origin::Fresh => self.hold(failed, Duration::ZERO),

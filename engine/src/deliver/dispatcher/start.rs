@@ -15,7 +15,7 @@ use super::{Dispatcher, Held, Origin, Phase, Shared, Started};
 use crate::deliver::breaker::{Allowance, Generation};
 use crate::deliver::client::Sender;
 use crate::event::Event;
-use crate::state::{Begin, Condition, DestinationId, Ending, EventAt, EventReader, Lifecycle};
+use crate::state::{Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle};
 
 impl Dispatcher {
     /// Starts all that may start now. Answers when more may, if only time stands in the way.
@@ -180,7 +180,7 @@ struct Gate {
 
 async fn carry_out(
     attempt: Attempt,
-    begun: Generation,
+    generation: Generation,
     sender: Arc<Sender>,
     events: EventReader,
 ) -> Finished {
@@ -193,7 +193,7 @@ async fn carry_out(
         }
         Err(ended) => ended,
     };
-    Finished { seq, origin, attempts: attempts + 1, begun, ended, took: began.elapsed() }
+    Finished { seq, origin, attempts: attempts + 1, begun: generation, ended, took: began.elapsed() }
 }
 
 /// The event, from wherever its bytes are.
@@ -228,6 +228,6 @@ pub(super) fn waiting_due(shared: &Shared, id: DestinationId) -> DueQueue {
 
 /// Whether the destination takes events.
 pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
-    let lifecycle = shared.ledgers().get(id).map(|ledger| ledger.lifecycle());
+    let lifecycle = shared.ledgers().get(id).map(Ledger::lifecycle);
     if lifecycle == Some(Lifecycle::Disabled) { Phase::Disabled } else { Phase::Delivering }
 }

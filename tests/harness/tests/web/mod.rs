@@ -22,7 +22,7 @@ impl Web {
         container["readinessProbe"] = healthy.clone();
         container["livenessProbe"] = healthy;
         container["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
-        let mut spec = restricted_pod(container);
+        let mut spec = restricted_pod(&container);
         spec["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "web"}}]);
         let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": volume}}});
         let deployment = json!({
@@ -54,14 +54,18 @@ impl Web {
         let changes = watcher(pods, watcher::Config::default().labels("app=web")).applied_objects();
         let mut ready = std::pin::pin!(changes.try_filter(|pod| std::future::ready(is_ready(pod))));
         let found = tokio::time::timeout(DEADLINE, ready.try_next()).await;
-        found.expect("a pod of web is ready in time").unwrap().expect("a watch does not end").name_any()
+        found
+            .expect("a pod of web is ready in time")
+            .expect("watch the pods of web")
+            .expect("a watch does not end")
+            .name_any()
     }
 
     pub async fn restarts(&self, pod: &str) -> i32 {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         pods.list(&ListParams::default())
             .await
-            .unwrap()
+            .expect("list the pods of web")
             .iter()
             .find(|found| found.name_any() == pod)
             .map_or(0, restarts)
