@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use visnyk_engine::configuration::ManifestArgs;
 
 /// Appends each body it is sent to a log, as one line, and syncs it before it answers.
 ///
@@ -30,17 +31,6 @@ pub enum Command {
     Run(RunArgs),
     /// Print every mistake of a manifest with its place, and end with 64 if there is one.
     Check(ManifestArgs),
-}
-
-/// Which resource of which file.
-#[derive(Clone, Debug, Args)]
-pub struct ManifestArgs {
-    /// YAML file with the Collector; other resources in it are passed over.
-    #[arg(long, value_name = "FILE")]
-    pub manifest: PathBuf,
-    /// metadata.name of the Collector, where the file holds several.
-    #[arg(long)]
-    pub name: Option<String>,
 }
 
 /// How to run.

@@ -12,12 +12,14 @@ use prometheus_client::{
     registry::Unit,
 };
 use serde_json::{Value, json};
+use visnyk_crds::valid::ValidatedCollector;
 use visnyk_engine::{
+    configuration::Configuration,
     observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
     serve::{health::Face, tls::Tls},
 };
 
-use crate::{log::writer::LogWriter, reload::Configuration};
+use crate::log::writer::LogWriter;
 
 /// Everything there is to see.
 pub struct CollectorFace {
@@ -28,7 +30,7 @@ pub struct CollectorFace {
     /// The figures.
     pub metrics: Metrics,
     /// What is in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedCollector>>,
     /// What was written.
     pub writer: LogWriter,
     /// What is shown to clients.

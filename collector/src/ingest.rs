@@ -10,12 +10,11 @@ use axum::{
 };
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use tracing::debug;
+use visnyk_crds::valid::ValidatedCollector;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::serve::{body::Bodies, problem::Problem};
 
-use crate::{
-    log::{line::line, writer::LogWriter},
-    reload::Configuration,
-};
+use crate::log::{line::line, writer::LogWriter};
 
 /// Byte for byte what the old collector answered.
 const RECEIVED: &str = "POST request received and processed.";
@@ -23,13 +22,17 @@ const RECEIVED: &str = "POST request received and processed.";
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 struct Ingest {
-    configuration: Arc<Configuration>,
+    configuration: Arc<Configuration<ValidatedCollector>>,
     bodies: Bodies,
     writer: LogWriter,
 }
 
 /// The application behind the listener.
-pub fn router(configuration: Arc<Configuration>, bodies: Bodies, writer: LogWriter) -> Router {
+pub fn router(
+    configuration: Arc<Configuration<ValidatedCollector>>,
+    bodies: Bodies,
+    writer: LogWriter,
+) -> Router {
     Router::new().fallback(take).with_state(Arc::new(Ingest { configuration, bodies, writer }))
 }
 

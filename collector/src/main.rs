@@ -2,7 +2,6 @@
 //! synced before its sender hears `200`.
 
 mod args;
-mod configuration;
 mod face;
 mod ingest;
 mod log;
@@ -14,8 +13,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Cli, Command, ManifestArgs, RunArgs};
-use configuration::LoadError;
+use visnyk_crds::manifest;
+use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+
+use args::{Cli, Command, RunArgs};
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -32,19 +33,19 @@ fn main() -> ExitCode {
 }
 
 fn check(args: &ManifestArgs) -> ExitCode {
-    match configuration::load(args) {
+    match configuration::load(args, manifest::load_collector) {
         Ok(valid) => {
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
-        Err(error) => refuse(error),
+        Err(error) => refuse(&error),
     }
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let configuration = match configuration::load(&args.manifest) {
+    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
         Ok(valid) => valid,
-        Err(error) => return Ok(refuse(error)),
+        Err(error) => return Ok(refuse(&error)),
     };
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
@@ -53,7 +54,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what is wrong, a line per mistake.
-fn refuse(error: LoadError) -> ExitCode {
-    eprintln!("{:#}", anyhow::Error::from(error));
+fn refuse(error: &LoadError) -> ExitCode {
+    eprintln!("{error}");
     ExitCode::from(BAD_CONFIGURATION)
 }

@@ -1,49 +1,17 @@
-//! The configuration in force, and how a changed manifest takes its place without a restart. A manifest
+//! How a changed manifest takes its place without a restart. A manifest
 //! that cannot be used changes nothing, and is told of.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
-use tracing::{info, warn};
-use visnyk_crds::valid::ValidatedCollector;
+use tracing::info;
+use visnyk_crds::{manifest, valid::ValidatedCollector};
+use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 
-use crate::{
-    args::ManifestArgs,
-    configuration,
-    log::{file::Place, writer::LogWriter},
-};
-
-/// The configuration in force.
-#[derive(Debug)]
-pub struct Configuration {
-    current: ArcSwap<ValidatedCollector>,
-    problem: Mutex<Option<String>>,
-}
-
-impl Configuration {
-    /// This one, until another is applied.
-    pub fn new(first: ValidatedCollector) -> Self {
-        Self { current: ArcSwap::from_pointee(first), problem: Mutex::default() }
-    }
-
-    /// What is in force.
-    pub fn current(&self) -> Arc<ValidatedCollector> {
-        self.current.load_full()
-    }
-
-    /// Why the manifest's latest content is not in force, if it is not.
-    pub fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn settle(&self, problem: Option<String>) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-    }
-}
+use crate::log::{file::Place, writer::LogWriter};
 
 /// What follows a changed configuration.
 pub struct Reload {
@@ -52,7 +20,7 @@ pub struct Reload {
     /// The folder of the log.
     pub data_dir: PathBuf,
     /// What is in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedCollector>>,
     /// Writes the log.
     pub writer: LogWriter,
     /// Meets the clients.
@@ -64,21 +32,13 @@ impl Reload {
     pub async fn run(self, mut watch: FileWatch) {
         loop {
             watch.changed().await;
-            match self.apply().await {
-                Ok(()) => self.configuration.settle(None),
-                Err(problem) => {
-                    for mistake in problem.lines() {
-                        warn!(mistake, "changed manifest not applied; the configuration before it stays");
-                    }
-                    self.configuration.settle(Some(problem));
-                }
-            }
+            self.configuration.settle(self.apply().await);
         }
     }
 
     async fn apply(&self) -> Result<(), String> {
-        let new = configuration::load(&self.manifest)
-            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        let new = configuration::load(&self.manifest, manifest::load_collector)
+            .map_err(|error| error.to_string())?;
         let current = self.configuration.current();
         if new == *current {
             return Ok(());
@@ -92,7 +52,7 @@ impl Reload {
             .map_err(|error| format!("spec.log.path: cannot be opened: {error}"))?;
         self.tls.configure(new.listener.tls.clone());
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
-        self.configuration.current.store(Arc::new(new));
+        self.configuration.replace(new);
         Ok(())
     }
 }

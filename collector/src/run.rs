@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_engine::{
+    configuration::Configuration,
     observe::{
         metrics::{ListenerMetrics, Metrics},
         readiness::Readiness,
@@ -37,7 +38,7 @@ use crate::{
     face::{CollectorFace, LogMetrics},
     ingest,
     log::{storage::Files, writer},
-    reload::{Configuration, Reload, place},
+    reload::{Reload, place},
 };
 
 /// The collector cannot run, or cannot go on.

@@ -1,8 +1,9 @@
 //! What the relay and the collector both run on, in the order an event meets it:
 //! [`serve`] takes it in, [`event`] gives it its envelope, [`journal`] keeps it,
 //! [`state`] remembers how far each destination is (together the [`spool`]), [`deliver`] sends it on, and
-//! [`observe`] tells the truth about all of that.
+//! [`observe`] tells the truth about all of that. What applies to all of them is their [`configuration`].
 
+pub mod configuration;
 pub mod deliver;
 pub mod event;
 pub mod journal;

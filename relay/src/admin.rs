@@ -13,13 +13,13 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tracing::info;
 use uuid::Uuid;
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
 use visnyk_engine::serve::problem::Problem;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
-
-use crate::configuration::Configuration;
 
 /// What the commands act on.
 pub struct Admin {
@@ -28,7 +28,7 @@ pub struct Admin {
     /// Who delivers.
     pub fleet: Arc<Mutex<Fleet>>,
     /// What is in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedRelay>>,
 }
 
 /// Which dead letters to list.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
+use visnyk_engine::configuration::ManifestArgs;
 
 /// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
 #[derive(Debug, Parser)]
@@ -38,17 +39,6 @@ pub enum Command {
         #[command(subcommand)]
         command: DestinationCommand,
     },
-}
-
-/// Which resource of which file.
-#[derive(Clone, Debug, Args)]
-pub struct ManifestArgs {
-    /// YAML file with the `WebhookRelay`; other resources in it are passed over.
-    #[arg(long, value_name = "FILE")]
-    pub manifest: PathBuf,
-    /// metadata.name of the `WebhookRelay`, where the file holds several.
-    #[arg(long)]
-    pub name: Option<String>,
 }
 
 /// How to run.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::journal;
 use visnyk_engine::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::health::Face;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state;
-
-use crate::configuration::Configuration;
 
 /// Everything there is to see.
 pub struct RelayFace {
@@ -21,7 +21,7 @@ pub struct RelayFace {
     /// The figures.
     pub metrics: Metrics,
     /// What is in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedRelay>>,
     /// What is kept.
     pub spool: Spool,
     /// Whether the listener was bound.

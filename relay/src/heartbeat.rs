@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
-
-use crate::configuration::Configuration;
 
 /// How soon a heartbeat that the manifest adds or changes is noticed.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Sends heartbeats as the configuration in force says, for as long as it is polled.
-pub async fn run(configuration: Arc<Configuration>, fleet: Arc<Mutex<Fleet>>) {
+pub async fn run(configuration: Arc<Configuration<ValidatedRelay>>, fleet: Arc<Mutex<Fleet>>) {
     let mut last = Instant::now();
     loop {
         let Some(heartbeat) = configuration.current().heartbeat.clone() else {

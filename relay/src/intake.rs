@@ -14,13 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_crds::valid::Source;
+use visnyk_crds::valid::{Source, ValidatedRelay};
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::event::{Envelope, Event, is_confidential, is_hop_by_hop};
 use visnyk_engine::journal::{AppendError, Journal};
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::body_kind::{self, InvalidJson};
-use crate::configuration::Configuration;
 use crate::in_flight::{InFlight, Place};
 use crate::metrics::IntakeMetrics;
 use crate::tokens::Tokens;
@@ -39,7 +39,7 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 /// What a request meets.
 pub struct Intake {
     /// The sources in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedRelay>>,
     /// What senders prove themselves with.
     pub tokens: Arc<Tokens>,
     /// Bounds the bodies in flight.

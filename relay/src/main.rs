@@ -4,7 +4,6 @@ mod admin;
 mod args;
 mod body_kind;
 mod commands;
-mod configuration;
 mod face;
 mod heartbeat;
 mod in_flight;
@@ -20,8 +19,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Cli, Command, DeadLettersCommand, DestinationCommand, ManifestArgs, RunArgs};
-use configuration::LoadError;
+use visnyk_crds::manifest;
+use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+
+use args::{Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -51,7 +52,7 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &ManifestArgs) -> ExitCode {
-    match configuration::load(args) {
+    match configuration::load(args, manifest::load_relay) {
         Ok(valid) => {
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
@@ -61,7 +62,7 @@ fn check(args: &ManifestArgs) -> ExitCode {
 }
 
 fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let valid = match configuration::load(&args.manifest) {
+    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tracing::info;
+use visnyk_crds::manifest;
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
 
-use crate::args::ManifestArgs;
-use crate::configuration::{self, Configuration};
 use crate::tokens::Tokens;
 
 /// What follows a change of files.
@@ -19,7 +20,7 @@ pub struct Reload {
     /// Where the configuration comes from.
     pub manifest: ManifestArgs,
     /// What is in force.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<Configuration<ValidatedRelay>>,
     /// Who knows the destinations.
     pub spool: Spool,
     /// Who delivers to them.
@@ -53,25 +54,16 @@ impl Reload {
     pub async fn run(self, mut watches: Watches) {
         loop {
             tokio::select! {
-                () = watches.manifest.changed() => self.apply_manifest().await,
+                () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
                 () = watches.secrets.changed() => self.tokens.load(&self.configuration.current().sources),
                 () = watches.peers.changed() => self.fleet.lock().await.reload_peers().await,
             }
         }
     }
 
-    async fn apply_manifest(&self) {
-        let applied = self.apply().await;
-        if let Err(problem) = &applied {
-            for mistake in problem.lines() {
-                warn!(mistake, "changed manifest not applied; the configuration before it stays");
-            }
-        }
-        self.configuration.settle(applied.err());
-    }
-
     async fn apply(&self) -> Result<(), String> {
-        let new = configuration::load(&self.manifest).map_err(|error| error.to_string())?;
+        let new =
+            configuration::load(&self.manifest, manifest::load_relay).map_err(|error| error.to_string())?;
         let current = self.configuration.current();
         if new == *current {
             return Ok(());

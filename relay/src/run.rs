@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::resolver::SetUpError;
@@ -31,7 +32,6 @@ use visnyk_engine::state::NotCommitted;
 
 use crate::admin::{self, Admin};
 use crate::args::RunArgs;
-use crate::configuration::Configuration;
 use crate::face::RelayFace;
 use crate::heartbeat;
 use crate::in_flight::InFlight;
@@ -197,7 +197,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
 }
 
 /// Drops, by name, what removed destinations still had when they had been gone for long enough.
-async fn expire(spool: Spool, configuration: Arc<Configuration>) {
+async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>) {
     loop {
         tokio::time::sleep(EXPIRY).await;
         let retain = configuration.current().spool.retain_removed;

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::configuration::Configuration;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
 
-use crate::configuration::Configuration;
-
 /// The status now.
-pub fn status(spool: &Spool, configuration: &Configuration) -> Value {
+pub fn status(spool: &Spool, configuration: &Configuration<ValidatedRelay>) -> Value {
     let Snapshot { accepted, destinations } = spool.snapshot();
     let now_ms = Timestamp::now().as_millisecond();
     let identity = &configuration.current().identity;

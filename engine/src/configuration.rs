@@ -1,12 +1,24 @@
-//! From the file that the command line names to a valid relay, and what is in force of it.
+//! From the file that the command line names to what is in force of it. A manifest that cannot be used
+//! changes nothing, and is told of.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, fs, io, path::PathBuf};
 
 use arc_swap::ArcSwap;
-use visnyk_crds::{Problem, manifest, valid::ValidatedRelay};
+use clap::Args;
+use tracing::warn;
+use visnyk_crds::Problem;
 
-use crate::args::ManifestArgs;
+/// Which resource of which file.
+#[derive(Clone, Debug, Args)]
+pub struct ManifestArgs {
+    /// YAML file with the resource; those of other kinds in it are passed over.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// metadata.name of the resource, where the file holds several of its kind.
+    #[arg(long)]
+    pub name: Option<String>,
+}
 
 /// The manifest is not to be used. Shown as a line per mistake.
 #[derive(Debug)]
@@ -34,33 +46,37 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// Reads and validates the `WebhookRelay` of a manifest.
-pub fn load(args: &ManifestArgs) -> Result<ValidatedRelay, LoadError> {
+/// Reads the resource with one of [`visnyk_crds::manifest`]'s functions.
+pub fn load<V>(
+    args: &ManifestArgs,
+    read: fn(&str, Option<&str>) -> Result<V, Vec<Problem>>,
+) -> Result<V, LoadError> {
     let path = &args.manifest;
     let text =
         fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;
-    manifest::load_relay(&text, args.name.as_deref()).map_err(LoadError::Invalid)
+    read(&text, args.name.as_deref()).map_err(LoadError::Invalid)
 }
 
 /// The configuration in force.
-pub struct Configuration {
-    current: ArcSwap<ValidatedRelay>,
+#[derive(Debug)]
+pub struct Configuration<V> {
+    current: ArcSwap<V>,
     problem: Mutex<Option<String>>,
 }
 
-impl Configuration {
+impl<V> Configuration<V> {
     /// This one, until another is applied.
-    pub fn new(first: ValidatedRelay) -> Self {
+    pub fn new(first: V) -> Self {
         Self { current: ArcSwap::from_pointee(first), problem: Mutex::default() }
     }
 
     /// What is in force.
-    pub fn current(&self) -> Arc<ValidatedRelay> {
+    pub fn current(&self) -> Arc<V> {
         self.current.load_full()
     }
 
     /// From now on this is in force.
-    pub fn replace(&self, new: ValidatedRelay) {
+    pub fn replace(&self, new: V) {
         self.current.store(Arc::new(new));
     }
 
@@ -69,8 +85,12 @@ impl Configuration {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers whether the manifest's latest content could be applied.
-    pub fn settle(&self, problem: Option<String>) {
+    /// Remembers, and logs, whether the manifest's latest content could be applied: a mistake a line.
+    pub fn settle(&self, applied: Result<(), String>) {
+        let problem = applied.err();
+        for mistake in problem.iter().flat_map(|mistakes| mistakes.lines()) {
+            warn!(mistake, "changed manifest not applied; the configuration before it stays");
+        }
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
