@@ -24,6 +24,8 @@ pub const RETRY_WAIT: Spans = Spans { least: "0s", most: "168h" };
 pub const TIMEOUT: Spans = Spans { least: "100ms", most: "10m" };
 /// The span of a rate.
 pub const RATE_PER: Spans = Spans { least: "100ms", most: "24h" };
+/// Between two looks at the metrics.
+pub const SCRAPE_EVERY: Spans = Spans { least: "1s", most: "1h" };
 /// Between two heartbeats.
 pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
 
@@ -44,6 +46,18 @@ impl Sizes {
             ),
             "message": self.says(),
         }])
+    }
+
+    /// The same, and that it never becomes less.
+    pub fn growing_rules(&self) -> Value {
+        let mut rules = self.rules();
+        if let Some(rules) = rules.as_array_mut() {
+            rules.push(json!({
+                "rule": "quantity(self).compareTo(quantity(oldSelf)) >= 0",
+                "message": "can grow and never shrink: a volume gives nothing back",
+            }));
+        }
+        rules
     }
 
     /// The size in bytes, or what is wrong with it.

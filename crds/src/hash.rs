@@ -1,11 +1,40 @@
 //! The hash by which a pod says which configuration it runs.
 
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Hex SHA-256 over the spec with its defaults, as JSON with sorted keys.
+/// What only the operator reads, as paths: no pod runs another configuration because of it.
+const OF_THE_OPERATOR: &[&str] = &[
+    "replicas",
+    "service",
+    "pod",
+    "autoscaling",
+    "ingress",
+    "httpRoute",
+    "monitoring",
+    "storage",
+    "listener.tls.certManager.issuerRef",
+    "listener.tls.certManager.dnsNames",
+    "spool.onDelete",
+    "spool.persistent.storageClassName",
+];
+
+/// Hex SHA-256 over the spec with its defaults and without what only the operator reads, as JSON with
+/// sorted keys.
 pub(crate) fn configuration_hash(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
+    for path in OF_THE_OPERATOR {
+        remove(&mut value, path);
+    }
     value.sort_all_objects();
     format!("{:x}", Sha256::digest(value.to_string()))
+}
+
+fn remove(value: &mut Value, path: &str) {
+    let Some(fields) = value.as_object_mut() else { return };
+    match path.split_once('.') {
+        None => drop(fields.remove(path)),
+        Some((first, rest)) => fields.get_mut(first).into_iter().for_each(|inner| remove(inner, rest)),
+    }
 }

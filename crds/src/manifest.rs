@@ -15,12 +15,12 @@ use crate::validate;
 
 /// The relay in a manifest; `name` says which one where there are several.
 pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
-    load(text, name, |metadata, spec| WebhookRelay { metadata, spec }, validate::relay)
+    load(text, name, |metadata, spec| WebhookRelay { metadata, spec, status: None }, validate::relay)
 }
 
 /// The collector in a manifest; `name` says which one where there are several.
 pub fn load_collector(text: &str, name: Option<&str>) -> Result<ValidatedCollector, Vec<Problem>> {
-    load(text, name, |metadata, spec| Collector { metadata, spec }, validate::collector)
+    load(text, name, |metadata, spec| Collector { metadata, spec, status: None }, validate::collector)
 }
 
 fn load<K: CustomResourceExt, S: DeserializeOwned, V>(

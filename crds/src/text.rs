@@ -116,7 +116,57 @@ forms! {
     SecretName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be the name of a Secret: small letters, digits, hyphens and dots",
+        says: "must be a name: small letters, digits, hyphens and dots",
+    }
+
+    /// Name of another object.
+    ObjectName {
+        pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        max_length: 253,
+        says: "must be a name: small letters, digits, hyphens and dots",
+    }
+
+    /// Name of a Service.
+    ServiceName {
+        pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        max_length: 63,
+        says: "must be the name of a Service: at most 63 small letters, digits and hyphens, beginning with a \
+               letter and not ending with a hyphen",
+    }
+
+    /// A kind of an API.
+    KindName {
+        pattern: "^[A-Z][A-Za-z0-9]*$",
+        max_length: 63,
+        says: "must be a kind, such as ClusterIssuer",
+    }
+
+    /// A container image.
+    Image {
+        pattern: "^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$",
+        max_length: 512,
+        says: "must be an image, such as registry.example.org/visnyk-relay:1.2.3",
+    }
+
+    /// Value of a label.
+    LabelValue {
+        pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        max_length: 63,
+        says: "must be a label's value: letters, digits, hyphens, underscores and dots",
+    }
+
+    /// Value of an annotation.
+    AnnotationValue {
+        pattern: "^[^\\x00]*$",
+        max_length: 16384,
+        says: "must be text",
+    }
+
+    /// Path and query of a request to a Service.
+    UrlPath {
+        pattern: "^/[^\\s#]*$",
+        max_length: 1024,
+        says: "must be a path that begins with a slash, without spaces and fragment",
     }
 
     /// Key in a Secret, safe as the name of a file.
@@ -175,6 +225,13 @@ forms! {
         says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms",
     }
 }
+
+/// Key of a label or annotation, or name of a compute resource.
+pub const QUALIFIED_NAME: Form = Form {
+    pattern: "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+    max_length: 316,
+    says: "must be a key such as example.org/name",
+};
 
 impl Quantity {
     /// In bytes; none where the text is no size.

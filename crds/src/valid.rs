@@ -43,7 +43,8 @@ pub struct Identity {
     pub name: String,
     /// `metadata.generation`, 0 in a file that no API server has seen.
     pub generation: i64,
-    /// Hex SHA-256 over the spec as canonical JSON, without `replicas`: the same for the same meaning.
+    /// Hex SHA-256 over the spec as canonical JSON, without what only the operator reads: the same
+    /// for the same meaning.
     pub configuration_hash: String,
 }
 
@@ -160,6 +161,15 @@ pub struct Destination {
 pub enum Target {
     /// `http` or `https`, without user information or fragment.
     Url(Url),
+    /// A Service of the cluster, by plain HTTP: only its addresses in the peers folder may be connected to.
+    Service {
+        /// Its namespace, the relay's where the resource names none.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// `http://<name>.<namespace>.svc:<port><path>`.
+        url: Url,
+    },
     /// A Collector, whose address and certificates are files in the peers folder.
     Collector {
         /// Its namespace, the relay's where the resource names none.

@@ -234,6 +234,7 @@ fn size(kind: SpoolKind, folder: &Path) -> io::Result<u64> {
 fn wanted(destination: &Destination) -> Wanted {
     let fingerprint = match &destination.target {
         Target::Url(url) => url.to_string(),
+        Target::Service { namespace, name, url } => format!("service {namespace}/{name} {url}"),
         Target::Collector { namespace, name } => format!("collector {namespace}/{name}"),
     };
     Wanted { name: destination.name.clone(), fingerprint }

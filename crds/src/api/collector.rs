@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Aloud, Listener, Log};
+use super::{Aloud, Listener, Log, Monitoring, Pod, Service, Status, Storage};
 use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Collects what relays deliver and appends each body to a log, synced before it answers.
@@ -17,6 +17,11 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     category = "visnyk",
     namespaced,
     derive = "PartialEq",
+    status = "Status",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
@@ -24,10 +29,22 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 pub struct CollectorSpec {
     /// Where relays and other senders connect.
     pub listener: Listener<8080>,
+    /// Where its data folder is. Beside a cluster it is where the command line says.
+    #[serde(default)]
+    pub storage: Storage,
     /// The file that gets a line per body.
     pub log: Log,
     /// Who may send.
     pub access: Access,
+    /// How senders find the pods.
+    #[serde(default)]
+    pub service: Service,
+    /// Overrides for the pods.
+    #[serde(default)]
+    pub pod: Pod,
+    /// Metrics for a Prometheus operator; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
 }
 
 /// Who may send to a collector.

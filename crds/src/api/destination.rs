@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::{each, exactly_one};
 use crate::bounds;
-use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity};
+use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceName, UrlPath};
 
 /// The fields of which [`Destination`] holds exactly one.
-pub(crate) const TARGETS: &[&str] = &["collectorRef", "url"];
+pub(crate) const TARGETS: &[&str] = &["collectorRef", "service", "url"];
 
-/// Who gets every accepted event: exactly one of `collectorRef`, `url`.
+/// Who gets every accepted event: exactly one of `collectorRef`, `service`, `url`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TARGETS)))]
@@ -22,6 +22,10 @@ pub struct Destination {
     /// A Collector, whose address and certificates the relay is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collector_ref: Option<CollectorRef>,
+    /// A Service of the cluster, by plain HTTP. It needs no `network`: its address is opened by its name, and
+    /// no other. Headless Services and those of type `ExternalName` are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceRef>,
     /// Where to POST, by http or https, without user information and fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<HttpUrl>,
@@ -60,6 +64,24 @@ pub struct CollectorRef {
     /// Namespace of the Collector; absent: the relay's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Namespace>,
+}
+
+/// A Service of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ServiceRef {
+    /// Name of the Service.
+    pub name: ServiceName,
+    /// Namespace of the Service; absent: the relay's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// Port of the Service.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// Path and query of the request.
+    #[serde(default = "root")]
+    pub path: UrlPath,
 }
 
 /// What is sent.
@@ -147,4 +169,8 @@ fn timeout() -> GoDuration {
 
 fn concurrency() -> u16 {
     16
+}
+
+fn root() -> UrlPath {
+    UrlPath::from("/")
 }

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{Aloud, each, exactly_one};
 use crate::bounds;
-use crate::text::{DnsName, Quantity, SecretName};
+use crate::text::{DnsName, KindName, ObjectName, Quantity, SecretName};
 
 /// The objects of which [`Tls`] holds exactly one.
-pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "none"];
+pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "certManager", "none"];
 
 /// What is wrong with an address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
@@ -27,11 +27,11 @@ pub struct Listener<const PORT: u16> {
     #[serde(default = "max_body_size")]
     #[schemars(extend("x-kubernetes-validations" = bounds::MAX_BODY_SIZE.rules()))]
     pub max_body_size: Quantity,
-    /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `none`.
+    /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
     pub tls: Tls,
 }
 
-/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `none`.
+/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TLS)))]
@@ -42,6 +42,10 @@ pub struct Tls {
     /// The Secret that holds `tls.crt` and `tls.key`; a new content is taken up without a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<SecretName>,
+    /// A certificate from cert-manager, for the Service's names. Beside a cluster: the files of the Secret
+    /// `<name>-relay-certificate` or `<name>-collector-certificate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_manager: Option<CertManager>,
     /// Plain HTTP; it has to be said aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub none: Option<Aloud>,
@@ -57,6 +61,43 @@ pub struct SelfSigned {
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
     pub dns_names: Vec<DnsName>,
+}
+
+/// A certificate from cert-manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct CertManager {
+    /// Who signs it.
+    pub issuer_ref: IssuerRef,
+    /// Names by which senders reach the server, besides those of the Service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
+    pub dns_names: Vec<DnsName>,
+}
+
+/// An issuer of cert-manager's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct IssuerRef {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its kind.
+    #[serde(default = "issuer")]
+    pub kind: KindName,
+    /// The API group of its kind.
+    #[serde(default = "cert_manager")]
+    pub group: ObjectName,
+}
+
+fn issuer() -> KindName {
+    KindName::from("Issuer")
+}
+
+fn cert_manager() -> ObjectName {
+    ObjectName::from("cert-manager.io")
 }
 
 fn usual_port<const PORT: u16>() -> u16 {

@@ -1,28 +1,44 @@
 //! The resources as users write them. The descriptions become the schema's, so they address the user.
 //! Objects of which exactly one is wanted are optional fields with a CEL rule beside them.
 
+mod autoscaling;
 mod collector;
 mod destination;
 mod heartbeat;
 mod listener;
 mod log;
+mod pod;
 mod relay;
+mod service;
 mod source;
 mod spool;
+mod status;
+mod storage;
+mod verbatim;
 
+pub use autoscaling::Autoscaling;
 pub use collector::{Access, Collector, CollectorSpec};
-pub use destination::{Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry};
+pub use destination::{
+    Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry, ServiceRef,
+};
 pub use heartbeat::Heartbeat;
-pub use listener::{Listener, SelfSigned, Tls};
+pub use listener::{CertManager, IssuerRef, Listener, SelfSigned, Tls};
 pub use log::{Log, Rotate};
+pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
+pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
 pub use source::{Bearer, SecretRef, Source, Verify};
-pub use spool::{Ephemeral, Persistent, Spool};
+pub use spool::{OnDelete, Spool};
+pub use status::Status;
+pub use storage::{Ephemeral, Persistent, Storage};
+pub use verbatim::{Amount, Verbatim};
 
+pub(crate) use autoscaling::AT_LEAST_MIN;
 pub(crate) use destination::TARGETS;
 pub(crate) use listener::{NO_ADDRESS, TLS};
+pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use source::WAYS as VERIFY_WAYS;
-pub(crate) use spool::KINDS as SPOOL_KINDS;
+pub(crate) use storage::KINDS as STORAGE_KINDS;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -53,6 +69,13 @@ fn each(rules: Value) -> impl FnMut(&mut Schema) {
         if let Some(items) = list.get_mut("items").and_then(Value::as_object_mut) {
             items.insert("x-kubernetes-validations".into(), rules.clone());
         }
+    }
+}
+
+/// Bounds the entries of a map.
+fn map_of(most: u32) -> impl FnMut(&mut Schema) {
+    move |map| {
+        map.insert("maxProperties".into(), most.into());
     }
 }
 

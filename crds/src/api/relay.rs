@@ -4,7 +4,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Destination, Heartbeat, Listener, Source, Spool};
+use super::{
+    Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Listener, Monitoring, Pod, Service, Source,
+    Spool, Status,
+};
 use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.
@@ -17,6 +20,21 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     category = "visnyk",
     namespaced,
     derive = "PartialEq",
+    status = "Status",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(
+        name = "Delivering",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Delivering')].status"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     doc = "Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
@@ -26,6 +44,10 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     "message": "heartbeat.to may only name destinations of this relay",
 }]))]
 pub struct WebhookRelaySpec {
+    /// How many pods there are, each with a spool of its own. An autoscaler sets it by the scale subresource.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 100))]
+    pub replicas: u16,
     /// Where senders connect.
     pub listener: Listener<8443>,
     /// Where accepted events are kept until every destination has them.
@@ -50,4 +72,26 @@ pub struct WebhookRelaySpec {
     /// A sign of life to destinations; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// How senders find the pods.
+    #[serde(default)]
+    pub service: Service,
+    /// Overrides for the pods.
+    #[serde(default)]
+    pub pod: Pod,
+    /// An autoscaler that sets `replicas`; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// An Ingress before the Service; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+    /// A route from a Gateway to the Service; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRoute>,
+    /// Metrics for a Prometheus operator; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
+}
+
+fn one() -> u16 {
+    1
 }

@@ -3,19 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exactly_one;
+use super::storage::one_kind_for_ever;
+use super::{Ephemeral, Persistent};
 use crate::bounds;
-use crate::text::{GoDuration, Quantity};
-
-/// The objects of which [`Spool`] holds exactly one.
-pub(crate) const KINDS: &[&str] = &["persistent", "ephemeral"];
+use crate::text::GoDuration;
 
 /// Where accepted events are kept: exactly one of `persistent`, `ephemeral`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = exactly_one(KINDS)))]
+#[schemars(inline, extend("x-kubernetes-validations" = one_kind_for_ever()))]
 pub struct Spool {
-    /// On a volume that outlives the process and the pod.
+    /// On a volume that outlives the process and the pod. When it is full new events are refused with 503,
+    /// and none is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent: Option<Persistent>,
     /// In a folder that lives as long as the pod: **undelivered events are lost with it**.
@@ -26,27 +25,21 @@ pub struct Spool {
     #[serde(default = "retain_removed")]
     #[schemars(extend("x-kubernetes-validations" = bounds::RETAIN_REMOVED.rules()))]
     pub retain_removed: GoDuration,
+    /// What becomes of a persistent spool that no pod uses any more, because the relay was deleted or scaled
+    /// down.
+    #[serde(default)]
+    pub on_delete: OnDelete,
 }
 
-/// On a volume that outlives the process and the pod.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+/// What becomes of a spool that no pod uses any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
-pub struct Persistent {
-    /// Journal and state together. When it is full new events are refused with 503, and none is lost.
-    #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.rules()))]
-    pub size: Quantity,
-}
-
-/// In a folder that lives as long as the pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
-pub struct Ephemeral {
-    /// Journal and state together; absent: what the file system has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.rules()))]
-    pub size: Option<Quantity>,
+pub enum OnDelete {
+    /// Its volume is kept, undelivered events and all; a relay of the same name uses it again.
+    #[default]
+    Retain,
+    /// Its volume is deleted, **and undelivered events with it**.
+    Discard,
 }
 
 fn retain_removed() -> GoDuration {

@@ -75,6 +75,10 @@ fn allowed(field: &Value) -> String {
                 .join(" or "),
             None => form(field),
         },
+        Some("object") if field.get("additionalProperties").is_some() => {
+            format!("map of at most {} entries", field["maxProperties"])
+        }
+        Some(_) if field["x-kubernetes-preserve-unknown-fields"] == true => "as in Kubernetes".to_owned(),
         _ => "object".to_owned(),
     };
     for rule in field["x-kubernetes-validations"].as_array().into_iter().flatten() {

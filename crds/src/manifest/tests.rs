@@ -140,7 +140,7 @@ fn a_null_is_an_absent_field() {
         &text.replace("tls: {none: {}}", "tls: {none: null}"),
         None,
         &expect![[r#"
-        spec.listener.tls: needs exactly one of selfSigned, secretName, none
-    "#]],
+            spec.listener.tls: needs exactly one of selfSigned, secretName, certManager, none
+        "#]],
     );
 }

@@ -7,11 +7,14 @@ use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use crate::problem::{Place, Problems};
-use crate::text::FORMS;
+use crate::text::{FORMS, Form};
 
 /// Notes everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields,
 /// values out of bounds, texts of another form, items named twice. CEL rules are not its business.
 pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return check_amount(schema, value, place, problems);
+    }
     let fits = match (schema["type"].as_str(), value) {
         (Some("object"), Value::Object(fields)) => {
             check_object(schema, fields, place, problems);
@@ -37,6 +40,12 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
 }
 
 fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, problems: &mut Problems) {
+    if schema["x-kubernetes-preserve-unknown-fields"] == true {
+        return;
+    }
+    if let Some(values) = schema.get("additionalProperties") {
+        return check_map(schema, values, fields, place, problems);
+    }
     let none = Map::new();
     let known = schema["properties"].as_object().unwrap_or(&none);
     for (name, value) in fields {
@@ -51,6 +60,30 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, prob
     }
     for name in strings(&schema["required"]).filter(|name| !fields.contains_key(*name)) {
         problems.add(place.field(name), "is required");
+    }
+}
+
+fn check_map(
+    schema: &Value,
+    values: &Value,
+    entries: &Map<String, Value>,
+    place: &Place,
+    problems: &mut Problems,
+) {
+    if schema["maxProperties"].as_u64().is_some_and(|most| entries.len() as u64 > most) {
+        problems.add(place.clone(), format!("must have at most {} entries", schema["maxProperties"]));
+    }
+    for (name, value) in entries {
+        check(values, value, &place.field(name), problems);
+    }
+}
+
+/// A whole number is as good as its text.
+fn check_amount(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
+    match value {
+        Value::String(text) => check_text(schema, text, place, problems),
+        Value::Number(number) if number.is_u64() => {}
+        _ => problems.add(place.clone(), format!("must be an amount, not {}", found(value))),
     }
 }
 
@@ -103,7 +136,8 @@ fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems
     } else if let Some(pattern) = schema["pattern"].as_str()
         && !Regex::new(pattern).is_ok_and(|form| form.is_match(text))
     {
-        let says = FORMS.iter().find(|form| form.pattern == pattern).map(|form| form.says.to_owned());
+        let is_it = |form: &&Form| form.pattern == pattern && schema["maxLength"] == form.max_length;
+        let says = FORMS.iter().find(is_it).map(|form| form.says.to_owned());
         problems.add(place.clone(), says.unwrap_or_else(|| format!("must match {pattern}")));
     }
 }

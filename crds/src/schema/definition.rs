@@ -37,8 +37,10 @@ fn tidy(schema: &mut Value) {
     if let Some(description) = schema.get("description").and_then(|d| d.as_str().map(one_line)) {
         schema.insert("description".into(), description.into());
     }
-    if let Some(items) = schema.get_mut("items") {
-        tidy(items);
+    for of_each in ["items", "additionalProperties"] {
+        if let Some(schema) = schema.get_mut(of_each) {
+            tidy(schema);
+        }
     }
     for property in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         tidy(property.1);

@@ -21,6 +21,16 @@ pub fn repair(schema: &Value, value: &Value, place: &Place) -> Repaired {
 }
 
 fn repair_value(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return match value {
+            Value::String(_) => value.clone(),
+            Value::Number(number) if number.is_u64() => value.clone(),
+            _ => {
+                stand_ins.push(place.clone());
+                0.into()
+            }
+        };
+    }
     let fits = match schema["type"].as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
@@ -46,6 +56,12 @@ fn repair_value(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Ve
 }
 
 fn repair_object(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+    if let Some(values) = schema.get("additionalProperties") {
+        let entries = value.as_object().into_iter().flatten();
+        let repaired = entries
+            .map(|(name, value)| (name.clone(), repair_value(values, value, &place.field(name), stand_ins)));
+        return Value::Object(repaired.collect());
+    }
     let Some(known) = schema["properties"].as_object() else {
         return value.as_object().cloned().unwrap_or_default().into();
     };

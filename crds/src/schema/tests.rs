@@ -7,12 +7,14 @@ use crate::{Collector, WebhookRelay};
 
 /// The keywords that `check` reads, those that say nothing about values, and CEL.
 const KEYWORDS: &[&str] = &[
+    "additionalProperties",
     "default",
     "description",
     "enum",
     "items",
     "maxItems",
     "maxLength",
+    "maxProperties",
     "maximum",
     "minItems",
     "minimum",
@@ -20,8 +22,10 @@ const KEYWORDS: &[&str] = &[
     "properties",
     "required",
     "type",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
+    "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 ];
 
@@ -31,8 +35,10 @@ fn each_schema(visit: &mut impl FnMut(&str, &Value)) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             walk(&format!("{place}.{name}"), field, visit);
         }
-        if let Some(items) = schema.get("items") {
-            walk(&format!("{place}[]"), items, visit);
+        for of_each in ["items", "additionalProperties"] {
+            if let Some(each) = schema.get(of_each) {
+                walk(&format!("{place}[]"), each, visit);
+            }
         }
     }
     walk("WebhookRelay", &spec_schema::<WebhookRelay>(), visit);
@@ -42,8 +48,8 @@ fn each_schema(visit: &mut impl FnMut(&str, &Value)) {
 #[test]
 fn every_field_is_described() {
     each_schema(&mut |place, schema| {
-        let of_a_list_of_texts = place.ends_with("[]") && schema["type"] != "object";
-        assert!(of_a_list_of_texts || schema["description"].is_string(), "{place} has no description");
+        let of_a_list_or_map = place.ends_with("[]");
+        assert!(of_a_list_or_map || schema["description"].is_string(), "{place} has no description");
     });
 }
 
@@ -54,7 +60,9 @@ fn every_list_text_and_number_is_bounded() {
             Some("array") => &["maxItems", "x-kubernetes-list-type"],
             Some("string") if schema.get("enum").is_none() => &["maxLength", "pattern"],
             Some("integer") => &["minimum", "maximum"],
+            Some("object") if schema.get("additionalProperties").is_some() => &["maxProperties"],
             Some("string" | "object") => &[],
+            None if schema["x-kubernetes-int-or-string"] == true => &["maxLength", "pattern"],
             other => panic!("{place} is of type {other:?}"),
         };
         for bound in bounds {

@@ -1,6 +1,6 @@
 //! A collector as a whole.
 
-use super::{check_schema, identity, listener};
+use super::{check_schema, identity, listener, pod, spool};
 use crate::api::{self, Collector};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
@@ -14,8 +14,13 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
     check_schema::<Collector>(spec, &mut problems);
 
     let identity = identity(collector, spec, &mut problems);
-    let listener = listener::listener(&spec.listener, &place.field("listener"), &mut problems);
+    let certificate = format!("{}-collector-certificate", identity.name);
+    let listener = listener::listener(&spec.listener, certificate, &place.field("listener"), &mut problems);
+    spool::storage(&spec.storage, &place.field("storage"), &mut problems);
     let log = log(&spec.log, &place.field("log"), &mut problems);
+    pod::service(&spec.service, &place.field("service"), &mut problems);
+    pod::pod(&spec.pod, &place.field("pod"), &mut problems);
+    pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
 
     problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log }))
 }

@@ -71,11 +71,18 @@ fn target(
             name: collector.name.to_string(),
         })
     });
+    let service = destination.service.as_ref().map(|service| {
+        let namespace = service.namespace.as_deref().unwrap_or(namespace).to_owned();
+        let name = service.name.to_string();
+        let url = format!("http://{name}.{namespace}.svc:{}{}", service.port, service.path);
+        let parsed = Url::parse(&url).map_err(|error| format!("makes no URL: {error}"));
+        Some(Target::Service { namespace, name, url: problems.note(place.field("service"), parsed)? })
+    });
     let url = destination.url.as_ref().map(|text| {
         let url = problems.note(place.field("url"), parse_url(text))?;
         Some(Target::Url(url))
     });
-    the_one(api::TARGETS, [collector, url], place, problems).flatten()
+    the_one(api::TARGETS, [collector, service, url], place, problems).flatten()
 }
 
 fn parse_url(text: &HttpUrl) -> Result<Url, String> {

@@ -3,35 +3,45 @@
 use std::net::IpAddr;
 
 use super::the_one;
-use crate::api::{self, SelfSigned};
+use crate::api::{self, CertManager, SelfSigned};
 use crate::bounds;
 use crate::problem::{Place, Problems};
+use crate::text::DnsName;
 use crate::valid::{Listener, ListenerTls};
 
 pub(super) fn listener<const PORT: u16>(
     listener: &api::Listener<PORT>,
+    certificate: String,
     place: &Place,
     problems: &mut Problems,
 ) -> Option<Listener> {
     let max_body_size =
         problems.note(place.field("maxBodySize"), bounds::MAX_BODY_SIZE.check(&listener.max_body_size));
-    let tls = tls(&listener.tls, &place.field("tls"), problems);
+    let tls = tls(&listener.tls, certificate, &place.field("tls"), problems);
     Some(Listener { port: listener.port, max_body_size: max_body_size?, tls: tls? })
 }
 
-fn tls(tls: &api::Tls, place: &Place, problems: &mut Problems) -> Option<ListenerTls> {
+fn tls(tls: &api::Tls, certificate: String, place: &Place, problems: &mut Problems) -> Option<ListenerTls> {
     if let Some(SelfSigned { dns_names }) = &tls.self_signed {
-        for (index, name) in dns_names.iter().enumerate() {
-            if name.parse::<IpAddr>().is_ok() {
-                let at = place.field("selfSigned").field("dnsNames").item(index);
-                problems.add(at, api::NO_ADDRESS);
-            }
-        }
+        no_addresses(dns_names, &place.field("selfSigned"), problems);
+    }
+    if let Some(CertManager { dns_names, .. }) = &tls.cert_manager {
+        no_addresses(dns_names, &place.field("certManager"), problems);
     }
     let self_signed = tls.self_signed.as_ref().map(|self_signed| ListenerTls::SelfSigned {
         dns_names: self_signed.dns_names.iter().map(ToString::to_string).collect(),
     });
     let secret = tls.secret_name.as_ref().map(|name| ListenerTls::Secret { name: name.to_string() });
+    // cert-manager writes a Secret, and so it is one of those.
+    let cert_manager = tls.cert_manager.as_ref().map(|_| ListenerTls::Secret { name: certificate });
     let none = tls.none.as_ref().map(|_| ListenerTls::None);
-    the_one(api::TLS, [self_signed, secret, none], place, problems)
+    the_one(api::TLS, [self_signed, secret, cert_manager, none], place, problems)
+}
+
+fn no_addresses(dns_names: &[DnsName], place: &Place, problems: &mut Problems) {
+    for (index, name) in dns_names.iter().enumerate() {
+        if name.parse::<IpAddr>().is_ok() {
+            problems.add(place.field("dnsNames").item(index), api::NO_ADDRESS);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod collector;
 mod destination;
 mod listener;
+mod pod;
 mod relay;
 mod source;
 mod spool;

@@ -1,6 +1,6 @@
 //! A relay as a whole: what its parts say of each other.
 
-use super::{check_schema, destination, identity, listener, source, spool};
+use super::{check_schema, destination, identity, listener, pod, source, spool};
 use crate::api::{self, WebhookRelay};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
@@ -14,7 +14,8 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     check_schema::<WebhookRelay>(spec, &mut problems);
 
     let identity = identity(relay, spec, &mut problems);
-    let listener = listener::listener(&spec.listener, &place.field("listener"), &mut problems);
+    let certificate = format!("{}-relay-certificate", identity.name);
+    let listener = listener::listener(&spec.listener, certificate, &place.field("listener"), &mut problems);
     let spool = spool::spool(&spec.spool, &place.field("spool"), &mut problems);
     let sources = source::sources(&spec.sources, &place.field("sources"), &mut problems);
     let destinations = destination::destinations(
@@ -26,6 +27,13 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     let heartbeat = spec.heartbeat.as_ref().and_then(|heartbeat| {
         self::heartbeat(heartbeat, &spec.destinations, &place.field("heartbeat"), &mut problems)
     });
+
+    pod::service(&spec.service, &place.field("service"), &mut problems);
+    pod::pod(&spec.pod, &place.field("pod"), &mut problems);
+    pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
+    if spec.autoscaling.as_ref().is_some_and(|bounds| bounds.max_replicas < bounds.min_replicas) {
+        problems.add(place.field("autoscaling"), api::AT_LEAST_MIN);
+    }
 
     let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
         identity,

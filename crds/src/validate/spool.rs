@@ -1,4 +1,4 @@
-//! Where accepted events are kept.
+//! Where accepted events are kept, and where a collector keeps what it gets.
 
 use super::the_one;
 use crate::api;
@@ -7,18 +7,32 @@ use crate::problem::{Place, Problems};
 use crate::valid::{Spool, SpoolKind};
 
 pub(super) fn spool(spool: &api::Spool, place: &Place, problems: &mut Problems) -> Option<Spool> {
-    let persistent = spool.persistent.as_ref().map(|persistent| {
+    let kind = kind(spool.persistent.as_ref(), spool.ephemeral.as_ref(), place, problems);
+    let retained = bounds::RETAIN_REMOVED.check(&spool.retain_removed);
+    let retain_removed = problems.note(place.field("retainRemoved"), retained);
+    Some(Spool { kind: kind?, retain_removed: retain_removed? })
+}
+
+/// The process takes what the file system has; only the operator needs to know more.
+pub(super) fn storage(storage: &api::Storage, place: &Place, problems: &mut Problems) {
+    kind(storage.persistent.as_ref(), storage.ephemeral.as_ref(), place, problems);
+}
+
+fn kind(
+    persistent: Option<&api::Persistent>,
+    ephemeral: Option<&api::Ephemeral>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<SpoolKind> {
+    let persistent = persistent.map(|persistent| {
         let at = place.field("persistent").field("size");
         let size = problems.note(at, bounds::SPOOL_SIZE.check(&persistent.size))?;
         Some(SpoolKind::Persistent { size })
     });
-    let ephemeral = spool.ephemeral.as_ref().map(|ephemeral| {
+    let ephemeral = ephemeral.map(|ephemeral| {
         let at = place.field("ephemeral").field("size");
         let size = ephemeral.size.as_ref().map(|size| problems.note(at, bounds::SPOOL_SIZE.check(size)));
         Some(SpoolKind::Ephemeral { size: size.flatten() })
     });
-    let kind = the_one(api::SPOOL_KINDS, [persistent, ephemeral], place, problems).flatten();
-    let retained = bounds::RETAIN_REMOVED.check(&spool.retain_removed);
-    let retain_removed = problems.note(place.field("retainRemoved"), retained);
-    Some(Spool { kind: kind?, retain_removed: retain_removed? })
+    the_one(api::STORAGE_KINDS, [persistent, ephemeral], place, problems).flatten()
 }

@@ -56,6 +56,51 @@ fn collector() -> Value {
     })
 }
 
+/// A relay with all that only the operator reads.
+fn everything() -> Value {
+    let mut relay = relay();
+    relay["spec"]["spool"] =
+        json!({ "persistent": { "size": "64Mi", "storageClassName": "fast" }, "onDelete": "Discard" });
+    relay["spec"]["listener"]["tls"] = json!({ "certManager": {
+        "issuerRef": { "name": "harbour-ca" }, "dnsNames": ["harbour.example.org"],
+    } });
+    let operators = json!({
+        "replicas": 3,
+        "service": {
+            "type": "LoadBalancer", "port": 8443, "externalTrafficPolicy": "Local",
+            "annotations": { "example.org/pool": "outer" },
+        },
+        "pod": {
+            "resources": { "requests": { "cpu": 1, "memory": "64Mi" }, "limits": { "memory": "1Gi" } },
+            "nodeSelector": { "kubernetes.io/os": "linux" },
+            "tolerations": [{ "key": "spot", "operator": "Exists", "effect": "NoSchedule" }],
+            "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "disk", "operator": "Exists" }] }],
+            } } },
+            "topologySpreadConstraints": [{
+                "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": { "matchLabels": { "tide": "high" } },
+            }],
+            "priorityClassName": "urgent",
+            "imagePullSecrets": [{ "name": "registry" }],
+            "labels": { "tide": "high" },
+            "annotations": { "example.org/note": "on two\nlines" },
+            "image": "registry.example.org/relay@sha256:abc",
+        },
+        "autoscaling": { "minReplicas": 2, "maxReplicas": 8, "cpuUtilization": 50 },
+        "ingress": { "className": "outer", "hosts": ["harbour.example.org"], "tlsSecretName": "outer" },
+        "httpRoute": { "parentRefs": [{ "name": "gate", "namespace": "gates", "sectionName": "https" }] },
+        "monitoring": { "interval": "15s", "labels": { "release": "prometheus" } },
+    });
+    for (field, value) in operators.as_object().unwrap() {
+        relay["spec"][field] = value.clone();
+    }
+    relay["spec"]["destinations"][1] = json!({
+        "name": "pilot", "service": { "name": "pilots", "namespace": "port", "port": 8080, "path": "/hook?a=b" },
+    });
+    relay
+}
+
 /// The manifest with one field changed; a null takes it away. A `-` at the end appends to a list.
 fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
@@ -103,7 +148,10 @@ fn indented(problems: &[Problem]) -> String {
 
 #[test]
 fn a_valid_manifest_passes_every_rule() {
-    assert_eq!(refused_by::<WebhookRelay>(&relay()), WE_ALONE);
+    for manifest in [relay(), everything()] {
+        assert_eq!(refused_by::<WebhookRelay>(&manifest), WE_ALONE);
+        load_relay(&manifest.to_string(), None).unwrap();
+    }
     assert_eq!(refused_by::<Collector>(&collector()), WE_ALONE);
 }
 
@@ -218,6 +266,80 @@ fn collector_and_metadata_mistakes_are_named() {
     ];
     let refusals = refusals::<Collector, _>(&collector(), load_collector, &mistakes);
     expect_file!["mistakes/collector.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn mistakes_in_what_only_the_operator_reads_are_named() {
+    let pod = |field: &str| format!("/spec/pod/{field}");
+    let mistakes = [
+        ("/spec/replicas".to_owned(), json!(101)),
+        ("/spec/replicas".to_owned(), json!("2")),
+        ("/spec/service/type".to_owned(), json!("ExternalName")),
+        ("/spec/service/type".to_owned(), json!("ClusterIP")),
+        ("/spec/service/annotations".to_owned(), json!({ "a": 1 })),
+        ("/spec/autoscaling/maxReplicas".to_owned(), json!(1)),
+        ("/spec/ingress/hosts".to_owned(), json!([])),
+        ("/spec/httpRoute/parentRefs".to_owned(), json!([])),
+        ("/spec/monitoring/interval".to_owned(), json!("0s")),
+        ("/spec/spool/onDelete".to_owned(), json!("Forget")),
+        ("/spec/spool/persistent/storageClassName".to_owned(), json!("../fast")),
+        ("/spec/listener/tls/certManager/issuerRef/kind".to_owned(), json!("issuer")),
+        ("/spec/listener/tls/certManager/dnsNames".to_owned(), json!(["10.0.0.1"])),
+        ("/spec/destinations/1/service/port".to_owned(), json!(0)),
+        ("/spec/destinations/1/service/path".to_owned(), json!("hook")),
+        ("/spec/destinations/1/service/name".to_owned(), json!("pilots.example.org")),
+        ("/spec/destinations/1/url".to_owned(), json!("https://pilot.example.org/")),
+        (pod("resources/requests/cpu"), json!("much")),
+        (pod("resources/requests/cpu"), json!(-1)),
+        (pod("resources/requests/cpu"), json!({})),
+        (pod("labels/tide"), json!("high and low")),
+        (pod("labels/high tide"), json!("yes")),
+        (pod("labels"), json!("none")),
+        (pod("tolerations/0/operator"), json!(1)),
+        (pod("tolerations/0/operation"), json!("Exists")),
+        (pod("affinity/nodeAffinity/required"), json!([1])),
+        (pod("affinity/podAffinity"), json!("near")),
+        (pod("image"), json!("two words")),
+        (pod("priorityClassName"), json!("Urgent")),
+    ];
+    let mistakes = mistakes.each_ref().map(|(pointer, value)| (&pointer[..], value.clone()));
+    let refusals = refusals::<WebhookRelay, _>(&everything(), load_relay, &mistakes);
+    expect_file!["mistakes/operator.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn what_must_stay_as_it_was_is_refused_by_a_rule() {
+    let definition = serde_json::to_value(schema::definition::<WebhookRelay>()).unwrap();
+    let whole = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let refused = |old: &Value, pointer: &str, value: Value| {
+        let new = with(old.clone(), pointer, value);
+        let refusal = Validator::new().validate(whole, &new, Some(old)).err()?;
+        Some(refusal.to_string())
+    };
+    let relay = everything();
+    let size = "/spec/spool/persistent/size";
+    assert_eq!(refused(&relay, size, json!("65Mi")), None);
+    assert!(refused(&relay, size, json!("63Mi")).unwrap().contains("never shrink"));
+    let class = "/spec/spool/persistent/storageClassName";
+    assert!(refused(&relay, class, json!("slow")).unwrap().contains("cannot change"));
+    assert!(refused(&relay, class, Value::Null).unwrap().contains("cannot change"));
+    assert!(refused(&relay, "/spec/spool", json!({ "ephemeral": {} })).unwrap().contains("left behind"));
+    assert_eq!(refused(&relay, "/spec/spool/onDelete", json!("Retain")), None);
+}
+
+#[test]
+fn the_hash_leaves_out_what_only_the_operator_reads() {
+    let hash =
+        |manifest: &Value| load_relay(&manifest.to_string(), None).unwrap().identity.configuration_hash;
+    let mut other = everything();
+    for field in ["replicas", "service", "pod", "autoscaling", "ingress", "httpRoute", "monitoring"] {
+        assert!(other["spec"].as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    other["spec"]["spool"] = json!({ "persistent": { "size": "64Mi" } });
+    other["spec"]["listener"]["tls"]["certManager"] = json!({ "issuerRef": { "name": "another" } });
+    assert_eq!(hash(&other), hash(&everything()));
+    let larger = with(everything(), "/spec/spool/persistent/size", json!("65Mi"));
+    assert_ne!(hash(&larger), hash(&everything()), "the relay reads its size");
 }
 
 #[test]

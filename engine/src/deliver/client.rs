@@ -21,7 +21,7 @@ use super::{
     failure::{Failure, Kind},
     format::{self, Message},
     guard::Policy,
-    peer::{self, Peer, PeerError},
+    peer::{self, PeerError, Said},
     resolver::{Resolver, SetUpError},
     retry_after, tls,
 };
@@ -68,8 +68,8 @@ impl Outbound {
 pub struct Sender {
     outbound: Outbound,
     destination: Destination,
-    /// What the peers folder said, for a Collector.
-    peer: Option<Result<Peer, PeerError>>,
+    /// What the peers folder said, for a Collector or a Service.
+    said: Option<Result<Said, PeerError>>,
     /// Where to and how, or why that cannot be.
     route: Result<Route, Failure>,
 }
@@ -90,8 +90,8 @@ impl Sender {
     /// Never fails: where the peers folder lacks something, each attempt says so until
     /// [`Sender::refreshed`] finds it there.
     pub fn new(destination: &Destination, outbound: &Outbound) -> Self {
-        let peer = read_peer(destination, outbound);
-        let route = match (&destination.target, &peer) {
+        let said = peer::read(&outbound.peers_dir, &destination.target);
+        let route = match (&destination.target, &said) {
             (Target::Url(url), _) => {
                 let policy = if destination.allow.is_empty() {
                     Policy::Public
@@ -102,25 +102,30 @@ impl Sender {
                     .map_err(|error| misconfigured(&error))
                     .and_then(|tls| Route::new(url, policy, tls, destination, outbound))
             }
-            (Target::Collector { .. }, Some(Ok(peer))) => {
+            (Target::Service { url, .. }, Some(Ok(Said::Service(addresses)))) => {
+                let policy = Policy::Exactly(addresses.clone());
+                no_tls().and_then(|tls| Route::new(url, policy, tls, destination, outbound))
+            }
+            (Target::Collector { .. }, Some(Ok(Said::Collector(peer)))) => {
                 let authorities = peer.authorities.as_deref();
                 let tls = match authorities {
-                    Some(authorities) => tls::client_of_peer(authorities, peer.identity.as_ref()),
-                    // A plain HTTP peer; no TLS will be spoken, and nobody would be trusted if it were.
-                    None => tls::client_of_public(Arc::new(RootCertStore::empty())),
+                    Some(authorities) => tls::client_of_peer(authorities, peer.identity.as_ref())
+                        .map_err(|error| misconfigured(&error)),
+                    None => no_tls(),
                 };
-                tls.map_err(|error| misconfigured(&error))
-                    .and_then(|tls| Route::new(&peer.url, Policy::Peer, tls, destination, outbound))
+                tls.and_then(|tls| Route::new(&peer.url, Policy::Peer, tls, destination, outbound))
             }
-            (Target::Collector { .. }, Some(Err(error))) => Err(misconfigured(error)),
-            (Target::Collector { .. }, None) => unreachable!("a Collector always has a peer"),
+            (_, Some(Err(error))) => Err(misconfigured(error)),
+            (Target::Collector { .. } | Target::Service { .. }, _) => {
+                unreachable!("the peers folder says of each target what it is to say")
+            }
         };
-        Self { outbound: outbound.clone(), destination: destination.clone(), peer, route }
+        Self { outbound: outbound.clone(), destination: destination.clone(), said, route }
     }
 
     /// A new sender, if the peers folder says something new about this destination. Reads files.
     pub fn refreshed(&self) -> Option<Self> {
-        let is_same = match (&self.peer, read_peer(&self.destination, &self.outbound)) {
+        let is_same = match (&self.said, peer::read(&self.outbound.peers_dir, &self.destination.target)) {
             (Some(Ok(old)), Some(Ok(new))) => *old == new,
             (Some(Err(old)), Some(Err(new))) => old.to_string() == new.to_string(),
             (None, None) => true,
@@ -204,11 +209,9 @@ impl Route {
     }
 }
 
-fn read_peer(destination: &Destination, outbound: &Outbound) -> Option<Result<Peer, PeerError>> {
-    match &destination.target {
-        Target::Url(_) => None,
-        Target::Collector { namespace, name } => Some(peer::read(&outbound.peers_dir, namespace, name)),
-    }
+/// For plain HTTP: no TLS will be spoken, and nobody would be trusted if it were.
+fn no_tls() -> Result<tokio_rustls::TlsConnector, Failure> {
+    tls::client_of_public(Arc::new(RootCertStore::empty())).map_err(|error| misconfigured(&error))
 }
 
 fn misconfigured<E: Error + 'static>(error: &E) -> Failure {

@@ -15,6 +15,9 @@ pub enum Policy {
     Public,
     /// Globally reachable addresses and these ranges; link-local and metadata addresses stay closed.
     Allow(Vec<IpNet>),
+    /// Those of a Service, as the operator wrote them, and no others, be they public or not. Link-local and
+    /// metadata addresses stay closed.
+    Exactly(Vec<IpAddr>),
     /// Whatever the operator wrote for a Collector: clusters use every private and reserved range
     /// there is. Link-local and metadata addresses stay closed.
     Peer,
@@ -37,6 +40,8 @@ pub enum Reason {
     LinkLocalOrMetadata,
     /// In a private or special-purpose range that the destination does not allow.
     PrivateOrSpecial,
+    /// Not one of the Service's.
+    NotOfService,
 }
 
 impl std::fmt::Display for Reason {
@@ -44,6 +49,7 @@ impl std::fmt::Display for Reason {
         formatter.write_str(match self {
             Self::LinkLocalOrMetadata => "a link-local or metadata",
             Self::PrivateOrSpecial => "a private or special-purpose",
+            Self::NotOfService => "not the Service's",
         })
     }
 }
@@ -66,9 +72,16 @@ impl Policy {
         let open = |one: IpAddr| match self {
             Self::Public => is_public(one),
             Self::Allow(nets) => is_public(one) || nets.iter().any(|net| net.contains(&one)),
+            Self::Exactly(addresses) => addresses.contains(&one),
             Self::Peer => true,
         };
-        if judged().all(open) { Ok(()) } else { denied(Reason::PrivateOrSpecial) }
+        if judged().all(open) {
+            return Ok(());
+        }
+        denied(match self {
+            Self::Exactly(_) => Reason::NotOfService,
+            Self::Public | Self::Allow(_) | Self::Peer => Reason::PrivateOrSpecial,
+        })
     }
 }
 

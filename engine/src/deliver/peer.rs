@@ -1,13 +1,16 @@
 //! The files that say where a Collector is, whom to trust there, and who we are to it:
-//! `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key` in the peers folder. In a cluster
-//! the operator writes them, at home a person or the demo does.
+//! `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key` in the peers folder; and which addresses
+//! a Service has: `<namespace>.<name>.addresses`. In a cluster the operator writes them, at home a person or
+//! the demo does.
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use url::Url;
+use visnyk_crds::valid::Target;
 
 use super::tls::Identity;
 
@@ -22,6 +25,15 @@ pub struct Peer {
     pub identity: Option<Identity>,
 }
 
+/// What the peers folder says about a destination.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Of a Collector.
+    Collector(Peer),
+    /// Of a Service: its addresses, of which there is at least one.
+    Service(Vec<IpAddr>),
+}
+
 /// The peers folder does not say what is needed.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -34,13 +46,40 @@ pub enum PeerError {
     /// The file holds no URL that can be delivered to.
     #[error("peers folder's {0} holds no http or https url")]
     Url(String),
+    /// The file does not hold addresses, one a line.
+    #[error("peers folder's {0} holds no addresses")]
+    Addresses(String),
     /// A certificate without its key, or a key without its certificate.
     #[error("peers folder has {0} without its other half")]
     Half(String),
 }
 
+/// What is said about a destination; nothing where it does not depend on the peers folder.
+pub fn read(folder: &Path, target: &Target) -> Option<Result<Said, PeerError>> {
+    match target {
+        Target::Url(_) => None,
+        Target::Collector { namespace, name } => {
+            Some(read_collector(folder, namespace, name).map(Said::Collector))
+        }
+        Target::Service { namespace, name, .. } => {
+            Some(read_service(folder, namespace, name).map(Said::Service))
+        }
+    }
+}
+
+fn read_service(folder: &Path, namespace: &str, name: &str) -> Result<Vec<IpAddr>, PeerError> {
+    let files = Files { folder, prefix: format!("{namespace}.{name}") };
+    let file = files.name("addresses");
+    let lines = files.read("addresses")?.ok_or_else(|| PeerError::Missing(file.clone()))?;
+    let lines = String::from_utf8_lossy(&lines);
+    match lines.lines().map(|line| line.trim().parse()).collect::<Result<Vec<IpAddr>, _>>() {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        _ => Err(PeerError::Addresses(file)),
+    }
+}
+
 /// Reads the four files.
-pub fn read(folder: &Path, namespace: &str, name: &str) -> Result<Peer, PeerError> {
+fn read_collector(folder: &Path, namespace: &str, name: &str) -> Result<Peer, PeerError> {
     let files = Files { folder, prefix: format!("{namespace}.{name}") };
     let url_file = files.name("url");
     let url = files.read("url")?.ok_or_else(|| PeerError::Missing(url_file.clone()))?;
@@ -105,7 +144,7 @@ mod tests {
     }
 
     fn error_of(files: &[(&str, &str)]) -> String {
-        read(folder(files).path(), "apps", "store").err().unwrap().to_string()
+        read_collector(folder(files).path(), "apps", "store").err().unwrap().to_string()
     }
 
     #[test]
@@ -122,7 +161,7 @@ mod tests {
             authorities: Some(b"ca".to_vec()),
             identity: Some(Identity { certificates: b"certificate".to_vec(), key: b"key".to_vec() }),
         };
-        assert!(read(folder.path(), "apps", "store").is_ok_and(|peer| peer == expected));
+        assert!(read_collector(folder.path(), "apps", "store").is_ok_and(|peer| peer == expected));
     }
 
     #[test]
@@ -145,6 +184,22 @@ mod tests {
                 "peers folder's apps.store.url holds no http or https url",
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn addresses_of_a_service_are_read_line_by_line() {
+        let addresses = |content: &str| {
+            let folder = folder(&[("apps.desk.addresses", content)]);
+            read_service(folder.path(), "apps", "desk").map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            addresses("10.96.0.7\nfd00::7\n"),
+            Ok(vec!["10.96.0.7".parse().unwrap(), "fd00::7".parse().unwrap()])
+        );
+        for none in ["", "\n", "desk.example.org", "10.96.0.7\nanything"] {
+            let says = Err("peers folder's apps.desk.addresses holds no addresses".to_owned());
+            assert_eq!(addresses(none), says, "{none:?}");
         }
     }
 }

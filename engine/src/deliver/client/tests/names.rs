@@ -107,6 +107,29 @@ async fn name_that_changes_its_answer_never_leads_astray() {
     assert_eq!((open.requests().len(), trap.connections()), (delivered, 0));
 }
 
+/// What its name answers may change; what the operator wrote is what counts.
+#[tokio::test]
+async fn service_is_reached_at_its_own_addresses_and_at_no_others() {
+    let (open, trap) = open_and_trap().await;
+    let peers = tempfile::tempdir().unwrap();
+    std::fs::write(peers.path().join("it.desk.addresses"), "127.0.0.1\n").unwrap();
+    let url = format!("http://desk.it.svc:{}/hooks", open.address.port()).parse().unwrap();
+    let target = Target::Service { namespace: "it".into(), name: "desk".into(), url };
+    let send = async |answers: Vec<Ipv4Addr>| {
+        let resolver = name_server(move |_| (None, answers.clone())).await;
+        let outbound = Outbound { resolver, peers_dir: peers.path().into(), ..outbound() };
+        let destination = Destination { target: target.clone(), ..destination("http://unused/") };
+        let result = Sender::new(&destination, &outbound).send(&event(&[], b"{}"), attempted_at()).await;
+        result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
+    };
+    assert_eq!(send(vec![OPEN]).await, Ok(200));
+    assert_eq!(send(vec![DENIED]).await, Err(Kind::Denied));
+    assert_eq!(send(vec![Ipv4Addr::new(93, 184, 216, 34)]).await, Err(Kind::Denied), "a public one neither");
+    std::fs::remove_file(peers.path().join("it.desk.addresses")).unwrap();
+    assert_eq!(send(vec![OPEN]).await, Err(Kind::Misconfigured));
+    assert_eq!((open.requests().len(), trap.connections()), (1, 0));
+}
+
 #[tokio::test]
 async fn name_without_answers_is_a_failure_of_dns() {
     let resolver = name_server(|_| (None, vec![])).await;

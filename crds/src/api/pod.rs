@@ -1,0 +1,70 @@
+//! What a user may say about the pods; none of it is the process's business.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Amount, Verbatim, map_of};
+use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, SecretName};
+
+/// Overrides for the pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(inline)]
+pub struct Pod {
+    /// What the container is given; what is not said here has a modest default.
+    pub resources: Resources,
+    /// Labels that a node must have.
+    #[schemars(transform = map_of(64))]
+    pub node_selector: BTreeMap<String, LabelValue>,
+    /// Taints of nodes that do not keep the pods away, as in a pod's spec.
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub tolerations: Vec<Verbatim>,
+    /// Nodes and pods to be near or far, as in a pod's spec; absent: replicas avoid each other's nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Verbatim>,
+    /// How replicas are spread, as in a pod's spec.
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub topology_spread_constraints: Vec<Verbatim>,
+    /// Which pods go first when a node is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<ObjectName>,
+    /// Secrets for pulling the image.
+    #[schemars(length(max = 16), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"],
+    ))]
+    pub image_pull_secrets: Vec<ImagePullSecret>,
+    /// Labels of the pods; those that the operator sets stay.
+    #[schemars(transform = map_of(64))]
+    pub labels: BTreeMap<String, LabelValue>,
+    /// Annotations of the pods; those that the operator sets stay.
+    #[schemars(transform = map_of(64))]
+    pub annotations: BTreeMap<String, AnnotationValue>,
+    /// Another image than the operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+}
+
+/// What a container is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(inline)]
+pub struct Resources {
+    /// The least, by resource: `cpu`, `memory`.
+    #[schemars(transform = map_of(16))]
+    pub requests: BTreeMap<String, Amount>,
+    /// The most, by resource.
+    #[schemars(transform = map_of(16))]
+    pub limits: BTreeMap<String, Amount>,
+}
+
+/// A Secret for pulling images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ImagePullSecret {
+    /// Name of the Secret.
+    pub name: SecretName,
+}
