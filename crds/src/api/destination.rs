@@ -95,15 +95,21 @@ pub enum Format {
     Line,
 }
 
+/// What is wrong with a schedule whose first attempt waits.
+pub(crate) const FIRST_AT_ONCE: &str = "must begin with 0s: the first attempt is made at once";
+
 /// When a delivery is tried, and tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Retry {
-    /// The wait before each attempt, the first included: as many attempts as entries. After the last the
+    /// The wait before each attempt: as many attempts as entries, the first at once (`0s`). After the last the
     /// event is a dead letter. The default is that of Standard Webhooks: 10 attempts in 75 h 35 m.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
-    #[schemars(transform = each(bounds::RETRY_WAIT.rules()))]
+    #[schemars(transform = each(bounds::RETRY_WAIT.rules()), extend("x-kubernetes-validations" = [{
+        "rule": "self.size() == 0 || duration(self[0]) == duration('0s')",
+        "message": FIRST_AT_ONCE,
+    }]))]
     pub schedule: Vec<GoDuration>,
     /// By how much each wait is lengthened or shortened at random, in percent.
     #[schemars(range(min = 0, max = 100))]

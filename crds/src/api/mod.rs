@@ -34,7 +34,7 @@ pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
 
 pub(crate) use autoscaling::AT_LEAST_MIN;
-pub(crate) use destination::TARGETS;
+pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use source::WAYS as VERIFY_WAYS;

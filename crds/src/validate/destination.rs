@@ -1,6 +1,8 @@
 //! Who gets every accepted event. Whether an address may be reached is not judged here: the guard does
 //! that, on the address really connected to.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use url::Url;
 
@@ -103,11 +105,15 @@ fn parse_url(text: &HttpUrl) -> Result<Url, String> {
 }
 
 fn retry(retry: &api::Retry, place: &Place, problems: &mut Problems) -> Retry {
+    let place = place.field("schedule");
     let waits = retry.schedule.iter().enumerate();
-    let schedule = waits.filter_map(|(index, wait)| {
-        problems.note(place.field("schedule").item(index), bounds::RETRY_WAIT.check(wait))
-    });
-    Retry { schedule: schedule.collect(), jitter_percent: retry.jitter_percent }
+    let schedule: Vec<Duration> = waits
+        .filter_map(|(index, wait)| problems.note(place.item(index), bounds::RETRY_WAIT.check(wait)))
+        .collect();
+    if schedule.first().is_some_and(|first| !first.is_zero()) {
+        problems.add(place, api::FIRST_AT_ONCE);
+    }
+    Retry { schedule, jitter_percent: retry.jitter_percent }
 }
 
 fn ranges(allow: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
