@@ -2,7 +2,41 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+use clap::Parser;
+use visnyk_crds::api::{Collector, WebhookRelay};
+use visnyk_crds::schema::definition;
+use visnyk_operator::args::{Cli, Command, RunArgs};
+use visnyk_operator::{probe, run};
+
 fn main() -> ExitCode {
-    println!("{}", env!("CARGO_PKG_VERSION"));
-    ExitCode::SUCCESS
+    let done = match Cli::parse().command {
+        Command::Run(args) => start(args),
+        Command::Crds => print_definitions(),
+        Command::Probe { url } => runtime().and_then(|runtime| Ok(runtime.block_on(probe::probe(&url))?)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("visnyk-operator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: RunArgs) -> anyhow::Result<()> {
+    visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
+    runtime()?.block_on(run::run(args, |_| std::future::pending()))?;
+    Ok(())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("cannot start threads")
+}
+
+fn print_definitions() -> anyhow::Result<()> {
+    for definition in [definition::<WebhookRelay>(), definition::<Collector>()] {
+        println!("---\n{}", serde_yaml::to_string(&definition)?);
+    }
+    Ok(())
 }

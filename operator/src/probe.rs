@@ -1,0 +1,70 @@
+//! One request, for a pod that has nothing but this binary: `helm test`.
+
+use std::time::Duration;
+
+use http::{StatusCode, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
+
+/// The answer was not the one hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody answered.
+    #[error("{url} cannot be reached")]
+    Unreachable {
+        /// What was asked.
+        url: Uri,
+        /// Why.
+        #[source]
+        source: hyper_util::client::legacy::Error,
+    },
+    /// The answer broke off.
+    #[error("answer of {url} broke off")]
+    Broken {
+        /// What was asked.
+        url: Uri,
+        /// Why.
+        #[source]
+        source: hyper::Error,
+    },
+    /// It took too long.
+    #[error("{0} does not answer")]
+    Silent(Uri),
+    /// Another status than 200.
+    #[error("{url} answers {status}: {body}")]
+    Refused {
+        /// What was asked.
+        url: Uri,
+        /// The answer's status.
+        status: StatusCode,
+        /// And body.
+        body: String,
+    },
+}
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Prints what `url` answers, over plain HTTP.
+pub async fn probe(url: &Uri) -> Result<(), ProbeError> {
+    let (status, body) =
+        timeout(PATIENCE, get(url)).await.map_err(|_| ProbeError::Silent(url.clone())).flatten()?;
+    if status != StatusCode::OK {
+        return Err(ProbeError::Refused { url: url.clone(), status, body });
+    }
+    print!("{body}");
+    Ok(())
+}
+
+async fn get(url: &Uri) -> Result<(StatusCode, String), ProbeError> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let unreachable = |source| ProbeError::Unreachable { url: url.clone(), source };
+    let answer = client.get(url.clone()).await.map_err(unreachable)?;
+    let status = answer.status();
+    let broken = |source| ProbeError::Broken { url: url.clone(), source };
+    let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}

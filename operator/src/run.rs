@@ -1,0 +1,124 @@
+//! Puts the operator together and runs it until SIGTERM: its face, the wait for our kinds, the election, and
+//! behind the fence of the lease the controllers.
+
+use std::time::Duration;
+
+use kube::{Api, Config};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use visnyk_engine::observe::metrics::Metrics;
+use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::serve::drain::Drain;
+use visnyk_engine::serve::health::{Health, HealthError};
+
+use crate::args::{Images, Namespaces, RunArgs};
+use crate::definitions::{self, Missing};
+use crate::events::Events;
+use crate::face::OperatorFace;
+use crate::fence::Fence;
+use crate::leader::{Election, Ended, Timing};
+use crate::metrics::OperatorMetrics;
+
+/// What the controllers are given.
+#[derive(Clone)]
+pub struct Outfit {
+    /// The API server, behind the fence: a write passes only while this operator leads.
+    pub client: kube::Client,
+    /// Where resources are looked after.
+    pub namespaces: Namespaces,
+    /// What the workloads run.
+    pub images: Images,
+    /// The figures.
+    pub metrics: OperatorMetrics,
+    /// What `kubectl describe` shows.
+    pub events: Events,
+}
+
+/// The operator cannot run, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Neither a service account nor a kubeconfig.
+    #[error("no cluster to look after")]
+    Config(#[source] kube::config::InferConfigError),
+    /// The configuration makes no client.
+    #[error("client of the API server cannot be made")]
+    Client(#[source] kube::Error),
+    /// The health address cannot be served.
+    #[error("health cannot be served")]
+    Health(#[source] HealthError),
+    /// The system refuses a signal.
+    #[error("the system refuses what a process needs")]
+    System(#[source] std::io::Error),
+    /// Another leads now. A new start is the surest way to leave nothing of the old term behind.
+    #[error("lease was lost")]
+    Lost,
+    /// The controllers ended by themselves.
+    #[error("controllers ended")]
+    Ended,
+}
+
+/// The name of the Lease.
+const LEASE: &str = "visnyk-operator";
+/// The election tries every two seconds, and no try takes longer than ten.
+const LOOP_BOUND: Duration = Duration::from_secs(30);
+
+/// Runs the operator until SIGTERM: `controllers` work while it leads, and are dropped when it no longer does.
+pub async fn run<Work: Future<Output = ()>>(
+    args: RunArgs,
+    controllers: impl FnOnce(Outfit) -> Work,
+) -> Result<(), RunError> {
+    let config = Config::infer().await.map_err(RunError::Config)?;
+    let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
+    let fence = Fence::default();
+    let fenced = fence.client(config).map_err(RunError::Client)?;
+
+    let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
+    let missing = Missing::both(&readiness);
+    let (page, metrics) =
+        (Metrics::new("visnyk-operator", env!("CARGO_PKG_VERSION")), OperatorMetrics::default());
+    page.register(|registry| metrics.register(registry));
+    let ticker = watchdog.register("election", LOOP_BOUND);
+    let face = OperatorFace { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
+    let _health = args.health.map(|at| Health::start(at, face)).transpose().map_err(RunError::Health)?;
+
+    let drain = Drain::new();
+    let stop = stop_with(&drain);
+    let signals = tokio::spawn(drain.on_signal(readiness, Duration::ZERO));
+    let namespaces = args.namespaces();
+    info!(identity = args.identity, ?namespaces, version = env!("CARGO_PKG_VERSION"), "starting");
+
+    let work = async {
+        let outfit = Outfit {
+            events: Events::new(fenced.clone(), &args.identity),
+            client: fenced,
+            namespaces,
+            images: args.images,
+            metrics: metrics.clone(),
+        };
+        metrics.leading(true);
+        controllers(outfit).await;
+    };
+    let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let leases = Api::namespaced(client.clone(), &namespace);
+    let election = Election::new(leases, LEASE, &args.identity, Timing::default());
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = definitions::served(&client, missing, &ticker) => {}
+    }
+    match election.lead(&fence, &stop, &ticker, work).await {
+        Ended::Stopped => signals.await.map_err(std::io::Error::other).flatten().map_err(RunError::System),
+        Ended::Finished(()) => Err(RunError::Ended),
+        Ended::Lost => Err(RunError::Lost),
+    }
+}
+
+/// Cancelled when the process is told to go.
+fn stop_with(drain: &Drain) -> CancellationToken {
+    let (stop, drain) = (CancellationToken::new(), drain.clone());
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        drain.leaving().await;
+        cancelled.cancel();
+    });
+    stop
+}
