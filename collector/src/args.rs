@@ -31,6 +31,8 @@ pub enum Command {
     Run(RunArgs),
     /// Print every mistake of a manifest with its place, and end with 64 if there is one.
     Check(ManifestArgs),
+    /// Print the last lines of the log.
+    Tail(TailArgs),
 }
 
 /// How to run.
@@ -40,7 +42,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder for the log and a self-signed CA (tls/ca.crt). One process per folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
     pub data_dir: PathBuf,
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
     #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
@@ -54,4 +56,18 @@ pub struct RunArgs {
     /// After SIGTERM, keep accepting for so long, since load balancers learn late that this collector is going.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub drain_grace: u64,
+}
+
+/// What to print.
+#[derive(Clone, Debug, Args)]
+pub struct TailArgs {
+    /// The manifest, which says where in the folder the log is.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// The collector's data folder.
+    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// How many lines.
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub lines: usize,
 }

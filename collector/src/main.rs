@@ -7,7 +7,9 @@ mod ingest;
 mod log;
 mod reload;
 mod run;
+mod tail;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -16,7 +18,7 @@ use clap::Parser;
 use visnyk_crds::manifest;
 use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
 
-use args::{Cli, Command, RunArgs};
+use args::{Cli, Command, RunArgs, TailArgs};
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Check(args) => Ok(check(&args)),
+        Command::Tail(args) => print_tail(&args),
     }
     .unwrap_or_else(|error| {
         eprintln!("visnyk-collector: {error:#}");
@@ -50,6 +53,18 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     runtime.block_on(run::run(args.clone(), configuration))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
+    let valid = match configuration::load(&args.manifest, manifest::load_collector) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    let log = args.data_dir.join(valid.log.path);
+    let lines =
+        tail::last_lines(&log, args.lines).with_context(|| format!("cannot read {}", log.display()))?;
+    std::io::stdout().write_all(&lines).context("cannot print")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,7 +13,7 @@ use visnyk_crds::Problem;
 #[derive(Clone, Debug, Args)]
 pub struct ManifestArgs {
     /// YAML file with the resource; those of other kinds in it are passed over.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "VISNYK_MANIFEST")]
     pub manifest: PathBuf,
     /// metadata.name of the resource, where the file holds several of its kind.
     #[arg(long)]
