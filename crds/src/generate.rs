@@ -2,6 +2,7 @@
 
 mod reference;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 use crate::api::{Collector, WebhookRelay};
@@ -20,17 +21,32 @@ pub struct Generated {
 }
 
 /// Every generated file.
-pub fn files() -> Result<[Generated; 3], serde_yaml::Error> {
+pub fn files() -> Result<[Generated; 5], serde_yaml::Error> {
+    const CHART: [&str; 2] =
+        ["charts/visnyk/templates/crd-webhookrelays.yaml", "charts/visnyk/templates/crd-collectors.yaml"];
     Ok([
-        Generated { path: "crds/webhookrelays.yaml", content: yaml::<WebhookRelay>()? },
-        Generated { path: "crds/collectors.yaml", content: yaml::<Collector>()? },
+        Generated { path: "crds/webhookrelays.yaml", content: yaml(&definition::<WebhookRelay>())? },
+        Generated { path: "crds/collectors.yaml", content: yaml(&definition::<Collector>())? },
+        Generated { path: CHART[0], content: template::<WebhookRelay>()? },
+        Generated { path: CHART[1], content: template::<Collector>()? },
         Generated { path: "docs/reference.md", content: reference::reference() },
     ])
 }
 
-fn yaml<K: CustomResourceExt>() -> Result<String, serde_yaml::Error> {
-    let yaml = serde_yaml::to_string(&definition::<K>())?;
+fn yaml(definition: &CustomResourceDefinition) -> Result<String, serde_yaml::Error> {
+    let yaml = serde_yaml::to_string(definition)?;
     Ok(format!("# Generated from crds/src/api by `{COMMAND}`; do not edit.\n{yaml}"))
+}
+
+/// The definition as a template of the chart: an upgrade brings the new one, which it would not from helm's own
+/// folder for definitions, and an uninstall keeps it, and with it every resource.
+fn template<K: CustomResourceExt>() -> Result<String, serde_yaml::Error> {
+    let mut definition = definition::<K>();
+    let annotations = definition.metadata.annotations.get_or_insert_default();
+    annotations.insert("helm.sh/resource-policy".into(), "keep".into());
+    // In braces a template would see something of its own.
+    let yaml = yaml(&definition)?.replace("{{", "{{ \"{{\" }}");
+    Ok(format!("{{{{- if .Values.crds.install }}}}\n{yaml}{{{{- end }}}}\n"))
 }
 
 #[cfg(test)]
