@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint test-rust bench generate
+.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -17,7 +17,10 @@ demo: ## build relay and collector, run them here, and send them events
 demo-stop: ## stop what demo started; its data stays in .demo/
 	@scripts/demo.sh stop
 
-test: lint test-rust test-cluster ## every test, a real cluster included
+cluster-demo: ## start a Kubernetes, install the operator, send an event, show where it arrives
+	@scripts/cluster-demo.sh
+
+test: lint test-rust test-chart test-cluster ## every test, a real cluster included
 
 lint: ## formatting, and clippy without a warning
 	cargo fmt --check
@@ -27,6 +30,10 @@ lint: ## formatting, and clippy without a warning
 test-rust: | nextest ## the tests that need no cluster
 	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
 		--package visnyk-relay --package visnyk-tests --no-fail-fast
+	cargo nextest run --package visnyk-operator --lib
+
+test-chart: ## helm lint and checkov
+	@charts/test
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run

@@ -27,7 +27,7 @@ const TIMING: Timing = Timing {
     retry: Duration::from_millis(200),
 };
 
-/// An operator that writes a ConfigMap of its name whenever it may, like a controller with much to do.
+/// An operator that writes a `ConfigMap` of its name whenever it may, like a controller with much to do.
 struct Candidate {
     stop: CancellationToken,
     /// Says when it began to work.
@@ -47,7 +47,7 @@ fn candidate(client: Client, namespace: &str, name: &'static str) -> Candidate {
             let ticker = Watchdog::new().register("election", TIMING.lease);
             let work = async {
                 begun.send(Instant::now()).expect("the test waits for it");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             election.lead(&fence, &stop, &ticker, work).await
         }
@@ -62,13 +62,13 @@ async fn cuttable() -> (Client, Arc<AtomicBool>) {
     let through = move |request: http::Request<Body>| {
         if switch.load(Ordering::Relaxed) { Err(std::io::Error::other("cut")) } else { Ok(request) }
     };
-    let config = Config::infer().await.unwrap();
+    let config = Config::infer().await.expect("a cluster");
     let layer = FilterLayer::new(move |request| through(request).map_err(tower::BoxError::from));
-    (ClientBuilder::try_from(config).unwrap().with_layer(&layer).build(), cut)
+    (ClientBuilder::try_from(config).expect("a client").with_layer(&layer).build(), cut)
 }
 
 async fn holder(leases: &Api<Lease>) -> Option<String> {
-    leases.get(LEASE).await.unwrap().spec.unwrap().holder_identity
+    leases.get(LEASE).await.expect("the lease").spec.and_then(|spec| spec.holder_identity)
 }
 
 const SOON: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ async fn leader_that_cannot_renew_has_stopped_before_another_begins() {
         assert!(gave_up - was_cut <= TIMING.renew + TIMING.retry, "{:?}", gave_up - was_cut);
         let began = timeout(SOON, second.leads).await.expect("the lease expires").unwrap();
         // What the two spans differ by, less the two seconds between its tries.
-        assert!(began - gave_up >= (TIMING.lease - TIMING.renew) / 2, "{:?}", began - gave_up);
+        assert!(began - gave_up >= TIMING.lease.saturating_sub(TIMING.renew) / 2, "{:?}", began - gave_up);
     })
     .await;
 }
