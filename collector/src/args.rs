@@ -22,7 +22,8 @@ pub struct Cli {
 
 const EXAMPLE: &str = "Example:
   visnyk-collector run --manifest examples/quickstart.yaml --data-dir data --health 127.0.0.1:9090
-  curl --cacert data/tls/ca.crt https://localhost:8080/ -d hello && tail data/webhook.log";
+  curl --cacert data/tls/ca.crt https://localhost:8080/ -d hello
+  visnyk-collector tail --manifest examples/quickstart.yaml --data-dir data --follow";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -47,6 +48,13 @@ pub struct RunArgs {
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
     #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
     pub secrets_dir: PathBuf,
+    /// Folder where somebody else keeps the certificate of `selfSigned` fresh, as files tls.crt and tls.key;
+    /// without it, one is made in the data folder.
+    #[arg(long, value_name = "DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// PEM bundle of the authorities that vouch for relays; without it, no relay can prove who it is.
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
     /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
     #[arg(long, value_name = "IP:PORT")]
     pub health: Option<SocketAddr>,
@@ -58,16 +66,19 @@ pub struct RunArgs {
     pub drain_grace: u64,
 }
 
-/// What to print.
+/// What to print of which log.
 #[derive(Clone, Debug, Args)]
 pub struct TailArgs {
-    /// The manifest, which says where in the folder the log is.
+    /// The manifest, which names the log.
     #[command(flatten)]
     pub manifest: ManifestArgs,
-    /// The collector's data folder.
+    /// The data folder, which holds it.
     #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
     pub data_dir: PathBuf,
     /// How many lines.
-    #[arg(long, short = 'n', default_value_t = 10)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     pub lines: usize,
+    /// Go on with what is added, until stopped.
+    #[arg(short, long)]
+    pub follow: bool,
 }

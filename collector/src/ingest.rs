@@ -9,11 +9,13 @@ use axum::{
     response::Response,
 };
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
+use jiff::Timestamp;
 use tracing::debug;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::serve::{body::Bodies, problem::Problem};
+use visnyk_engine::serve::{body::Bodies, client_certificate::ClientCertificate, problem::Problem};
 
+use crate::access::{AccessMetrics, admit};
 use crate::log::{line::line, writer::LogWriter};
 
 /// Byte for byte what the old collector answered.
@@ -21,19 +23,21 @@ const RECEIVED: &str = "POST request received and processed.";
 /// A failing log is tried again each second.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-struct Ingest {
-    configuration: Arc<Configuration<ValidatedCollector>>,
-    bodies: Bodies,
-    writer: LogWriter,
+/// What a request meets.
+pub struct Ingest {
+    /// What is in force.
+    pub configuration: Arc<Configuration<ValidatedCollector>>,
+    /// Room for bodies.
+    pub bodies: Bodies,
+    /// Writes them down.
+    pub writer: LogWriter,
+    /// Counts who was not let in.
+    pub access: AccessMetrics,
 }
 
 /// The application behind the listener.
-pub fn router(
-    configuration: Arc<Configuration<ValidatedCollector>>,
-    bodies: Bodies,
-    writer: LogWriter,
-) -> Router {
-    Router::new().fallback(take).with_state(Arc::new(Ingest { configuration, bodies, writer }))
+pub fn router(ingest: Ingest) -> Router {
+    Router::new().fallback(take).with_state(Arc::new(ingest))
 }
 
 async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Result<Response, Problem> {
@@ -41,7 +45,15 @@ async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Result<Res
         return Err(Problem::method_not_allowed("POST"));
     }
     let (head, body) = request.into_parts();
-    let limit = ingest.configuration.current().listener.max_body_size;
+    let configuration = ingest.configuration.current();
+    let certificate = head.extensions.get::<ClientCertificate>();
+    let sender = certificate.and_then(|certificate| certificate.sender(Timestamp::now()));
+    if let Err(refusal) = admit(&configuration, sender) {
+        ingest.access.refused(&refusal);
+        debug!(?refusal, "sender not let in");
+        return Err(refusal.into());
+    }
+    let limit = configuration.listener.max_body_size;
     // The body's share of memory is held until its line is written.
     let body = ingest.bodies.read(&head.headers, body, limit).await?;
     ingest

@@ -1,6 +1,7 @@
 //! `visnyk-collector`: the end of an event's way that Visnyk itself keeps. One body, one line of a log,
 //! synced before its sender hears `200`.
 
+mod access;
 mod args;
 mod face;
 mod ingest;
@@ -9,8 +10,7 @@ mod reload;
 mod run;
 mod tail;
 
-use std::io::Write;
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
@@ -19,6 +19,7 @@ use visnyk_crds::manifest;
 use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
 
 use args::{Cli, Command, RunArgs, TailArgs};
+use tail::{TailError, Until};
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Check(args) => Ok(check(&args)),
-        Command::Tail(args) => print_tail(&args),
+        Command::Tail(args) => tail(&args),
     }
     .unwrap_or_else(|error| {
         eprintln!("visnyk-collector: {error:#}");
@@ -56,16 +57,18 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
-    let valid = match configuration::load(&args.manifest, manifest::load_collector) {
+fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
+    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    let log = args.data_dir.join(valid.log.path);
-    let lines =
-        tail::last_lines(&log, args.lines).with_context(|| format!("cannot read {}", log.display()))?;
-    std::io::stdout().write_all(&lines).context("cannot print")?;
-    Ok(ExitCode::SUCCESS)
+    let until = if args.follow { Until::Stopped } else { Until::Now };
+    let path = args.data_dir.join(&configuration.log.path);
+    match tail::tail(&path, args.lines, until, &mut std::io::stdout()) {
+        // Whoever read has read enough.
+        Err(TailError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
+    }
 }
 
 /// Says what is wrong, a line per mistake.

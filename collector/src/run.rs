@@ -34,9 +34,10 @@ use visnyk_engine::{
 };
 
 use crate::{
+    access::AccessMetrics,
     args::RunArgs,
     face::{CollectorFace, LogMetrics},
-    ingest,
+    ingest::{self, Ingest},
     log::{storage::Files, writer},
     reload::{Reload, place},
 };
@@ -85,7 +86,13 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
-    let files = TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
+    let files = TlsFiles {
+        data_dir: data_dir.clone(),
+        tls_dir: args.tls_dir,
+        client_ca: args.client_ca,
+        secrets_dir: args.secrets_dir,
+        address: args.address,
+    };
     let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
@@ -96,9 +103,11 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     .map_err(RunError::System)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
     let configuration = Arc::new(Configuration::new(valid));
-    let (listener_metrics, started) = (ListenerMetrics::default(), Arc::new(AtomicBool::new(false)));
+    let (listener_metrics, access) = (ListenerMetrics::default(), AccessMetrics::default());
+    let started = Arc::new(AtomicBool::new(false));
     metrics.register(|registry| {
         listener_metrics.register(registry);
+        access.register(registry);
         registry.register_collector(Box::new(LogMetrics(writer.clone())));
     });
     let face = CollectorFace {
@@ -125,7 +134,12 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         ticker: watchdog.register("accept loop", LOOP_BOUND),
         metrics: listener_metrics,
     };
-    let router = ingest::router(configuration.clone(), Bodies::default(), writer.clone());
+    let router = ingest::router(Ingest {
+        configuration: configuration.clone(),
+        bodies: Bodies::default(),
+        writer: writer.clone(),
+        access,
+    });
     let reload = Reload { manifest: args.manifest, data_dir, configuration, writer, tls };
     let signals = drain.clone().on_signal(readiness, Duration::from_secs(args.drain_grace));
     let drained = tokio::select! {

@@ -1,70 +1,194 @@
-//! The end of the log, for `kubectl exec`: the image has neither a shell nor a `tail`.
+//! The end of the log, for images in which there is no `tail`.
 
-use std::fs::File;
-use std::io::{Read, Result, Seek, SeekFrom};
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-/// What is read first; twice as much while that holds too few lines.
-const CHUNK: u64 = 64 * 1024;
+/// What to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// What there is.
+    Now,
+    /// What there is and whatever is added, in the next file too when the log is rotated.
+    Stopped,
+}
 
-/// The last `count` lines of a file that may be long. A last line without its end counts as one.
-pub fn last_lines(path: &Path, count: usize) -> Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut chunk = CHUNK;
+/// The log cannot be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum TailError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody takes what is printed.
+    #[error("lines cannot be printed")]
+    Print(#[source] io::Error),
+}
+
+/// Between two looks for more.
+const LOOK: Duration = Duration::from_millis(200);
+/// What is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Prints the last `lines` lines of a log to `out`.
+pub fn tail(path: &Path, lines: usize, until: Until, out: &mut impl Write) -> Result<(), TailError> {
+    let read = |source| TailError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(read)?;
+    let start = start_of_last(&mut file, lines).map_err(read)?;
+    file.seek(SeekFrom::Start(start)).map_err(read)?;
     loop {
-        let begin = length.saturating_sub(chunk);
-        file.seek(SeekFrom::Start(begin))?;
-        let mut end = Vec::new();
-        // What is appended meanwhile belongs to the next call.
-        file.by_ref().take(length - begin).read_to_end(&mut end)?;
-        if let Some(start) = start_of_last(&end, count) {
-            return Ok(end.split_off(start));
+        copy(&mut file, path, out)?;
+        if until == Until::Now {
+            return Ok(());
         }
-        if begin == 0 {
-            return Ok(end);
+        thread::sleep(LOOK);
+        if let Some(next) = next_file(&file, path) {
+            // What came before the rotation comes first.
+            copy(&mut file, path, out)?;
+            file = next;
         }
-        chunk = chunk.saturating_mul(2);
     }
 }
 
-/// Where the last `count` lines begin, if a line before them ends here.
-fn start_of_last(text: &[u8], count: usize) -> Option<usize> {
-    let closed = text.strip_suffix(b"\n").unwrap_or(text);
-    if count == 0 {
-        return Some(text.len());
+fn copy(file: &mut File, path: &Path, out: &mut impl Write) -> Result<(), TailError> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length =
+            file.read(&mut chunk).map_err(|source| TailError::Read { path: path.to_owned(), source })?;
+        if length == 0 {
+            return out.flush().map_err(TailError::Print);
+        }
+        out.write_all(&chunk[..length]).map_err(TailError::Print)?;
     }
-    let ends = closed.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
-    ends.map(|(place, _)| place + 1).nth(count - 1)
+}
+
+/// Where the last `lines` lines begin. A last line without its newline is one.
+fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
+    let mut position = file.seek(SeekFrom::End(0))?;
+    let end = position;
+    if lines == 0 {
+        return Ok(end);
+    }
+    let mut newlines = 0;
+    while position > 0 {
+        let start = position.saturating_sub(CHUNK as u64);
+        let mut chunk = vec![0; usize::try_from(position - start).unwrap_or_default()];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut chunk)?;
+        for (index, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            let after = start + index as u64 + 1;
+            // The newline at the very end ends the last line and begins none.
+            if after == end {
+                continue;
+            }
+            newlines += 1;
+            if newlines == lines {
+                return Ok(after);
+            }
+        }
+        position = start;
+    }
+    Ok(0)
+}
+
+/// The file that is at the path by now, if it is another one.
+fn next_file(current: &File, path: &Path) -> Option<File> {
+    let next = File::open(path).ok()?;
+    let identity = |file: &File| file.metadata().ok().map(|found| (found.dev(), found.ino()));
+    (identity(&next)? != identity(current)?).then_some(next)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
+    use std::{fs, sync::mpsc};
 
     use super::*;
 
-    fn tail(content: &str, count: usize) -> String {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), content).unwrap();
-        String::from_utf8(last_lines(file.path(), count).unwrap()).unwrap()
+    fn last(text: &str, lines: usize) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("webhook.log");
+        fs::write(&path, text).unwrap();
+        let mut out = Vec::new();
+        tail(&path, lines, Until::Now, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn last_lines_are_whole_whatever_their_length() {
-        assert_eq!(tail("", 3), "");
-        assert_eq!(tail("one\n", 3), "one\n");
-        assert_eq!(tail("one\ntwo\nthree\n", 2), "two\nthree\n");
-        assert_eq!(tail("one\ntwo\nthr", 2), "two\nthr");
-        assert_eq!(tail("one\n\n\n", 2), "\n\n");
-        assert_eq!(tail("one\n", 0), "");
-        let long = "x".repeat(3 * usize::try_from(CHUNK).unwrap());
-        assert_eq!(tail(&format!("one\n{long}\nthree\n"), 2), format!("{long}\nthree\n"));
-        let mut many = String::new();
-        for number in 0..50_000 {
-            writeln!(many, "{number}").unwrap();
+    fn last_lines_are_printed_whole() {
+        assert_eq!(last("one\ntwo\nthree\n", 2), "two\nthree\n");
+        assert_eq!(last("one\ntwo\nthree\n", 3), "one\ntwo\nthree\n");
+        assert_eq!(last("one\ntwo\nthree\n", 9), "one\ntwo\nthree\n");
+        assert_eq!(last("one\ntwo\nthree\n", 0), "");
+        assert_eq!(last("one\ntwo\ntorn", 2), "two\ntorn");
+        assert_eq!(last("\n\n\n", 2), "\n\n");
+        assert_eq!(last("", 2), "");
+    }
+
+    #[test]
+    fn lines_longer_than_what_is_read_at_once_are_whole_too() {
+        let long = "x".repeat(3 * CHUNK) + "\n";
+        assert_eq!(last(&format!("one\n{long}two\n"), 2), format!("{long}two\n"));
+        assert_eq!(last(&long.repeat(3), 2), long.repeat(2));
+    }
+
+    #[test]
+    fn missing_log_is_named() {
+        let error = tail(Path::new("/nonexistent/webhook.log"), 1, Until::Now, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "/nonexistent/webhook.log cannot be read");
+    }
+
+    /// Hands on what is printed; ends the following when nobody takes it any more.
+    struct Printed(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Printed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
         }
-        assert_eq!(tail(&many, 2), "49998\n49999\n");
-        assert_eq!(tail(&many, 60_000), many);
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.write(b"").map(drop)
+        }
+    }
+
+    #[test]
+    fn followed_log_is_printed_over_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("webhook.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let (sender, printed) = mpsc::channel();
+        let following = thread::spawn({
+            let path = path.clone();
+            move || tail(&path, 1, Until::Stopped, &mut Printed(sender))
+        });
+        let mut all = String::new();
+        let mut until = |expected: &str| {
+            while all != expected {
+                let more = printed.recv_timeout(Duration::from_secs(10));
+                all += str::from_utf8(&more.unwrap_or_else(|_| panic!("only {all:?}"))).unwrap();
+            }
+        };
+        until("two\n");
+        let append = |text: &str| {
+            let mut file = File::options().append(true).create(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        append("three\n");
+        until("two\nthree\n");
+        append("four\n");
+        fs::rename(&path, folder.path().join("webhook.log.1")).unwrap();
+        append("five\n");
+        until("two\nthree\nfour\nfive\n");
+        drop(printed);
+        assert!(matches!(following.join().unwrap(), Err(TailError::Print(_))));
     }
 }

@@ -32,6 +32,17 @@ pub struct ValidatedCollector {
     pub listener: Listener,
     /// The file that gets a line per body.
     pub log: Log,
+    /// Who may send.
+    pub access: Access,
+}
+
+/// Who may send to a collector, besides relays of its own namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Relays of these namespaces, as their certificates say.
+    pub namespaces: Vec<String>,
+    /// Everyone.
+    pub anonymous: bool,
 }
 
 /// Name and revision of a resource.

@@ -3,6 +3,7 @@
 //! [`state`] remembers how far each destination is (together the [`spool`]), [`deliver`] sends it on, and
 //! [`observe`] tells the truth about all of that. What applies to all of them is their [`configuration`].
 
+pub mod authority;
 pub mod configuration;
 pub mod deliver;
 pub mod event;

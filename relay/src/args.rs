@@ -57,6 +57,13 @@ pub struct RunArgs {
     /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`.
     #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/peers")]
     pub peers_dir: PathBuf,
+    /// Folder where somebody else keeps the certificate of `selfSigned` fresh, as files tls.crt and tls.key;
+    /// without it, one is made in the data folder.
+    #[arg(long, value_name = "DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// Accept nothing: deliver what is pending, and end with 0 once nothing is.
+    #[arg(long)]
+    pub deliver_only: bool,
     /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
     #[arg(long, value_name = "IP:PORT")]
     pub health: Option<SocketAddr>,

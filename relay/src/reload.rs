@@ -27,8 +27,8 @@ pub struct Reload {
     pub fleet: Arc<Mutex<Fleet>>,
     /// What senders prove themselves with.
     pub tokens: Arc<Tokens>,
-    /// Meets the clients.
-    pub tls: Tls,
+    /// Meets the clients, where there are any.
+    pub tls: Option<Tls>,
 }
 
 /// The files that can change.
@@ -81,7 +81,9 @@ impl Reload {
             self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
         self.fleet.lock().await.apply(&destinations).await;
         self.tokens.load(&new.sources);
-        self.tls.configure(new.listener.tls.clone());
+        if let Some(tls) = &self.tls {
+            tls.configure(new.listener.tls.clone());
+        }
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
+use axum::Router;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -77,6 +78,12 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Asked to go before all was delivered that was to be.
+    #[error("told to go with {pending} deliveries still pending")]
+    Interrupted {
+        /// How many, each event counted for each of its destinations.
+        pending: u64,
+    },
     /// The system refuses a signal.
     #[error("the system refuses what a process needs")]
     System(#[source] io::Error),
@@ -87,6 +94,8 @@ pub enum RunError {
 const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// How long deliveries in flight may take to end once nothing more is accepted.
 const FINISH: Duration = Duration::from_secs(20);
+/// Between two looks at whether anything is still pending.
+const PENDING: Duration = Duration::from_millis(200);
 /// Between two looks at how long removed destinations have been gone.
 const EXPIRY: Duration = Duration::from_mins(1);
 
@@ -107,20 +116,20 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     let address = SocketAddr::new(args.address, valid.listener.port);
     let tokens = Arc::new(Tokens::new(&args.secrets_dir));
     tokens.load(&valid.sources);
-    let files = TlsFiles { data_dir: data_dir.clone(), secrets_dir: args.secrets_dir, address: args.address };
-    let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
+    let files = TlsFiles {
+        data_dir: data_dir.clone(),
+        tls_dir: args.tls_dir,
+        client_ca: None,
+        secrets_dir: args.secrets_dir,
+        address: args.address,
+    };
+    let tls = (!args.deliver_only).then(|| Tls::start(files, valid.listener.tls.clone(), &readiness));
     let outbound = Outbound::system(args.peers_dir).map_err(RunError::Outbound)?;
     let destinations = valid.destinations.clone();
     let configuration = Arc::new(Configuration::new(valid));
 
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
-    let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
-    metrics.register(|registry| {
-        listener_metrics.register(registry);
-        intake_metrics.register(registry);
-        spool.shared.metrics.register(registry);
-        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
-    });
+    let metrics = metrics(&listener_metrics, &intake_metrics, &spool);
     let started = Arc::new(AtomicBool::new(false));
     let face = RelayFace {
         watchdog: watchdog.clone(),
@@ -148,17 +157,6 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     let admin_socket = AdminSocket::bind(&data_dir).map_err(RunError::Admin)?;
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
-    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
-    started.store(true, Ordering::Relaxed);
-    info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
-    let drain = Drain::new();
-    let listener = Listener {
-        socket,
-        tls: tls.clone(),
-        limits: Limits::default().within_open_files(raise_open_files()),
-        ticker: watchdog.register("accept loop", LOOP_BOUND),
-        metrics: listener_metrics,
-    };
     let router = intake::router(Intake {
         configuration: Arc::clone(&configuration),
         tokens: Arc::clone(&tokens),
@@ -167,6 +165,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         journal: spool.shared.journal.clone(),
         metrics: intake_metrics,
     });
+    let hash = configuration.current().identity.configuration_hash.clone();
     let beats = heartbeat::run(Arc::clone(&configuration), Arc::clone(&fleet));
     let expiry = expire(spool.clone(), Arc::clone(&configuration));
     let reload = Reload {
@@ -175,16 +174,29 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         spool: spool.clone(),
         fleet: Arc::clone(&fleet),
         tokens,
-        tls,
+        tls: tls.clone(),
     };
-    let background = [
-        tokio::spawn(beats).abort_handle(),
-        tokio::spawn(expiry).abort_handle(),
-        tokio::spawn(reload.run(watches)).abort_handle(),
-    ];
-    let signals = drain.clone().on_signal(readiness, Duration::from_secs(args.drain_grace));
-    let (drained, signalled) = tokio::join!(listener.serve(router, drain), signals);
-    signalled.map_err(RunError::System)?;
+    let mut background =
+        vec![tokio::spawn(expiry).abort_handle(), tokio::spawn(reload.run(watches)).abort_handle()];
+    let ended = if let Some(tls) = tls {
+        background.push(tokio::spawn(beats).abort_handle());
+        let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+        started.store(true, Ordering::Relaxed);
+        info!(%address, hash, "listening");
+        let listener = Listener {
+            socket,
+            tls,
+            limits: Limits::default().within_open_files(raise_open_files()),
+            ticker: watchdog.register("accept loop", LOOP_BOUND),
+            metrics: listener_metrics,
+        };
+        accept(listener, router, readiness, Duration::from_secs(args.drain_grace)).await
+    } else {
+        started.store(true, Ordering::Relaxed);
+        readiness.lost("listener", "delivers only");
+        info!(hash, "accepting nothing, delivering what is pending");
+        deliver_pending(&spool, readiness).await
+    };
 
     background.iter().for_each(tokio::task::AbortHandle::abort);
     fleet.lock().await.stop_all(FINISH).await;
@@ -192,8 +204,50 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     // Neither can fail but by a panic, which has been reported where it happened.
     let _ = tokio::join!(keeper, admin_task);
     spool.close().await;
-    info!(connections_cut = drained.cut, "every accepted event is on disk; ending");
-    Ok(())
+    info!("every accepted event is on disk; ending");
+    ended
+}
+
+fn metrics(listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) -> Metrics {
+    let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
+    metrics.register(|registry| {
+        listener.register(registry);
+        intake.register(registry);
+        spool.shared.metrics.register(registry);
+        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+    });
+    metrics
+}
+
+/// Accepts events until SIGTERM and the grace after it.
+async fn accept(
+    listener: Listener,
+    router: Router,
+    readiness: Readiness,
+    grace: Duration,
+) -> Result<(), RunError> {
+    let drain = Drain::new();
+    let signals = drain.clone().on_signal(readiness, grace);
+    let (drained, signalled) = tokio::join!(listener.serve(router, drain), signals);
+    info!(connections_cut = drained.cut, "accepting no more");
+    signalled.map_err(RunError::System)
+}
+
+/// Until nothing is pending. Told to go before, it fails: the rest takes another run.
+async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<(), RunError> {
+    let pending = || spool.snapshot().destinations.iter().map(|destination| destination.pending).sum::<u64>();
+    let none_pending = async {
+        while pending() > 0 {
+            tokio::time::sleep(PENDING).await;
+        }
+    };
+    tokio::select! {
+        () = none_pending => Ok(()),
+        signalled = Drain::new().on_signal(readiness, Duration::ZERO) => {
+            signalled.map_err(RunError::System)?;
+            Err(RunError::Interrupted { pending: pending() })
+        }
+    }
 }
 
 /// Drops, by name, what removed destinations still had when they had been gone for long enough.

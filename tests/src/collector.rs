@@ -99,6 +99,21 @@ impl Collector {
         self.folder.path().join("secrets")
     }
 
+    /// Where another process keeps its certificate fresh; used if it is there when the collector starts.
+    pub fn tls_dir(folder: &Path) -> PathBuf {
+        folder.join("tls")
+    }
+
+    /// Who vouches for relays; used if it is there when the collector starts.
+    pub fn client_ca(folder: &Path) -> PathBuf {
+        folder.join("client-ca.crt")
+    }
+
+    /// The folder of all its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The text of its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.data_dir.join("webhook.log")).unwrap_or_default()
@@ -114,6 +129,7 @@ impl Collector {
 
 fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let given = |flag: &str, path: PathBuf| path.exists().then(|| format!("{flag}={}", text(&path)));
     let args = [
         "run".to_owned(),
         format!("--manifest={}", text(&folder.join("manifest.yaml"))),
@@ -123,5 +139,9 @@ fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
         format!("--health={}", address.port(HEALTH_PORT)),
         "--drain-grace=0".to_owned(),
     ];
+    let args = args
+        .into_iter()
+        .chain(given("--tls-dir", Collector::tls_dir(folder)))
+        .chain(given("--client-ca", Collector::client_ca(folder)));
     Process::start(COLLECTOR, args, &folder.join("collector.out"))
 }

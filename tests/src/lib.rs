@@ -7,6 +7,7 @@
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod address;
+pub mod authority;
 pub mod binary;
 pub mod client;
 pub mod collector;

@@ -31,6 +31,11 @@ impl Probes {
         eventually("ready", async || self.get("/readyz").await, |answer| is_ok(answer.as_ref())).await;
     }
 
+    /// Waits until the process says that it has started, ready or not.
+    pub async fn started(&self) {
+        eventually("started", async || self.get("/startupz").await, |answer| is_ok(answer.as_ref())).await;
+    }
+
     /// Waits until the process says that it is not ready, and returns why.
     pub async fn unready(&self) -> String {
         let unready = |answer: &Option<(StatusCode, String)>| {

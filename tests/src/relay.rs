@@ -66,6 +66,13 @@ impl Relay {
         self.probes.ready().await;
     }
 
+    /// Starts it again to deliver what is pending and accept nothing, without waiting.
+    pub fn restart_to_deliver_only(&mut self) {
+        let args = args(self.folder.path(), &self.data_dir, &self.address);
+        let args = args.into_iter().chain(["--deliver-only".to_owned()]);
+        self.process = Process::start(RELAY, args, &said(self.folder.path()));
+    }
+
     /// Starts it again with another manifest.
     pub async fn restart_with(&mut self, manifest: &Value) {
         write_manifest(self.folder.path(), &manifest.to_string());
@@ -149,7 +156,15 @@ pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
-    let args = [
+    Process::start(RELAY, args(folder, data_dir, address), &said(folder))
+}
+
+fn said(folder: &Path) -> PathBuf {
+    folder.join("relay.out")
+}
+
+fn args(folder: &Path, data_dir: &Path, address: &Address) -> [String; 8] {
+    [
         "run".to_owned(),
         format!("--manifest={}", folder.join("manifest.yaml").display()),
         format!("--data-dir={}", data_dir.display()),
@@ -158,6 +173,5 @@ fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
         format!("--address={}", address.ip()),
         format!("--health={}", address.port(HEALTH_PORT)),
         "--drain-grace=0".to_owned(),
-    ];
-    Process::start(RELAY, args, &folder.join("relay.out"))
+    ]
 }

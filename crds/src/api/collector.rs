@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Aloud, Listener, Log, Monitoring, Pod, Service, Status, Storage};
-use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
+use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Collects what relays deliver and appends each body to a log, synced before it answers.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,7 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
+    validation = (SOMEBODY_RULE, NOBODY),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CollectorSpec {
@@ -47,11 +48,24 @@ pub struct CollectorSpec {
     pub monitoring: Option<Monitoring>,
 }
 
-/// Who may send to a collector.
+/// Who may send to a collector: relays of its own namespace, which a certificate says they are, and whoever else is
+/// named here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Access {
+    /// Other namespaces whose relays may send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces: Vec<Namespace>,
     /// Anyone who can reach the port may send; it has to be said aloud.
-    pub anonymous_ingest: Aloud,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous_ingest: Option<Aloud>,
 }
+
+/// Without TLS nobody can show a certificate.
+const SOMEBODY_RULE: &str = "!has(self.spec.listener.tls.none) || has(self.spec.access.anonymousIngest)";
+
+/// What is wrong with a collector that could let nobody in.
+pub(crate) const NOBODY: &str =
+    "access needs anonymousIngest where the listener has no tls: nobody can show a certificate there";

@@ -34,6 +34,7 @@ pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
 
 pub(crate) use autoscaling::AT_LEAST_MIN;
+pub(crate) use collector::NOBODY;
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;

@@ -4,7 +4,7 @@ use super::{check_schema, identity, listener, pod, spool};
 use crate::api::{self, Collector};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
-use crate::valid::{Log, Rotate, ValidatedCollector};
+use crate::valid::{Access, Log, Rotate, ValidatedCollector};
 
 /// Everything that is wrong with a collector, or proof that nothing is.
 pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Problem>> {
@@ -18,11 +18,22 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
     let listener = listener::listener(&spec.listener, certificate, &place.field("listener"), &mut problems);
     spool::storage(&spec.storage, &place.field("storage"), &mut problems);
     let log = log(&spec.log, &place.field("log"), &mut problems);
+    let access = access(&spec.access);
+    if spec.listener.tls.none.is_some() && !access.anonymous {
+        problems.add(place.field("access"), api::NOBODY);
+    }
     pod::service(&spec.service, &place.field("service"), &mut problems);
     pod::pod(&spec.pod, &place.field("pod"), &mut problems);
     pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
 
-    problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log }))
+    problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log, access }))
+}
+
+fn access(access: &api::Access) -> Access {
+    Access {
+        namespaces: access.namespaces.iter().map(ToString::to_string).collect(),
+        anonymous: access.anonymous_ingest.is_some(),
+    }
 }
 
 fn log(log: &api::Log, place: &Place, problems: &mut Problems) -> Log {

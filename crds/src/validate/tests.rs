@@ -255,6 +255,8 @@ fn collector_and_metadata_mistakes_are_named() {
     let mistakes = [
         ("/spec/access", Value::Null),
         ("/spec/access", json!({})),
+        ("/spec/access/namespaces", json!(["a.b"])),
+        ("/spec/access/namespaces", json!(["a", "a"])),
         ("/spec/log", Value::Null),
         ("/spec/log/path", json!("../webhook.log")),
         ("/spec/log/rotate", json!({ "size": "1Ki" })),

@@ -16,10 +16,12 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+use crate::authority::Facts;
+
 /// A certificate chain and its key, which belong together.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    pub(super) key: Arc<CertifiedKey>,
+    pub(crate) key: Arc<CertifiedKey>,
     /// When the first certificate of the chain expires.
     pub not_after: Timestamp,
 }
@@ -62,18 +64,12 @@ impl Pair {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|_| PairError::Certificate)?;
-        let not_after =
-            not_after(chain.first().ok_or(PairError::Certificate)?).ok_or(PairError::Certificate)?;
+        let facts = chain.first().and_then(Facts::of).ok_or(PairError::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| PairError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(PairError::Mismatch)?;
-        Ok(Self { key: Arc::new(key), not_after })
+        Ok(Self { key: Arc::new(key), not_after: facts.not_after })
     }
-}
-
-fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 /// Shows each new connection the latest pair.

@@ -26,6 +26,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    client_certificate::ClientCertificate,
     connections::Place,
     limits::Limits,
     listener::Peer,
@@ -79,7 +80,7 @@ pub(super) async fn run(
 ) {
     let pace = &admitted.pace;
     match tls {
-        TlsMode::Plain => http_1(stream, peer, &shared, pace).await,
+        TlsMode::Plain => http_1(stream, Client { peer, certificate: None }, &shared, pace).await,
         TlsMode::Tls(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let handshake = tokio::time::timeout(shared.limits.handshake, handshake);
@@ -89,11 +90,14 @@ pub(super) async fn run(
                 () = cut(pace) => return,
             };
             let Ok(Ok(stream)) = stream else { return };
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let session = stream.get_ref().1;
+            let certificate = session.peer_certificates().and_then(ClientCertificate::of);
+            let client = Client { peer, certificate };
+            if session.alpn_protocol() == Some(b"h2") {
                 pace.speaks_http2();
-                http_2(stream, peer, &shared, pace).await;
+                http_2(stream, client, &shared, pace).await;
             } else {
-                http_1(stream, peer, &shared, pace).await;
+                http_1(stream, client, &shared, pace).await;
             }
         }
     }
@@ -103,21 +107,21 @@ async fn cut(pace: &Pace) {
     while pace.ordered().await != Order::Cut {}
 }
 
-async fn http_1<S>(stream: S, peer: SocketAddr, shared: &Arc<Shared>, pace: &Arc<Pace>)
+async fn http_1<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let handler = Handler::new(peer, shared, pace);
+    let handler = Handler::new(client, shared, pace);
     let stream = TokioIo::new(Paced::new(stream, pace.clone()));
     let connection = shared.http1.serve_connection(stream, handler);
     drive(connection, http1::Connection::graceful_shutdown, pace).await;
 }
 
-async fn http_2<S>(stream: S, peer: SocketAddr, shared: &Arc<Shared>, pace: &Arc<Pace>)
+async fn http_2<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let handler = Handler::new(peer, shared, pace);
+    let handler = Handler::new(client, shared, pace);
     let stream = TokioIo::new(Paced::new(stream, pace.clone()));
     let connection = shared.http2.serve_connection(stream, handler);
     drive(connection, http2::Connection::graceful_shutdown, pace).await;
@@ -140,18 +144,26 @@ where
     }
 }
 
+/// Who is at the other end.
+struct Client {
+    peer: SocketAddr,
+    certificate: Option<ClientCertificate>,
+}
+
 /// Calls the application for each request of one connection.
 struct Handler {
     peer: Peer,
+    certificate: Option<ClientCertificate>,
     app: Router,
     shared: Arc<Shared>,
     pace: Arc<Pace>,
 }
 
 impl Handler {
-    fn new(peer: SocketAddr, shared: &Arc<Shared>, pace: &Arc<Pace>) -> Self {
+    fn new(client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>) -> Self {
+        let Client { peer, certificate } = client;
         let peer = Peer { address: SocketAddr::new(peer.ip().to_canonical(), peer.port()) };
-        Self { peer, app: shared.app.clone(), shared: shared.clone(), pace: pace.clone() }
+        Self { peer, certificate, app: shared.app.clone(), shared: shared.clone(), pace: pace.clone() }
     }
 }
 
@@ -163,6 +175,9 @@ impl Service<Request<Incoming>> for Handler {
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         let running = Running::begin(self.pace.clone());
         request.extensions_mut().insert(self.peer);
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         // HTTP/2 has a frame of its own for going away.
         let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
         let answer = tower_service::Service::call(&mut self.app.clone(), request.map(Body::new));

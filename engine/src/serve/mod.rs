@@ -4,6 +4,8 @@
 pub mod admin;
 pub mod body;
 pub mod certificates;
+mod client_ca;
+pub mod client_certificate;
 mod connection;
 mod connections;
 pub mod drain;
@@ -15,6 +17,7 @@ pub mod listener;
 mod pace;
 pub mod problem;
 pub mod self_signed;
+mod server_config;
 #[cfg(test)]
 mod test_support;
 pub mod tls;

@@ -32,6 +32,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, reason).with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 403: who the sender is does not let it in.
+    pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, reason)
+    }
+
     /// 404: nothing listens on this path.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Nothing at this path")
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!((status, head), (405, headers(&[("allow", "POST")])));
         let (status, head, _) = answer(Problem::unauthorized("Wrong token")).await;
         assert_eq!((status, head), (401, headers(&[("www-authenticate", "Bearer")])));
+        assert_eq!(answer(Problem::forbidden("Not yours")).await.0, 403);
         assert_eq!(answer(Problem::not_found()).await.0, 404);
         assert_eq!(answer(Problem::timeout()).await.0, 408);
         assert_eq!(answer(Problem::too_large(7)).await.2, "{\"error\":\"Body has more than 7 bytes\"}\n");

@@ -11,25 +11,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
-use time::{Duration, OffsetDateTime};
 
 use super::certificates::{Pair, PairError};
-
-/// As long as public CAs allow nowadays; renewed at two thirds of it.
-pub(super) const LEAF_LIFE: Duration = Duration::days(90);
-/// Longer than an installation lives without anyone looking at it.
-const CA_LIFE: Duration = Duration::days(3650);
-/// Clocks differ: a certificate is valid from a little before it was made.
-const CLOCK_SKEW: Duration = Duration::hours(1);
+use crate::authority::{Authority, Issued, LEAF_LIFE, Purpose};
 
 /// A CA in a folder: `ca.crt`, which clients trust, and `ca.key` (mode 0600).
 #[derive(Debug)]
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+pub struct KeptAuthority {
+    authority: Authority,
 }
 
 /// A certificate cannot be made.
@@ -52,52 +41,33 @@ pub enum SelfSignedError {
     Use(#[from] PairError),
 }
 
-impl Authority {
+impl KeptAuthority {
     /// The CA of this folder. If there is none, or its files are damaged, or it would expire before a leaf of
     /// it, one is made; files in its way are kept under another name.
     pub fn open(folder: &Path) -> Result<Self, SelfSignedError> {
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
         if let (Some(pem), Some(key_pem)) = (read(&certificate)?, read(&key)?)
-            && let Some(authority) = Self::parse(&pem, &key_pem)
+            && let Some(authority) = Authority::parse(&pem, &key_pem)
+            && authority.facts().not_after.duration_since(Timestamp::now()) >= LEAF_LIFE
         {
-            return Ok(authority);
+            return Ok(Self { authority });
         }
         set_aside(&certificate)?;
         set_aside(&key)?;
         Self::make(folder, &certificate, &key)
     }
 
-    fn parse(certificate: &str, key: &str) -> Option<Self> {
-        let pair = Pair::parse(certificate.as_bytes(), key.as_bytes()).ok()?;
-        let left = pair.not_after.as_second() - Timestamp::now().as_second();
-        if left < LEAF_LIFE.whole_seconds() {
-            return None;
-        }
-        let key = KeyPair::from_pem(key).ok()?;
-        Some(Self { issuer: Issuer::from_ca_cert_pem(certificate, key).ok()? })
-    }
-
     fn make(folder: &Path, certificate: &Path, key: &Path) -> Result<Self, SelfSignedError> {
-        let mut params = CertificateParams::default();
-        valid_for(&mut params, CA_LIFE);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        // Random, so that a client may trust several of these and still find the right one.
-        params.distinguished_name.remove(DnType::CommonName);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, format!("Visnyk CA {:08x}", rand::random::<u32>()));
-        let pair = KeyPair::generate()?;
-        let made = params.self_signed(&pair)?;
+        let authority = Authority::make(Timestamp::now())?;
         let in_folder = |result: io::Result<()>| {
             result.map_err(|source| SelfSignedError::File { path: folder.to_owned(), source })
         };
         in_folder(fs::create_dir_all(folder))?;
-        in_folder(write(key, &pair.serialize_pem(), 0o600))?;
-        in_folder(write(certificate, &made.pem(), 0o644))?;
+        in_folder(write(key, &authority.pem().key, 0o600))?;
+        in_folder(write(certificate, &authority.pem().certificate, 0o644))?;
         in_folder(File::open(folder).and_then(|folder| folder.sync_all()))?;
         tracing::info!(certificate = %certificate.display(), "made a certificate authority");
-        Ok(Self { issuer: Issuer::new(params, pair) })
+        Ok(Self { authority })
     }
 
     /// A new certificate for these names, for `localhost`, for the loopback addresses and for `address`.
@@ -106,34 +76,19 @@ impl Authority {
         if !names.iter().any(|name| name == "localhost") {
             names.push("localhost".into());
         }
-        let common_name = names[0].clone();
-        let mut params = CertificateParams::new(names)?;
-        valid_for(&mut params, LEAF_LIFE);
-        params.distinguished_name.remove(DnType::CommonName);
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
         let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         if !address.is_unspecified() && !addresses.contains(&address) {
             addresses.push(address);
         }
-        params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Pair::parse(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())?)
+        let purpose = Purpose::Server { names, addresses };
+        let Issued { certificate, key } = self.authority.issue(&purpose, Timestamp::now())?;
+        Ok(Pair::parse(certificate.as_bytes(), key.as_bytes())?)
     }
 }
 
-fn valid_for(params: &mut CertificateParams, life: Duration) {
-    let now = OffsetDateTime::now_utc();
-    params.not_before = now - CLOCK_SKEW;
-    params.not_after = now + life;
-}
-
-fn read(path: &Path) -> Result<Option<String>, SelfSignedError> {
+fn read(path: &Path) -> Result<Option<Vec<u8>>, SelfSignedError> {
     match fs::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(SelfSignedError::File { path: path.to_owned(), source }),
     }

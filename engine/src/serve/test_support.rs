@@ -38,6 +38,8 @@ pub(super) struct Served {
 pub(super) fn files(folder: &Path, ip: &str) -> TlsFiles {
     TlsFiles {
         data_dir: folder.join("data"),
+        tls_dir: None,
+        client_ca: None,
         secrets_dir: folder.join("secrets"),
         address: ip.parse().unwrap(),
     }

@@ -4,22 +4,25 @@
 use std::{
     error::Error,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use jiff::{SignedDuration, Timestamp};
-use rustls::{ServerConfig, crypto::aws_lc_rs, version};
+use jiff::Timestamp;
+use rustls::ServerConfig;
 use tokio::{sync::watch, task::AbortHandle};
 use visnyk_crds::valid::ListenerTls;
 
 use super::{
     certificates::{Certificates, Pair},
+    client_ca::ClientCa,
     file_watch::FileWatch,
-    self_signed::{self, Authority},
+    self_signed::KeptAuthority,
+    server_config::server_config,
 };
+use crate::authority::LEAF_LIFE;
 use crate::observe::readiness::{Condition, Readiness};
 
 /// How one connection is met.
@@ -34,8 +37,12 @@ pub enum TlsMode {
 /// Where certificates are found and made.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// Self-signed certificates have their CA in `tls` here.
+    /// Self-signed certificates have their CA in `tls` here, unless there is a `tls_dir`.
     pub data_dir: PathBuf,
+    /// A folder where somebody else keeps the self-signed certificate fresh: `tls.crt` and `tls.key`.
+    pub tls_dir: Option<PathBuf>,
+    /// The authorities that vouch for clients, a PEM bundle; absent: clients are not asked who they are.
+    pub client_ca: Option<PathBuf>,
     /// Secrets are folders here.
     pub secrets_dir: PathBuf,
     /// The address that the listener is bound to; a self-signed certificate is valid for it.
@@ -47,7 +54,7 @@ pub struct TlsFiles {
 pub struct TlsStatus {
     /// When the one in use expires; absent: none is loaded, or the listener speaks plainly.
     pub not_after: Option<Timestamp>,
-    /// Why the latest change was not taken; the certificate before it stays in use.
+    /// Why the latest change was not taken; what was before it stays in use.
     pub problem: Option<String>,
 }
 
@@ -62,8 +69,10 @@ pub struct Tls {
 #[derive(Debug)]
 struct Shared {
     mode: ArcSwap<TlsMode>,
-    config: Arc<ServerConfig>,
+    /// What handshakes are made of whenever the mode is TLS.
+    config: ArcSwap<ServerConfig>,
     certificates: Arc<Certificates>,
+    client_ca: Mutex<ClientCa>,
     problem: Mutex<Option<String>>,
     condition: Condition,
 }
@@ -85,11 +94,12 @@ impl Tls {
     /// the condition `certificate` is not met; it is looked for all the time.
     pub fn start(files: TlsFiles, wanted: ListenerTls, readiness: &Readiness) -> Self {
         let certificates = Arc::new(Certificates::default());
-        let config = server_config(certificates.clone());
+        let config = server_config(certificates.clone(), None);
         let shared = Arc::new(Shared {
             mode: ArcSwap::from_pointee(TlsMode::Tls(config.clone())),
-            config,
+            config: ArcSwap::from(config),
             certificates,
+            client_ca: Mutex::default(),
             problem: Mutex::default(),
             condition: readiness.condition("certificate", "not loaded yet"),
         });
@@ -124,22 +134,6 @@ impl Tls {
     }
 }
 
-/// TLS 1.2 and 1.3 with the provider's suites, all of which are AEAD with forward secrecy.
-fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .expect("the provider has suites for both versions")
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Senders that come back resume without a signature; the state is with them and not in our memory.
-    if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
-        config.ticketer = ticketer;
-    }
-    Arc::new(config)
-}
-
 async fn keep(
     shared: Arc<Shared>,
     files: TlsFiles,
@@ -169,9 +163,14 @@ async fn keep(
 }
 
 fn watch_files(files: &TlsFiles, wanted: &ListenerTls) -> Option<FileWatch> {
-    let ListenerTls::Secret { name } = wanted else { return None };
-    let folder = files.secrets_dir.join(name);
-    Some(FileWatch::start(vec![folder.join("tls.crt"), folder.join("tls.key")]))
+    let folder = match wanted {
+        ListenerTls::None => return None,
+        ListenerTls::Secret { name } => Some(files.secrets_dir.join(name)),
+        ListenerTls::SelfSigned { .. } => files.tls_dir.clone(),
+    };
+    let pair = folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]);
+    let paths: Vec<PathBuf> = pair.chain(files.client_ca.clone()).collect();
+    (!paths.is_empty()).then(|| FileWatch::start(paths))
 }
 
 async fn changed(watch: &mut Option<FileWatch>) {
@@ -183,45 +182,63 @@ async fn changed(watch: &mut Option<FileWatch>) {
 
 impl Shared {
     fn load(&self, files: &TlsFiles, wanted: &ListenerTls) {
-        let loaded: Result<Pair, Box<dyn Error>> = match wanted {
-            ListenerTls::None => {
-                self.mode.store(Arc::new(TlsMode::Plain));
-                return self.settled(None);
-            }
-            ListenerTls::Secret { name } => Pair::read(&files.secrets_dir.join(name)).map_err(Into::into),
-            ListenerTls::SelfSigned { dns_names } => Authority::open(&files.data_dir.join("tls"))
-                .and_then(|authority| authority.leaf(dns_names, files.address))
-                .map_err(Into::into),
-        };
-        self.mode.store(Arc::new(TlsMode::Tls(self.config.clone())));
-        match loaded {
-            Ok(pair) => {
-                tracing::info!(not_after = %pair.not_after, "certificate loaded");
-                self.certificates.install(pair);
-                self.settled(None);
-            }
-            Err(error) => {
-                let problem = chain(&*error);
-                tracing::warn!(%problem, "certificate not loaded; the one before it, if any, stays in use");
-                self.settled(Some(problem));
-            }
+        if *wanted == ListenerTls::None {
+            self.mode.store(Arc::new(TlsMode::Plain));
+            self.condition.met();
+            return self.note(None);
         }
-    }
-
-    fn settled(&self, problem: Option<String>) {
+        let clients = files.client_ca.as_deref().map_or(Ok(()), |path| self.load_client_ca(path));
+        let own = self.load_certificate(files, wanted);
+        self.mode.store(Arc::new(TlsMode::Tls(self.config.load_full())));
+        let problem = own.and(clients).err().map(|error| chain(&*error));
+        if let Some(problem) = &problem {
+            tracing::warn!(%problem, "not all of tls was loaded; what was before it, if anything, stays in use");
+        }
         match &problem {
-            Some(problem) if self.certificates.not_after().is_none() => self.condition.unmet(problem.clone()),
+            Some(problem) if !self.is_usable(files) => self.condition.unmet(problem.clone()),
             _ => self.condition.met(),
         }
+        self.note(problem);
+    }
+
+    fn load_certificate(&self, files: &TlsFiles, wanted: &ListenerTls) -> Result<(), Box<dyn Error>> {
+        let pair = match wanted {
+            ListenerTls::None => return Ok(()),
+            ListenerTls::Secret { name } => Pair::read(&files.secrets_dir.join(name))?,
+            ListenerTls::SelfSigned { dns_names } => match &files.tls_dir {
+                Some(folder) => Pair::read(folder)?,
+                None => KeptAuthority::open(&files.data_dir.join("tls"))?.leaf(dns_names, files.address)?,
+            },
+        };
+        tracing::info!(not_after = %pair.not_after, "certificate loaded");
+        self.certificates.install(pair);
+        Ok(())
+    }
+
+    fn load_client_ca(&self, path: &Path) -> Result<(), Box<dyn Error>> {
+        let mut current = self.client_ca.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trust) = current.read(path)? {
+            tracing::info!("authorities of clients loaded");
+            self.config.store(server_config(self.certificates.clone(), Some(&trust)));
+        }
+        Ok(())
+    }
+
+    /// Whether everything was loaded once.
+    fn is_usable(&self, files: &TlsFiles) -> bool {
+        let knows_clients = || self.client_ca.lock().unwrap_or_else(PoisonError::into_inner).is_loaded();
+        self.certificates.not_after().is_some() && (files.client_ca.is_none() || knows_clients())
+    }
+
+    fn note(&self, problem: Option<String>) {
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
     /// Whether a self-signed certificate is missing or has lived two thirds of its life.
     fn is_old(&self) -> bool {
-        let third = SignedDuration::from_secs(self_signed::LEAF_LIFE.whole_seconds() / 3);
         self.certificates
             .not_after()
-            .is_none_or(|not_after| not_after.duration_since(Timestamp::now()) < third)
+            .is_none_or(|not_after| not_after.duration_since(Timestamp::now()) < LEAF_LIFE / 3)
     }
 }
 

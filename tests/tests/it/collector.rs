@@ -1,6 +1,8 @@
 //! The collector: what senders and relays see of it, and what is in its folder afterwards.
 
+mod access;
 mod disk;
 mod durability;
 mod reload;
+mod tail;
 mod wire;

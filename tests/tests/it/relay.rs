@@ -6,6 +6,7 @@ mod change;
 mod check;
 mod crowd;
 mod damage;
+mod deliver_only;
 mod disk;
 mod kill;
 mod probes;

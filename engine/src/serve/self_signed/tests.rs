@@ -1,23 +1,14 @@
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
-use x509_parser::{extensions::GeneralName, parse_x509_certificate};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use time::{Duration, OffsetDateTime};
 
 use super::*;
+use crate::authority::Facts;
 
 fn names(pair: &Pair) -> BTreeSet<String> {
-    let certificate = pair.key.end_entity_cert().unwrap();
-    let (_, certificate) = parse_x509_certificate(certificate).unwrap();
-    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.iter();
-    names
-        .map(|name| match name {
-            GeneralName::DNSName(name) => (*name).to_owned(),
-            GeneralName::IPAddress([a, b, c, d]) => Ipv4Addr::new(*a, *b, *c, *d).to_string(),
-            GeneralName::IPAddress(bytes) => {
-                Ipv6Addr::from(<[u8; 16]>::try_from(*bytes).unwrap()).to_string()
-            }
-            other => panic!("{other:?}"),
-        })
-        .collect()
+    let facts = Facts::of(pair.key.end_entity_cert().unwrap()).unwrap();
+    facts.addresses.iter().map(ToString::to_string).chain(facts.dns_names).collect()
 }
 
 fn listing(folder: &Path) -> Vec<String> {
@@ -32,9 +23,9 @@ fn listing(folder: &Path) -> Vec<String> {
 fn authority_is_made_once_and_its_key_is_private() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tls");
-    Authority::open(&folder).unwrap();
+    KeptAuthority::open(&folder).unwrap();
     let first = fs::read(folder.join("ca.crt")).unwrap();
-    Authority::open(&folder).unwrap();
+    KeptAuthority::open(&folder).unwrap();
     assert_eq!(fs::read(folder.join("ca.crt")).unwrap(), first);
     assert_eq!(listing(&folder), ["ca.crt", "ca.key"]);
     assert_eq!(fs::metadata(folder.join("ca.key")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -43,7 +34,7 @@ fn authority_is_made_once_and_its_key_is_private() {
 #[test]
 fn leaf_is_for_its_names_and_the_ways_to_this_machine() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::open(folder.path()).unwrap();
+    let authority = KeptAuthority::open(folder.path()).unwrap();
     let leaf = authority.leaf(&["hooks.example.org".into()], "127.33.5.1".parse().unwrap()).unwrap();
     let expected = ["127.0.0.1", "127.33.5.1", "::1", "hooks.example.org", "localhost"];
     assert_eq!(names(&leaf), expected.map(String::from).into());
@@ -57,9 +48,9 @@ fn leaf_is_for_its_names_and_the_ways_to_this_machine() {
 fn damaged_authority_is_set_aside_by_name_and_replaced() {
     for (file, content) in [("ca.crt", "not a certificate"), ("ca.key", "not a key")] {
         let folder = tempfile::tempdir().unwrap();
-        Authority::open(folder.path()).unwrap();
+        KeptAuthority::open(folder.path()).unwrap();
         fs::write(folder.path().join(file), content).unwrap();
-        let authority = Authority::open(folder.path()).unwrap();
+        let authority = KeptAuthority::open(folder.path()).unwrap();
         authority.leaf(&[], IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         let listing = listing(folder.path());
         assert_eq!(listing.len(), 4, "{listing:?}");
@@ -71,11 +62,11 @@ fn damaged_authority_is_set_aside_by_name_and_replaced() {
 #[test]
 fn key_of_another_authority_is_not_used() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    Authority::open(folder.path()).unwrap();
-    Authority::open(other.path()).unwrap();
+    KeptAuthority::open(folder.path()).unwrap();
+    KeptAuthority::open(other.path()).unwrap();
     let foreign = fs::read(other.path().join("ca.key")).unwrap();
     fs::write(folder.path().join("ca.key"), &foreign).unwrap();
-    Authority::open(folder.path()).unwrap();
+    KeptAuthority::open(folder.path()).unwrap();
     assert_ne!(fs::read(folder.path().join("ca.key")).unwrap(), foreign);
 }
 
@@ -83,20 +74,21 @@ fn key_of_another_authority_is_not_used() {
 fn authority_that_expires_before_its_leaf_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::default();
-    valid_for(&mut params, LEAF_LIFE - Duration::days(1));
+    params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(89);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let key = KeyPair::generate().unwrap();
     let old = params.self_signed(&key).unwrap().pem();
     fs::write(folder.path().join("ca.crt"), &old).unwrap();
     fs::write(folder.path().join("ca.key"), key.serialize_pem()).unwrap();
-    Authority::open(folder.path()).unwrap();
+    KeptAuthority::open(folder.path()).unwrap();
     assert_ne!(fs::read_to_string(folder.path().join("ca.crt")).unwrap(), old);
 }
 
 #[test]
 fn name_that_is_none_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::open(folder.path()).unwrap();
+    let authority = KeptAuthority::open(folder.path()).unwrap();
     let error = authority.leaf(&["приклад".into()], IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap_err();
     assert_eq!(error.to_string(), "certificate cannot be made");
 }
@@ -106,6 +98,6 @@ fn folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Authority::open(&file).unwrap_err();
+    let error = KeptAuthority::open(&file).unwrap_err();
     assert!(error.to_string().starts_with(&format!("{}", file.display())), "{error}");
 }

@@ -1,0 +1,27 @@
+//! Who a relay is to a Collector: the URI in its client certificate.
+
+/// A relay, by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SenderName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+const SCHEME: &str = "visnyk://";
+
+impl SenderName {
+    /// `visnyk://<namespace>/<name>`.
+    pub fn uri(&self) -> String {
+        format!("{SCHEME}{}/{}", self.namespace, self.name)
+    }
+
+    /// The sender of such a URI; none for any other.
+    pub fn parse(uri: &str) -> Option<Self> {
+        let (namespace, name) = uri.strip_prefix(SCHEME)?.split_once('/')?;
+        let is_plain = |part: &str| !part.is_empty() && !part.contains(['/', '?', '#', '@', ':']);
+        (is_plain(namespace) && is_plain(name))
+            .then(|| Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}

@@ -1,0 +1,140 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2031-05-06T07:08:09Z".parse().unwrap()
+}
+
+fn server() -> Purpose {
+    Purpose::Server {
+        names: vec!["quay.ships.svc".into(), "*.harbour.example.org".into()],
+        addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+    }
+}
+
+fn sender() -> Purpose {
+    Purpose::Sender(SenderName { namespace: "ships".into(), name: "quay".into() })
+}
+
+fn trust(authority: &Authority) -> Trust {
+    Trust::in_bundle(authority.pem().certificate.as_bytes()).unwrap()
+}
+
+#[test]
+fn certificate_says_what_it_was_issued_for() {
+    let authority = Authority::make(now()).unwrap();
+    let (start, end) = (now() - CLOCK_SKEW, now() + LEAF_LIFE);
+    let none = Facts {
+        not_before: start,
+        not_after: end,
+        is_authority: false,
+        dns_names: [].into(),
+        addresses: [].into(),
+        uris: [].into(),
+    };
+    let facts = |purpose| Facts::of_pem(authority.issue(&purpose, now()).unwrap().certificate.as_bytes());
+    let of_server = Facts {
+        dns_names: ["quay.ships.svc", "*.harbour.example.org"].map(String::from).into(),
+        addresses: [IpAddr::V4(Ipv4Addr::LOCALHOST)].into(),
+        ..none.clone()
+    };
+    assert_eq!(facts(server()), Some(of_server));
+    let of_sender = Facts { uris: ["visnyk://ships/quay".to_owned()].into(), ..none };
+    assert_eq!(facts(sender()), Some(of_sender));
+    assert!(authority.facts().is_authority);
+    assert_eq!(authority.facts().not_after, now() + CA_LIFE);
+}
+
+#[test]
+fn certificate_is_believed_for_its_purpose_in_its_time_by_those_who_trust_its_authority() {
+    let (authority, other) = (Authority::make(now()).unwrap(), Authority::make(now()).unwrap());
+    for (purpose, wrong) in [(server(), sender()), (sender(), server())] {
+        let issued = authority.issue(&purpose, now()).unwrap();
+        let believes =
+            |trust: Trust, purpose: &Purpose, at| trust.believes(issued.certificate.as_bytes(), purpose, at);
+        assert!(believes(trust(&authority), &purpose, now()));
+        assert!(!believes(trust(&authority), &wrong, now()), "{wrong:?}");
+        assert!(!believes(trust(&other), &purpose, now()), "by another authority");
+        assert!(!believes(trust(&authority), &purpose, now() - CLOCK_SKEW * 2), "too early");
+        assert!(!believes(trust(&authority), &purpose, now() + LEAF_LIFE * 2), "too late");
+    }
+    let others_name = Purpose::Server { names: vec!["sea.ships.svc".into()], addresses: vec![] };
+    let issued = authority.issue(&server(), now()).unwrap();
+    assert!(!trust(&authority).believes(issued.certificate.as_bytes(), &others_name, now()));
+}
+
+#[test]
+fn bundle_of_several_trusts_each_of_them() {
+    let authorities = [(); 3].map(|()| Authority::make(now()).unwrap());
+    let bundle = authorities.each_ref().map(|authority| authority.pem().certificate.as_str()).concat();
+    let trust = Trust::in_bundle(bundle.as_bytes()).unwrap();
+    for authority in &authorities {
+        let issued = authority.issue(&sender(), now()).unwrap();
+        assert!(trust.believes(issued.certificate.as_bytes(), &sender(), now()));
+    }
+}
+
+#[test]
+fn bundle_without_a_certificate_is_none() {
+    for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"] {
+        Trust::in_bundle(text.as_bytes()).unwrap_err();
+    }
+}
+
+#[test]
+fn authority_that_was_kept_issues_as_before() {
+    let made = Authority::make(now()).unwrap();
+    let Issued { certificate, key } = made.pem();
+    let kept = Authority::parse(certificate.as_bytes(), key.as_bytes()).unwrap();
+    assert_eq!(kept.facts(), made.facts());
+    let issued = kept.issue(&server(), now()).unwrap();
+    assert!(trust(&made).believes(issued.certificate.as_bytes(), &server(), now()));
+}
+
+#[test]
+fn what_is_no_authority_is_not_taken_for_one() {
+    let (one, other) = (Authority::make(now()).unwrap(), Authority::make(now()).unwrap());
+    let leaf = one.issue(&server(), now()).unwrap();
+    let parse = |certificate: &str, key: &str| Authority::parse(certificate.as_bytes(), key.as_bytes());
+    assert!(parse(&leaf.certificate, &leaf.key).is_none(), "a leaf");
+    assert!(parse(&one.pem().certificate, &other.pem().key).is_none(), "another's key");
+    assert!(parse("", &one.pem().key).is_none());
+    assert!(parse(&one.pem().certificate, "").is_none());
+}
+
+#[test]
+fn leaf_ends_no_later_than_its_authority() {
+    let authority = Authority::make(now()).unwrap();
+    let late = now() + CA_LIFE - LEAF_LIFE / 2;
+    let issued = authority.issue(&server(), late).unwrap();
+    let facts = Facts::of_pem(issued.certificate.as_bytes()).unwrap();
+    assert_eq!(facts.not_after, authority.facts().not_after);
+}
+
+#[test]
+fn name_too_long_to_be_common_is_still_a_name() {
+    let name = format!("{}.{}.example.org", "a".repeat(60), "b".repeat(60));
+    let purpose = Purpose::Server { names: vec![name], addresses: vec![] };
+    let authority = Authority::make(now()).unwrap();
+    let issued = authority.issue(&purpose, now()).unwrap();
+    assert!(trust(&authority).believes(issued.certificate.as_bytes(), &purpose, now()));
+}
+
+#[test]
+fn only_plain_uris_name_a_sender() {
+    let quay = SenderName { namespace: "ships".into(), name: "quay".into() };
+    assert_eq!(SenderName::parse(&quay.uri()), Some(quay));
+    for uri in [
+        "visnyk://ships",
+        "visnyk:///quay",
+        "visnyk://ships/",
+        "https://ships/quay",
+        "visnyk://ships/quay/2",
+        "visnyk://a@ships/quay",
+        "visnyk://ships:1/quay",
+        "visnyk://ships/quay?a",
+    ] {
+        assert_eq!(SenderName::parse(uri), None, "{uri}");
+    }
+}

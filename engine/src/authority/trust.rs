@@ -1,0 +1,98 @@
+//! Whether a certificate is to be believed: asked of the very verifiers that stand in handshakes.
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use rustls::{
+    RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::aws_lc_rs,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+
+use super::Purpose;
+
+/// Authorities that are trusted. Never empty.
+#[derive(Clone)]
+pub struct Trust {
+    servers: Arc<WebPkiServerVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
+}
+
+/// A bundle of authorities cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It is not PEM, or holds no certificate.
+    #[error("bundle holds no certificate")]
+    Pem,
+    /// One of them is no certificate that could vouch for others.
+    #[error("certificate {0} of the bundle cannot be used")]
+    Certificate(usize, #[source] rustls::Error),
+    /// The verifiers cannot be built.
+    #[error("bundle cannot be used")]
+    Unusable(String),
+}
+
+impl Trust {
+    /// In every certificate of a PEM bundle.
+    pub fn in_bundle(pem: &[u8]) -> Result<Self, TrustError> {
+        let mut roots = RootCertStore::empty();
+        for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+            let certificate = certificate.map_err(|_| TrustError::Pem)?;
+            roots.add(certificate).map_err(|error| TrustError::Certificate(index + 1, error))?;
+        }
+        if roots.is_empty() {
+            return Err(TrustError::Pem);
+        }
+        let (roots, provider) = (Arc::new(roots), Arc::new(aws_lc_rs::default_provider()));
+        let unusable = |error: rustls::server::VerifierBuilderError| TrustError::Unusable(error.to_string());
+        let servers = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let clients = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        Ok(Self {
+            servers: servers.build().map_err(unusable)?,
+            clients: clients.allow_unauthenticated().build().map_err(unusable)?,
+        })
+    }
+
+    /// For a listener: asks every client for a certificate, lets in those that have none, and refuses the
+    /// handshake to one of somebody else's.
+    pub fn of_clients(&self) -> Arc<dyn ClientCertVerifier> {
+        self.clients.clone()
+    }
+
+    /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for.
+    pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
+        let Ok(certificate) = CertificateDer::from_pem_slice(certificate) else { return false };
+        let Ok(seconds) = u64::try_from(now.as_second()) else { return false };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        match purpose {
+            Purpose::Sender(_) => self.clients.verify_client_cert(&certificate, &[], now).is_ok(),
+            Purpose::Server { names, addresses } => {
+                let names = names.iter().map(|name| dns_name(name));
+                let addresses = addresses.iter().map(|address| Some(ip_address(*address)));
+                names.chain(addresses).all(|name| {
+                    name.is_some_and(|name| {
+                        self.servers.verify_server_cert(&certificate, &[], &name, &[], now).is_ok()
+                    })
+                })
+            }
+        }
+    }
+}
+
+/// A wildcard is asked for by a name that it covers.
+fn dns_name(name: &str) -> Option<ServerName<'static>> {
+    let name = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |rest| format!("any.{rest}"));
+    ServerName::try_from(name).ok()
+}
+
+fn ip_address(address: IpAddr) -> ServerName<'static> {
+    ServerName::IpAddress(address.into())
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust")
+    }
+}
