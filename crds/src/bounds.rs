@@ -26,6 +26,8 @@ pub const TIMEOUT: Spans = Spans { least: "100ms", most: "10m" };
 pub const RATE_PER: Spans = Spans { least: "100ms", most: "24h" };
 /// Between two looks at the metrics.
 pub const SCRAPE_EVERY: Spans = Spans { least: "1s", most: "1h" };
+/// How far a signed time may be from now.
+pub const TOLERANCE: Spans = Spans { least: "1s", most: "24h" };
 /// Between two heartbeats.
 pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
 

@@ -190,6 +190,34 @@ forms! {
         says: "must be a path that begins with a slash, of letters, digits and - . _ ~, without empty parts",
     }
 
+    /// Name of a header.
+    HeaderName {
+        pattern: "^[A-Za-z][-_A-Za-z0-9]*$",
+        max_length: 128,
+        says: "must be the name of a header: letters, digits, hyphens and underscores",
+    }
+
+    /// What stands before a signature in its header.
+    HeaderPrefix {
+        pattern: "^[ -~]*$",
+        max_length: 64,
+        says: "must be printable ASCII",
+    }
+
+    /// What is signed.
+    SignedPayload {
+        pattern: "^([^{}]|\\{body\\}|\\{timestamp\\})*$",
+        max_length: 256,
+        says: "must be text in which only {body} and {timestamp} stand in braces",
+    }
+
+    /// A URL as a sender knows it, to which it adds a query.
+    PublicUrl {
+        pattern: "^https?://[^\\s/?#@\\\\]+(/[^\\s?#]*)?$",
+        max_length: 2048,
+        says: "must be an http or https URL with a host, without user information, query and fragment",
+    }
+
     /// Path of the log in the data folder; its ending keeps it from being any other file there.
     LogPath {
         pattern: "^([-_A-Za-z0-9][-._A-Za-z0-9]*/)*[-_A-Za-z0-9][-._A-Za-z0-9]*\\.log$",

@@ -1,10 +1,14 @@
 //! What a resource means once it has been checked: plain numbers, addresses and durations.
 //! Holding one of these is proof that validation ran; the binaries take nothing else.
 
+mod verify;
+
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::Url;
+
+pub use verify::{Hmac, HmacAlgorithm, Part, SignatureEncoding, TimestampAt, Verify};
 
 /// A `WebhookRelay` that passed every check.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,18 +125,8 @@ pub struct Source {
     pub path: String,
     /// How a sender proves who it is.
     pub verify: Verify,
-}
-
-/// How a sender proves who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verify {
-    /// Not at all, because the manifest says so aloud.
-    None,
-    /// `Authorization: Bearer <secret>`; any of these, so that a secret can rotate. Never empty.
-    Bearer {
-        /// Where the accepted tokens are.
-        secrets: Vec<SecretRef>,
-    },
+    /// Ranges that senders must be in; empty: all.
+    pub allow_from: Vec<IpNet>,
 }
 
 /// A file `<secrets-dir>/<name>/<key>`.

@@ -29,6 +29,21 @@ pub struct Envelope {
     /// The request's headers in their order, names in lowercase, without those that
     /// [`is_confidential`] or [`is_hop_by_hop`].
     pub headers: Vec<(String, Vec<u8>)>,
+    /// What the sender says about the event.
+    pub attributes: Attributes,
+}
+
+/// What a sender says about its event, in its own words and only after it proved who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// What happened, such as `push`.
+    pub kind: Option<String>,
+    /// Tells this event from others of the same source and origin, and is the same when it is sent again.
+    pub id: Option<String>,
+    /// Where it happened: the `source` of a `CloudEvents` event.
+    pub origin: Option<String>,
+    /// When it happened, in milliseconds since the Unix epoch.
+    pub time_ms: Option<i64>,
 }
 
 /// An event whose stored bytes cannot be read as one.
@@ -46,7 +61,7 @@ pub enum DecodeError {
 }
 
 /// The first byte of every record; raised when the envelope's fields change.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Version byte and the envelope's length, little-endian.
 const PREFIX: usize = 1 + 4;
 
@@ -149,6 +164,12 @@ mod tests {
                 source: "network".into(),
                 target: "/?a=1".into(),
                 headers,
+                attributes: Attributes {
+                    kind: Some("push".into()),
+                    id: Some("72d3162e".into()),
+                    origin: None,
+                    time_ms: Some(-1),
+                },
             },
             body: body.into(),
         }

@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod configuration;
+pub mod crypto;
 pub mod deliver;
 pub mod event;
 pub mod journal;

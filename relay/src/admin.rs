@@ -57,6 +57,15 @@ pub struct Listed {
     pub attempts: u32,
     /// What the last one said.
     pub reason: String,
+    /// What happened, in its sender's words.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The sender's own id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_id: Option<String>,
+    /// When it happened, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub happened: Option<String>,
     /// The source it came by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -234,6 +243,9 @@ fn to_listed(destination: &str, letter: &DeadLetter, event: Option<&Event>, bodi
         died: time(letter.death.died_at_ms),
         attempts: letter.death.attempts,
         reason: letter.death.reason.to_string(),
+        kind: event.as_ref().and_then(|event| event.envelope.attributes.kind.clone()),
+        delivery_id: event.as_ref().and_then(|event| event.envelope.attributes.id.clone()),
+        happened: event.as_ref().and_then(|event| event.envelope.attributes.time_ms).map(time),
         source: shown.map(|event| event.envelope.source.clone()),
         headers: shown.map(|event| {
             event.envelope.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()

@@ -22,7 +22,7 @@ pub enum Command {
     /// Run the relay that a manifest describes, until SIGTERM.
     Run(RunArgs),
     /// Print every mistake of a manifest with its place, and end with 64 if there is one.
-    Check(ManifestArgs),
+    Check(CheckArgs),
     /// Print what became of the accepted events: the numbers of `/status`.
     Status(AdminArgs),
     /// Look at events that no attempt could deliver.
@@ -39,6 +39,17 @@ pub enum Command {
         #[command(subcommand)]
         command: DestinationCommand,
     },
+}
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Check the Secrets that the manifest names too: files `<secret>/<key>` in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// How to run.

@@ -1,6 +1,7 @@
 //! A source's side of the relay: match the path, verify the sender, read the body, journal the event, and only
 //! then say so.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +9,22 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
 use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::event::{Envelope, Event, is_confidential, is_hop_by_hop};
+use visnyk_engine::event::{Attributes, Envelope, Event, is_confidential, is_hop_by_hop};
 use visnyk_engine::journal::{AppendError, Journal};
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::in_flight::{InFlight, Place};
 use crate::metrics::IntakeMetrics;
-use crate::tokens::Tokens;
+use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said};
 
 /// Byte for byte what the old receiver answered.
 const HANDLED: &str = "{\"success\":\"Webhook handled\"}\n";
@@ -38,10 +39,10 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a request meets.
 pub struct Intake {
-    /// The sources in force.
+    /// What is in force.
     pub configuration: Arc<Configuration<ValidatedRelay>>,
-    /// What senders prove themselves with.
-    pub tokens: Arc<Tokens>,
+    /// The sources, and who may send to them.
+    pub gates: Arc<Gates>,
     /// Bounds the bodies in flight.
     pub bodies: Bodies,
     /// Bounds the requests of one address.
@@ -67,43 +68,86 @@ impl Intake {
     async fn take(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let _place = self.place(&head)?;
-        let relay = self.configuration.current();
-        let source = find(&relay.sources, &head)?;
-        if !self.tokens.admit(source, head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)) {
-            return Err(Problem::unauthorized("Not authorized"));
+        let gate = self.gates.find(head.uri.path()).ok_or_else(Problem::not_found)?;
+        check_method(&gate, &head)?;
+        let judge = |refusal| self.refuse(&gate, refusal);
+        gate.admit(client(&head)).map_err(judge)?;
+        if !gate.provider.signs_body() {
+            gate.provider.verify(&judged(&head, &[])).map_err(judge)?;
         }
         // The body's share of memory is held until it is on disk.
-        let body = self.bodies.read(&head.headers, body, relay.listener.max_body_size).await?;
-        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        body_kind::check(content_type, &body.bytes)
-            .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+        let limit = self.configuration.current().listener.max_body_size;
+        let body = self.bodies.read(&head.headers, body, limit).await?;
+        let request = judged(&head, &body.bytes);
+        if let Some(greeting) = gate.provider.greet(&request) {
+            return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
+        }
+        if gate.provider.signs_body() {
+            gate.provider.verify(&request).map_err(judge)?;
+        }
+        if !gate.provider.takes_any_body() {
+            let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            body_kind::check(content_type, &body.bytes)
+                .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+        }
+        let attributes = match gate.provider.describe(&request) {
+            Said::Event(attributes) => attributes,
+            Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
+            Said::Broken(reason) => return Err(Problem::bad_request(reason)),
+        };
 
-        let event = Event { envelope: envelope(source, &head), body: body.bytes.clone() };
+        let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
         let seq = self.journal.append(event.encode()).await.map_err(refusal)?;
-        debug!(event = %event.envelope.id, seq, source = source.name, bytes = event.body.len(), "accepted");
+        let source = &gate.source.name;
+        debug!(event = %event.envelope.id, seq, source, bytes = event.body.len(), "accepted");
         Ok(handled(event.envelope.id))
     }
 
+    /// Tells the sender nothing of the reason, and the metrics all of it.
+    fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
+        self.metrics.refused(&gate.source.name, refusal.label());
+        Problem::unauthorized("Not authorized")
+    }
+
+    fn greeted(&self, gate: &Gate, answer: Answer) -> Response {
+        self.metrics.greeted(&gate.source.name);
+        let mut response = Response::new(Body::from(answer.body));
+        if let Some(content_type) = answer.content_type {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        response
+    }
+
     fn place(&self, head: &Parts) -> Result<Option<Place>, Problem> {
-        let Some(peer) = head.extensions.get::<Peer>() else { return Ok(None) };
-        let place = self.in_flight.enter(peer.address.ip());
+        let Some(address) = client(head) else { return Ok(None) };
+        let place = self.in_flight.enter(address);
         place.map(Some).ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))
     }
 }
 
-fn find<'a>(sources: &'a [Source], head: &Parts) -> Result<&'a Source, Problem> {
-    let path = head.uri.path();
-    let source = sources.iter().find(|source| source.path == path).ok_or_else(Problem::not_found)?;
-    if head.method == Method::POST { Ok(source) } else { Err(Problem::method_not_allowed("POST")) }
+fn client(head: &Parts) -> Option<IpAddr> {
+    head.extensions.get::<Peer>().map(|peer| peer.address.ip())
 }
 
-fn envelope(source: &Source, head: &Parts) -> Envelope {
+/// `GET` only greets, where it is allowed at all.
+fn check_method(gate: &Gate, head: &Parts) -> Result<(), Problem> {
+    let methods = gate.provider.methods();
+    let is_allowed = methods.split(", ").any(|method| head.method == method);
+    if is_allowed { Ok(()) } else { Err(Problem::method_not_allowed(methods)) }
+}
+
+fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
+    Judged { head, body, now: Timestamp::now() }
+}
+
+fn envelope(source: &Source, head: &Parts, attributes: Attributes) -> Envelope {
     Envelope {
         id: Uuid::new_v4(),
         received_at_ms: Timestamp::now().as_millisecond(),
         source: source.name.clone(),
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
         headers: kept(&head.headers),
+        attributes,
     }
 }
 

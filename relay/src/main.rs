@@ -11,8 +11,8 @@ mod intake;
 mod metrics;
 mod reload;
 mod run;
+mod sources;
 mod status;
-mod tokens;
 
 use std::process::ExitCode;
 
@@ -20,9 +20,9 @@ use anyhow::Context;
 use clap::Parser;
 
 use visnyk_crds::manifest;
-use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+use visnyk_engine::configuration;
 
-use args::{Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
+use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
 /// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -51,14 +51,18 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(args: &ManifestArgs) -> ExitCode {
-    match configuration::load(args, manifest::load_relay) {
-        Ok(valid) => {
-            println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error),
+fn check(args: &CheckArgs) -> ExitCode {
+    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
+        Ok(valid) => valid,
+        Err(error) => return refuse(&error),
+    };
+    let secrets_dir = args.secrets_dir.as_ref();
+    let mistakes = secrets_dir.map(|dir| sources::check(&valid.sources, dir)).unwrap_or_default();
+    if !mistakes.is_empty() {
+        return refuse(&mistakes.join("\n"));
     }
+    println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+    ExitCode::SUCCESS
 }
 
 fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -72,7 +76,7 @@ fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<Exit
 }
 
 /// Says what is wrong, a line per mistake.
-fn refuse(error: &LoadError) -> ExitCode {
-    eprintln!("{error}");
+fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
+    eprintln!("{mistakes}");
     ExitCode::from(BAD_CONFIGURATION)
 }

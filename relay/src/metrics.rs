@@ -14,6 +14,8 @@ use visnyk_engine::state::DestinationStatus;
 #[derive(Clone, Debug, Default)]
 pub struct IntakeMetrics {
     answers: Family<Answer, Counter>,
+    refused: Family<Refused, Counter>,
+    greetings: Family<OfSource, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -21,10 +23,35 @@ struct Answer {
     status: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    source: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSource {
+    source: String,
+}
+
 impl IntakeMetrics {
     /// Adds these to a registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("requests", "Answers to senders by status", self.answers.clone());
+        let help = "Requests whose sender did not prove who it is, by source and reason";
+        registry.register("unverified_requests", help, self.refused.clone());
+        let help = "Requests that were a sender's greeting, which is answered and not stored";
+        registry.register("greetings", help, self.greetings.clone());
+    }
+
+    /// A sender was not let in.
+    pub fn refused(&self, source: &str, reason: &'static str) {
+        self.refused.get_or_create(&Refused { source: source.to_owned(), reason }).inc();
+    }
+
+    /// A sender's greeting was answered.
+    pub fn greeted(&self, source: &str) {
+        self.greetings.get_or_create(&OfSource { source: source.to_owned() }).inc();
     }
 
     /// A sender was answered.

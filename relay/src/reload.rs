@@ -13,7 +13,7 @@ use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
 
-use crate::tokens::Tokens;
+use crate::sources::Gates;
 
 /// What follows a change of files.
 pub struct Reload {
@@ -25,8 +25,8 @@ pub struct Reload {
     pub spool: Spool,
     /// Who delivers to them.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// What senders prove themselves with.
-    pub tokens: Arc<Tokens>,
+    /// Who may send.
+    pub gates: Arc<Gates>,
     /// Meets the clients, where there are any.
     pub tls: Option<Tls>,
 }
@@ -55,7 +55,7 @@ impl Reload {
         loop {
             tokio::select! {
                 () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
-                () = watches.secrets.changed() => self.tokens.load(&self.configuration.current().sources),
+                () = watches.secrets.changed() => self.gates.load(&self.configuration.current().sources),
                 () = watches.peers.changed() => self.fleet.lock().await.reload_peers().await,
             }
         }
@@ -80,7 +80,7 @@ impl Reload {
         let destinations =
             self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
         self.fleet.lock().await.apply(&destinations).await;
-        self.tokens.load(&new.sources);
+        self.gates.load(&new.sources);
         if let Some(tls) = &self.tls {
             tls.configure(new.listener.tls.clone());
         }

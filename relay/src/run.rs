@@ -39,7 +39,7 @@ use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::reload::{Reload, Watches};
-use crate::tokens::Tokens;
+use crate::sources::Gates;
 
 /// The relay cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +114,8 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         .await
         .map_err(RunError::Spool)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
-    let tokens = Arc::new(Tokens::new(&args.secrets_dir));
-    tokens.load(&valid.sources);
+    let gates = Arc::new(Gates::new(&args.secrets_dir));
+    gates.load(&valid.sources);
     let files = TlsFiles {
         data_dir: data_dir.clone(),
         tls_dir: args.tls_dir,
@@ -159,7 +159,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
 
     let router = intake::router(Intake {
         configuration: Arc::clone(&configuration),
-        tokens: Arc::clone(&tokens),
+        gates: Arc::clone(&gates),
         bodies: Bodies::default(),
         in_flight: InFlight::default(),
         journal: spool.shared.journal.clone(),
@@ -173,7 +173,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         configuration,
         spool: spool.clone(),
         fleet: Arc::clone(&fleet),
-        tokens,
+        gates,
         tls: tls.clone(),
     };
     let mut background =

@@ -18,6 +18,7 @@ pub mod mount;
 pub mod patience;
 pub mod probes;
 pub mod process;
+pub mod provider;
 pub mod relay;
 pub mod sender;
 pub mod sink;

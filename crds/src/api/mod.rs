@@ -15,6 +15,7 @@ mod spool;
 mod status;
 mod storage;
 mod verbatim;
+mod verify;
 
 pub use autoscaling::Autoscaling;
 pub use collector::{Access, Collector, CollectorSpec};
@@ -27,19 +28,22 @@ pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
-pub use source::{Bearer, SecretRef, Source, Verify};
+pub use source::{SecretRef, Source};
 pub use spool::{OnDelete, Spool};
 pub use status::Status;
 pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
+pub use verify::{
+    Basic, Hmac, HmacAlgorithm, Meta, Secrets, SignatureEncoding, TimedSecrets, Twilio, Verify,
+};
 
 pub(crate) use autoscaling::AT_LEAST_MIN;
 pub(crate) use collector::NOBODY;
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
-pub(crate) use source::WAYS as VERIFY_WAYS;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
+pub(crate) use verify::{NO_BODY, TIME, WAYS as VERIFY_WAYS};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};

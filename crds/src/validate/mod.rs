@@ -12,6 +12,7 @@ mod source;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use kube::{CustomResourceExt, ResourceExt};
 use serde::Serialize;

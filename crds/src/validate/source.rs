@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::the_one;
+use ipnet::IpNet;
+
+use super::verify;
 use crate::api;
 use crate::problem::{Place, Problems};
-use crate::valid::{SecretRef, Source, Verify};
+use crate::text::Cidr;
+use crate::valid::{SecretRef, Source};
 
 pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Problems) -> Vec<Source> {
     let mut paths = HashMap::new();
@@ -22,16 +25,30 @@ pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Pro
 }
 
 fn source(source: &api::Source, place: &Place, problems: &mut Problems) -> Option<Source> {
-    let none = source.verify.none.as_ref().map(|_| Verify::None);
-    let bearer = source
-        .verify
-        .bearer
-        .as_ref()
-        .map(|bearer| Verify::Bearer { secrets: bearer.secret_refs.iter().map(secret_ref).collect() });
-    let verify = the_one(api::VERIFY_WAYS, [none, bearer], &place.field("verify"), problems)?;
-    Some(Source { name: source.name.to_string(), path: source.path.to_string(), verify })
+    let verify = verify::verify(&source.verify, &place.field("verify"), problems);
+    let allow_from = ranges(&source.allow_from, &place.field("allowFrom"), problems);
+    Some(Source { name: source.name.to_string(), path: source.path.to_string(), verify: verify?, allow_from })
 }
 
-fn secret_ref(secret: &api::SecretRef) -> SecretRef {
+/// Ranges of addresses.
+pub(super) fn ranges(ranges: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
+    let mut valid = Vec::with_capacity(ranges.len());
+    for (index, range) in ranges.iter().enumerate() {
+        match range.parse::<IpNet>() {
+            Ok(range) => valid.push(range),
+            Err(_) if Cidr::FORMAT.fits(range) => problems.add(place.item(index), Cidr::FORMAT.says),
+            Err(_) => {} // reported by the schema
+        }
+    }
+    valid
+}
+
+/// A list of secrets.
+pub(super) fn secret_refs(secrets: &[api::SecretRef]) -> Vec<SecretRef> {
+    secrets.iter().map(secret_ref).collect()
+}
+
+/// One secret.
+pub(super) fn secret_ref(secret: &api::SecretRef) -> SecretRef {
     SecretRef { name: secret.name.to_string(), key: secret.key.to_string() }
 }

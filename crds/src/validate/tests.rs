@@ -188,6 +188,10 @@ fn listener_and_spool_mistakes_are_named() {
 #[test]
 fn source_mistakes_are_named() {
     let bearer = "/spec/sources/1/verify/bearer/secretRefs";
+    let verify = |way: &str, fields: Value| {
+        let secret = json!([{ "name": "a", "key": "b" }]);
+        ("/spec/sources/1/verify", json!({ way: with(fields, "/secretRefs", secret) }))
+    };
     let mistakes = [
         ("/spec/sources", json!([])),
         ("/spec/sources", json!("all")),
@@ -203,6 +207,17 @@ fn source_mistakes_are_named() {
         (bearer, json!([])),
         (bearer, json!([{ "name": "token", "key": "../new" }])),
         (bearer, json!([{ "name": "a", "key": "b" }, { "name": "a", "key": "b" }])),
+        verify("stripe", json!({ "tolerance": "25h" })),
+        verify("stripe", json!({ "tolerance": "0s" })),
+        ("/spec/sources/1/verify", json!({ "github": { "secretRefs": [] } })),
+        verify("twilio", json!({ "publicUrl": "https://x.example.org/?a=b" })),
+        verify("hmac", json!({ "header": "X Sig", "algorithm": "MD5" })),
+        verify("hmac", json!({ "header": "X-Sig", "payload": "{body}{body}" })),
+        verify("hmac", json!({ "header": "X-Sig", "payload": "{url}{body}" })),
+        verify("hmac", json!({ "header": "X-Sig", "payload": "{timestamp}{body}" })),
+        verify("hmac", json!({ "header": "X-Sig", "timestampHeader": "X-Time" })),
+        ("/spec/sources/1/allowFrom", json!(["192.0.2.0/24", "192.0.2.1", "192.0.2.0/24"])),
+        ("/spec/sources/1/allowFrom", json!(["192.0.2.0/33"])),
     ];
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
     expect_file!["mistakes/sources.txt"].assert_eq(&refusals);

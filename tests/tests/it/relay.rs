@@ -13,4 +13,5 @@ mod probes;
 mod refusals;
 mod reload;
 mod secrets;
+mod sources;
 mod wire;

@@ -1,0 +1,228 @@
+//! How a sender proves who it is.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Aloud, SecretRef, exactly_one};
+use crate::bounds;
+use crate::text::{GoDuration, HeaderName, HeaderPrefix, PublicUrl, SignedPayload};
+
+/// The objects of which [`Verify`] holds exactly one.
+pub(crate) const WAYS: &[&str] = &[
+    "none",
+    "basic",
+    "bearer",
+    "github",
+    "gitlab",
+    "hmac",
+    "meta",
+    "shopify",
+    "slack",
+    "standardWebhooks",
+    "stripe",
+    "telegram",
+    "twilio",
+    "wooCommerce",
+];
+
+/// What is wrong with a payload that leaves out the body.
+pub(crate) const NO_BODY: &str = "must hold {body} once";
+/// What is wrong with a time that no signature covers, or a signed one that is nowhere.
+pub(crate) const TIME: &str = "timestampHeader and {timestamp} in payload need each other";
+
+/// How a sender proves who it is: exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, extend("x-kubernetes-validations" = exactly_one(WAYS)))]
+pub struct Verify {
+    /// Not at all: anyone who can reach the port may send. It has to be said aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub none: Option<Aloud>,
+    /// By the header `Authorization: Basic`, with a user name and a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic: Option<Basic>,
+    /// By the header `Authorization: Bearer`, with one of these tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Secrets>,
+    /// GitHub: `X-Hub-Signature-256`. Its ping is answered and not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<Secrets>,
+    /// GitLab: `X-Gitlab-Token`; a secret that begins with `whsec_` demands GitLab's signature instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gitlab: Option<TimedSecrets>,
+    /// Any sender that signs with HMAC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<Hmac>,
+    /// Meta (Facebook, Instagram, WhatsApp): `X-Hub-Signature-256`, and the challenge when it is set up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
+    /// Shopify: `X-Shopify-Hmac-Sha256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shopify: Option<Secrets>,
+    /// Slack: `X-Slack-Signature` of version v0. Its `url_verification` is answered and not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack: Option<TimedSecrets>,
+    /// Standard Webhooks: `webhook-signature` or `svix-signature`, v1 with a secret `whsec_...`, v1a with a public
+    /// key `whpk_...`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_webhooks: Option<TimedSecrets>,
+    /// Stripe: `Stripe-Signature` of version v1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe: Option<TimedSecrets>,
+    /// Telegram: `X-Telegram-Bot-Api-Secret-Token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<Secrets>,
+    /// Twilio: `X-Twilio-Signature`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twilio: Option<Twilio>,
+    /// `WooCommerce`: `X-WC-Webhook-Signature`. The unsigned ping when a webhook is saved is answered and not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub woo_commerce: Option<Secrets>,
+}
+
+/// Secrets, any of which proves the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Secrets {
+    /// The secrets that are accepted; several while one replaces another.
+    #[schemars(length(min = 1, max = 8), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name", "key"],
+    ))]
+    pub secret_refs: Vec<SecretRef>,
+}
+
+/// Secrets of a signature that covers the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct TimedSecrets {
+    /// The secrets that are accepted; several while one replaces another.
+    #[schemars(length(min = 1, max = 8), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name", "key"],
+    ))]
+    pub secret_refs: Vec<SecretRef>,
+    /// How far the signed time may be from now, either way.
+    #[serde(default = "tolerance")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::TOLERANCE.rules()))]
+    pub tolerance: GoDuration,
+}
+
+/// A user name and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Basic {
+    /// The user name, without a colon.
+    pub username_ref: SecretRef,
+    /// The password.
+    pub password_ref: SecretRef,
+}
+
+/// Meta's secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Meta {
+    /// The app secrets that are accepted; several while one replaces another.
+    #[schemars(length(min = 1, max = 8), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name", "key"],
+    ))]
+    pub secret_refs: Vec<SecretRef>,
+    /// The verify token that was given to Meta with the callback URL.
+    pub verify_token: SecretRef,
+}
+
+/// What `Twilio` signs with, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Twilio {
+    /// The auth tokens that are accepted; several while one replaces another.
+    #[schemars(length(min = 1, max = 8), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name", "key"],
+    ))]
+    pub secret_refs: Vec<SecretRef>,
+    /// The URL that was given to Twilio, without its query: it is signed, and a relay cannot know how it is reached.
+    pub public_url: PublicUrl,
+}
+
+/// An HMAC in a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, extend("x-kubernetes-validations" = [{
+    "rule": "has(self.timestampHeader) == self.payload.contains('{timestamp}')",
+    "message": TIME,
+}]))]
+pub struct Hmac {
+    /// The secrets that are accepted; several while one replaces another.
+    #[schemars(length(min = 1, max = 8), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name", "key"],
+    ))]
+    pub secret_refs: Vec<SecretRef>,
+    /// The header that holds the signature.
+    pub header: HeaderName,
+    /// The hash function.
+    #[serde(default)]
+    pub algorithm: HmacAlgorithm,
+    /// How the signature is written.
+    #[serde(default)]
+    pub encoding: SignatureEncoding,
+    /// What stands before the signature in its header; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<HeaderPrefix>,
+    /// What is signed: text with `{body}` for the body's bytes, and `{timestamp}` for the text of the timestamp
+    /// header.
+    #[serde(default = "whole_body")]
+    #[schemars(extend("x-kubernetes-validations" = json!([
+        { "rule": "self.split('{body}').size() == 2", "message": NO_BODY },
+    ])))]
+    pub payload: SignedPayload,
+    /// The header that holds the time, in seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_header: Option<HeaderName>,
+    /// How far that time may be from now, either way.
+    #[serde(default = "tolerance")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::TOLERANCE.rules()))]
+    pub tolerance: GoDuration,
+}
+
+/// A hash function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum HmacAlgorithm {
+    /// SHA-1, for senders that know no better.
+    SHA1,
+    /// SHA-256.
+    #[default]
+    SHA256,
+    /// SHA-384.
+    SHA384,
+    /// SHA-512.
+    SHA512,
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum SignatureEncoding {
+    /// Hexadecimal digits, small letters.
+    #[default]
+    Hex,
+    /// Base64 with `+`, `/` and padding.
+    Base64,
+}
+
+fn tolerance() -> GoDuration {
+    GoDuration::from("5m")
+}
+
+fn whole_body() -> SignedPayload {
+    SignedPayload::from("{body}")
+}

@@ -1,0 +1,153 @@
+//! How a sender proves who it is, checked.
+
+use std::time::Duration;
+
+use super::SecretRef;
+pub use crate::api::{HmacAlgorithm, SignatureEncoding};
+
+/// How a sender proves who it is. Lists of secrets are never empty: any of them will do, so that one can rotate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Not at all, because the manifest says so aloud.
+    None,
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user name.
+        username: SecretRef,
+        /// The password.
+        password: SecretRef,
+    },
+    /// `Authorization: Bearer`.
+    Bearer {
+        /// The tokens.
+        secrets: Vec<SecretRef>,
+    },
+    /// `X-Hub-Signature-256`.
+    GitHub {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+    },
+    /// `X-Gitlab-Token`, or a signature by a secret that begins with `whsec_`.
+    GitLab {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+        /// How far the signed time may be from now.
+        tolerance: Duration,
+    },
+    /// Any header with an HMAC.
+    Hmac {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+        /// Where the signature is, and of what.
+        signature: Hmac,
+    },
+    /// `X-Hub-Signature-256` and Meta's challenge.
+    Meta {
+        /// The app secrets.
+        secrets: Vec<SecretRef>,
+        /// What the challenge comes with.
+        verify_token: SecretRef,
+    },
+    /// `X-Shopify-Hmac-Sha256`.
+    Shopify {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+    },
+    /// `X-Slack-Signature`.
+    Slack {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+        /// How far the signed time may be from now.
+        tolerance: Duration,
+    },
+    /// `webhook-signature` or `svix-signature`.
+    StandardWebhooks {
+        /// Secrets and public keys.
+        secrets: Vec<SecretRef>,
+        /// How far the signed time may be from now.
+        tolerance: Duration,
+    },
+    /// `Stripe-Signature`.
+    Stripe {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+        /// How far the signed time may be from now.
+        tolerance: Duration,
+    },
+    /// `X-Telegram-Bot-Api-Secret-Token`.
+    Telegram {
+        /// The tokens.
+        secrets: Vec<SecretRef>,
+    },
+    /// `X-Twilio-Signature`.
+    Twilio {
+        /// The auth tokens.
+        secrets: Vec<SecretRef>,
+        /// The signed URL, without its query.
+        public_url: String,
+    },
+    /// `X-WC-Webhook-Signature`.
+    WooCommerce {
+        /// The secrets.
+        secrets: Vec<SecretRef>,
+    },
+}
+
+/// An HMAC in a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hmac {
+    /// The header, its name in small letters.
+    pub header: String,
+    /// The hash function.
+    pub algorithm: HmacAlgorithm,
+    /// How the signature is written.
+    pub encoding: SignatureEncoding,
+    /// What stands before it.
+    pub prefix: String,
+    /// What is signed; holds [`Part::Body`] once, and [`Part::Timestamp`] only if there is a header for it.
+    pub payload: Vec<Part>,
+    /// Where the time is.
+    pub timestamp: Option<TimestampAt>,
+}
+
+/// A part of what is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// This text.
+    Text(String),
+    /// The text of the timestamp header.
+    Timestamp,
+    /// The body's bytes.
+    Body,
+}
+
+/// A header with the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampAt {
+    /// Its name in small letters.
+    pub header: String,
+    /// How far it may be from now.
+    pub tolerance: Duration,
+}
+
+impl Verify {
+    /// Every secret that is needed.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Basic { username, password } => vec![username, password],
+            Self::Meta { secrets, verify_token } => secrets.iter().chain([verify_token]).collect(),
+            Self::Hmac { secrets, .. }
+            | Self::Bearer { secrets }
+            | Self::GitHub { secrets }
+            | Self::GitLab { secrets, .. }
+            | Self::Shopify { secrets }
+            | Self::Slack { secrets, .. }
+            | Self::StandardWebhooks { secrets, .. }
+            | Self::Stripe { secrets, .. }
+            | Self::Telegram { secrets }
+            | Self::Twilio { secrets, .. }
+            | Self::WooCommerce { secrets } => secrets.iter().collect(),
+        }
+    }
+}

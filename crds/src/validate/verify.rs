@@ -1,0 +1,116 @@
+//! How a sender proves who it is.
+
+use std::time::Duration;
+
+use super::source::{secret_ref, secret_refs};
+use super::the_one;
+use crate::api;
+use crate::bounds::{self, Spans};
+use crate::problem::{Place, Problems};
+use crate::text::GoDuration;
+use crate::valid::{Hmac, Part, TimestampAt, Verify};
+
+pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problems) -> Option<Verify> {
+    let mut secrets_and_tolerance = |name: &str, timed: &api::TimedSecrets| {
+        let tolerance = self::tolerance(&timed.tolerance, bounds::TOLERANCE, &place.field(name), problems);
+        (secret_refs(&timed.secret_refs), tolerance)
+    };
+    let api::Verify {
+        none,
+        basic,
+        bearer,
+        github,
+        gitlab,
+        hmac,
+        meta,
+        shopify,
+        slack,
+        standard_webhooks,
+        stripe,
+        telegram,
+        twilio,
+        woo_commerce,
+    } = verify;
+    let gitlab = gitlab.as_ref().map(|gitlab| secrets_and_tolerance("gitlab", gitlab));
+    let slack = slack.as_ref().map(|slack| secrets_and_tolerance("slack", slack));
+    let standard = standard_webhooks.as_ref().map(|one| secrets_and_tolerance("standardWebhooks", one));
+    let stripe = stripe.as_ref().map(|stripe| secrets_and_tolerance("stripe", stripe));
+    let hmac = hmac.as_ref().map(|hmac| self::hmac(hmac, &place.field("hmac"), problems));
+    let secrets = |secrets: &api::Secrets| secret_refs(&secrets.secret_refs);
+    let ways = [
+        none.as_ref().map(|_| Verify::None),
+        basic.as_ref().map(|basic| Verify::Basic {
+            username: secret_ref(&basic.username_ref),
+            password: secret_ref(&basic.password_ref),
+        }),
+        bearer.as_ref().map(|bearer| Verify::Bearer { secrets: secrets(bearer) }),
+        github.as_ref().map(|github| Verify::GitHub { secrets: secrets(github) }),
+        gitlab.map(|(secrets, tolerance)| Verify::GitLab { secrets, tolerance }),
+        hmac,
+        meta.as_ref().map(|meta| Verify::Meta {
+            secrets: secret_refs(&meta.secret_refs),
+            verify_token: secret_ref(&meta.verify_token),
+        }),
+        shopify.as_ref().map(|shopify| Verify::Shopify { secrets: secrets(shopify) }),
+        slack.map(|(secrets, tolerance)| Verify::Slack { secrets, tolerance }),
+        standard.map(|(secrets, tolerance)| Verify::StandardWebhooks { secrets, tolerance }),
+        stripe.map(|(secrets, tolerance)| Verify::Stripe { secrets, tolerance }),
+        telegram.as_ref().map(|telegram| Verify::Telegram { secrets: secrets(telegram) }),
+        twilio.as_ref().map(|twilio| Verify::Twilio {
+            secrets: secret_refs(&twilio.secret_refs),
+            public_url: twilio.public_url.to_string(),
+        }),
+        woo_commerce.as_ref().map(|one| Verify::WooCommerce { secrets: secrets(one) }),
+    ];
+    the_one(api::VERIFY_WAYS, ways, place, problems)
+}
+
+/// Any duration where the given one is refused.
+fn tolerance(given: &GoDuration, spans: Spans, place: &Place, problems: &mut Problems) -> Duration {
+    problems.note(place.field("tolerance"), spans.check(given)).unwrap_or_default()
+}
+
+fn hmac(hmac: &api::Hmac, place: &Place, problems: &mut Problems) -> Verify {
+    let tolerance = tolerance(&hmac.tolerance, bounds::TOLERANCE, place, problems);
+    let payload = parts(&hmac.payload);
+    let count = |wanted: &Part| payload.iter().filter(|part| *part == wanted).count();
+    if count(&Part::Body) != 1 {
+        problems.add(place.field("payload"), api::NO_BODY);
+    }
+    if (count(&Part::Timestamp) > 0) != hmac.timestamp_header.is_some() {
+        problems.add(place.clone(), api::TIME);
+    }
+    let timestamp_header = hmac.timestamp_header.as_ref();
+    let signature = Hmac {
+        header: hmac.header.to_ascii_lowercase(),
+        algorithm: hmac.algorithm,
+        encoding: hmac.encoding,
+        prefix: hmac.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
+        timestamp: timestamp_header
+            .map(|header| TimestampAt { header: header.to_ascii_lowercase(), tolerance }),
+        payload,
+    };
+    Verify::Hmac { secrets: secret_refs(&hmac.secret_refs), signature }
+}
+
+/// The parts of a template that has the form of [`crate::text::SignedPayload`].
+fn parts(template: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((text, from)) = rest.split_once('{') {
+        let Some((name, tail)) = from.split_once('}') else { break };
+        if !text.is_empty() {
+            parts.push(Part::Text(text.to_owned()));
+        }
+        parts.push(match name {
+            "body" => Part::Body,
+            "timestamp" => Part::Timestamp,
+            other => Part::Text(format!("{{{other}}}")), // refused by the schema
+        });
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    parts
+}

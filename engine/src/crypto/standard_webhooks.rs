@@ -1,0 +1,115 @@
+//! The keys of Standard Webhooks, and what they sign. v1 is HMAC-SHA256 with a shared secret; v1a is Ed25519.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use data_encoding::BASE64;
+use visnyk_crds::valid::HmacAlgorithm;
+
+use super::mac::{MacKey, Tag};
+
+/// What a shared secret begins with, before its base64.
+pub const SECRET_PREFIX: &str = "whsec_";
+/// What a public key begins with, before its base64.
+pub const PUBLIC_KEY_PREFIX: &str = "whpk_";
+/// The bytes of an Ed25519 public key.
+const PUBLIC_KEY_BYTES: usize = 32;
+
+/// What a message is checked with.
+pub enum VerifyingKey {
+    /// v1.
+    Secret(MacKey),
+    /// v1a.
+    Public(UnparsedPublicKey<Vec<u8>>),
+}
+
+/// A secret or key that is not written as it should be. Says nothing of what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Behind the prefix.
+    #[error("is not base64")]
+    Base64,
+    /// An Ed25519 public key has 32 bytes, and a secret at least one.
+    #[error("has the wrong length")]
+    Length,
+}
+
+/// The parts that are signed, in their order.
+pub fn signed<'a>(id: &'a [u8], timestamp: &'a [u8], body: &'a [u8]) -> [&'a [u8]; 5] {
+    [id, b".", timestamp, b".", body]
+}
+
+/// The key of a text `whsec_<base64>`, or of the base64 alone, which older senders give.
+pub fn secret(text: &[u8]) -> Result<MacKey, KeyError> {
+    let secret = decoded(text.strip_prefix(SECRET_PREFIX.as_bytes()).unwrap_or(text))?;
+    if secret.is_empty() { Err(KeyError::Length) } else { Ok(MacKey::new(HmacAlgorithm::SHA256, &secret)) }
+}
+
+impl VerifyingKey {
+    /// Of a text `whpk_<base64>`, or a [`secret`].
+    pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
+        let Some(public) = text.strip_prefix(PUBLIC_KEY_PREFIX.as_bytes()) else {
+            return secret(text).map(Self::Secret);
+        };
+        let public = decoded(public)?;
+        if public.len() != PUBLIC_KEY_BYTES {
+            return Err(KeyError::Length);
+        }
+        Ok(Self::Public(UnparsedPublicKey::new(&ED25519, public)))
+    }
+
+    /// What the secret makes of a message; a public key makes nothing.
+    pub fn tag(&self, signed: &[&[u8]]) -> Option<Tag> {
+        match self {
+            Self::Secret(key) => Some(key.tag(signed)),
+            Self::Public(_) => None,
+        }
+    }
+
+    /// Whether the other half of this public key signed the message.
+    pub fn has_signed(&self, signed: &[&[u8]], signature: &[u8]) -> bool {
+        match self {
+            Self::Secret(_) => false,
+            Self::Public(key) => key.verify(&signed.concat(), signature).is_ok(),
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "Secret",
+            Self::Public(_) => "Public",
+        })
+    }
+}
+
+fn decoded(base64: &[u8]) -> Result<Vec<u8>, KeyError> {
+    BASE64.decode(base64).map_err(|_| KeyError::Base64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the Standard Webhooks libraries.
+    #[test]
+    fn the_published_example_is_signed_as_published() {
+        let key = secret(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let body = br#"{"test": 2432232314}"#;
+        let tag = key.tag(&signed(b"msg_p5jXN8AQM9LWM0D4loKWxJek", b"1614265330", body));
+        assert_eq!(BASE64.encode(tag.as_ref()), "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn keys_that_are_none_are_told_apart_without_a_word_of_them() {
+        let error = |text: &str| VerifyingKey::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(error("whsec_not base64"), KeyError::Base64);
+        assert_eq!(error("whsec_"), KeyError::Length);
+        assert_eq!(error("whpk_AAAA"), KeyError::Length);
+        assert!(matches!(
+            VerifyingKey::parse(b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            Ok(VerifyingKey::Secret(_))
+        ));
+    }
+}

@@ -1,0 +1,63 @@
+//! What stands before each source: its provider, with the secrets as they are now.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tracing::warn;
+use visnyk_crds::valid::Source;
+
+use super::providers::provider;
+use super::secrets::Secrets;
+use super::{Provider, Refusal};
+
+/// One source and who may send to it.
+pub struct Gate {
+    /// The source.
+    pub source: Source,
+    /// Knows its sender.
+    pub provider: Box<dyn Provider>,
+}
+
+impl Gate {
+    /// Whether a sender may be where it is.
+    pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        let ranges = &self.source.allow_from;
+        let is_within = |address| ranges.iter().any(|range| range.contains(&address));
+        if ranges.is_empty() || address.is_some_and(is_within) { Ok(()) } else { Err(Refusal::Address) }
+    }
+}
+
+/// Every source, by path.
+pub struct Gates {
+    secrets_dir: PathBuf,
+    gates: ArcSwap<Vec<Arc<Gate>>>,
+}
+
+impl Gates {
+    /// With Secrets in this folder; no source until [`Gates::load`].
+    pub fn new(secrets_dir: &Path) -> Self {
+        Self { secrets_dir: secrets_dir.to_owned(), gates: ArcSwap::default() }
+    }
+
+    /// From now on these sources are in force, with every secret read anew. One that is missing or empty lets nobody
+    /// in.
+    pub fn load(&self, sources: &[Source]) {
+        self.gates.store(Arc::new(sources.iter().map(|source| Arc::new(self.gate(source))).collect()));
+    }
+
+    /// The source of this path.
+    pub fn find(&self, path: &str) -> Option<Arc<Gate>> {
+        self.gates.load().iter().find(|gate| gate.source.path == path).cloned()
+    }
+
+    fn gate(&self, source: &Source) -> Gate {
+        let mut secrets = Secrets::of(&self.secrets_dir);
+        let provider = provider(&source.verify, &mut secrets);
+        for problem in secrets.into_problems() {
+            warn!(source = source.name, %problem, "secret lets nobody in");
+        }
+        Gate { source: source.clone(), provider }
+    }
+}

@@ -1,0 +1,80 @@
+//! GitLab: a token in a header, or, with a signing token, Standard Webhooks.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use visnyk_crds::valid::SecretRef;
+use visnyk_engine::crypto::Token;
+use visnyk_engine::crypto::standard_webhooks::{SECRET_PREFIX, VerifyingKey};
+use visnyk_engine::event::Attributes;
+
+use super::generic::is_any;
+use super::secrets::Secrets;
+use super::standard_webhooks::StandardWebhooks;
+use super::{Provider, Refusal, Request, Said};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-gitlab-token");
+
+/// Knows GitLab.
+pub struct GitLab {
+    tokens: Vec<Token>,
+    signed: Option<StandardWebhooks>,
+}
+
+enum Secret {
+    Plain(Token),
+    Signing(VerifyingKey),
+}
+
+impl GitLab {
+    /// By secret tokens and signing tokens.
+    pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
+        let (mut tokens, mut keys) = (Vec::new(), Vec::new());
+        for secret in refs {
+            let parse = |text: Vec<u8>| {
+                if text.starts_with(SECRET_PREFIX.as_bytes()) {
+                    VerifyingKey::parse(&text).map(Secret::Signing)
+                } else {
+                    Ok(Secret::Plain(Token::new(&text)))
+                }
+            };
+            match secrets.read_as(secret, parse) {
+                Some(Secret::Plain(token)) => tokens.push(token),
+                Some(Secret::Signing(key)) => keys.push(key),
+                None => {}
+            }
+        }
+        let signed = (!keys.is_empty()).then(|| StandardWebhooks::with(keys, tolerance));
+        Self { tokens, signed }
+    }
+}
+
+impl Provider for GitLab {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let by_token = || {
+            if self.tokens.is_empty() {
+                return Err(Refusal::NoSecret);
+            }
+            is_any(&self.tokens, request.only(&TOKEN)?)
+        };
+        match &self.signed {
+            Some(signed) if by_token().is_err() => signed.verify(request),
+            Some(_) => Ok(()),
+            None => by_token(),
+        }
+    }
+
+    fn describe(&self, request: &Request<'_>) -> Said {
+        let id = request.text("webhook-id").filter(|_| self.signed.is_some());
+        Said::Event(Attributes {
+            kind: request.text("x-gitlab-event"),
+            // The event's own UUID is shared by events that follow from each other.
+            id: id.or_else(|| request.text("idempotency-key")),
+            ..Attributes::default()
+        })
+    }
+
+    fn signs_body(&self) -> bool {
+        self.signed.is_some()
+    }
+}

@@ -1,0 +1,179 @@
+//! Who may send: each source's way to tell its sender from everybody else, and what the sender says of the event.
+//! A request comes here from the listener, before anything is journalled.
+//!
+//! In layers, from below: [`secrets`] reads files, [`signature`] checks an HMAC in a header, a file for each
+//! [`Provider`] knows one sender, [`gate`] puts a provider before each source, and reads secrets anew.
+
+mod cloud_events;
+#[cfg(test)]
+mod descriptions;
+mod form;
+mod gate;
+mod generic;
+mod github;
+mod gitlab;
+mod json;
+mod meta;
+#[cfg(test)]
+mod mutations;
+mod providers;
+mod secrets;
+mod shopify;
+mod signature;
+mod slack;
+mod standard_webhooks;
+mod stripe;
+mod telegram;
+#[cfg(test)]
+mod testing;
+mod twilio;
+mod woo_commerce;
+
+use http::request::Parts;
+use http::{HeaderName, Method};
+use jiff::Timestamp;
+use visnyk_engine::event::Attributes;
+
+pub use gate::{Gate, Gates};
+pub use secrets::check;
+
+/// What is judged.
+pub struct Request<'a> {
+    /// Method, path, query and headers.
+    pub head: &'a Parts,
+    /// The body's bytes; none while only the head is judged.
+    pub body: &'a [u8],
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// Why a sender is not let in: for metrics, and never for the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not where the source's senders are.
+    Address,
+    /// There is no secret to compare with.
+    NoSecret,
+    /// A header that proves the sender is not there.
+    Missing,
+    /// It is there twice.
+    Repeated,
+    /// It is not written as the sender writes it.
+    Malformed,
+    /// The signed time is too far from now.
+    Time,
+    /// The proof is of something else.
+    Wrong,
+}
+
+/// What a request is whose sender proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// An event, and what its sender says of it.
+    Event(Attributes),
+    /// A greeting, which is answered and never stored.
+    Greeting(Answer),
+    /// Something it claims to be and is not: refused with 400.
+    Broken(&'static str),
+}
+
+/// The answer to a greeting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its media type; none without a body.
+    pub content_type: Option<&'static str>,
+    /// Its body.
+    pub body: String,
+}
+
+/// Knows one kind of sender.
+pub trait Provider: Send + Sync {
+    /// Whether the sender proves itself: compares in a time that does not depend on secrets.
+    ///
+    /// # Errors
+    /// It does not, or not well.
+    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
+
+    /// What a verified request is.
+    fn describe(&self, request: &Request<'_>) -> Said;
+
+    /// Whether the body is a part of the proof; without it a sender is refused before its body is read.
+    fn signs_body(&self) -> bool {
+        true
+    }
+
+    /// Whether any body is taken as it comes. If not, it must be JSON unless its type says otherwise.
+    fn takes_any_body(&self) -> bool {
+        true
+    }
+
+    /// The methods of its requests; `GET` only greets.
+    fn methods(&self) -> &'static str {
+        "POST"
+    }
+
+    /// The answer to a request that is no event and is proven otherwise than one, or not at all.
+    fn greet(&self, _: &Request<'_>) -> Option<Result<Answer, Refusal>> {
+        None
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The value of a header that must be there once.
+    fn only(&self, name: &HeaderName) -> Result<&'a [u8], Refusal> {
+        let mut values = self.head.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => Ok(value.as_bytes()),
+            (Some(_), Some(_)) => Err(Refusal::Repeated),
+            (None, _) => Err(Refusal::Missing),
+        }
+    }
+
+    /// The text of a header, if it is there once and is text.
+    fn text(&self, name: &'static str) -> Option<String> {
+        let value = self.only(&HeaderName::from_static(name)).ok()?;
+        let text = std::str::from_utf8(value).ok()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The media type in small letters, without parameters.
+    fn media_type(&self) -> String {
+        let content_type = self.text("content-type").unwrap_or_default();
+        content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    fn is_get(&self) -> bool {
+        self.head.method == Method::GET
+    }
+}
+
+impl Refusal {
+    /// As a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::NoSecret => "no_secret",
+            Self::Missing => "missing",
+            Self::Repeated => "repeated",
+            Self::Malformed => "malformed",
+            Self::Time => "time",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+impl Answer {
+    /// 200 and nothing more.
+    const fn bare() -> Self {
+        Self { content_type: None, body: String::new() }
+    }
+
+    fn text(body: String) -> Self {
+        Self { content_type: Some("text/plain"), body }
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn rfc3339(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}

@@ -1,0 +1,44 @@
+//! Slack: an HMAC of version, time and body. Before it sends events it asks whether it may.
+
+use std::time::Duration;
+
+use visnyk_crds::valid::{SecretRef, TimestampAt};
+use visnyk_engine::event::Attributes;
+
+use super::json::Json;
+use super::secrets::Secrets;
+use super::signature::{Signature, of_time_and_body};
+use super::{Answer, Provider, Refusal, Request, Said};
+
+/// Knows Slack.
+pub struct Slack(Signature);
+
+impl Slack {
+    /// By its signing secrets.
+    pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
+        let timestamp = TimestampAt { header: "x-slack-request-timestamp".into(), tolerance };
+        let shape = of_time_and_body("x-slack-signature", "v0=", ["v0:", ":"], timestamp);
+        Self(Signature::new(&shape, refs, secrets))
+    }
+}
+
+impl Provider for Slack {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        self.0.verify(request)
+    }
+
+    fn describe(&self, request: &Request<'_>) -> Said {
+        let message = Json::of(request.body);
+        let kind = message.text("type");
+        if kind.as_deref() == Some("url_verification") {
+            return Said::Greeting(Answer::text(message.text("challenge").unwrap_or_default()));
+        }
+        let seconds = message.text("event_time").and_then(|time| time.parse::<i64>().ok());
+        Said::Event(Attributes {
+            kind: message.at("event").text("type").or(kind),
+            id: message.text("event_id"),
+            origin: None,
+            time_ms: seconds.and_then(|seconds| seconds.checked_mul(1000)),
+        })
+    }
+}

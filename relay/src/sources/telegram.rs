@@ -1,0 +1,32 @@
+//! Telegram: a token in a header.
+
+use http::HeaderName;
+use visnyk_engine::crypto::Token;
+use visnyk_engine::event::Attributes;
+
+use super::generic::is_any;
+use super::json::Json;
+use super::{Provider, Refusal, Request, Said};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
+/// What every update has, beside the one field that says what it is.
+const UPDATE_ID: &str = "update_id";
+
+/// Knows Telegram.
+pub struct Telegram(pub Vec<Token>);
+
+impl Provider for Telegram {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        is_any(&self.0, request.only(&TOKEN)?)
+    }
+
+    fn describe(&self, request: &Request<'_>) -> Said {
+        let update = Json::of(request.body);
+        let kind = update.fields().filter(|field| *field != UPDATE_ID).min().map(str::to_owned);
+        Said::Event(Attributes { kind, id: update.text(UPDATE_ID), ..Attributes::default() })
+    }
+
+    fn signs_body(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,107 @@
+//! The example of each provider, as it is: it lets its provider in and nobody else.
+
+use std::process::Output;
+
+use serde_json::Value;
+use visnyk_tests::{
+    files::write_secret,
+    manifest::{self, destination},
+    process::Process,
+    provider::{self, SECRET, sign, sign_at},
+    relay::{RELAY, Relay},
+    sink::{Behaviour, Sink},
+};
+
+use super::examples;
+
+/// Names and keys of all secrets that a manifest refers to.
+fn secrets(value: &Value) -> Vec<(String, String)> {
+    match value {
+        Value::Object(fields) => match (&fields.get("name"), &fields.get("key")) {
+            (Some(Value::String(name)), Some(Value::String(key))) => vec![(name.clone(), key.clone())],
+            _ => fields.values().flat_map(secrets).collect(),
+        },
+        Value::Array(items) => items.iter().flat_map(secrets).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = manifest::relay([destination("sink", &sink.url())]);
+    let mut sources = Vec::new();
+    for (_, example) in examples() {
+        for (name, key) in secrets(&example["spec"]["sources"]) {
+            write_secret(folder.path(), &name, &key, &format!("{SECRET}\n"));
+        }
+        sources.extend(example["spec"]["sources"].as_array().unwrap().clone());
+    }
+    assert!(sources.len() > 12, "{}", sources.len());
+    all["spec"]["sources"] = sources.clone().into();
+    let data_dir = folder.path().join("data");
+    let relay = Relay::start_in(folder, data_dir, &all).await;
+    let client = relay.client();
+
+    let mut accepted = 0;
+    for source in &sources {
+        let (name, path) = (source["name"].as_str().unwrap(), source["path"].as_str().unwrap());
+        let url = format!("{}{}", relay.url(), &path[1..]);
+        let body = format!("{{\"from\": \"{name}\", \"number\": {}}}", accepted + 1);
+        let signed = sign(name, body.as_bytes());
+        let answer = signed.send(&client, &url).await;
+        assert_eq!(answer.status(), 200, "{name}: {}", answer.text().await.unwrap());
+        let id = answer.headers()["visnyk-id"].to_str().unwrap().to_owned();
+        let taken = sink.took(&id).await;
+        assert_eq!(taken[0].body, body.as_bytes(), "{name}");
+        accepted += 1;
+
+        let proven = source["verify"].as_object().unwrap().keys().next().unwrap();
+        let mut forged = signed.clone();
+        if ["bearer", "basic", "telegram"].contains(&proven.as_str()) {
+            forged.headers.retain(|(name, _)| *name == "content-type");
+        } else {
+            forged.body[2] ^= 1;
+        }
+        let answer = forged.send(&client, &url).await;
+        assert_eq!(answer.status(), 401, "{name}, forged");
+        let text = answer.text().await.unwrap();
+        assert_eq!(text, "{\"error\":\"Not authorized\"}\n", "{name} was given a hint");
+    }
+    for name in ["stripe", "slack", "gitlab", "standard-webhooks", "hmac"] {
+        let late = sign_at(name, b"{}", provider::now() - 310);
+        let answer = late.send(&client, &format!("{}{name}", relay.url())).await;
+        assert_eq!(answer.status(), 401, "{name}, late");
+    }
+    assert_eq!(relay.probes.status().await["accepted"], accepted);
+    sink.took_events(accepted).await;
+}
+
+#[test]
+fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
+    for (path, example) in examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = || -> Output {
+            let secrets = folder.path().join("secrets");
+            let (manifest, secrets) = (path.to_str().unwrap(), secrets.to_str().unwrap());
+            Process::run(RELAY, ["check", "--manifest", manifest, "--secrets-dir", secrets])
+        };
+        let secrets = secrets(&example["spec"]["sources"]);
+        for content in [None, Some("\n")] {
+            if let Some(content) = content {
+                secrets.iter().for_each(|(name, key)| write_secret(folder.path(), name, key, content));
+            }
+            let refused = check();
+            assert_eq!(refused.status.code(), Some(64), "{}: {refused:?}", path.display());
+            let said = String::from_utf8(refused.stderr).unwrap();
+            for (name, key) in &secrets {
+                let line = format!("spec.sources[0].verify: secret {name}/{key} ");
+                assert_eq!(said.matches(&line).count(), 1, "{line} in {said}");
+            }
+        }
+        secrets.iter().for_each(|(name, key)| write_secret(folder.path(), name, key, SECRET));
+        let valid = check();
+        assert_eq!(valid.status.code(), Some(0), "{}: {valid:?}", path.display());
+    }
+}
