@@ -1,13 +1,34 @@
 //! The operator: from custom resource to running workloads. On the way of a resource: `fetch` what it refers
-//! to, `validate`, `build` its children, `apply` them, `report`. Around it: the command line ([`args`]), what a
-//! process needs ([`run`]), who leads ([`leader`], [`fence`]) and what is shown ([`face`], [`metrics`], [`events`]).
+//! to, `validate`, `build` its children, `apply` them, `report`: a folder for each kind, driven by [`controller`].
+//! Around it: the command line ([`args`]), what a process needs ([`run`]), who leads ([`leader`], [`fence`]) and
+//! what is shown ([`face`], [`metrics`], [`events`]).
 
+mod apply;
 pub mod args;
+mod build;
+mod child;
+mod collector;
+mod conditions;
+mod context;
+pub mod controller;
+mod covers;
 pub mod definitions;
+mod discovery;
+mod error;
 pub mod events;
 pub mod face;
 pub mod fence;
+mod fetch;
+mod grow;
 pub mod leader;
+mod meta;
 pub mod metrics;
+mod pods;
 pub mod probe;
+mod relay;
+mod report;
 pub mod run;
+#[cfg(test)]
+mod testing;
+mod visit;
+mod watched;

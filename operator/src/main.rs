@@ -7,7 +7,7 @@ use clap::Parser;
 use visnyk_crds::api::{Collector, WebhookRelay};
 use visnyk_crds::schema::definition;
 use visnyk_operator::args::{Cli, Command, RunArgs};
-use visnyk_operator::{probe, run};
+use visnyk_operator::{controller, probe, run};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn start(args: RunArgs) -> anyhow::Result<()> {
     visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
-    runtime()?.block_on(run::run(args, |_| std::future::pending()))?;
+    runtime()?.block_on(run::run(args, controller::run))?;
     Ok(())
 }
 

@@ -1,0 +1,203 @@
+//! Makes the children what they should be: the only place that writes them. Nothing is written that is so
+//! already, and nothing is touched that another made.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::try_join_all;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::{Api, Client, ResourceExt};
+use tracing::info;
+
+use crate::child::{Child, Kind};
+use crate::covers::covers;
+use crate::error::Error;
+use crate::grow;
+use crate::meta::{MANAGER, Owner};
+use crate::watched::Watched;
+
+/// What became of the wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// All is as it should be.
+    Done,
+    /// These names belong to others; nothing was written.
+    NameConflict(Vec<String>),
+    /// The API server takes no such object, and says why.
+    Refused(String),
+}
+
+/// Which objects were seen to be as they should be, by resource version and wish: they need no second look.
+#[derive(Debug, Default)]
+pub struct Verified(Mutex<HashMap<Place, Seen>>);
+
+/// Kind, namespace and name of a child.
+type Place = (Kind, String, String);
+/// Its resource version, and the wish that it met.
+type Seen = (String, String);
+
+/// Makes the children of `owner` these, and no others.
+pub async fn apply(
+    client: &Client,
+    watched: &Watched,
+    verified: &Verified,
+    owner: &Owner,
+    children: &[Child],
+) -> Result<Applied, Error> {
+    verified.tidy(watched);
+    let applier = Applier { client, verified, owner };
+    let unsure: Vec<&Child> =
+        children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
+    let found = try_join_all(unsure.iter().map(|child| applier.read(child))).await?;
+    let foreign: Vec<String> = unsure
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| matches!(found, Found::Foreign))
+        .map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name))
+        .collect();
+    if !foreign.is_empty() {
+        return Ok(Applied::NameConflict(foreign));
+    }
+    let written = async {
+        for (child, found) in unsure.iter().zip(&found) {
+            applier.bring_about(child, found).await?;
+        }
+        applier.prune(watched, children).await
+    };
+    match written.await {
+        Ok(()) => Ok(Applied::Done),
+        Err(error) => error.refusal().map(Applied::Refused).ok_or(error),
+    }
+}
+
+/// What stands where a child should be.
+enum Found {
+    Nothing,
+    Foreign,
+    Ours(Box<DynamicObject>),
+}
+
+struct Applier<'a> {
+    client: &'a Client,
+    verified: &'a Verified,
+    owner: &'a Owner,
+}
+
+impl Applier<'_> {
+    fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.owner.namespace, &kind.resource())
+    }
+
+    /// Looks at the metadata of a Secret first: what another keeps in his is not ours to read.
+    async fn read(&self, child: &Child) -> Result<Found, Error> {
+        let (api, name) = (self.api(child.kind), &child.name);
+        let doing = || format!("read {} {name}", child.kind.gvk().kind);
+        if child.kind == Kind::Secret {
+            match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
+                None => return Ok(Found::Nothing),
+                Some(found) if !self.owner.controls(&found.metadata) => return Ok(Found::Foreign),
+                Some(_) => {}
+            }
+        }
+        Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
+            None => Found::Nothing,
+            Some(found) if !self.owner.controls(&found.metadata) => Found::Foreign,
+            Some(found) => Found::Ours(Box::new(found)),
+        })
+    }
+
+    async fn bring_about(&self, child: &Child, found: &Found) -> Result<(), Error> {
+        let Found::Ours(live) = found else {
+            return self.write(child, None).await;
+        };
+        let value = serde_json::to_value(live)
+            .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
+        if covers(&value, &child.object) {
+            self.verified.note(self.owner, child, live);
+            return Ok(());
+        }
+        if live.metadata.deletion_timestamp.is_some() {
+            return Ok(()); // made again once it is gone, which is an event
+        }
+        if child.kind == Kind::StatefulSet && grow::is_needed(live, child) {
+            grow::claims(self.client, self.owner, child).await?;
+            // It is made again once it is gone, which is an event.
+            return grow::release(&self.api(child.kind), live).await;
+        }
+        self.write(child, live.metadata.uid.as_deref()).await
+    }
+
+    async fn write(&self, child: &Child, uid: Option<&str>) -> Result<(), Error> {
+        let patch =
+            child.patch(uid).map_err(|source| Error::Write { what: "a child", source: source.into() })?;
+        let parameters = PatchParams::apply(MANAGER).force().validation_strict();
+        let kind = child.kind.gvk().kind;
+        let written = self.api(child.kind).patch(&child.name, &parameters, &Patch::Apply(&patch)).await;
+        let written = written.map_err(Error::api(format!("apply {kind} {}", child.name)))?;
+        info!(namespace = self.owner.namespace, kind, name = child.name, "applied");
+        self.verified.note(self.owner, child, &written);
+        Ok(())
+    }
+
+    /// Deletes children that are no longer wanted.
+    async fn prune(&self, watched: &Watched, wanted: &[Child]) -> Result<(), Error> {
+        for (kind, object) in watched.children_of(self.owner) {
+            let name = object.name_any();
+            if wanted.iter().any(|child| child.kind == kind && child.name == name) {
+                continue;
+            }
+            let deleted = delete(&self.api(kind), &object.metadata, PropagationPolicy::Background).await;
+            deleted.map_err(Error::api(format!("delete {} {name}", kind.gvk().kind)))?;
+            info!(namespace = self.owner.namespace, kind = kind.gvk().kind, name, "deleted");
+        }
+        Ok(())
+    }
+}
+
+/// Deletes just the object that was seen: one that is another by now, or gone, is left alone.
+pub async fn delete(
+    api: &Api<DynamicObject>,
+    seen: &kube::api::ObjectMeta,
+    propagation: PropagationPolicy,
+) -> Result<(), kube::Error> {
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: seen.uid.clone(),
+            resource_version: seen.resource_version.clone(),
+        }),
+        propagation_policy: Some(propagation),
+        ..DeleteParams::default()
+    };
+    match api.delete(seen.name.as_deref().unwrap_or_default(), &parameters).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Verified {
+    fn holds(&self, watched: &Watched, owner: &Owner, child: &Child) -> bool {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((version, hash)) = seen.get(&key(owner, child)) else { return false };
+        hash == child.hash()
+            && watched.version_of(&owner.namespace, child.kind, &child.name).as_ref() == Some(version)
+    }
+
+    fn note(&self, owner: &Owner, child: &Child, live: &DynamicObject) {
+        let Some(version) = live.resource_version() else { return };
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(key(owner, child), (version, child.hash().to_owned()));
+    }
+
+    /// Forgets what is no longer there, once that is much.
+    fn tidy(&self, watched: &Watched) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() > 2 * watched.count() + 1000 {
+            seen.retain(|(kind, namespace, name), _| watched.version_of(namespace, *kind, name).is_some());
+        }
+    }
+}
+
+fn key(owner: &Owner, child: &Child) -> Place {
+    (child.kind, owner.namespace.clone(), child.name.clone())
+}

@@ -1,0 +1,136 @@
+//! What the children of both kinds are built from, and one file per kind of child. Pure: the same resource
+//! makes the same children, whatever the cluster looks like.
+
+mod autoscaler;
+mod certificate;
+mod configuration;
+mod disruption;
+mod network;
+mod peers;
+mod pod;
+mod routes;
+mod services;
+mod workload;
+
+use std::collections::BTreeSet;
+
+use visnyk_crds::api;
+
+pub use autoscaler::autoscaler;
+pub use certificate::certificate;
+pub use configuration::{configuration, manifest, manifest_in};
+pub use disruption::disruption_budget;
+pub use network::network_policy;
+pub use peers::{Peers, peers};
+pub use routes::{Vouching, ingress, routes};
+pub use services::{pods_service, service, service_account, service_monitor, service_port, url};
+pub use workload::{claim_size, workload};
+
+use crate::meta::Owner;
+
+/// The port of probes, metrics and status.
+pub const HEALTH_PORT: u16 = 8081;
+
+/// What pods of both kinds run, and how.
+#[derive(Clone, Debug)]
+pub struct Workload<'a> {
+    /// Whose pods.
+    pub owner: &'a Owner,
+    /// The resource as the pods read it.
+    pub manifest: String,
+    /// What they run, unless the resource says otherwise.
+    pub image: &'a str,
+    /// How many.
+    pub replicas: u16,
+    /// Where they listen.
+    pub port: u16,
+    /// What is spoken there.
+    pub scheme: Scheme,
+    /// Where their data are.
+    pub data: Data<'a>,
+    /// Keys of users' Secrets that they read.
+    pub secrets: BTreeSet<Key>,
+    /// Secrets of ours that they read, each in a folder of its own.
+    pub mounts: Vec<Mount>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// What takes a restart when it changes, besides the pods' own form.
+    pub restart: String,
+    /// The user's word on the pods.
+    pub pod: &'a api::Pod,
+    /// The user's word on the Service.
+    pub service: &'a api::Service,
+}
+
+/// What is spoken at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plainly.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As in a URL, and the port's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is said.
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Where the data folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// On a volume.
+    Persistent {
+        /// Bytes to claim.
+        claim: u64,
+        /// The StorageClass, if not the default.
+        class: Option<&'a str>,
+        /// What becomes of it when no pod uses it.
+        then: api::OnDelete,
+    },
+    /// In a folder of the pod.
+    Ephemeral {
+        /// Most bytes, if there is a limit.
+        limit: Option<u64>,
+    },
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The Secret.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+}
+
+impl Key {
+    /// This key of this Secret.
+    pub fn new(secret: &str, key: &str) -> Self {
+        Self { secret: secret.to_owned(), key: key.to_owned() }
+    }
+}
+
+/// A Secret of ours in a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The volume's name.
+    pub volume: &'static str,
+    /// The Secret.
+    pub secret: String,
+    /// The folder.
+    pub folder: &'static str,
+}

@@ -1,0 +1,176 @@
+//! The pod of both kinds: restricted, with probes in the place of restart scripts, and as the user overrides it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use visnyk_crds::api::Resources;
+
+use super::workload::quantity;
+use super::{Data, HEALTH_PORT, Key, Workload};
+use crate::child::merged;
+
+/// The user and group of our images.
+const USER: u32 = 65532;
+/// Where the data are.
+const DATA: &str = "/var/lib/visnyk";
+/// Where the manifest is; a directory, since single files of a ConfigMap are never brought up to date.
+const CONFIG: &str = "/etc/visnyk/config";
+/// Where users' Secrets are.
+const SECRETS: &str = "/etc/visnyk/secrets";
+/// Seconds that a pod keeps accepting after it was told to go: so long may its address be with others.
+const DRAIN_GRACE: u32 = 10;
+/// Seconds until it is killed: the grace, 20 for what is in flight, and room to spare.
+const TERMINATION_GRACE: u32 = 60;
+/// What changes when a running pod cannot follow.
+const RESTART: &str = "visnyk.dev/restart";
+
+/// The pod template.
+pub(super) fn template(workload: &Workload<'_>) -> Value {
+    let (owner, pod) = (workload.owner, workload.pod);
+    let mut spec = json!({
+        "serviceAccountName": owner.base(),
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE,
+        "securityContext": {
+            "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": { "type": "RuntimeDefault" },
+        },
+        "containers": [container(workload)],
+        "volumes": volumes(workload),
+        "nodeSelector": pod.node_selector,
+        "tolerations": pod.tolerations,
+        "topologySpreadConstraints": pod.topology_spread_constraints,
+        "imagePullSecrets": pod.image_pull_secrets,
+        "affinity": pod.affinity.as_ref().map_or_else(|| apart(&owner.pods()), |affinity| json!(affinity)),
+    });
+    if let Some(class) = &pod.priority_class_name {
+        spec["priorityClassName"] = class.0.clone().into();
+    }
+    json!({
+        "metadata": {
+            "labels": merged(&json!(pod.labels), owner.labels()),
+            "annotations": merged(&json!(pod.annotations), json!({ RESTART: workload.restart })),
+        },
+        "spec": spec,
+    })
+}
+
+fn container(workload: &Workload<'_>) -> Value {
+    let mut args: Vec<String> = [
+        "run".to_owned(),
+        format!("--manifest={CONFIG}/manifest.yaml"),
+        format!("--data-dir={DATA}"),
+        format!("--health=0.0.0.0:{HEALTH_PORT}"),
+        format!("--drain-grace={DRAIN_GRACE}"),
+    ]
+    .into();
+    args.extend(workload.args.iter().cloned());
+    json!({
+        "name": workload.owner.role.suffix(),
+        "image": workload.pod.image.as_deref().unwrap_or(workload.image),
+        "imagePullPolicy": "IfNotPresent",
+        "args": args,
+        // So that commands by `kubectl exec` find the running process.
+        "env": [
+            { "name": "VISNYK_DATA_DIR", "value": DATA },
+            { "name": "VISNYK_MANIFEST", "value": format!("{CONFIG}/manifest.yaml") },
+        ],
+        "ports": [
+            { "name": workload.scheme.name(), "containerPort": workload.port, "protocol": "TCP" },
+            { "name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP" },
+        ],
+        // A spool is read through before the first event: up to five minutes on a slow disk.
+        "startupProbe": probe("/startupz", json!({ "periodSeconds": 1, "failureThreshold": 300 })),
+        // What hangs is not worth the long way out.
+        "livenessProbe": probe("/livez", json!({
+            "periodSeconds": 5, "failureThreshold": 3, "terminationGracePeriodSeconds": 5,
+        })),
+        "readinessProbe": probe("/readyz", json!({ "periodSeconds": 2, "failureThreshold": 2 })),
+        "resources": resources(&workload.pod.resources),
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] },
+        },
+        "volumeMounts": volume_mounts(workload),
+    })
+}
+
+fn probe(path: &str, times: Value) -> Value {
+    merged(&json!({ "httpGet": { "path": path, "port": "health" }, "timeoutSeconds": 2 }), times)
+}
+
+/// What the user says of a resource stands alone: a default beside it could contradict it.
+fn resources(wanted: &Resources) -> Value {
+    let mut requests: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut limits: BTreeMap<&str, &str> = BTreeMap::new();
+    let is_said = |name: &str| wanted.requests.contains_key(name) || wanted.limits.contains_key(name);
+    if !is_said("cpu") {
+        requests.insert("cpu", "50m");
+    }
+    if !is_said("memory") {
+        requests.insert("memory", "64Mi");
+        limits.insert("memory", "512Mi");
+    }
+    requests.extend(wanted.requests.iter().map(|(name, amount)| (&name[..], &amount.0[..])));
+    limits.extend(wanted.limits.iter().map(|(name, amount)| (&name[..], &amount.0[..])));
+    json!({ "requests": requests, "limits": limits })
+}
+
+/// Replicas on one node would go with it together.
+fn apart(pods: &Value) -> Value {
+    json!({ "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [{
+        "weight": 100,
+        "podAffinityTerm": {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": { "matchLabels": pods },
+        },
+    }] } })
+}
+
+fn volume_mounts(workload: &Workload<'_>) -> Vec<Value> {
+    let mut mounts = vec![
+        json!({ "name": "data", "mountPath": DATA }),
+        json!({ "name": "config", "mountPath": CONFIG, "readOnly": true }),
+    ];
+    if !workload.secrets.is_empty() {
+        mounts.push(json!({ "name": "secrets", "mountPath": SECRETS, "readOnly": true }));
+    }
+    let ours = workload.mounts.iter();
+    mounts.extend(
+        ours.map(|mount| json!({ "name": mount.volume, "mountPath": mount.folder, "readOnly": true })),
+    );
+    mounts
+}
+
+fn volumes(workload: &Workload<'_>) -> Vec<Value> {
+    let mut volumes = vec![json!({ "name": "config", "configMap": { "name": workload.owner.base() } })];
+    if let Data::Ephemeral { limit } = workload.data {
+        let mut folder = Map::new();
+        if let Some(limit) = limit {
+            folder.insert("sizeLimit".into(), quantity(limit).into());
+        }
+        volumes.push(json!({ "name": "data", "emptyDir": folder }));
+    }
+    if !workload.secrets.is_empty() {
+        volumes.push(json!({ "name": "secrets", "projected": { "sources": projected(&workload.secrets) } }));
+    }
+    volumes.extend(workload.mounts.iter().map(
+        |mount| json!({ "name": mount.volume, "secret": { "secretName": mount.secret, "optional": true } }),
+    ));
+    volumes
+}
+
+/// Just the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition, and no reason to
+/// hold up a pod.
+fn projected(secrets: &BTreeSet<Key>) -> Vec<Value> {
+    let mut sources: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for Key { secret, key } in secrets {
+        sources.entry(secret).or_default().push(json!({ "key": key, "path": format!("{secret}/{key}") }));
+    }
+    let each = sources.into_iter();
+    each.map(|(name, items)| json!({ "secret": { "name": name, "items": items, "optional": true } }))
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! The children of a collector. Pure.
+
+use std::collections::BTreeSet;
+
+use visnyk_crds::Collector;
+use visnyk_crds::api::OnDelete;
+use visnyk_crds::text::Quantity;
+use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
+
+use super::Runnable;
+use crate::build::{self, Data, Key, Scheme, Workload, claim_size};
+use crate::child::{Child, Kind};
+use crate::error::Error;
+use crate::meta::Owner;
+
+/// Every child of a collector that the cluster knows.
+pub fn build(
+    runnable: &Runnable,
+    owner: &Owner,
+    image: &str,
+    kinds: &BTreeSet<Kind>,
+) -> Result<Vec<Child>, Error> {
+    let Runnable { collector, valid } = runnable;
+    let spec = &collector.spec;
+    let manifest = build::manifest::<Collector>(owner, spec)
+        .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
+    let workload = Workload {
+        owner,
+        manifest,
+        image,
+        // The log has one writer.
+        replicas: 1,
+        port: valid.listener.port,
+        scheme: scheme(&valid.listener.tls),
+        data: data(collector),
+        secrets: secret_keys(valid),
+        mounts: Vec::new(),
+        args: Vec::new(),
+        restart: format!("port {}", valid.listener.port),
+        pod: &spec.pod,
+        service: &spec.service,
+    };
+    let mut children = vec![
+        build::service_account(owner),
+        build::configuration(&workload),
+        build::service(&workload),
+        build::pods_service(&workload),
+        build::network_policy(&workload),
+        build::disruption_budget(owner),
+        build::workload(&workload),
+    ];
+    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
+    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
+    children.retain(|child| kinds.contains(&child.kind));
+    Ok(children)
+}
+
+/// What is spoken at the listener.
+pub fn scheme(tls: &ListenerTls) -> Scheme {
+    match tls {
+        ListenerTls::None => Scheme::Http,
+        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Scheme::Https,
+    }
+}
+
+/// Where the log is. It is nobody's to deliver, and stays when the collector goes.
+pub fn data(collector: &Collector) -> Data<'_> {
+    let bytes = |size: &Quantity| size.bytes().unwrap_or_default();
+    if let Some(persistent) = &collector.spec.storage.persistent {
+        return Data::Persistent {
+            claim: claim_size(bytes(&persistent.size)),
+            class: persistent.storage_class_name.as_deref(),
+            then: OnDelete::Retain,
+        };
+    }
+    let size = collector.spec.storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref());
+    Data::Ephemeral { limit: size.map(|size| claim_size(bytes(size))) }
+}
+
+/// The keys of users' Secrets that the pod reads.
+pub fn secret_keys(collector: &ValidatedCollector) -> BTreeSet<Key> {
+    match &collector.listener.tls {
+        ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Key::new(name, key)).into(),
+        ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
+    }
+}
+
+/// Whether a collector refers to a Secret.
+pub fn refers_to(collector: &Collector, namespace: &str, secret: &str) -> bool {
+    let Ok(valid) = visnyk_crds::validate::collector(collector) else { return false };
+    valid.identity.namespace == namespace && secret_keys(&valid).iter().any(|key| key.secret == secret)
+}

@@ -1,0 +1,71 @@
+//! What can be said of a collector. Pure.
+
+use std::collections::BTreeSet;
+
+use visnyk_crds::Problem;
+
+use super::Runnable;
+use super::build::{data, scheme};
+use crate::apply::Applied;
+use crate::build::{self, service_port};
+use crate::child::Kind;
+use crate::conditions::{Finding, summed_up};
+use crate::meta::Owner;
+use crate::pods::Report;
+use crate::report::{
+    NEEDED, accepted, again, available, certificate, durable, missing_kind, programmed, secret_obstacles,
+};
+use crate::visit::{LATER, Visit};
+
+/// All that a visit has seen.
+pub struct Seen<'a> {
+    /// The collector.
+    pub owner: &'a Owner,
+    /// What runs.
+    pub runnable: &'a Runnable,
+    /// What is wrong with the spec, if something else runs.
+    pub problems: &'a [Problem],
+    /// What became of the children.
+    pub applied: &'a Applied,
+    /// Secrets that are not there.
+    pub missing_secrets: &'a BTreeSet<String>,
+    /// The kinds of children that the cluster knows.
+    pub kinds: &'a BTreeSet<Kind>,
+    /// The pod, and what it says.
+    pub pods: &'a [Report],
+}
+
+/// The report on a collector of which no valid spec is known.
+pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
+    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
+    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
+    findings.extend(["Available", "CertificateReady", "Durable"].map(none));
+    Visit { findings: summed_up(findings, NEEDED), url: None, pods: (0, owner.pods_selector()), again: LATER }
+}
+
+/// The report on a collector.
+pub fn report(seen: &Seen<'_>) -> Visit {
+    let Runnable { collector, valid } = seen.runnable;
+    let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
+    let mut obstacles = secret_obstacles(seen.missing_secrets);
+    let wanted = [
+        (spec.monitoring.is_some(), Kind::ServiceMonitor),
+        (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
+    ];
+    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !seen.kinds.contains(kind));
+    obstacles.extend(missing.map(|(_, kind)| missing_kind(kind)));
+    let findings = vec![
+        accepted(seen.problems, Some(seen.applied)),
+        certificate(&valid.listener.tls, seen.missing_secrets),
+        programmed(Some(hash), 1, seen.pods, &obstacles),
+        available(1, seen.pods),
+        durable(&data(collector)),
+    ];
+    let scheme = scheme(&valid.listener.tls);
+    Visit {
+        findings: summed_up(findings, NEEDED),
+        url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
+        pods: (seen.pods.len(), seen.owner.pods_selector()),
+        again: again(seen.applied, seen.pods, hash),
+    }
+}

@@ -1,0 +1,262 @@
+//! The controllers: whom a change concerns is visited, and what came out of the visit is written down, told and
+//! counted, here and nowhere else.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::Resource;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::runtime::controller::{self, Action};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{Controller, watcher};
+use serde::de::DeserializeOwned;
+use tracing::{info, warn};
+use visnyk_crds::api::Status;
+use visnyk_crds::{Collector, WebhookRelay};
+
+use crate::args::Namespaces;
+use crate::child::Kind;
+use crate::context::Context;
+use crate::error::Error;
+use crate::meta::{Owner, Role};
+use crate::relay::{Referred, refers_to};
+use crate::run::Outfit;
+use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
+use crate::watched::{Concerned, Scope, Watched, references};
+use crate::{collector, discovery, relay};
+
+/// Visits at once; each is mostly waiting for the API server.
+const AT_ONCE: u16 = 16;
+
+/// A kind of resources that is looked after.
+trait Kept:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// Which.
+    const ROLE: Role;
+
+    /// What was last said of it.
+    fn said(&self) -> Option<&Status>;
+
+    /// Brings about what it says.
+    fn reconcile(
+        &self,
+        context: &Context,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Visit, Error>> + Send;
+
+    /// Watches what resources of this kind refer to.
+    fn watch_referred(around: &Around<'_>, resources: &Resources<Self>, concerned: &Concern) -> Vec<Watch>;
+}
+
+/// Where a controller works.
+struct Around<'a> {
+    outfit: &'a Outfit,
+    /// Its own namespaces.
+    scope: &'a Scope,
+    /// Those of all controllers.
+    scopes: &'a [Scope],
+    /// The kinds of children that the cluster knows.
+    kinds: &'a [Kind],
+}
+
+impl Kept for WebhookRelay {
+    const ROLE: Role = Role::Relay;
+
+    fn said(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    fn reconcile(
+        &self,
+        context: &Context,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+        relay::reconcile(self, context, now)
+    }
+
+    /// Collectors and Services of every scope, Secrets of its own.
+    fn watch_referred(around: &Around<'_>, relays: &Resources<Self>, concerned: &Concern) -> Vec<Watch> {
+        let client = &around.outfit.client;
+        let whom = |what: Referred| {
+            of_those(relays, move |relay, namespace, name| refers_to(relay, what, namespace, name))
+        };
+        let elsewhere = around.scopes.iter().flat_map(|scope| {
+            let (of_collectors, of_services) = (whom(Referred::Collector), whom(Referred::Service));
+            [
+                references::<Collector>(scope.api(client), concerned.clone(), of_collectors).boxed(),
+                references::<Service>(scope.api(client), concerned.clone(), of_services).boxed(),
+            ]
+        });
+        let secrets = around.scope.api(client);
+        let secrets = references::<Secret>(secrets, concerned.clone(), whom(Referred::Secret)).boxed();
+        elsewhere.chain([secrets]).collect()
+    }
+}
+
+impl Kept for Collector {
+    const ROLE: Role = Role::Collector;
+
+    fn said(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    fn reconcile(
+        &self,
+        context: &Context,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+        collector::reconcile(self, context, now)
+    }
+
+    /// Secrets of its own scope.
+    fn watch_referred(around: &Around<'_>, collectors: &Resources<Self>, concerned: &Concern) -> Vec<Watch> {
+        let whom = of_those(collectors, collector::refers_to);
+        let secrets = around.scope.api(&around.outfit.client);
+        vec![references::<Secret>(secrets, concerned.clone(), whom).boxed()]
+    }
+}
+
+/// Resources of a kind, of which one that cannot be read does not hide the others.
+type Resources<K> = Store<DeserializeGuard<K>>;
+type Watch = BoxFuture<'static, ()>;
+type Concern = UnboundedSender<Concerned>;
+
+/// Runs the controllers of both kinds, in every namespace that is looked after, for as long as it is polled.
+/// They begin anew when the cluster gets to know another kind of children.
+pub async fn run(outfit: Outfit) {
+    loop {
+        let kinds = match discovery::discover(&outfit.client).await {
+            Ok(kinds) => kinds,
+            Err(error) => {
+                warn!(%error, "cannot look which kinds the cluster knows");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        info!(?kinds, "controllers start");
+        let known: Vec<Kind> = kinds.iter().copied().collect();
+        let scopes = scopes(&outfit.namespaces);
+        let each = scopes.iter().flat_map(|scope| {
+            let around = || Around { outfit: &outfit, scope, scopes: &scopes, kinds: &known };
+            [control::<WebhookRelay>(around()).boxed(), control::<Collector>(around()).boxed()]
+        });
+        tokio::select! {
+            _ = join_all(each) => return,
+            () = discovery::changed(&outfit.client, &kinds) => {}
+        }
+    }
+}
+
+fn scopes(namespaces: &Namespaces) -> Vec<Scope> {
+    match namespaces {
+        Namespaces::All => vec![Scope(None)],
+        Namespaces::Only(names) => names.iter().map(|name| Scope(Some(name.clone()))).collect(),
+    }
+}
+
+/// Controls the resources of one kind in one scope.
+async fn control<K: Kept>(around: Around<'_>) {
+    let Around { outfit, scope, kinds, .. } = around;
+    let (concerned, triggers) = unbounded();
+    let (watched, mut running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &concerned);
+    let controller =
+        Controller::new(scope.api::<DeserializeGuard<K>>(&outfit.client), watcher::Config::default())
+            .with_config(controller::Config::default().concurrency(AT_ONCE))
+            .reconcile_on(
+                triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)),
+            );
+    running.extend(K::watch_referred(&around, &controller.store(), &concerned));
+    let context = Arc::new(Context::new(outfit, kinds, watched));
+    let work = async {
+        // What is there and not seen yet would be taken for missing.
+        context.watched.ready().await;
+        let visits = controller.run(visit::<K>, again_later::<K>, Arc::clone(&context));
+        visits
+            .for_each(async |visited| {
+                if let Err(error) = visited {
+                    log(&error);
+                }
+            })
+            .await;
+    };
+    tokio::select! {
+        _ = join_all(running) => {}
+        () = work => {}
+    }
+}
+
+/// Visits a resource, and writes down, tells and counts what came out of it.
+async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
+    let begun = Instant::now();
+    let kind = K::ROLE.kind();
+    let done = match &resource.0 {
+        Ok(resource) if is_left_alone(resource) => return Ok(Action::await_change()),
+        Ok(resource) => visit_readable(resource, &context).await,
+        Err(error) => {
+            write_unreadable::<K>(&context.client, &error.metadata, &error.error).await.map(|()| LATER)
+        }
+    };
+    match &done {
+        Ok(_) => {
+            context.metrics.succeeded(kind, begun.elapsed());
+            context.patience.forget(&*resource);
+        }
+        Err(error) => context.metrics.failed(kind, error.category(), begun.elapsed()),
+    }
+    done.map(Action::requeue)
+}
+
+async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Duration, Error> {
+    let now = Timestamp::now();
+    let visit = resource.reconcile(context, now).await?;
+    let nothing = Status::default();
+    let before = resource.said().unwrap_or(&nothing);
+    let owner = Owner::of(K::ROLE, resource);
+    let after = write_status(&context.client, &owner, resource, before, &visit, now).await?;
+    context.events.changed(&resource.object_ref(&()), &before.conditions, &after).await;
+    Ok(visit.again)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]
+fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: Arc<Context>) -> Action {
+    Action::requeue(context.patience.next(&*resource))
+}
+
+fn log(error: &controller::Error<Error, watcher::Error>) {
+    match error {
+        // It was deleted while it waited for its visit.
+        controller::Error::ObjectNotFound(_) => {}
+        controller::Error::ReconcilerFailed(error, resource) => {
+            warn!(error = error as &dyn std::error::Error, %resource, "visit failed, trying again");
+        }
+        other => warn!(error = other as &dyn std::error::Error, "watch of resources broke, trying again"),
+    }
+}
+
+/// Those of the resources that refer to an object, by its namespace and name.
+fn of_those<K: Kept>(
+    resources: &Resources<K>,
+    refers_to: impl Fn(&K, &str, &str) -> bool + Send + 'static,
+) -> impl Fn(&str, &str) -> Vec<Concerned> + Send + 'static {
+    let resources = resources.clone();
+    move |namespace, name| {
+        let concerns = |one: &DeserializeGuard<K>| {
+            one.0.as_ref().is_ok_and(|resource| refers_to(resource, namespace, name))
+        };
+        resources.state_filter(concerns).iter().map(|resource| Concerned::of(&**resource)).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! Reading what a resource refers to, the same for both kinds. Of users' Secrets nothing is read but whether
+//! they are there.
+
+use std::collections::BTreeSet;
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::build::{Key, manifest_in};
+use crate::error::Error;
+use crate::meta::Owner;
+
+/// Those of the referred Secrets that are not there.
+pub async fn missing_secrets(
+    client: &Client,
+    namespace: &str,
+    keys: &BTreeSet<Key>,
+) -> Result<BTreeSet<String>, Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let names: BTreeSet<&String> = keys.iter().map(|key| &key.secret).collect();
+    let look = async |name: &String| {
+        let found =
+            api.get_metadata_opt(name).await.map_err(Error::api(format!("look for Secret {name}")))?;
+        Ok::<_, Error>(found.is_none().then(|| name.clone()))
+    };
+    Ok(try_join_all(names.into_iter().map(look)).await?.into_iter().flatten().collect())
+}
+
+/// An object of this or another namespace; nothing where it is not there or not ours to see.
+pub async fn referred<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    match api.get_opt(name).await {
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        found => found.map_err(Error::api(format!("read {} {namespace}/{name}", K::kind(&())))),
+    }
+}
+
+/// The manifest that the pods of a resource read, if it has one.
+pub async fn last_manifest(client: &Client, owner: &Owner) -> Result<Option<String>, Error> {
+    let map: Option<ConfigMap> = referred(client, &owner.namespace, &owner.base()).await?;
+    let ours = map.filter(|map| owner.controls(&map.metadata));
+    Ok(ours.as_ref().and_then(manifest_in).map(str::to_owned))
+}

@@ -1,0 +1,134 @@
+//! Names, labels and owners: how a child says whose it is.
+
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
+
+/// Who writes: the manager of every field that the operator sets.
+pub const MANAGER: &str = "visnyk-operator";
+/// On a resource, `"true"` leaves it and its children as they are.
+pub const PAUSED: &str = "visnyk.dev/paused";
+/// The label that tells our objects from those of others.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The label with the resource's name.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// The label with what runs.
+pub const NAME: &str = "app.kubernetes.io/name";
+
+/// Which of the two kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// `WebhookRelay`.
+    Relay,
+    /// `Collector`.
+    Collector,
+}
+
+impl Role {
+    /// What the names of children end in, and the container's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Collector => "collector",
+        }
+    }
+
+    /// The kind of the resource.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Relay => "WebhookRelay",
+            Self::Collector => "Collector",
+        }
+    }
+
+    /// What runs, as [`NAME`] has it.
+    pub fn app(self) -> &'static str {
+        match self {
+            Self::Relay => "visnyk-relay",
+            Self::Collector => "visnyk-collector",
+        }
+    }
+
+    /// Selects every child and pod of resources of this kind.
+    pub fn selector(self) -> String {
+        format!("{MANAGED_BY}={MANAGER},{NAME}={}", self.app())
+    }
+}
+
+/// The resource that children belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Which kind.
+    pub role: Role,
+    /// Where it and its children are.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What tells it from one of the same name before or after it.
+    pub uid: String,
+}
+
+impl Owner {
+    /// Of a resource that an API server has seen.
+    pub fn of<K: Resource>(role: Role, resource: &K) -> Self {
+        Self {
+            role,
+            namespace: resource.namespace().unwrap_or_default(),
+            name: resource.name_any(),
+            uid: resource.uid().unwrap_or_default(),
+        }
+    }
+
+    /// The name that children share, `<name>-relay` or `<name>-collector`.
+    pub fn base(&self) -> String {
+        format!("{}-{}", self.name, self.role.suffix())
+    }
+
+    /// The name of a child, `<name>-relay-<part>`.
+    pub fn child(&self, part: &str) -> String {
+        format!("{}-{part}", self.base())
+    }
+
+    /// Selects the pods, and nothing of any other resource.
+    pub fn pods(&self) -> Value {
+        json!({ NAME: self.role.app(), INSTANCE: self.name })
+    }
+
+    /// The same as text.
+    pub fn pods_selector(&self) -> String {
+        format!("{NAME}={},{INSTANCE}={}", self.role.app(), self.name)
+    }
+
+    /// What every child is labelled with.
+    pub fn labels(&self) -> Value {
+        json!({
+            NAME: self.role.app(),
+            INSTANCE: self.name,
+            MANAGED_BY: MANAGER,
+            "app.kubernetes.io/part-of": "visnyk",
+        })
+    }
+
+    /// Makes the resource the owner of a child, which then goes when it goes.
+    pub fn reference(&self) -> Value {
+        json!({
+            "apiVersion": "visnyk.dev/v1alpha1",
+            "kind": self.role.kind(),
+            "name": self.name,
+            "uid": self.uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        })
+    }
+
+    /// Whether this resource controls an object.
+    pub fn controls(&self, object: &ObjectMeta) -> bool {
+        controller_of(object).is_some_and(|owner| owner.uid == self.uid)
+    }
+}
+
+fn controller_of(
+    object: &ObjectMeta,
+) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
+    object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}

@@ -1,0 +1,94 @@
+//! The children of a relay. Pure.
+
+use std::collections::BTreeSet;
+
+use visnyk_crds::WebhookRelay;
+use visnyk_crds::valid::{ListenerTls, SpoolKind, ValidatedRelay};
+
+use super::Runnable;
+use super::fetch::secret_keys;
+use super::peers::Resolved;
+use crate::build::{self, Data, Mount, Scheme, Vouching, Workload, claim_size};
+use crate::child::{Child, Kind};
+use crate::error::Error;
+use crate::meta::Owner;
+
+/// Every child of a relay that the cluster knows.
+pub fn build(
+    runnable: &Runnable,
+    owner: &Owner,
+    resolved: &Resolved,
+    image: &str,
+    kinds: &BTreeSet<Kind>,
+) -> Result<Vec<Child>, Error> {
+    let Runnable { relay, valid } = runnable;
+    let spec = &relay.spec;
+    let manifest = build::manifest::<WebhookRelay>(owner, spec)
+        .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
+    let workload = Workload {
+        owner,
+        manifest,
+        image,
+        replicas: spec.replicas,
+        port: valid.listener.port,
+        scheme: scheme(&valid.listener.tls),
+        data: data(relay, valid),
+        secrets: secret_keys(valid),
+        mounts: vec![Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" }],
+        args: Vec::new(),
+        restart: restart(valid),
+        pod: &spec.pod,
+        service: &spec.service,
+    };
+    let mut children = vec![
+        build::service_account(owner),
+        build::configuration(&workload),
+        build::peers(owner, resolved.files.clone()),
+        build::service(&workload),
+        build::pods_service(&workload),
+        build::network_policy(&workload),
+        build::disruption_budget(owner),
+        build::workload(&workload),
+    ];
+    children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
+    children.extend(spec.ingress.iter().map(|wanted| build::ingress(&workload, wanted)));
+    children.extend(spec.http_route.iter().flat_map(|wanted| {
+        let is_own_ca = matches!(valid.listener.tls, ListenerTls::SelfSigned { .. });
+        build::routes(&workload, wanted, if is_own_ca { Vouching::OwnCa } else { Vouching::Unknown })
+    }));
+    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
+    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
+    children.retain(|child| kinds.contains(&child.kind));
+    Ok(children)
+}
+
+/// What is spoken at the listener.
+pub fn scheme(tls: &ListenerTls) -> Scheme {
+    match tls {
+        ListenerTls::None => Scheme::Http,
+        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Scheme::Https,
+    }
+}
+
+/// Where the spool is.
+pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
+    let persistent = relay.spec.spool.persistent.as_ref();
+    match valid.spool.kind {
+        SpoolKind::Persistent { size } => Data::Persistent {
+            claim: claim_size(size),
+            class: persistent.and_then(|persistent| persistent.storage_class_name.as_deref()),
+            then: relay.spec.spool.on_delete,
+        },
+        SpoolKind::Ephemeral { size } => Data::Ephemeral { limit: size.map(claim_size) },
+    }
+}
+
+/// What a running relay cannot take up: its port, its spool, and larger bodies.
+fn restart(valid: &ValidatedRelay) -> String {
+    let spool = match valid.spool.kind {
+        SpoolKind::Persistent { size } => format!("persistent {size}"),
+        SpoolKind::Ephemeral { size: Some(size) } => format!("ephemeral {size}"),
+        SpoolKind::Ephemeral { size: None } => "ephemeral".to_owned(),
+    };
+    format!("port {}, spool {spool}, bodies {}", valid.listener.port, valid.listener.max_body_size)
+}

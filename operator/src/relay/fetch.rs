@@ -1,0 +1,101 @@
+//! What a relay refers to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::Service;
+use visnyk_crds::valid::{ListenerTls, Target, ValidatedRelay};
+use visnyk_crds::{Collector, WebhookRelay, validate};
+
+use crate::build::Key;
+use crate::context::Context;
+use crate::error::Error;
+use crate::fetch::{missing_secrets, referred};
+use crate::meta::Owner;
+
+/// Namespace and name.
+pub type Named = (String, String);
+
+/// What a relay refers to, as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Collectors by name; nothing where one is not there.
+    pub collectors: BTreeMap<Named, Option<Collector>>,
+    /// Services by name; nothing where one is not there.
+    pub services: BTreeMap<Named, Option<Service>>,
+    /// Secrets that are not there.
+    pub missing_secrets: BTreeSet<String>,
+}
+
+/// Looks at all of it.
+pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Found, Error> {
+    let client = &context.client;
+    let collector = async |(namespace, name): Named| {
+        let found = referred::<Collector>(client, &namespace, &name).await?;
+        Ok::<_, Error>(((namespace, name), found))
+    };
+    let service = async |(namespace, name): Named| {
+        let found = referred::<Service>(client, &namespace, &name).await?;
+        Ok::<_, Error>(((namespace, name), found))
+    };
+    let (collectors, services) = targets(relay);
+    let keys = secret_keys(relay);
+    let (collectors, services, missing_secrets) = tokio::try_join!(
+        try_join_all(collectors.into_iter().map(collector)),
+        try_join_all(services.into_iter().map(service)),
+        missing_secrets(client, &owner.namespace, &keys),
+    )?;
+    let (collectors, services) = (collectors.into_iter().collect(), services.into_iter().collect());
+    Ok(Found { collectors, services, missing_secrets })
+}
+
+/// The Collectors and Services among the destinations.
+fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
+    let (mut collectors, mut services) = (BTreeSet::new(), BTreeSet::new());
+    for destination in &relay.destinations {
+        match &destination.target {
+            Target::Url(_) => {}
+            Target::Collector { namespace, name } => {
+                collectors.insert((namespace.clone(), name.clone()));
+            }
+            Target::Service { namespace, name, .. } => {
+                services.insert((namespace.clone(), name.clone()));
+            }
+        }
+    }
+    (collectors, services)
+}
+
+/// The keys of users' Secrets that the pods read.
+pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
+    let of_listener = match &relay.listener.tls {
+        ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Key::new(name, key)).into(),
+        ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
+    };
+    let of_sources = relay.sources.iter().flat_map(|source| source.verify.secrets());
+    of_sources.map(|secret| Key::new(&secret.name, &secret.key)).chain(of_listener).collect()
+}
+
+/// What a change may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referred {
+    /// A Collector.
+    Collector,
+    /// A Service.
+    Service,
+    /// A Secret.
+    Secret,
+}
+
+/// Whether a relay refers to an object.
+pub fn refers_to(relay: &WebhookRelay, what: Referred, namespace: &str, name: &str) -> bool {
+    let Ok(relay) = validate::relay(relay) else { return false };
+    let named = (namespace.to_owned(), name.to_owned());
+    match what {
+        Referred::Collector => targets(&relay).0.contains(&named),
+        Referred::Service => targets(&relay).1.contains(&named),
+        Referred::Secret => {
+            relay.identity.namespace == namespace && secret_keys(&relay).iter().any(|key| key.secret == name)
+        }
+    }
+}

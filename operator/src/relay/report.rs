@@ -1,0 +1,135 @@
+//! What can be said of a relay. Pure.
+
+use std::collections::BTreeSet;
+
+use visnyk_crds::Problem;
+
+use super::Runnable;
+use super::build::{data, scheme};
+use super::fetch::Found;
+use crate::apply::Applied;
+use crate::build::{self, service_port};
+use crate::child::Kind;
+use crate::conditions::{Finding, summed_up};
+use crate::meta::Owner;
+use crate::pods::Report;
+use crate::report::{
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, programmed, secret_obstacles,
+};
+use crate::visit::{LATER, Visit};
+
+/// An undelivered event older than this has met more than a hiccup.
+const BEHIND_SECONDS: u64 = 60;
+
+/// All that a visit has seen.
+pub struct Seen<'a> {
+    /// The relay.
+    pub owner: &'a Owner,
+    /// What runs.
+    pub runnable: &'a Runnable,
+    /// What is wrong with the spec, if something else runs.
+    pub problems: &'a [Problem],
+    /// What became of the children.
+    pub applied: &'a Applied,
+    /// What it refers to.
+    pub found: &'a Found,
+    /// Which destinations cannot be reached.
+    pub obstacles: &'a [Obstacle],
+    /// The kinds of children that the cluster knows.
+    pub kinds: &'a BTreeSet<Kind>,
+    /// The pods, and what they say.
+    pub pods: &'a [Report],
+    /// The volumes, as their claims are named.
+    pub claims: &'a [String],
+}
+
+/// The report on a relay of which no valid spec is known.
+pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
+    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
+    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
+    findings.extend(["Available", "CertificateReady", "Durable", "Delivering"].map(none));
+    Visit { findings: summed_up(findings, NEEDED), url: None, pods: (0, owner.pods_selector()), again: LATER }
+}
+
+/// The report on a relay.
+pub fn report(seen: &Seen<'_>) -> Visit {
+    let Runnable { relay, valid } = seen.runnable;
+    let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
+    let mut obstacles = seen.obstacles.to_vec();
+    obstacles.extend(secret_obstacles(&seen.found.missing_secrets));
+    obstacles.extend(missing_kinds(seen));
+    let mut findings = vec![
+        accepted(seen.problems, Some(seen.applied)),
+        certificate(&valid.listener.tls, &seen.found.missing_secrets),
+        programmed(Some(hash), spec.replicas, seen.pods, &obstacles),
+        available(spec.replicas, seen.pods),
+        durable(&data(relay, valid)),
+        delivering(seen.pods),
+    ];
+    findings.extend(retained(seen.owner, spec.replicas, seen.claims));
+    let scheme = scheme(&valid.listener.tls);
+    Visit {
+        findings: summed_up(findings, NEEDED),
+        url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
+        pods: (seen.pods.len(), seen.owner.pods_selector()),
+        again: again(seen.applied, seen.pods, hash),
+    }
+}
+
+/// Whether every destination gets its events about as fast as they come.
+fn delivering(pods: &[Report]) -> Finding {
+    let destinations = || {
+        let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
+        answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)))
+    };
+    let names = |late: Vec<String>| late.join(", ");
+    let disabled: Vec<String> = destinations()
+        .filter(|(_, one)| one.state == "Disabled")
+        .map(|(pod, one)| format!("{} ({pod})", one.name))
+        .collect();
+    if !disabled.is_empty() {
+        return Finding::no("Delivering", "Disabled", format!("given up for now: {}", names(disabled)));
+    }
+    let behind: Vec<String> = destinations()
+        .filter(|(_, one)| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS))
+        .map(|(pod, one)| format!("{} ({pod})", one.name))
+        .collect();
+    if !behind.is_empty() {
+        return Finding::no(
+            "Delivering",
+            "Behind",
+            format!("waiting for more than a minute: {}", names(behind)),
+        );
+    }
+    if pods.iter().all(|pod| pod.status.is_none()) {
+        return Finding::unknown("Delivering", "NoAnswer", "no pod answers");
+    }
+    Finding::yes("Delivering", "KeepingUp", "every destination gets its events")
+}
+
+/// Children that were asked for and that the cluster does not know.
+fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
+    let spec = &seen.runnable.relay.spec;
+    let wanted = [
+        (spec.http_route.is_some(), Kind::HttpRoute),
+        (spec.monitoring.is_some(), Kind::ServiceMonitor),
+        (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
+    ];
+    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !seen.kinds.contains(kind));
+    missing.map(|(_, kind)| crate::report::missing_kind(kind)).collect()
+}
+
+/// Volumes of replicas that are no more: what is undelivered there stays there.
+fn retained(owner: &Owner, replicas: u16, claims: &[String]) -> Option<Finding> {
+    let prefix = format!("data-{}-", owner.base());
+    let is_left = |claim: &&String| {
+        let ordinal = claim.strip_prefix(&prefix).and_then(|ordinal| ordinal.parse::<u32>().ok());
+        ordinal.is_some_and(|ordinal| ordinal >= u32::from(replicas))
+    };
+    let left: Vec<&str> = claims.iter().filter(is_left).map(String::as_str).collect();
+    let message = format!(
+        "kept, with what is undelivered in them, until that many replicas run again: {}",
+        left.join(", ")
+    );
+    (!left.is_empty()).then(|| Finding::yes("SpoolRetained", "ScaledDown", message))
+}

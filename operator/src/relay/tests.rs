@@ -1,0 +1,275 @@
+//! What a relay becomes, whole.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect_file;
+use k8s_openapi::api::core::v1::Service;
+use serde_json::{Value, json};
+use visnyk_crds::{Collector, WebhookRelay, validate};
+
+use super::fetch::Found;
+use super::report::{Seen, report};
+use super::*;
+use crate::apply::Applied;
+use crate::child::{Child, Kind};
+use crate::conditions::Holds;
+use crate::pods::{Destination, Report, Status};
+use crate::testing::{every_kind, yaml};
+
+fn relay(spec: &Value) -> Runnable {
+    let mut resource = json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": { "name": "harbour", "namespace": "ships", "uid": "u-1", "generation": 7 },
+        "spec": {
+            "listener": { "tls": { "selfSigned": {} } },
+            "spool": { "persistent": { "size": "1Gi" } },
+            "sources": [
+                { "name": "open", "path": "/", "verify": { "none": {} } },
+                { "name": "closed", "path": "/closed", "verify": { "bearer": { "secretRefs": [
+                    { "name": "token", "key": "new" }, { "name": "token", "key": "old" },
+                ] } } },
+            ],
+            "destinations": [
+                { "name": "quay", "collectorRef": { "name": "logbook" } },
+                { "name": "desk", "service": { "name": "desk", "namespace": "port", "port": 8080 } },
+            ],
+        },
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        resource["spec"][field] = value.clone();
+    }
+    let relay: WebhookRelay = serde_json::from_value(resource).unwrap();
+    let valid = validate::relay(&relay).unwrap();
+    Runnable { relay, valid }
+}
+
+fn found() -> Found {
+    let collector: Collector = serde_json::from_value(json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "Collector",
+        "metadata": { "name": "logbook", "namespace": "ships" },
+        "spec": {
+            "listener": { "tls": { "selfSigned": {} } }, "log": {}, "access": { "anonymousIngest": {} },
+        },
+    }))
+    .unwrap();
+    Found {
+        collectors: BTreeMap::from([(named("ships", "logbook"), Some(collector))]),
+        services: BTreeMap::from([(
+            named("port", "desk"),
+            Some(service(&json!({ "clusterIPs": ["10.9.8.7"] }))),
+        )]),
+        ..Found::default()
+    }
+}
+
+fn named(namespace: &str, name: &str) -> (String, String) {
+    (namespace.to_owned(), name.to_owned())
+}
+
+fn service(spec: &Value) -> Service {
+    serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
+}
+
+fn children(runnable: &Runnable) -> Vec<Child> {
+    let owner = Owner::of(Role::Relay, &runnable.relay);
+    let resolved = peers::resolve(&found());
+    build::build(runnable, &owner, &resolved, "registry.example.org/relay:1", &every_kind()).unwrap()
+}
+
+#[test]
+fn relay_with_a_volume_becomes_these() {
+    expect_file!["tests/persistent.yaml"].assert_eq(&yaml(&children(&relay(&json!({})))));
+}
+
+#[test]
+fn relay_with_every_override_becomes_these() {
+    let spec = json!({
+        "replicas": 3,
+        "listener": { "port": 9443, "tls": { "certManager": {
+            "issuerRef": { "name": "port-authority", "kind": "ClusterIssuer" }, "dnsNames": ["harbour.example.org"],
+        } } },
+        "spool": { "ephemeral": { "size": "256Mi" } },
+        "service": {
+            "type": "LoadBalancer", "port": 8443, "externalTrafficPolicy": "Local",
+            "annotations": { "example.org/pool": "outer" },
+        },
+        "pod": {
+            "resources": { "requests": { "cpu": 1 }, "limits": { "cpu": "2" } },
+            "nodeSelector": { "disk": "fast" },
+            "tolerations": [{ "key": "spot", "operator": "Exists" }],
+            "affinity": { "nodeAffinity": {} },
+            "topologySpreadConstraints": [
+                { "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway" },
+            ],
+            "priorityClassName": "urgent",
+            "imagePullSecrets": [{ "name": "registry" }],
+            "labels": { "tide": "high", "app.kubernetes.io/name": "mine" },
+            "annotations": { "example.org/note": "a note" },
+            "image": "registry.example.org/relay:2",
+        },
+        "autoscaling": { "minReplicas": 2, "maxReplicas": 8 },
+        "ingress": { "className": "outer", "hosts": ["harbour.example.org"], "tlsSecretName": "outer" },
+        "httpRoute": { "parentRefs": [{ "name": "gate", "namespace": "gates" }] },
+        "monitoring": { "labels": { "release": "prometheus" } },
+    });
+    expect_file!["tests/overridden.yaml"].assert_eq(&yaml(&children(&relay(&spec))));
+}
+
+#[test]
+fn gateway_trusts_a_relay_by_its_own_authority() {
+    let spec = json!({ "httpRoute": { "parentRefs": [{ "name": "gate" }] } });
+    let children = children(&relay(&spec));
+    let policy = children.iter().find(|child| child.kind == Kind::BackendTlsPolicy).unwrap();
+    let validation = &policy.object["spec"]["validation"];
+    assert_eq!(validation["hostname"], "harbour-relay.ships.svc");
+    assert_eq!(validation["caCertificateRefs"][0]["name"], "harbour-relay-ca");
+}
+
+#[test]
+fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
+    let runnable = relay(&json!({ "monitoring": {} }));
+    let owner = Owner::of(Role::Relay, &runnable.relay);
+    let kinds = every_kind().into_iter().filter(|kind| !kind.is_optional()).collect();
+    let built = build::build(&runnable, &owner, &peers::resolve(&found()), "image", &kinds).unwrap();
+    assert!(built.iter().all(|child| !child.kind.is_optional()));
+    let programmed = finding(&runnable, &found(), &kinds, &[], "Programmed");
+    assert_eq!(programmed.1, "ApiMissing");
+    assert_eq!(programmed.2, "the cluster does not know ServiceMonitor of monitoring.coreos.com");
+}
+
+#[test]
+fn hash_of_the_pods_is_that_of_the_manifest_in_the_config_map() {
+    let runnable = relay(&json!({ "replicas": 2 }));
+    let children = children(&runnable);
+    let map = children.iter().find(|child| child.kind == Kind::ConfigMap).unwrap();
+    let manifest = map.object["data"]["manifest.yaml"].as_str().unwrap();
+    let loaded = visnyk_crds::manifest::load_relay(manifest, None).unwrap();
+    assert_eq!(loaded.identity.configuration_hash, runnable.valid.identity.configuration_hash);
+    let expected = visnyk_crds::valid::Identity { generation: 0, ..runnable.valid.identity.clone() };
+    assert_eq!(loaded, ValidatedRelay { identity: expected, ..runnable.valid });
+}
+
+#[test]
+fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
+    let plain =
+        json!({ "listener": { "tls": { "none": {} } }, "log": {}, "access": { "anonymousIngest": {} } });
+    let plain: Collector = serde_json::from_value(json!({
+        "apiVersion": "visnyk.dev/v1alpha1", "kind": "Collector", "metadata": { "name": "logbook" }, "spec": plain,
+    }))
+    .unwrap();
+    let found = Found {
+        collectors: BTreeMap::from([(named("a", "gone"), None), (named("a", "plain"), Some(plain))]),
+        services: BTreeMap::from([
+            (named("b", "gone"), None),
+            (named("b", "headless"), Some(service(&json!({ "clusterIPs": ["None"] })))),
+            (
+                named("b", "leads-away"),
+                Some(service(&json!({ "type": "ExternalName", "externalName": "evil.example.org" }))),
+            ),
+            (named("b", "twofold"), Some(service(&json!({ "clusterIPs": ["10.0.0.1", "fd00::1"] })))),
+        ]),
+        ..Found::default()
+    };
+    let resolved = peers::resolve(&found);
+    let twofold = ("b.twofold.addresses".to_owned(), b"10.0.0.1\nfd00::1\n".to_vec());
+    assert_eq!(resolved.files, BTreeMap::from([twofold]));
+    let messages: Vec<&str> = resolved.obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
+    assert_eq!(
+        messages,
+        [
+            "Collector a/gone is not there",
+            "Collector a/plain speaks plain HTTP, which is refused",
+            "Service b/gone is not there",
+            "Service b/headless is headless: it has no address of its own",
+            "Service b/leads-away is of type ExternalName, which is refused: it leads to any name",
+        ]
+    );
+}
+
+fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
+    Report {
+        name: name.into(),
+        uid: format!("u-{name}"),
+        is_ready: true,
+        status: Some(Status { configuration_hash: hash.into(), manifest_problem: None, destinations }),
+        nudged: None,
+        trouble: None,
+    }
+}
+
+/// Status, reason and message of one condition.
+fn finding(
+    runnable: &Runnable,
+    found: &Found,
+    kinds: &std::collections::BTreeSet<Kind>,
+    pods: &[Report],
+    about: &str,
+) -> (Holds, &'static str, String) {
+    let owner = Owner::of(Role::Relay, &runnable.relay);
+    let visit = report(&Seen {
+        owner: &owner,
+        runnable,
+        problems: &[],
+        applied: &Applied::Done,
+        found,
+        obstacles: &peers::resolve(found).obstacles,
+        kinds,
+        pods,
+        claims: &["data-harbour-relay-0".to_owned(), "data-harbour-relay-1".to_owned()],
+    });
+    let found = visit.findings.into_iter().find(|finding| finding.about == about).unwrap();
+    (found.holds, found.reason, found.message)
+}
+
+#[test]
+fn programmed_means_that_every_pod_runs_it() {
+    let runnable = relay(&json!({ "replicas": 2 }));
+    let hash = &runnable.valid.identity.configuration_hash[..];
+    let programmed = |pods: &[Report]| finding(&runnable, &found(), &every_kind(), pods, "Programmed");
+    let both = [pod("a", hash, vec![]), pod("b", hash, vec![])];
+    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run it".into()));
+    assert_eq!(programmed(&both[..1]), (Holds::No, "Spreading", "1 of 2 pods run it".into()));
+    let mut other = pod("b", "other", vec![]);
+    let mixed = [both[0].clone(), other.clone()];
+    assert_eq!(programmed(&mixed), (Holds::No, "Spreading", "1 of 2 pods run it; b runs another".into()));
+    other.status = None;
+    let silent = [both[0].clone(), other];
+    assert_eq!(
+        programmed(&silent),
+        (Holds::No, "Spreading", "1 of 2 pods run it; b does not answer yet".into())
+    );
+    let missing = Found { missing_secrets: ["token".to_owned()].into(), ..found() };
+    let (holds, reason, message) = finding(&runnable, &missing, &every_kind(), &both, "Programmed");
+    assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
+}
+
+#[test]
+fn delivering_names_whom_and_where() {
+    let runnable = relay(&json!({}));
+    let hash = &runnable.valid.identity.configuration_hash[..];
+    let late = |state: &str, seconds: u64| Destination {
+        name: "quay".into(),
+        state: state.into(),
+        pending: 3,
+        oldest_pending_seconds: Some(seconds),
+    };
+    let delivering = |one: Destination| {
+        finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering")
+    };
+    assert_eq!(delivering(late("Active", 60)).0, Holds::Yes);
+    assert_eq!(
+        delivering(late("Active", 61)),
+        (Holds::No, "Behind", "waiting for more than a minute: quay (a)".into())
+    );
+    assert_eq!(delivering(late("Disabled", 0)), (Holds::No, "Disabled", "given up for now: quay (a)".into()));
+    assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, Holds::Unknown);
+}
+
+#[test]
+fn volumes_of_replicas_that_are_no_more_are_named() {
+    let (holds, _, message) = finding(&relay(&json!({})), &found(), &every_kind(), &[], "SpoolRetained");
+    assert_eq!(holds, Holds::Yes);
+    assert!(message.ends_with(": data-harbour-relay-1"), "{message}");
+}

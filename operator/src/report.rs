@@ -1,0 +1,138 @@
+//! What can be said of a resource of either kind, as findings. Pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use visnyk_crds::Problem;
+use visnyk_crds::valid::ListenerTls;
+
+use crate::apply::Applied;
+use crate::build::Data;
+use crate::child::Kind;
+use crate::conditions::Finding;
+use crate::pods::Report;
+use crate::visit::{BLOCKED, LATER, SOON};
+
+/// The conditions that `Ready` sums up.
+pub const NEEDED: &[&str] = &["Accepted", "CertificateReady", "Programmed", "Available"];
+
+/// What stands in the way of a configuration that is valid by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// In a word.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// Whether the spec is valid and its children could be made.
+pub fn accepted(problems: &[Problem], applied: Option<&Applied>) -> Finding {
+    if !problems.is_empty() {
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Finding::no("Accepted", "Invalid", all.join("; "));
+    }
+    match applied {
+        Some(Applied::NameConflict(names)) => {
+            let message =
+                format!("{} already there and not of this resource: nothing was changed", names.join(", "));
+            Finding::no("Accepted", "NameConflict", message)
+        }
+        Some(Applied::Refused(why)) => Finding::no("Accepted", "Refused", why),
+        Some(Applied::Done) | None => Finding::yes("Accepted", "Valid", "the spec is valid"),
+    }
+}
+
+/// Whether every pod runs the configuration `hash`, and all that it refers to is there.
+pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
+    let Some(hash) = hash else {
+        return Finding::no("Programmed", "NothingValid", "there has been no valid spec yet");
+    };
+    if let Some(first) = obstacles.first() {
+        let all: Vec<&str> = obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
+        return Finding::no("Programmed", first.reason, all.join("; "));
+    }
+    let running = pods.iter().filter(|pod| pod.runs(hash)).count();
+    if running == pods.len() && running == usize::from(replicas) {
+        return Finding::yes("Programmed", "Programmed", format!("{running} of {replicas} pods run it"));
+    }
+    let waits = pods.iter().find(|pod| !pod.runs(hash)).map(|pod| {
+        let why = match &pod.status {
+            None => "does not answer yet".to_owned(),
+            Some(status) => status.manifest_problem.clone().unwrap_or_else(|| "runs another".to_owned()),
+        };
+        format!("; {} {why}", pod.name)
+    });
+    let message = format!("{running} of {replicas} pods run it{}", waits.unwrap_or_default());
+    Finding::no("Programmed", "Spreading", message)
+}
+
+/// Whether events can be accepted.
+pub fn available(replicas: u16, pods: &[Report]) -> Finding {
+    let ready = pods.iter().filter(|pod| pod.is_ready).count();
+    let trouble = pods.iter().find_map(|pod| Some(format!("; {}: {}", pod.name, pod.trouble.as_ref()?)));
+    let message = format!("{ready} of {replicas} pods are ready{}", trouble.unwrap_or_default());
+    match ready {
+        _ if replicas == 0 => Finding::no("Available", "ScaledToZero", "there are to be no pods"),
+        0 => Finding::no("Available", "NoPodReady", message),
+        ready if ready < usize::from(replicas) => Finding::yes("Available", "SomeReady", message),
+        _ => Finding::yes("Available", "AllReady", message),
+    }
+}
+
+/// Whether data outlive a pod.
+pub fn durable(data: &Data<'_>) -> Finding {
+    match data {
+        Data::Persistent { .. } => Finding::yes("Durable", "Persistent", "data are on volumes of their own"),
+        Data::Ephemeral { .. } => Finding::no(
+            "Durable",
+            "Ephemeral",
+            "what is not delivered is lost with its pod, as the spec says",
+        ),
+    }
+}
+
+/// Whether the listener has a certificate, where that is not the operator's to make.
+pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>) -> Finding {
+    match tls {
+        ListenerTls::None => Finding::yes("CertificateReady", "PlainHttp", "the spec asks for none"),
+        ListenerTls::Secret { name } if missing.contains(name) => {
+            Finding::no("CertificateReady", "SecretMissing", format!("Secret {name} is not there"))
+        }
+        ListenerTls::Secret { name } => {
+            Finding::yes("CertificateReady", "SecretFound", format!("it is in Secret {name}"))
+        }
+        ListenerTls::SelfSigned { .. } => {
+            Finding::yes("CertificateReady", "Issued", "issued by the resource's own CA")
+        }
+    }
+}
+
+/// When to look again, if nothing happens before.
+pub fn again(applied: &Applied, pods: &[Report], hash: &str) -> Duration {
+    let is_spreading = pods.iter().any(|pod| pod.status.is_some() && !pod.runs(hash));
+    match applied {
+        Applied::NameConflict(_) | Applied::Refused(_) => BLOCKED,
+        Applied::Done if is_spreading => SOON,
+        Applied::Done => LATER,
+    }
+}
+
+/// Secrets that are referred to and not there.
+pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
+    let each = missing.iter();
+    each.map(|name| Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there") })
+        .collect()
+}
+
+/// Pods that run another configuration and may follow when they are told.
+pub fn to_nudge<'a>(hash: &str, pods: &'a [Report], now: Timestamp) -> Vec<&'a Report> {
+    pods.iter().filter(|pod| pod.wants_nudge(hash, now)).collect()
+}
+
+/// A kind of children that was asked for and that the cluster does not know.
+pub fn missing_kind(kind: Kind) -> Obstacle {
+    let gvk = kind.gvk();
+    let message = format!("the cluster does not know {} of {}", gvk.kind, gvk.group);
+    Obstacle { reason: "ApiMissing", message }
+}

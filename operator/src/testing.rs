@@ -1,0 +1,51 @@
+//! What tests of builders share.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::child::{Child, Kind};
+use crate::covers::covers;
+
+/// Those of a cluster that knows all.
+pub fn every_kind() -> BTreeSet<Kind> {
+    Kind::ALL.into()
+}
+
+/// The children as documents. Each is held against the type that its kind has, so that no field is misspelt.
+pub fn yaml(children: &[Child]) -> String {
+    let documents = children.iter().map(|child| {
+        check_type(child);
+        format!("---\n{}", serde_yaml::to_string(&child.object).unwrap())
+    });
+    documents.collect()
+}
+
+fn check_type(child: &Child) {
+    match child.kind {
+        Kind::ServiceAccount => check::<ServiceAccount>(child),
+        Kind::ConfigMap => check::<ConfigMap>(child),
+        Kind::Secret => check::<Secret>(child),
+        Kind::Service => check::<Service>(child),
+        Kind::NetworkPolicy => check::<NetworkPolicy>(child),
+        Kind::PodDisruptionBudget => check::<PodDisruptionBudget>(child),
+        Kind::Deployment => check::<Deployment>(child),
+        Kind::StatefulSet => check::<StatefulSet>(child),
+        Kind::HorizontalPodAutoscaler => check::<HorizontalPodAutoscaler>(child),
+        Kind::Ingress => check::<Ingress>(child),
+        Kind::HttpRoute | Kind::BackendTlsPolicy | Kind::ServiceMonitor | Kind::Certificate => {}
+    }
+}
+
+fn check<K: Serialize + DeserializeOwned>(child: &Child) {
+    let read: K = serde_json::from_value(child.object.clone()).unwrap();
+    let read: Value = serde_json::to_value(read).unwrap();
+    assert!(covers(&read, &child.object), "{} has a field that its type does not know", child.name);
+}

@@ -1,0 +1,106 @@
+//! One visit to one resource: what came out of it, and what is written down of that.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams};
+use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use visnyk_crds::api::Status;
+
+use crate::conditions::{Finding, conditions, summed_up};
+use crate::error::Error;
+use crate::meta::{MANAGER, Owner, PAUSED};
+
+/// While pods take up a configuration, they are asked so often.
+pub const SOON: Duration = Duration::from_secs(1);
+/// Otherwise so often, since deliveries come and go without the API server hearing of it.
+pub const LATER: Duration = Duration::from_mins(1);
+
+/// So often where somebody else has to make room, which may be no event.
+pub const BLOCKED: Duration = Duration::from_secs(10);
+
+/// What came out of a visit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// What was found out.
+    pub findings: Vec<Finding>,
+    /// Where the cluster connects; nothing where nothing runs.
+    pub url: Option<String>,
+    /// How many pods there are, and which.
+    pub pods: (usize, String),
+    /// When to come again if nothing happens before.
+    pub again: Duration,
+}
+
+/// Whether a resource is to be left as it is: it is paused, or on its way out.
+pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
+    resource.meta().deletion_timestamp.is_some()
+        || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// Writes down what came out of it, if that is new; returns the conditions as they are now.
+pub async fn write_status<K>(
+    client: &Client,
+    owner: &Owner,
+    resource: &K,
+    before: &Status,
+    visit: &Visit,
+    now: Timestamp,
+) -> Result<Vec<Condition>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    let generation = resource.meta().generation;
+    let status = Status {
+        observed_generation: generation,
+        conditions: conditions(&before.conditions, visit.findings.clone(), generation, now),
+        url: visit.url.clone(),
+        replicas: i32::try_from(visit.pods.0).ok(),
+        selector: Some(visit.pods.1.clone()),
+    };
+    if status != *before {
+        let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
+        // Of the object that was looked at, and not of another by its name. What is absent is taken away.
+        let patch = json!({ "metadata": { "uid": owner.uid }, "status": {
+            "observedGeneration": status.observed_generation,
+            "conditions": status.conditions,
+            "url": status.url,
+            "replicas": status.replicas,
+            "selector": status.selector,
+        } });
+        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+        match api.patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(answer)) if answer.code == 404 => {} // gone
+            Err(error) => return Err(Error::api(format!("write the status of {}", owner.name))(error)),
+        }
+    }
+    Ok(status.conditions)
+}
+
+/// Says of a resource that cannot even be read what is wrong. Said again it is the same, word by word.
+pub async fn write_unreadable<K>(client: &Client, metadata: &ObjectMeta, why: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref());
+    let since = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let findings = vec![Finding::no("Accepted", "Unreadable", why)];
+    let findings = summed_up(findings, &["Accepted"]);
+    let patch = json!({ "metadata": { "uid": metadata.uid }, "status": {
+        "observedGeneration": metadata.generation,
+        "conditions": conditions(&[], findings, metadata.generation, since),
+    } });
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()));
+    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    match api.patch_status(name.unwrap_or_default(), &parameters, &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),
+        Err(error) => Err(Error::api(format!("write the status of {}", name.unwrap_or_default()))(error)),
+    }
+}

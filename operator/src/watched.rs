@@ -1,0 +1,228 @@
+//! What is watched of the cluster, and whom a change concerns. Of children and claims the metadata are enough:
+//! what is in them is read when they changed.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedSender;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodSpec};
+use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use crate::child::Kind;
+use crate::meta::{INSTANCE, Owner, Role};
+
+type Metadata = PartialObjectMeta<DynamicObject>;
+
+/// The namespaces of one controller: one, or all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(pub Option<String>);
+
+impl Scope {
+    /// The objects of a kind in it.
+    pub fn api<K: Resource<Scope = kube::core::NamespaceResourceScope>>(&self, client: &Client) -> Api<K>
+    where
+        K::DynamicType: Default,
+    {
+        match &self.0 {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+
+    /// The objects of a kind of children in it.
+    fn children(&self, client: &Client, kind: Kind) -> Api<Metadata> {
+        match &self.0 {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind.resource()),
+            None => Api::all_with(client.clone(), &kind.resource()),
+        }
+    }
+}
+
+/// Namespace and name of a resource that is to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Concerned {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Concerned {
+    /// A resource.
+    pub fn of(resource: &impl ResourceExt) -> Self {
+        Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
+    }
+}
+
+/// What is known of the children, pods and claims of one kind of resources.
+pub struct Watched {
+    children: Vec<(Kind, Store<Metadata>)>,
+    pods: Store<Pod>,
+    claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
+}
+
+impl Watched {
+    /// Begins to watch. The watches run as long as the futures are polled, and never end by themselves.
+    pub fn start(
+        client: &Client,
+        scope: &Scope,
+        role: Role,
+        kinds: &[Kind],
+        concerned: &UnboundedSender<Concerned>,
+    ) -> (Self, Vec<BoxFuture<'static, ()>>) {
+        let selected = watcher::Config::default().labels(&role.selector());
+        let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
+        let mut children = Vec::new();
+        for &kind in kinds {
+            let writer = reflector::store::Writer::new(kind.resource());
+            children.push((kind, writer.as_reader()));
+            let events = watcher(scope.children(client, kind), selected.clone());
+            let tell = tell(concerned, move |meta| owner_named(meta, role));
+            watches.push(Box::pin(keep(events, writer, strip_metadata, tell)));
+        }
+        let (pods, writer) = reflector::store();
+        let tell_pods = tell(concerned, instance);
+        watches.push(Box::pin(keep(
+            watcher(scope.api(client), selected.clone()),
+            writer,
+            strip_pod,
+            tell_pods,
+        )));
+        let (claims, writer) = reflector::store();
+        let events = watcher(scope.api::<PartialObjectMeta<PersistentVolumeClaim>>(client), selected);
+        watches.push(Box::pin(keep(events, writer, strip_metadata, tell(concerned, instance))));
+        (Self { children, pods, claims }, watches)
+    }
+
+    /// Waits until everything that is there has been seen.
+    pub async fn ready(&self) {
+        for (_, store) in &self.children {
+            let _ = store.wait_until_ready().await;
+        }
+        let _ = self.pods.wait_until_ready().await;
+        let _ = self.claims.wait_until_ready().await;
+    }
+
+    /// The children of a resource, as far as they were seen.
+    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<Metadata>)> {
+        let of = |store: &Store<Metadata>| {
+            store.state().into_iter().filter(|child| owner.controls(&child.metadata)).collect::<Vec<_>>()
+        };
+        let each = self.children.iter();
+        each.flat_map(|(kind, store)| of(store).into_iter().map(|child| (*kind, child))).collect()
+    }
+
+    /// The resource version in which a child was last seen.
+    pub fn version_of(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
+        let (_, store) = self.children.iter().find(|(of, _)| *of == kind)?;
+        store.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))?.resource_version()
+    }
+
+    /// How many children there are, of all resources.
+    pub fn count(&self) -> usize {
+        self.children.iter().map(|(_, store)| store.len()).sum()
+    }
+
+    /// The pods of a resource that are not on their way out, in the order of their names.
+    pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
+        let is_ours = |pod: &Pod| {
+            instance(&pod.metadata).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
+                && pod.metadata.deletion_timestamp.is_none()
+        };
+        let mut pods = self.pods.state_filter(is_ours);
+        pods.sort_by_key(|pod| pod.name_any());
+        pods
+    }
+
+    /// The names of a resource's claims.
+    pub fn claims_of(&self, owner: &Owner) -> Vec<String> {
+        let is_ours = |claim: &PartialObjectMeta<PersistentVolumeClaim>| {
+            instance(&claim.metadata)
+                .is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
+        };
+        let mut names: Vec<String> =
+            self.claims.state_filter(is_ours).iter().map(|claim| claim.name_any()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Watches the metadata of what is not ours but referred to; `whom` says whom a change of namespace and name concerns.
+pub async fn references<K>(
+    api: Api<PartialObjectMeta<K>>,
+    concerned: UnboundedSender<Concerned>,
+    whom: impl Fn(&str, &str) -> Vec<Concerned> + Send,
+) where
+    K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+{
+    let mut events =
+        std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().touched_objects());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(object) => {
+                let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                for one in whom(&namespace, &name) {
+                    let _ = concerned.unbounded_send(one); // nobody listens any more: it ends soon
+                }
+            }
+            Err(error) => warn!(%error, "watch of {} broke, trying again", std::any::type_name::<K>()),
+        }
+    }
+}
+
+/// Keeps a store up to date and tells whom each change concerns.
+async fn keep<K>(
+    events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
+    writer: reflector::store::Writer<K>,
+    strip: fn(&mut K),
+    tell: impl Fn(&ObjectMeta) + Send,
+) where
+    K: Resource + Clone + Debug + Send + Sync + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone + Send + Sync,
+{
+    let mut changed =
+        std::pin::pin!(events.modify(strip).default_backoff().reflect(writer).touched_objects());
+    while let Some(event) = changed.next().await {
+        match event {
+            Ok(object) => tell(object.meta()),
+            Err(error) => warn!(%error, "watch broke, trying again"),
+        }
+    }
+}
+
+fn tell(
+    concerned: &UnboundedSender<Concerned>,
+    map: impl Fn(&ObjectMeta) -> Option<Concerned> + Send + 'static,
+) -> impl Fn(&ObjectMeta) + Send + 'static {
+    let concerned = concerned.clone();
+    move |meta| map(meta).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
+}
+
+/// The resource that controls an object.
+fn owner_named(meta: &ObjectMeta, role: Role) -> Option<Concerned> {
+    let owners = meta.owner_references.iter().flatten();
+    let mut controllers = owners.filter(|owner| owner.controller == Some(true) && owner.kind == role.kind());
+    Some(Concerned { namespace: meta.namespace.clone()?, name: controllers.next()?.name.clone() })
+}
+
+/// The resource that a pod or a claim belongs to, by its labels.
+fn instance(meta: &ObjectMeta) -> Option<Concerned> {
+    let name = meta.labels.as_ref()?.get(INSTANCE)?.clone();
+    Some(Concerned { namespace: meta.namespace.clone()?, name })
+}
+
+fn strip_metadata<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+fn strip_pod(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.spec = Some(PodSpec::default());
+}

@@ -1,0 +1,10 @@
+//! The controllers on a real API server, where there are no nodes: what is written, what is restored, and what is
+//! left alone.
+
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
+mod children;
+mod names;
+mod silence;
+mod specs;
+mod world;

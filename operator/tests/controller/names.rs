@@ -1,0 +1,53 @@
+//! What belongs to others: names that are taken, and Secrets.
+
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
+use visnyk_crds::WebhookRelay;
+
+use crate::world::in_world;
+
+#[tokio::test]
+async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
+    in_world(async |mut world| {
+        let taken: Service = serde_json::from_value(json!({
+            "metadata": { "name": "harbour-relay", "labels": {
+                "app.kubernetes.io/managed-by": "visnyk-operator", "app.kubernetes.io/name": "visnyk-relay",
+            } },
+            "spec": { "ports": [{ "port": 1 }] },
+        }))
+        .unwrap();
+        let services = world.api::<Service>();
+        let before = services.create(&PostParams::default(), &taken).await.unwrap();
+        world.start().await;
+        world.create_relay("harbour", &json!({})).await;
+        let said =
+            world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
+        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
+        assert!(accepted.message.starts_with("Service harbour-relay already there"), "{}", accepted.message);
+        assert_eq!(services.get("harbour-relay").await.unwrap(), before);
+        assert_eq!(world.children().await, ["Service harbour-relay"]);
+
+        services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn missing_secret_is_a_condition_until_it_is_there() {
+    in_world(async |mut world| {
+        world.start().await;
+        let bearer = json!({ "bearer": { "secretRefs": [{ "name": "token", "key": "value" }] } });
+        let sources = json!({ "sources": [{ "name": "closed", "path": "/", "verify": bearer }] });
+        world.create_relay("harbour", &sources).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "SecretMissing").await;
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": { "name": "token" }, "stringData": { "value": "sesame" },
+        }))
+        .unwrap();
+        world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+        world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "Spreading").await;
+    })
+    .await;
+}

@@ -1,0 +1,222 @@
+//! A namespace with controllers of its own, and resources to put into it.
+
+use std::future::Future;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::runtime::conditions::is_crd_established;
+use kube::{Api, Client, CustomResourceExt, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use visnyk_cluster_harness::{wait_for, wait_until, with_temp_ns};
+use visnyk_crds::api::Status;
+use visnyk_crds::schema::definition;
+use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_operator::args::{Images, Namespaces};
+use visnyk_operator::controller;
+use visnyk_operator::events::Events;
+use visnyk_operator::metrics::OperatorMetrics;
+use visnyk_operator::run::Outfit;
+
+/// A namespace that controllers look after.
+pub struct World {
+    pub client: Client,
+    pub namespace: String,
+    controllers: Option<JoinHandle<()>>,
+}
+
+/// Runs a test in a namespace of its own, with the kinds installed and controllers running.
+pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl FnOnce(World) -> Outcome) {
+    with_temp_ns(|client, namespace| test(World { client, namespace, controllers: None })).await;
+}
+
+impl World {
+    /// Installs the kinds, if they are not, and starts the controllers.
+    pub async fn start(&mut self) {
+        install::<WebhookRelay>(&self.client).await;
+        install::<Collector>(&self.client).await;
+        let outfit = Outfit {
+            client: self.client.clone(),
+            namespaces: Namespaces::Only(vec![self.namespace.clone()]),
+            images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
+            metrics: OperatorMetrics::default(),
+            events: Events::new(self.client.clone(), "test"),
+        };
+        self.controllers = Some(tokio::spawn(controller::run(outfit)));
+    }
+
+    /// Ends the controllers where they stand, as a killed process does.
+    pub async fn stop(&mut self) {
+        if let Some(controllers) = self.controllers.take() {
+            controllers.abort();
+            let _ = controllers.await;
+        }
+    }
+
+    /// Objects of a kind.
+    pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates a relay of this name, with these fields of its spec set.
+    pub async fn create_relay(&self, name: &str, spec: &Value) -> WebhookRelay {
+        let relay = serde_json::from_value(relay(name, spec)).unwrap();
+        self.api::<WebhookRelay>().create(&PostParams::default(), &relay).await.unwrap()
+    }
+
+    /// Creates a collector of this name.
+    pub async fn create_collector(&self, name: &str) -> Collector {
+        let collector = serde_json::from_value(collector(name)).unwrap();
+        self.api::<Collector>().create(&PostParams::default(), &collector).await.unwrap()
+    }
+
+    /// Changes fields of a resource.
+    pub async fn change<K>(&self, name: &str, patch: &Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Waits until a condition of a resource has this status and reason, as of its latest generation.
+    pub async fn wait_for_condition<K>(&self, name: &str, about: &str, status: &str, reason: &str) -> Status
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + 'static
+            + Said,
+    {
+        let is_so = |resource: Option<&K>| {
+            resource.is_some_and(|resource| {
+                let said = resource.said();
+                said.is_some_and(|said| {
+                    said.observed_generation == resource.meta().generation
+                        && said
+                            .conditions
+                            .iter()
+                            .any(|one| one.type_ == about && one.status == status && one.reason == reason)
+                })
+            })
+        };
+        let resource = wait_until(&self.api::<K>(), name, is_so).await;
+        resource.unwrap().said().cloned().unwrap()
+    }
+
+    /// Every child of a resource, as `<Kind> <name>`, in order.
+    pub async fn children(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for object in self.objects().await {
+            found.push(format!("{} {}", object.types.unwrap().kind, object.metadata.name.unwrap()));
+        }
+        found.sort();
+        found
+    }
+
+    /// Every child with all its fields but those that change from one life to the next.
+    pub async fn objects(&self) -> Vec<DynamicObject> {
+        let mut objects = Vec::new();
+        for resource in kinds() {
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+            let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
+            for mut object in api.list(&ours).await.unwrap() {
+                object.types = Some(kube::api::TypeMeta {
+                    api_version: resource.api_version.clone(),
+                    kind: resource.kind.clone(),
+                });
+                objects.push(object);
+            }
+        }
+        objects
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(controllers) = self.controllers.take() {
+            controllers.abort();
+        }
+    }
+}
+
+/// A resource with a status of ours.
+pub trait Said {
+    fn said(&self) -> Option<&Status>;
+}
+
+impl Said for WebhookRelay {
+    fn said(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+}
+
+impl Said for Collector {
+    fn said(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+}
+
+/// The kinds of children that every cluster knows.
+fn kinds() -> Vec<ApiResource> {
+    use k8s_openapi::api::{apps::v1 as apps, autoscaling::v2 as autoscaling, core::v1 as core};
+    use k8s_openapi::api::{networking::v1 as networking, policy::v1 as policy};
+    vec![
+        ApiResource::erase::<core::ServiceAccount>(&()),
+        ApiResource::erase::<core::ConfigMap>(&()),
+        ApiResource::erase::<core::Secret>(&()),
+        ApiResource::erase::<core::Service>(&()),
+        ApiResource::erase::<networking::NetworkPolicy>(&()),
+        ApiResource::erase::<networking::Ingress>(&()),
+        ApiResource::erase::<policy::PodDisruptionBudget>(&()),
+        ApiResource::erase::<apps::Deployment>(&()),
+        ApiResource::erase::<apps::StatefulSet>(&()),
+        ApiResource::erase::<autoscaling::HorizontalPodAutoscaler>(&()),
+    ]
+}
+
+/// A relay, with these fields of its spec set.
+pub fn relay(name: &str, spec: &Value) -> Value {
+    let mut relay = json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": { "name": name },
+        "spec": {
+            "listener": { "tls": { "none": {} } },
+            "spool": { "persistent": { "size": "64Mi" } },
+            "sources": [{ "name": "open", "path": "/", "verify": { "none": {} } }],
+            "destinations": [{ "name": "pilot", "url": "https://pilot.example.org/hook" }],
+        },
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        relay["spec"][field] = value.clone();
+    }
+    relay
+}
+
+/// A collector.
+pub fn collector(name: &str) -> Value {
+    json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "Collector",
+        "metadata": { "name": name },
+        "spec": {
+            "listener": { "tls": { "selfSigned": {} } }, "log": {}, "access": { "anonymousIngest": {} },
+        },
+    })
+}
+
+async fn install<K: CustomResourceExt>(client: &Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definition = definition::<K>();
+    let parameters = PatchParams::apply("test").force();
+    definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition)).await.unwrap();
+    wait_for(&definitions, K::crd_name(), is_crd_established()).await;
+}
