@@ -28,6 +28,10 @@ pub const RATE_PER: Spans = Spans { least: "100ms", most: "24h" };
 pub const SCRAPE_EVERY: Spans = Spans { least: "1s", most: "1h" };
 /// How far a signed time may be from now.
 pub const TOLERANCE: Spans = Spans { least: "1s", most: "24h" };
+/// The same for a sender that signs once and tries for days.
+pub const PAYPAL_TOLERANCE: Spans = Spans { least: "1s", most: "168h" };
+/// How long an event's id is remembered.
+pub const DEDUPLICATE_WINDOW: Spans = Spans { least: "1s", most: "168h" };
 /// Between two heartbeats.
 pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
 

@@ -218,6 +218,21 @@ forms! {
         says: "must be an http or https URL with a host, without user information, query and fragment",
     }
 
+    /// An id that a provider gave to a webhook.
+    WebhookId {
+        pattern: "^[-_A-Za-z0-9]+$",
+        max_length: 128,
+        says: "must be an id of letters, digits, hyphens and underscores",
+    }
+
+    /// Where the id of an event is.
+    IdExpression {
+        pattern: "^(headers\\['[-_a-z0-9]+'\\]|body(\\.[_A-Za-z][_A-Za-z0-9]*|\\['[^'\\\\]+'\\])+)$",
+        max_length: 256,
+        says: "must be a header in small letters such as headers['x-request-id'], or a field such as body.event.id \
+               or body['event-id']",
+    }
+
     /// Path of the log in the data folder; its ending keeps it from being any other file there.
     LogPath {
         pattern: "^([-_A-Za-z0-9][-._A-Za-z0-9]*/)*[-_A-Za-z0-9][-._A-Za-z0-9]*\\.log$",

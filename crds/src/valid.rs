@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-pub use verify::{Hmac, HmacAlgorithm, Part, SignatureEncoding, TimestampAt, Verify};
+pub use verify::{Hmac, HmacAlgorithm, Part, PayPalEnvironment, SignatureEncoding, TimestampAt, Verify};
 
 /// A `WebhookRelay` that passed every check.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct ValidatedRelay {
     pub identity: Identity,
     /// Where requests come in.
     pub listener: Listener,
+    /// Proxies that are believed when they say who sends.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where accepted events are kept.
     pub spool: Spool,
     /// Who may send, by path. Never empty; paths are unique.
@@ -127,6 +129,26 @@ pub struct Source {
     pub verify: Verify,
     /// Ranges that senders must be in; empty: all.
     pub allow_from: Vec<IpNet>,
+    /// Which events are repeats; absent: none.
+    pub deduplicate: Option<Deduplicate>,
+}
+
+/// Which events are repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deduplicate {
+    /// How long an id is remembered.
+    pub window: Duration,
+    /// Where the id is; absent: where the provider puts it.
+    pub id: Option<IdAt>,
+}
+
+/// Where the id of an event is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdAt {
+    /// In this header, its name in small letters.
+    Header(String),
+    /// In the JSON body, down these fields. Never empty.
+    Body(Vec<String>),
 }
 
 /// A file `<secrets-dir>/<name>/<key>`.

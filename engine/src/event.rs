@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::state::Key;
+
 /// One accepted webhook, as it is journalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -44,6 +46,14 @@ pub struct Attributes {
     pub origin: Option<String>,
     /// When it happened, in milliseconds since the Unix epoch.
     pub time_ms: Option<i64>,
+}
+
+impl Envelope {
+    /// What the event is called when it is sent again, if its sender says that.
+    pub fn key(&self) -> Option<Key> {
+        let id = self.attributes.id.as_deref()?;
+        Some(Key::new(&self.source, self.attributes.origin.as_deref(), id))
+    }
 }
 
 /// An event whose stored bytes cannot be read as one.

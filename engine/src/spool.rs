@@ -1,21 +1,24 @@
 //! Where accepted events are: the journal and the state file, opened together, in one folder, by one process.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use visnyk_crds::valid::{Destination, SpoolKind, Target};
 
 use crate::deliver::dispatcher::Shared;
 use crate::deliver::metrics::DeliveryMetrics;
-use crate::journal::{self, Disk, Folder, Journal, Options, Recovery};
+use crate::event::{Envelope, Event};
+use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::observe::watchdog::Ticker;
 use crate::state::{
-    self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, Ledgers, NotCommitted,
-    Seq, Store, StoreOptions, Wanted,
+    self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key, Ledgers,
+    NotCommitted, Seen, SeenEvent, Seq, Store, StoreOptions, Wanted,
 };
 
 /// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
@@ -31,6 +34,7 @@ pub struct Spool {
     /// What dispatchers work with.
     pub shared: Shared,
     committer: Committer,
+    seen: Arc<Mutex<Seen>>,
     recovery: Recovery,
     set_aside: Option<PathBuf>,
     max_body_size: u64,
@@ -64,6 +68,15 @@ pub enum SpoolError {
     Journal(#[source] journal::OpenError),
 }
 
+/// What became of an event that is accepted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It was accepted.
+    New(Seq),
+    /// It had been accepted before, as this.
+    Repeat(Uuid),
+}
+
 /// The sum of promise 2, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -94,8 +107,10 @@ impl Spool {
         }
 
         let now_ms = Timestamp::now().as_millisecond();
-        let (store, loaded) =
+        let (store, mut loaded) =
             Store::open(data_dir, StoreOptions { max_bytes }, now_ms).await.map_err(SpoolError::State)?;
+        let seen = Seen::open(std::mem::take(&mut loaded.seen), loaded.seen_through, max_bytes);
+        let seen = Arc::new(Mutex::new(seen));
         let options = Options { segment_size, max_size, min_next_seq: loaded.max_seq() + 1 };
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let (journal, recovery) =
@@ -118,14 +133,20 @@ impl Spool {
         let events = store.events();
         let ledgers = Arc::new(Mutex::new(ledgers));
         let free = journal.clone();
-        let committer = Committer::new(store, Arc::clone(&ledgers), move |through| {
-            if let Some(seq) = through {
-                free.free_through(seq);
-            }
-        });
+        let committer = Committer::new(
+            store,
+            Arc::clone(&ledgers),
+            Arc::clone(&seen),
+            journal.watermark(),
+            move |through| {
+                if let Some(seq) = through {
+                    free.free_through(seq);
+                }
+            },
+        );
         let state = committer.condition();
         let shared = Shared { journal, ledgers, events, state, metrics: DeliveryMetrics::default() };
-        Ok(Self { shared, committer, recovery, set_aside, max_body_size })
+        Ok(Self { shared, committer, seen, recovery, set_aside, max_body_size })
     }
 
     /// Makes the ledgers those of these destinations and commits that, so that no event accepted from now on is
@@ -168,6 +189,66 @@ impl Spool {
     pub fn expire(&self, retain: Duration, now_ms: i64) -> Vec<Expired> {
         let retain_ms = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
         self.shared.ledgers().expire(retain_ms, now_ms, &self.shared.journal)
+    }
+
+    /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each
+    /// remembered for so long. Before anything is accepted.
+    pub fn recall(&self, windows: &HashMap<String, Duration>) -> Result<(), ReadError> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let mut reader = self.shared.journal.reader(self.seen().through());
+        while let Some(entry) = reader.next()? {
+            let Entry::Record { bytes, .. } = entry else { continue };
+            let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
+            if let Some((key, window)) = envelope.key().zip(windows.get(&envelope.source)) {
+                self.seen().remember(seen_event(key, &envelope, *window));
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts an event, unless one of the same source, origin and id was accepted within `window`. One that is
+    /// being accepted right now is waited for.
+    ///
+    /// # Errors
+    /// It was not accepted; see [`Journal::append`].
+    ///
+    /// # Cancel safety
+    /// It may be accepted, and is then remembered, although the future was dropped.
+    pub async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
+        let envelope = &event.envelope;
+        let Some(key) = envelope.key() else {
+            return self.shared.journal.append(event.encode()).await.map(Appended::New);
+        };
+        let watermark = self.shared.journal.watermark();
+        loop {
+            let synced = *watermark.borrow();
+            let first = self.seen().begin(key, envelope.received_at_ms, synced);
+            match first {
+                First::No(event) => return Ok(Appended::Repeat(event)),
+                // It closes when the first is settled.
+                First::Wait(mut settled) => _ = settled.changed().await,
+                First::Yes => break,
+            }
+        }
+        let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
+        let appending = tokio::spawn(async move {
+            let appended = spool.shared.journal.append(record).await;
+            spool.seen().settle(key, appended.is_ok().then_some(event));
+            appended
+        });
+        appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)
+    }
+
+    /// How many ids are remembered, and how many were forgotten before their time.
+    pub fn remembered(&self) -> (usize, u64) {
+        let seen = self.seen();
+        (seen.len(), seen.forgotten())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The largest body whose event fits a segment.
@@ -219,6 +300,11 @@ impl Accepted for Journal {
     fn accepted_through(&self, seq: Seq) -> u64 {
         Journal::accepted_through(self, seq)
     }
+}
+
+fn seen_event(key: Key, envelope: &Envelope, window: Duration) -> SeenEvent {
+    let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    SeenEvent { key, event: envelope.id, until_ms: envelope.received_at_ms.saturating_add(window_ms) }
 }
 
 /// What the spool may take, but never more than the file system has.

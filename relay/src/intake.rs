@@ -18,10 +18,12 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::event::{Attributes, Envelope, Event, is_confidential, is_hop_by_hop};
-use visnyk_engine::journal::{AppendError, Journal};
+use visnyk_engine::journal::AppendError;
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
+use visnyk_engine::spool::{Appended, Spool};
 
 use crate::body_kind::{self, InvalidJson};
+use crate::client;
 use crate::in_flight::{InFlight, Place};
 use crate::metrics::IntakeMetrics;
 use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said};
@@ -48,7 +50,7 @@ pub struct Intake {
     /// Bounds the requests of one address.
     pub in_flight: InFlight,
     /// Where events go.
-    pub journal: Journal,
+    pub spool: Spool,
     /// What was taken and refused.
     pub metrics: IntakeMetrics,
 }
@@ -71,7 +73,7 @@ impl Intake {
         let gate = self.gates.find(head.uri.path()).ok_or_else(Problem::not_found)?;
         check_method(&gate, &head)?;
         let judge = |refusal| self.refuse(&gate, refusal);
-        gate.admit(client(&head)).map_err(judge)?;
+        gate.admit(self.client(&head)).map_err(judge)?;
         if !gate.provider.signs_body() {
             gate.provider.verify(&judged(&head, &[])).map_err(judge)?;
         }
@@ -83,6 +85,9 @@ impl Intake {
             return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
         }
         if gate.provider.signs_body() {
+            if let Some(preparing) = gate.provider.prepare(&request) {
+                preparing.await;
+            }
             gate.provider.verify(&request).map_err(judge)?;
         }
         if !gate.provider.takes_any_body() {
@@ -96,11 +101,30 @@ impl Intake {
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
 
+        let attributes = gate.identify(&request, attributes);
         let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
-        let seq = self.journal.append(event.encode()).await.map_err(refusal)?;
-        let source = &gate.source.name;
-        debug!(event = %event.envelope.id, seq, source, bytes = event.body.len(), "accepted");
-        Ok(handled(event.envelope.id))
+        let id = self.append(&gate.source, &event).await.map_err(refusal)?;
+        Ok(handled(id))
+    }
+
+    /// What the event is called: another name if it was accepted before.
+    async fn append(&self, source: &Source, event: &Event) -> Result<Uuid, AppendError> {
+        let appended = match &source.deduplicate {
+            Some(deduplicate) => self.spool.append_once(event, deduplicate.window).await?,
+            None => Appended::New(self.spool.shared.journal.append(event.encode()).await?),
+        };
+        let (id, bytes, source) = (event.envelope.id, event.body.len(), &source.name);
+        match appended {
+            Appended::New(seq) => {
+                debug!(event = %id, seq, source, bytes, "accepted");
+                Ok(id)
+            }
+            Appended::Repeat(id) => {
+                debug!(event = %id, source, bytes, "repeated, and not accepted again");
+                self.metrics.repeated(source);
+                Ok(id)
+            }
+        }
     }
 
     /// Tells the sender nothing of the reason, and the metrics all of it.
@@ -118,15 +142,17 @@ impl Intake {
         response
     }
 
+    fn client(&self, head: &Parts) -> Option<IpAddr> {
+        let peer = head.extensions.get::<Peer>()?.address.ip();
+        client::address(peer, &head.headers, &self.configuration.current().trusted_proxies)
+    }
+
     fn place(&self, head: &Parts) -> Result<Option<Place>, Problem> {
-        let Some(address) = client(head) else { return Ok(None) };
+        let Some(peer) = head.extensions.get::<Peer>() else { return Ok(None) };
+        let address = self.client(head).unwrap_or(peer.address.ip());
         let place = self.in_flight.enter(address);
         place.map(Some).ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))
     }
-}
-
-fn client(head: &Parts) -> Option<IpAddr> {
-    head.extensions.get::<Peer>().map(|peer| peer.address.ip())
 }
 
 /// `GET` only greets, where it is allowed at all.

@@ -3,6 +3,7 @@
 mod admin;
 mod args;
 mod body_kind;
+mod client;
 mod commands;
 mod face;
 mod heartbeat;

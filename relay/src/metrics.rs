@@ -16,6 +16,7 @@ pub struct IntakeMetrics {
     answers: Family<Answer, Counter>,
     refused: Family<Refused, Counter>,
     greetings: Family<OfSource, Counter>,
+    repeats: Family<OfSource, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,11 +43,18 @@ impl IntakeMetrics {
         registry.register("unverified_requests", help, self.refused.clone());
         let help = "Requests that were a sender's greeting, which is answered and not stored";
         registry.register("greetings", help, self.greetings.clone());
+        let help = "Requests with an event that was accepted before, which are not delivered again";
+        registry.register("repeats", help, self.repeats.clone());
     }
 
     /// A sender was not let in.
     pub fn refused(&self, source: &str, reason: &'static str) {
         self.refused.get_or_create(&Refused { source: source.to_owned(), reason }).inc();
+    }
+
+    /// An event had been accepted before.
+    pub fn repeated(&self, source: &str) {
+        self.repeats.get_or_create(&OfSource { source: source.to_owned() }).inc();
     }
 
     /// A sender's greeting was answered.
@@ -80,6 +88,15 @@ impl Collector for SpoolMetrics {
             None,
             accepted.metric_type(),
         )?)?;
+        let (remembered, forgotten) = self.0.remembered();
+        let remembered = ConstGauge::new(i64::try_from(remembered).unwrap_or(i64::MAX));
+        let help = "Ids of accepted events that are remembered, so that none is accepted again";
+        let kind = remembered.metric_type();
+        remembered.encode(encoder.encode_descriptor("remembered_ids", help, None, kind)?)?;
+        let forgotten = ConstCounter::new(forgotten);
+        let help = "Ids that were forgotten before their time, since there are too many";
+        let kind = forgotten.metric_type();
+        forgotten.encode(encoder.encode_descriptor("forgotten_ids", help, None, kind)?)?;
         for (name, help, value) in ENDINGS {
             let kind = ConstCounter::new(0_u64).metric_type();
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;

@@ -1,5 +1,6 @@
 //! Puts the relay together, runs it until SIGTERM, and takes it apart without losing an event.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use visnyk_crds::valid::ValidatedRelay;
+use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::resolver::SetUpError;
+use visnyk_engine::deliver::tls::TlsError;
+use visnyk_engine::journal::ReadError;
 use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
@@ -39,7 +42,7 @@ use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::reload::{Reload, Watches};
-use crate::sources::Gates;
+use crate::sources::{Gates, PayPalCertificates};
 
 /// The relay cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +67,18 @@ pub enum RunError {
     /// Accepted events have no home.
     #[error("spool cannot be opened")]
     Spool(#[source] SpoolError),
+    /// Which events were accepted already cannot be found out.
+    #[error("accepted events cannot be read")]
+    Recall(#[source] ReadError),
     /// Where the destinations' cursors begin cannot be kept.
     #[error("destinations cannot be committed")]
     Configure(#[source] NotCommitted),
     /// Nothing can be sent.
     #[error("deliveries cannot be set up")]
     Outbound(#[source] SetUpError),
+    /// No TLS can be spoken to anyone.
+    #[error("trust cannot be set up")]
+    Tls(#[source] TlsError),
     /// The listener's address cannot be bound.
     #[error("{address} cannot be bound")]
     Bind {
@@ -113,18 +122,21 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     let spool = Spool::open(&data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
         .await
         .map_err(RunError::Spool)?;
+    let secrets_dir = args.secrets_dir.clone();
+    spool.recall(&windows(&valid.sources)).map_err(RunError::Recall)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
-    let gates = Arc::new(Gates::new(&args.secrets_dir));
-    gates.load(&valid.sources);
     let files = TlsFiles {
         data_dir: data_dir.clone(),
         tls_dir: args.tls_dir,
         client_ca: None,
-        secrets_dir: args.secrets_dir,
+        secrets_dir: secrets_dir.clone(),
         address: args.address,
     };
     let tls = (!args.deliver_only).then(|| Tls::start(files, valid.listener.tls.clone(), &readiness));
     let outbound = Outbound::system(args.peers_dir).map_err(RunError::Outbound)?;
+    let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
+    let gates = Arc::new(Gates::new(&secrets_dir, certificates));
+    gates.load(&valid.sources);
     let destinations = valid.destinations.clone();
     let configuration = Arc::new(Configuration::new(valid));
 
@@ -162,7 +174,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
         gates: Arc::clone(&gates),
         bodies: Bodies::default(),
         in_flight: InFlight::default(),
-        journal: spool.shared.journal.clone(),
+        spool: spool.clone(),
         metrics: intake_metrics,
     });
     let hash = configuration.current().identity.configuration_hash.clone();
@@ -248,6 +260,12 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<(), RunE
             Err(RunError::Interrupted { pending: pending() })
         }
     }
+}
+
+/// How long each source remembers ids.
+fn windows(sources: &[Source]) -> HashMap<String, Duration> {
+    let window = |source: &Source| Some((source.name.clone(), source.deduplicate.as_ref()?.window));
+    sources.iter().filter_map(window).collect()
 }
 
 /// Drops, by name, what removed destinations still had when they had been gone for long enough.

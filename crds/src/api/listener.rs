@@ -1,12 +1,14 @@
 //! Where requests come in; the same for both kinds but for the usual port.
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Aloud, each, exactly_one};
 use crate::bounds;
-use crate::text::{DnsName, KindName, ObjectName, Quantity, SecretName};
+use crate::text::{Cidr, DnsName, KindName, ObjectName, Quantity, SecretName};
 
 /// The objects of which [`Tls`] holds exactly one.
 pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "certManager", "none"];
@@ -29,6 +31,30 @@ pub struct Listener<const PORT: u16> {
     pub max_body_size: Quantity,
     /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
     pub tls: Tls,
+}
+
+/// Where senders connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct RelayListener {
+    /// What every listener has.
+    #[serde(flatten)]
+    pub listener: Listener<8443>,
+    /// Ranges of proxies that say, by `X-Forwarded-For`, who sends; absent: none is believed. Whoever can connect from
+    /// such an address can pretend to be anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+impl Deref for RelayListener {
+    type Target = Listener<8443>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.listener
+    }
 }
 
 /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.

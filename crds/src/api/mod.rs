@@ -23,18 +23,19 @@ pub use destination::{
     Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry, ServiceRef,
 };
 pub use heartbeat::Heartbeat;
-pub use listener::{CertManager, IssuerRef, Listener, SelfSigned, Tls};
+pub use listener::{CertManager, IssuerRef, Listener, RelayListener, SelfSigned, Tls};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
-pub use source::{SecretRef, Source};
+pub use source::{Deduplicate, SecretRef, Source};
 pub use spool::{OnDelete, Spool};
 pub use status::Status;
 pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
 pub use verify::{
-    Basic, Hmac, HmacAlgorithm, Meta, Secrets, SignatureEncoding, TimedSecrets, Twilio, Verify,
+    Basic, Hmac, HmacAlgorithm, Meta, PayPal, PayPalEnvironment, Secrets, SignatureEncoding, TimedSecrets,
+    Twilio, Verify,
 };
 
 pub(crate) use autoscaling::AT_LEAST_MIN;
@@ -42,6 +43,7 @@ pub(crate) use collector::NOBODY;
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
+pub(crate) use source::ONE_REPLICA;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
 pub(crate) use verify::{NO_BODY, TIME, WAYS as VERIFY_WAYS};
 

@@ -4,8 +4,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::source::ONE_REPLICA;
 use super::{
-    Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Listener, Monitoring, Pod, Service, Source,
+    Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Monitoring, Pod, RelayListener, Service, Source,
     Spool, Status,
 };
 use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
@@ -42,6 +43,9 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "!has(self.heartbeat) || self.heartbeat.to.all(name, self.destinations.exists(d, d.name == name))",
     "message": "heartbeat.to may only name destinations of this relay",
+}, {
+    "rule": "!self.sources.exists(s, has(s.deduplicate)) || (self.replicas <= 1 && !has(self.autoscaling))",
+    "message": ONE_REPLICA,
 }]))]
 pub struct WebhookRelaySpec {
     /// How many pods there are, each with a spool of its own. An autoscaler sets it by the scale subresource.
@@ -49,7 +53,7 @@ pub struct WebhookRelaySpec {
     #[schemars(range(min = 0, max = 100))]
     pub replicas: u16,
     /// Where senders connect.
-    pub listener: Listener<8443>,
+    pub listener: RelayListener,
     /// Where accepted events are kept until every destination has them.
     pub spool: Spool,
     /// Who may send, each kind of sender on a path of its own.

@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Verify, each};
-use crate::text::{Cidr, Name, RequestPath, SecretKey, SecretName};
+use crate::bounds;
+use crate::text::{Cidr, GoDuration, IdExpression, Name, RequestPath, SecretKey, SecretName};
+
+/// What is wrong with deduplication by several pods.
+pub(crate) const ONE_REPLICA: &str =
+    "sources[].deduplicate needs one replica and no autoscaling: each pod knows only what it accepted itself";
 
 /// One kind of sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,11 +23,31 @@ pub struct Source {
     pub path: RequestPath,
     /// How a sender proves who it is: exactly one of these.
     pub verify: Verify,
-    /// Ranges that senders must be in, beside the proof. Absent: all.
+    /// Ranges that senders must be in, beside the proof. Absent: all. Behind a proxy the sender's address is known
+    /// only with `spec.listener.trustedProxies`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
     pub allow_from: Vec<Cidr>,
+    /// Whether an event that is sent again is delivered again; absent: it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplicate: Option<Deduplicate>,
+}
+
+/// Which events are repeats: those of the same source with an id that was accepted before. A repeat is answered with
+/// 2xx and not delivered again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Deduplicate {
+    /// How long an id is remembered. A relay remembers a million ids at most, and forgets the oldest first.
+    #[serde(default = "window")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::DEDUPLICATE_WINDOW.rules()))]
+    pub window: GoDuration,
+    /// Where the id is, such as `headers['x-request-id']` or `body.event.id`. Absent: where the provider puts its
+    /// delivery id. An event without an id is no repeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<IdExpression>,
 }
 
 /// One key of a Secret in the resource's namespace. Beside a cluster: the file `<name>/<key>` in the
@@ -35,4 +60,8 @@ pub struct SecretRef {
     pub name: SecretName,
     /// Key in it.
     pub key: SecretKey,
+}
+
+fn window() -> GoDuration {
+    GoDuration::from("24h")
 }

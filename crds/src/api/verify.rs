@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Aloud, SecretRef, exactly_one};
 use crate::bounds;
-use crate::text::{GoDuration, HeaderName, HeaderPrefix, PublicUrl, SignedPayload};
+use crate::text::{GoDuration, HeaderName, HeaderPrefix, PublicUrl, SignedPayload, WebhookId};
 
 /// The objects of which [`Verify`] holds exactly one.
 pub(crate) const WAYS: &[&str] = &[
@@ -17,6 +17,7 @@ pub(crate) const WAYS: &[&str] = &[
     "gitlab",
     "hmac",
     "meta",
+    "payPal",
     "shopify",
     "slack",
     "standardWebhooks",
@@ -57,6 +58,9 @@ pub struct Verify {
     /// Meta (Facebook, Instagram, WhatsApp): `X-Hub-Signature-256`, and the challenge when it is set up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<Meta>,
+    /// PayPal: `Paypal-Transmission-Sig`, by a certificate that is fetched from PayPal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pay_pal: Option<PayPal>,
     /// Shopify: `X-Shopify-Hmac-Sha256`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shopify: Option<Secrets>,
@@ -152,6 +156,33 @@ pub struct Twilio {
     pub public_url: PublicUrl,
 }
 
+/// Whose events `PayPal` signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct PayPal {
+    /// The id that PayPal gave to the webhook; it is signed.
+    pub webhook_id: WebhookId,
+    /// Which of PayPal's hosts may name its certificate.
+    #[serde(default)]
+    pub environment: PayPalEnvironment,
+    /// How far the signed time may be from now, either way. PayPal tries for three days.
+    #[serde(default = "three_days_and_more")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::PAYPAL_TOLERANCE.rules()))]
+    pub tolerance: GoDuration,
+}
+
+/// Which `PayPal`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum PayPalEnvironment {
+    /// `api.paypal.com`.
+    #[default]
+    Live,
+    /// `api.sandbox.paypal.com`.
+    Sandbox,
+}
+
 /// An HMAC in a header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -221,6 +252,10 @@ pub enum SignatureEncoding {
 
 fn tolerance() -> GoDuration {
     GoDuration::from("5m")
+}
+
+fn three_days_and_more() -> GoDuration {
+    GoDuration::from("96h")
 }
 
 fn whole_body() -> SignedPayload {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SecretRef;
-pub use crate::api::{HmacAlgorithm, SignatureEncoding};
+pub use crate::api::{HmacAlgorithm, PayPalEnvironment, SignatureEncoding};
 
 /// How a sender proves who it is. Lists of secrets are never empty: any of them will do, so that one can rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub enum Verify {
         secrets: Vec<SecretRef>,
         /// What the challenge comes with.
         verify_token: SecretRef,
+    },
+    /// `Paypal-Transmission-Sig`.
+    PayPal {
+        /// The signed id of the webhook.
+        webhook_id: String,
+        /// Whose certificates.
+        environment: PayPalEnvironment,
+        /// How far the signed time may be from now.
+        tolerance: Duration,
     },
     /// `X-Shopify-Hmac-Sha256`.
     Shopify {
@@ -134,7 +143,7 @@ impl Verify {
     /// Every secret that is needed.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {
-            Self::None => Vec::new(),
+            Self::None | Self::PayPal { .. } => Vec::new(),
             Self::Basic { username, password } => vec![username, password],
             Self::Meta { secrets, verify_token } => secrets.iter().chain([verify_token]).collect(),
             Self::Hmac { secrets, .. }

@@ -15,7 +15,13 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
 
     let identity = identity(relay, spec, &mut problems);
     let certificate = format!("{}-relay-certificate", identity.name);
-    let listener = listener::listener(&spec.listener, certificate, &place.field("listener"), &mut problems);
+    let listener =
+        listener::listener(&spec.listener.listener, certificate, &place.field("listener"), &mut problems);
+    let trusted_proxies = source::ranges(
+        &spec.listener.trusted_proxies,
+        &place.field("listener").field("trustedProxies"),
+        &mut problems,
+    );
     let spool = spool::spool(&spec.spool, &place.field("spool"), &mut problems);
     let sources = source::sources(&spec.sources, &place.field("sources"), &mut problems);
     let destinations = destination::destinations(
@@ -35,9 +41,15 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
         problems.add(place.field("autoscaling"), api::AT_LEAST_MIN);
     }
 
+    let deduplicates = spec.sources.iter().any(|source| source.deduplicate.is_some());
+    if deduplicates && (spec.replicas > 1 || spec.autoscaling.is_some()) {
+        problems.add(place.clone(), api::ONE_REPLICA);
+    }
+
     let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
         identity,
         listener,
+        trusted_proxies,
         spool,
         sources,
         destinations,

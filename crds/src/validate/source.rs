@@ -6,9 +6,10 @@ use ipnet::IpNet;
 
 use super::verify;
 use crate::api;
+use crate::bounds;
 use crate::problem::{Place, Problems};
-use crate::text::Cidr;
-use crate::valid::{SecretRef, Source};
+use crate::text::{Cidr, IdExpression};
+use crate::valid::{Deduplicate, IdAt, SecretRef, Source};
 
 pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Problems) -> Vec<Source> {
     let mut paths = HashMap::new();
@@ -27,7 +28,48 @@ pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Pro
 fn source(source: &api::Source, place: &Place, problems: &mut Problems) -> Option<Source> {
     let verify = verify::verify(&source.verify, &place.field("verify"), problems);
     let allow_from = ranges(&source.allow_from, &place.field("allowFrom"), problems);
-    Some(Source { name: source.name.to_string(), path: source.path.to_string(), verify: verify?, allow_from })
+    let deduplicate = source
+        .deduplicate
+        .as_ref()
+        .map(|deduplicate| self::deduplicate(deduplicate, &place.field("deduplicate"), problems));
+    Some(Source {
+        name: source.name.to_string(),
+        path: source.path.to_string(),
+        verify: verify?,
+        allow_from,
+        deduplicate: match deduplicate {
+            Some(deduplicate) => Some(deduplicate?),
+            None => None,
+        },
+    })
+}
+
+fn deduplicate(
+    deduplicate: &api::Deduplicate,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Deduplicate> {
+    let window = bounds::DEDUPLICATE_WINDOW.check(&deduplicate.window);
+    let window = problems.note(place.field("window"), window)?;
+    Some(Deduplicate { window, id: deduplicate.id.as_ref().map(id_at) })
+}
+
+/// Reads what has the form of [`IdExpression`]; what has not was refused by it.
+fn id_at(expression: &IdExpression) -> IdAt {
+    let mut parts = Vec::new();
+    let mut rest = expression.strip_prefix("headers").or(expression.strip_prefix("body")).unwrap_or_default();
+    while !rest.is_empty() {
+        let (part, tail) = match rest.strip_prefix("['") {
+            Some(quoted) => quoted.split_once("']").unwrap_or((quoted, "")),
+            None => {
+                let field = &rest[1..];
+                field.split_at(field.find(['.', '[']).unwrap_or(field.len()))
+            }
+        };
+        parts.push(part.to_owned());
+        rest = tail;
+    }
+    if expression.starts_with("headers") { IdAt::Header(parts.concat()) } else { IdAt::Body(parts) }
 }
 
 /// Ranges of addresses.
@@ -51,4 +93,27 @@ pub(super) fn secret_refs(secrets: &[api::SecretRef]) -> Vec<SecretRef> {
 /// One secret.
 pub(super) fn secret_ref(secret: &api::SecretRef) -> SecretRef {
     SecretRef { name: secret.name.to_string(), key: secret.key.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_is_in_a_header_or_down_the_fields_of_the_body() {
+        let at = |text: &str| {
+            assert!(IdExpression::FORMAT.fits(text), "{text}");
+            id_at(&IdExpression::from(text))
+        };
+        let body = |parts: &[&str]| IdAt::Body(parts.iter().map(|part| (*part).to_owned()).collect());
+        assert_eq!(at("headers['x-request-id']"), IdAt::Header("x-request-id".into()));
+        assert_eq!(at("body.id"), body(&["id"]));
+        assert_eq!(at("body.event.id"), body(&["event", "id"]));
+        assert_eq!(at("body['event-id'].of.a['b.c']"), body(&["event-id", "of", "a", "b.c"]));
+        for bad in
+            ["", "body", "body.", "body..id", "headers.x", "headers['X']", "source", "body.id + body.x"]
+        {
+            assert!(!IdExpression::FORMAT.fits(bad), "{bad}");
+        }
+    }
 }

@@ -190,7 +190,8 @@ fn source_mistakes_are_named() {
     let bearer = "/spec/sources/1/verify/bearer/secretRefs";
     let verify = |way: &str, fields: Value| {
         let secret = json!([{ "name": "a", "key": "b" }]);
-        ("/spec/sources/1/verify", json!({ way: with(fields, "/secretRefs", secret) }))
+        let fields = if way == "payPal" { fields } else { with(fields, "/secretRefs", secret) };
+        ("/spec/sources/1/verify", json!({ way: fields }))
     };
     let mistakes = [
         ("/spec/sources", json!([])),
@@ -210,6 +211,8 @@ fn source_mistakes_are_named() {
         verify("stripe", json!({ "tolerance": "25h" })),
         verify("stripe", json!({ "tolerance": "0s" })),
         ("/spec/sources/1/verify", json!({ "github": { "secretRefs": [] } })),
+        verify("payPal", json!({ "webhookId": "4WJ/..", "environment": "Test" })),
+        verify("payPal", json!({ "webhookId": "4WJ", "tolerance": "169h" })),
         verify("twilio", json!({ "publicUrl": "https://x.example.org/?a=b" })),
         verify("hmac", json!({ "header": "X Sig", "algorithm": "MD5" })),
         verify("hmac", json!({ "header": "X-Sig", "payload": "{body}{body}" })),
@@ -218,6 +221,10 @@ fn source_mistakes_are_named() {
         verify("hmac", json!({ "header": "X-Sig", "timestampHeader": "X-Time" })),
         ("/spec/sources/1/allowFrom", json!(["192.0.2.0/24", "192.0.2.1", "192.0.2.0/24"])),
         ("/spec/sources/1/allowFrom", json!(["192.0.2.0/33"])),
+        ("/spec/listener/trustedProxies", json!(["10.0.0.0/8", "proxy.example.org"])),
+        ("/spec/listener/trustedProxies", json!(["10.0.0.0/33"])),
+        ("/spec/sources/1/deduplicate", json!({ "window": "169h" })),
+        ("/spec/sources/1/deduplicate", json!({ "id": "headers['X-Id'] + body.id" })),
     ];
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
     expect_file!["mistakes/sources.txt"].assert_eq(&refusals);
@@ -358,6 +365,15 @@ fn the_hash_leaves_out_what_only_the_operator_reads() {
     assert_eq!(hash(&other), hash(&everything()));
     let larger = with(everything(), "/spec/spool/persistent/size", json!("65Mi"));
     assert_ne!(hash(&larger), hash(&everything()), "the relay reads its size");
+}
+
+#[test]
+fn several_pods_cannot_deduplicate() {
+    let deduplicating = with(relay(), "/spec/sources/1/deduplicate", json!({}));
+    assert!(load_relay(&deduplicating.to_string(), None).is_ok());
+    let mistakes = [("/spec/replicas", json!(2)), ("/spec/autoscaling", json!({ "maxReplicas": 2 }))];
+    let refusals = refusals::<WebhookRelay, _>(&deduplicating, load_relay, &mistakes);
+    expect_file!["mistakes/deduplication.txt"].assert_eq(&refusals);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
         gitlab,
         hmac,
         meta,
+        pay_pal,
         shopify,
         slack,
         standard_webhooks,
@@ -35,6 +36,11 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
     let slack = slack.as_ref().map(|slack| secrets_and_tolerance("slack", slack));
     let standard = standard_webhooks.as_ref().map(|one| secrets_and_tolerance("standardWebhooks", one));
     let stripe = stripe.as_ref().map(|stripe| secrets_and_tolerance("stripe", stripe));
+    let pay_pal = pay_pal.as_ref().map(|pay_pal| Verify::PayPal {
+        webhook_id: pay_pal.webhook_id.to_string(),
+        environment: pay_pal.environment,
+        tolerance: tolerance(&pay_pal.tolerance, bounds::PAYPAL_TOLERANCE, &place.field("payPal"), problems),
+    });
     let hmac = hmac.as_ref().map(|hmac| self::hmac(hmac, &place.field("hmac"), problems));
     let secrets = |secrets: &api::Secrets| secret_refs(&secrets.secret_refs);
     let ways = [
@@ -51,6 +57,7 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
             secrets: secret_refs(&meta.secret_refs),
             verify_token: secret_ref(&meta.verify_token),
         }),
+        pay_pal,
         shopify.as_ref().map(|shopify| Verify::Shopify { secrets: secrets(shopify) }),
         slack.map(|(secrets, tolerance)| Verify::Slack { secrets, tolerance }),
         standard.map(|(secrets, tolerance)| Verify::StandardWebhooks { secrets, tolerance }),

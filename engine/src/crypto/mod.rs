@@ -1,7 +1,9 @@
 //! What webhooks are proven with, whichever way they go: senders to sources here, the relay to destinations there.
 //! Nothing here compares secrets in a time that depends on them.
 
+mod certificate;
 mod mac;
 pub mod standard_webhooks;
 
+pub use certificate::{CertificateError, CertifiedKey};
 pub use mac::{MacKey, Tag, Token};

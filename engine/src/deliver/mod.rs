@@ -10,6 +10,7 @@ pub mod client;
 pub mod connect;
 pub mod dispatcher;
 pub mod failure;
+pub mod fetch;
 pub mod fleet;
 pub mod format;
 pub mod guard;

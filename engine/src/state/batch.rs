@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::held::Kind;
+use super::seen::SeenBatch;
 use super::status::Lifecycle;
 use super::{DestinationId, Seq};
 
@@ -19,6 +20,8 @@ pub struct Batch {
     pub destinations: Vec<DestinationRow>,
     /// Events that are newly held, or whose state changed.
     pub held: Vec<HeldRow>,
+    /// Ids of events that deduplicating sources accepted.
+    pub seen: SeenBatch,
 }
 
 /// One destination.

@@ -4,12 +4,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Seq;
 use super::ledgers::Ledgers;
+use super::seen::Seen;
 use super::store::{CommitError, Store};
 
 /// The pause after a commit, in which changes gather.
@@ -48,25 +50,31 @@ pub struct Committer {
 struct Inner {
     store: Store,
     ledgers: Arc<Mutex<Ledgers>>,
+    seen: Arc<Mutex<Seen>>,
     /// Held over a commit, so that one batch is out at a time.
     committing: tokio::sync::Mutex<()>,
     condition: watch::Sender<Condition>,
+    watermark: watch::Receiver<Seq>,
     free_through: Box<dyn Fn(Option<Seq>) + Send + Sync>,
 }
 
 impl Committer {
-    /// `free_through` hears after each commit up to where no destination needs the journal any more;
+    /// `watermark` is how far the journal has got; `free_through` hears after each commit up to where no destination needs the journal any more;
     /// `None` without destinations.
     pub fn new(
         store: Store,
         ledgers: Arc<Mutex<Ledgers>>,
+        seen: Arc<Mutex<Seen>>,
+        watermark: watch::Receiver<Seq>,
         free_through: impl Fn(Option<Seq>) + Send + Sync + 'static,
     ) -> Self {
         let inner = Inner {
             store,
             ledgers,
+            seen,
             committing: tokio::sync::Mutex::new(()),
             condition: watch::Sender::new(Condition::Good),
+            watermark,
             free_through: Box::new(free_through),
         };
         Self { inner: Arc::new(inner) }
@@ -105,6 +113,10 @@ impl Inner {
         self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn commit(&self) -> Result<(), NotCommitted> {
         let _committing = self.committing.lock().await;
         if *self.condition.borrow() == Condition::Broken {
@@ -112,15 +124,23 @@ impl Inner {
         }
         // A statement of its own: the guard must not live across the commit.
         let batch = self.ledgers().take_batch();
-        let Some(batch) = batch else { return Ok(()) };
+        let Some(mut batch) = batch else { return Ok(()) };
+        // After the ledgers': whatever they are past is below this watermark.
+        let now_ms = Timestamp::now().as_millisecond();
+        batch.seen = self.seen().take_batch(*self.watermark.borrow(), now_ms);
         match self.store.commit(&batch).await {
             Ok(()) => {
+                self.seen().committed(&batch.seen);
                 let free_through = self.ledgers().committed(&batch);
+                // No event goes before its id is kept.
+                let kept = self.seen().through();
+                let free_through = free_through.map(|through| through.min(kept));
                 self.enter(Condition::Good);
                 (self.free_through)(free_through);
                 Ok(())
             }
             Err(error) => {
+                self.seen().failed(std::mem::take(&mut batch.seen));
                 self.ledgers().failed(batch);
                 let (condition, not_committed) = match &error {
                     CommitError::Full(_) => (Condition::Full, NotCommitted::Full),

@@ -8,6 +8,7 @@ use super::batch::{DestinationRow, HeldRow};
 use super::held::{Held, Kind};
 use super::ledger::Ledger;
 use super::ledgers::Ledgers;
+use super::seen::SeenPage;
 use super::status::Lifecycle;
 use super::window::{Covered, Window};
 use super::{Accepted, DestinationId, Seq};
@@ -27,6 +28,10 @@ pub struct Loaded {
     pub held: Vec<HeldRow>,
     /// Keys of rows that are not: they are deleted, and missing in their destination's count.
     pub unreadable: Vec<i64>,
+    /// Ids of accepted events, as far as their rows are whole.
+    pub seen: Vec<SeenPage>,
+    /// Up to where these are all the ids of the journal.
+    pub seen_through: Seq,
 }
 
 /// A destination whose row is unreadable.

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tracing::warn;
-use visnyk_crds::valid::Source;
+use visnyk_crds::valid::{IdAt, Source};
+use visnyk_engine::event::Attributes;
 
+use super::json::Json;
+use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 use super::secrets::Secrets;
-use super::{Provider, Refusal};
+use super::{Provider, Refusal, Request};
 
 /// One source and who may send to it.
 pub struct Gate {
@@ -29,16 +32,35 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// What is said of an event, with the id where the manifest says that it is.
+    pub fn identify(&self, request: &Request<'_>, said: Attributes) -> Attributes {
+        let Some(at) = self.source.deduplicate.as_ref().and_then(|deduplicate| deduplicate.id.as_ref())
+        else {
+            return said;
+        };
+        let id = match at {
+            IdAt::Header(name) => {
+                let value = request.head.headers.get(name).and_then(|value| value.to_str().ok());
+                value.filter(|id| !id.is_empty()).map(str::to_owned)
+            }
+            IdAt::Body(path) => Json::of(request.body).text_at(path),
+        };
+        Attributes { id, origin: None, ..said }
+    }
+}
+
 /// Every source, by path.
 pub struct Gates {
     secrets_dir: PathBuf,
+    certificates: PayPalCertificates,
     gates: ArcSwap<Vec<Arc<Gate>>>,
 }
 
 impl Gates {
     /// With Secrets in this folder; no source until [`Gates::load`].
-    pub fn new(secrets_dir: &Path) -> Self {
-        Self { secrets_dir: secrets_dir.to_owned(), gates: ArcSwap::default() }
+    pub fn new(secrets_dir: &Path, certificates: PayPalCertificates) -> Self {
+        Self { secrets_dir: secrets_dir.to_owned(), certificates, gates: ArcSwap::default() }
     }
 
     /// From now on these sources are in force, with every secret read anew. One that is missing or empty lets nobody
@@ -54,7 +76,7 @@ impl Gates {
 
     fn gate(&self, source: &Source) -> Gate {
         let mut secrets = Secrets::of(&self.secrets_dir);
-        let provider = provider(&source.verify, &mut secrets);
+        let provider = provider(&source.verify, &mut secrets, &self.certificates);
         for problem in secrets.into_problems() {
             warn!(source = source.name, %problem, "secret lets nobody in");
         }

@@ -32,6 +32,13 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The text down these fields.
+    pub fn text_at(&self, path: &[String]) -> Option<String> {
+        let (last, parents) = path.split_last()?;
+        let Some((first, rest)) = parents.split_first() else { return self.text(last) };
+        rest.iter().fold(self.at(first), |object, field| object.at(field)).text(last)
+    }
+
     /// The names of the fields, in no order.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(AsRef::as_ref)
@@ -56,6 +63,9 @@ mod tests {
         assert_eq!(text("n").as_deref(), Some("12345678901234567890123"));
         assert_eq!(text("t").as_deref(), Some("true"));
         assert_eq!((text("e"), text("z"), text("o"), text("x")), (None, None, None, None));
+        let path = ["o", "p", "q"].map(str::to_owned);
+        assert_eq!(json.text_at(&path).as_deref(), Some("1.0"));
+        assert_eq!((json.text_at(&path[..2]), json.text_at(&path[1..])), (None, None));
         for body in [&b""[..], b"[1]", b"{", b"\xff", b"<a/>"] {
             assert_eq!(Json::of(body).fields().next(), None);
         }

@@ -16,6 +16,7 @@ mod json;
 mod meta;
 #[cfg(test)]
 mod mutations;
+mod pay_pal;
 mod providers;
 mod secrets;
 mod shopify;
@@ -29,12 +30,14 @@ mod testing;
 mod twilio;
 mod woo_commerce;
 
+use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderName, Method};
 use jiff::Timestamp;
 use visnyk_engine::event::Attributes;
 
 pub use gate::{Gate, Gates};
+pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
 
 /// What is judged.
@@ -64,6 +67,8 @@ pub enum Refusal {
     Time,
     /// The proof is of something else.
     Wrong,
+    /// The certificate that the proof needs cannot be had, or is not trusted.
+    NoCertificate,
 }
 
 /// What a request is whose sender proved who it is.
@@ -93,6 +98,14 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// It does not, or not well.
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
+
+    /// What has to happen before [`Provider::verify`], if anything.
+    ///
+    /// # Cancel safety
+    /// Dropped, it happens with the next request.
+    fn prepare<'a>(&'a self, _: &Request<'a>) -> Option<BoxFuture<'a, ()>> {
+        None
+    }
 
     /// What a verified request is.
     fn describe(&self, request: &Request<'_>) -> Said;
@@ -158,6 +171,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Time => "time",
             Self::Wrong => "wrong",
+            Self::NoCertificate => "no_certificate",
         }
     }
 }

@@ -101,7 +101,7 @@ fn mutants(case: &Case) -> Vec<Message> {
 }
 
 /// What a text may become: a bit, a letter's case, a byte more or less, other padding, another order.
-fn texts(text: &[u8]) -> Vec<Vec<u8>> {
+pub fn texts(text: &[u8]) -> Vec<Vec<u8>> {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut texts: Vec<Vec<u8>> = (0..text.len()).map(|end| text[..end].to_vec()).collect();
     for bit in 0..text.len() * 8 {

@@ -6,13 +6,17 @@ use super::generic::{Basic, Bearer, Hmac, Open};
 use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
 use super::{
-    Provider, github::GitHub, gitlab::GitLab, meta::Meta, shopify::Shopify, slack::Slack,
-    standard_webhooks::StandardWebhooks, stripe::Stripe, telegram::Telegram, twilio::Twilio,
-    woo_commerce::WooCommerce,
+    Provider, github::GitHub, gitlab::GitLab, meta::Meta, pay_pal::PayPal, pay_pal::PayPalCertificates,
+    shopify::Shopify, slack::Slack, standard_webhooks::StandardWebhooks, stripe::Stripe, telegram::Telegram,
+    twilio::Twilio, woo_commerce::WooCommerce,
 };
 
 /// Knows the sender that the manifest means; with what is wrong with its secrets noted beside them.
-pub fn provider(verify: &Verify, secrets: &mut Secrets<'_>) -> Box<dyn Provider> {
+pub fn provider(
+    verify: &Verify,
+    secrets: &mut Secrets<'_>,
+    certificates: &PayPalCertificates,
+) -> Box<dyn Provider> {
     match verify {
         Verify::None => Box::new(Open),
         Verify::Basic { username, password } => Box::new(Basic::new(username, password, secrets)),
@@ -24,6 +28,9 @@ pub fn provider(verify: &Verify, secrets: &mut Secrets<'_>) -> Box<dyn Provider>
         Verify::GitLab { secrets: refs, tolerance } => Box::new(GitLab::new(refs, *tolerance, secrets)),
         Verify::Hmac { secrets: refs, signature } => Box::new(Hmac(Signature::new(signature, refs, secrets))),
         Verify::Meta { secrets: refs, verify_token } => Box::new(Meta::new(refs, verify_token, secrets)),
+        Verify::PayPal { webhook_id, environment, tolerance } => {
+            Box::new(PayPal::new(webhook_id, *tolerance, certificates.of(*environment)))
+        }
         Verify::Shopify { secrets: refs } => {
             let shape = of_body("x-shopify-hmac-sha256", Base64, "");
             Box::new(Shopify(Signature::new(&shape, refs, secrets)))

@@ -8,6 +8,7 @@ use std::path::Path;
 use visnyk_crds::valid::{SecretRef, Source};
 use visnyk_engine::crypto::Token;
 
+use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 
 /// Reads the secrets of one source, and keeps what is wrong with them.
@@ -96,7 +97,7 @@ pub fn check(sources: &[Source], dir: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let mut secrets = Secrets::of(dir);
-        provider(&source.verify, &mut secrets);
+        provider(&source.verify, &mut secrets, &PayPalCertificates::none());
         let problems = secrets.into_problems();
         lines.extend(problems.iter().map(|problem| format!("spec.sources[{index}].verify: {problem}")));
     }

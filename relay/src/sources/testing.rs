@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 use visnyk_crds::valid::{Hmac, HmacAlgorithm, Part, SecretRef, SignatureEncoding, TimestampAt, Verify};
 
+use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 use super::secrets::Secrets;
 use super::{Provider, Refusal, Request};
@@ -57,6 +58,14 @@ impl Message {
         &self.headers.iter().find(|(other, _)| other == name).unwrap().1
     }
 
+    pub fn header_or_nothing(&self, name: &str) -> &[u8] {
+        let mut values = self.headers.iter().filter(|(other, _)| other == name);
+        match (values.next(), values.next()) {
+            (Some((_, value)), None) => value,
+            _ => b"",
+        }
+    }
+
     #[must_use]
     pub fn with(&self, name: &str, value: &[u8]) -> Self {
         let mut message = self.clone();
@@ -84,7 +93,7 @@ impl Case {
         for (index, secret) in secrets.iter().enumerate() {
             fs::write(folder.path().join("hook").join(format!("k{index}")), secret).unwrap();
         }
-        provider(&self.verify, &mut Secrets::of(folder.path()))
+        provider(&self.verify, &mut Secrets::of(folder.path()), &PayPalCertificates::none())
     }
 
     pub fn provider(&self) -> Box<dyn Provider> {

@@ -4,15 +4,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use super::super::fake::{FakeJournal, postponed, wanted};
-use super::super::{DestinationId, Ending, Ledger, Loaded, Record, StoreOptions};
+use super::super::{
+    DestinationId, Ending, First, Key, Ledger, Loaded, Record, SeenEvent, SeenPage, StoreOptions,
+};
 use super::*;
 
 struct Setup {
     dir: TempDir,
     ledgers: Arc<Mutex<Ledgers>>,
+    seen: Arc<Mutex<Seen>>,
     committer: Committer,
     freed: watch::Receiver<Option<Seq>>,
     id: DestinationId,
+}
+
+fn seen() -> Arc<Mutex<Seen>> {
+    Arc::new(Mutex::new(Seen::open(Vec::new(), 0, 1 << 30)))
 }
 
 async fn load(dir: &Path, max_bytes: u64) -> (Store, Loaded) {
@@ -28,8 +35,10 @@ impl Setup {
         let id = ledgers.configure(&[wanted("archive")], 0, &journal).ids[0];
         let ledgers = Arc::new(Mutex::new(ledgers));
         let (report, freed) = watch::channel(None);
-        let committer = Committer::new(store, ledgers.clone(), move |seq| _ = report.send_replace(seq));
-        Self { dir, ledgers, committer, freed, id }
+        let free = move |seq| _ = report.send_replace(seq);
+        let seen = seen();
+        let committer = Committer::new(store, ledgers.clone(), seen.clone(), watch::channel(9).1, free);
+        Self { dir, ledgers, seen, committer, freed, id }
     }
 
     fn ledger<R>(&self, act: impl FnOnce(&mut Ledger) -> R) -> R {
@@ -102,4 +111,24 @@ async fn broken_state_stays_broken_until_a_restart() {
     setup.committer.inner.store.execute("ALTER TABLE hidden RENAME TO held").await;
     assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Broken));
     assert_eq!((cursor_in_file(setup.dir.path()).await, *setup.freed.borrow()), (0, Some(0)));
+}
+
+#[tokio::test]
+async fn journal_keeps_an_event_until_its_id_is_in_the_file() {
+    let setup = Setup::new(1 << 30).await;
+    let key = Key::new("shop", None, "1");
+    let event = SeenEvent { key, event: uuid::Uuid::from_u128(1), until_ms: i64::MAX };
+    let is_first = setup.seen.lock().unwrap().begin(key, 0, 3);
+    assert!(matches!(is_first, First::Yes));
+    // Delivered before it is known here under which sequence it was accepted.
+    setup.ledger(|ledger| ledger.discard(Seq::MAX, &FakeJournal::with_events(9)));
+    setup.committer.commit_now().await.unwrap();
+    assert_eq!(*setup.freed.borrow(), Some(3));
+
+    setup.seen.lock().unwrap().settle(key, Some(event));
+    setup.postpone(10, 1);
+    setup.committer.commit_now().await.unwrap();
+    assert_eq!(*setup.freed.borrow(), Some(9));
+    let loaded = load(setup.dir.path(), 1 << 30).await.1;
+    assert_eq!((loaded.seen, loaded.seen_through), (vec![SeenPage { row: 1, events: vec![event] }], 9));
 }

@@ -37,6 +37,10 @@ pub(super) fn held_crc(row: &HeldRow) -> i64 {
         .finish()
 }
 
+pub(super) fn seen_crc(row: i64, events: &[u8]) -> i64 {
+    Crc::default().int(row).bytes(events).finish()
+}
+
 /// CRC-32C over columns, each told from the next.
 #[derive(Default)]
 struct Crc(u32);

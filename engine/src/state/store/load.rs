@@ -7,23 +7,31 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
-use super::rows::{SCHEMA, kind_of, lifecycle_of};
-use crate::state::DestinationId;
+use super::rows::{SCHEMA, SEEN_THROUGH, kind_of, lifecycle_of, seen_page};
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::open::{Loaded, LostDestination};
+use crate::state::seen::SeenPage;
 use crate::state::window::Window;
+use crate::state::{DestinationId, Seq};
 
 pub(super) const DESTINATIONS: &str = "SELECT * FROM destination";
 pub(super) const HELD: &str = "SELECT * FROM held";
+const SEEN: &str = "SELECT id, events, crc FROM seen";
 
 /// Everything but the records.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
-    let mut loaded = Loaded { fresh: !is_committed(connection).await?, ..Loaded::default() };
+    let Meta { committed, seen_through } = meta(connection).await?;
+    let mut loaded = Loaded { fresh: !committed, seen_through, ..Loaded::default() };
     for statement in [DESTINATIONS, HELD] {
         let mut rows = sqlx::query(statement).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             take(&mut loaded, statement, &row);
         }
+    }
+    let mut rows = sqlx::query(SEEN).fetch(&mut *connection);
+    while let Some(row) = rows.try_next().await? {
+        // What cannot be read is forgotten: its events would only be repeated.
+        loaded.seen.extend(seen(&row));
     }
     Ok(loaded)
 }
@@ -43,24 +51,40 @@ pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
     }
 }
 
-/// Whether anything was ever committed. A row that cannot be trusted says no: that only repeats.
-pub(super) async fn is_committed(connection: &mut SqliteConnection) -> Result<bool, Fault> {
-    let mut committed = false;
+/// What a file says of itself.
+#[derive(Default)]
+pub(super) struct Meta {
+    /// Whether anything was ever committed.
+    pub(super) committed: bool,
+    /// How far the ids of accepted events are complete.
+    pub(super) seen_through: Seq,
+}
+
+/// A row that cannot be trusted says nothing: then deliveries repeat, or the whole journal is read for its ids.
+pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
+    let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
         let (Ok(key), Ok(value), Ok(crc)) =
-            (row.try_get::<String, _>(0), row.try_get(1), row.try_get::<i64, _>(2))
+            (row.try_get::<String, _>(0), row.try_get::<i64, _>(1), row.try_get::<i64, _>(2))
         else {
             continue;
         };
         if crc != meta_crc(&key, value) {
             continue;
         }
-        committed |= key == "committed";
-        if key == "schema" && value > SCHEMA {
-            return Err(Fault::Newer { found: value, known: SCHEMA });
+        match key.as_str() {
+            "committed" => meta.committed = true,
+            SEEN_THROUGH => meta.seen_through = value.cast_unsigned(),
+            "schema" if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
+            _ => {}
         }
     }
-    Ok(committed)
+    Ok(meta)
+}
+
+fn seen(row: &SqliteRow) -> Option<SeenPage> {
+    let events = row.try_get::<Vec<u8>, _>("events").ok()?;
+    seen_page(row.try_get("id").ok()?, &events, row.try_get("crc").ok()?)
 }
 
 fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {

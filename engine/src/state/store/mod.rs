@@ -169,6 +169,7 @@ impl Writer {
         rows::delete_held(connection, &batch.gone).await?;
         rows::write_destinations(connection, &batch.destinations).await?;
         rows::write_held(connection, &batch.held).await?;
+        rows::write_seen(connection, &batch.seen).await?;
         if !self.marked {
             rows::mark_committed(connection).await?;
         }

@@ -8,14 +8,18 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
-use super::checksum::{destination_crc, held_crc, meta_crc};
+use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
 use super::fault::Fault;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::Kind;
+use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
 
 /// Raised when a table changes.
 pub(super) const SCHEMA: i64 = 1;
+
+/// The key in `meta` of how far the ids of accepted events are complete.
+pub(super) const SEEN_THROUGH: &str = "seen_through";
 
 /// Records are apart from their events' rows: those change often, and are all read at the start.
 const TABLES: &[&str] = &[
@@ -30,6 +34,7 @@ const TABLES: &[&str] = &[
         received_at_ms INTEGER NOT NULL, note TEXT NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL,
         crc INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY, events BLOB NOT NULL, crc INTEGER NOT NULL)",
 ];
 
 /// Rows per statement: each statement costs a visit to the connection's thread.
@@ -70,6 +75,32 @@ async fn write_meta(connection: &mut SqliteConnection, key: &str, value: i64) ->
         .execute(&mut *connection)
         .await?;
     Ok(())
+}
+
+/// Writes ids of accepted events, and forgets old ones.
+pub(super) async fn write_seen(
+    connection: &mut SqliteConnection,
+    batch: &SeenBatch,
+) -> Result<(), sqlx::Error> {
+    for row in &batch.gone {
+        sqlx::query("DELETE FROM seen WHERE id = ?").bind(row).execute(&mut *connection).await?;
+    }
+    for page in &batch.pages {
+        let events = page.encode();
+        let crc = seen_crc(page.row, &events);
+        sqlx::query("INSERT OR REPLACE INTO seen VALUES (?,?,?)")
+            .bind(page.row)
+            .bind(events)
+            .bind(crc)
+            .execute(&mut *connection)
+            .await?;
+    }
+    write_meta(connection, SEEN_THROUGH, batch.through.cast_signed()).await
+}
+
+/// A row of ids as it was written, if it is whole.
+pub(super) fn seen_page(row: i64, events: &[u8], crc: i64) -> Option<SeenPage> {
+    if seen_crc(row, events) == crc { SeenPage::decode(row, events) } else { None }
 }
 
 /// Forgets events that are held no more.

@@ -79,8 +79,8 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
             }
         }
     }
-    loaded.fresh |= match load::is_committed(from).await {
-        Ok(committed) => !committed,
+    loaded.fresh |= match load::meta(from).await {
+        Ok(meta) => !meta.committed,
         Err(newer @ Fault::Newer { .. }) => return Err(newer),
         Err(_) => true,
     };

@@ -1,8 +1,10 @@
 //! Nobody gets in who did not prove who it is, and whoever did is taken at its word.
 
+mod cloud_events;
 mod examples;
 mod greetings;
 mod refused;
+mod repeats;
 
 use std::{fs, path::PathBuf};
 

@@ -45,7 +45,8 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
     let client = relay.client();
 
     let mut accepted = 0;
-    for source in &sources {
+    // PayPal's proof takes PayPal: what it refuses is seen here, and the rest beside its code.
+    for source in sources.iter().filter(|source| source["name"] != "paypal") {
         let (name, path) = (source["name"].as_str().unwrap(), source["path"].as_str().unwrap());
         let url = format!("{}{}", relay.url(), &path[1..]);
         let body = format!("{{\"from\": \"{name}\", \"number\": {}}}", accepted + 1);
@@ -74,13 +75,16 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
         let answer = late.send(&client, &format!("{}{name}", relay.url())).await;
         assert_eq!(answer.status(), 401, "{name}, late");
     }
+    let unproven = client.post(format!("{}paypal", relay.url())).body("{}").send().await.unwrap();
+    assert_eq!(unproven.status(), 401);
     assert_eq!(relay.probes.status().await["accepted"], accepted);
     sink.took_events(accepted).await;
 }
 
 #[test]
 fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
-    for (path, example) in examples() {
+    let needs_secrets = |example: &Value| !secrets(&example["spec"]["sources"]).is_empty();
+    for (path, example) in examples().into_iter().filter(|(_, example)| needs_secrets(example)) {
         let folder = tempfile::tempdir().unwrap();
         let check = || -> Output {
             let secrets = folder.path().join("secrets");

@@ -76,3 +76,25 @@ async fn a_sender_from_elsewhere_is_refused_whatever_it_proves() {
     let expected = "visnyk_unverified_requests_total{source=\"far\",reason=\"address\"} 1";
     assert_eq!(metric(&relay, "visnyk_unverified_requests").await, [expected]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_the_address_is_the_one_that_it_heard_from() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    manifest["spec"]["listener"]["trustedProxies"] = json!(["127.0.0.0/8", "10.0.0.0/8"]);
+    manifest["spec"]["sources"][0]["allowFrom"] = json!(["192.0.2.0/24"]);
+    let relay = start(&manifest).await;
+    let client = relay.client();
+    for (heard, status) in [
+        ("192.0.2.1", 200),
+        ("198.51.100.7, 192.0.2.1, 10.1.2.3", 200),
+        ("192.0.2.1, 198.51.100.7", 401),
+        ("192.0.2.1, nobody", 401),
+        ("10.1.2.3", 401),
+    ] {
+        let request = client.post(relay.url()).header("x-forwarded-for", heard).body("{}");
+        assert_eq!(request.send().await.unwrap().status(), status, "{heard}");
+    }
+    assert_eq!(client.post(relay.url()).body("{}").send().await.unwrap().status(), 401, "the proxy itself");
+    sink.took_events(2).await;
+}

@@ -1,0 +1,77 @@
+//! The key of a certificate that authorities vouch for, to check signatures with.
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use rustls::client::{WebPkiServerVerifier, danger::ServerCertVerifier};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// An RSA key, and until when its certificate is valid.
+#[derive(Debug)]
+pub struct CertifiedKey {
+    key: UnparsedPublicKey<Vec<u8>>,
+    not_after: Timestamp,
+}
+
+/// A certificate that proves nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// The text holds none.
+    #[error("holds no certificate in pem")]
+    Pem,
+    /// It cannot be read.
+    #[error("certificate cannot be read")]
+    Unreadable,
+    /// There are no authorities to vouch for any.
+    #[error("there are no certificate authorities")]
+    NoAuthorities,
+    /// Nobody vouches for it, or not for this name, or not now.
+    #[error("certificate is not trusted")]
+    Untrusted(#[source] rustls::Error),
+}
+
+impl CertifiedKey {
+    /// The key of the first certificate of this PEM, if `roots` vouch for it and for its name at this time, perhaps by
+    /// way of the other certificates in it.
+    pub fn check(
+        pem: &[u8],
+        roots: &Arc<RootCertStore>,
+        name: &'static str,
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| CertificateError::Pem)?;
+        let (leaf, between) = chain.split_first().ok_or(CertificateError::Pem)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider).build();
+        let verifier = verifier.map_err(|_| CertificateError::NoAuthorities)?;
+        let name = ServerName::try_from(name).map_err(|_| CertificateError::Unreadable)?;
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        verifier.verify_server_cert(leaf, between, &name, &[], now).map_err(CertificateError::Untrusted)?;
+
+        let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::Unreadable)?;
+        let not_after = leaf.validity().not_after.timestamp();
+        Ok(Self {
+            key: UnparsedPublicKey::new(
+                &RSA_PKCS1_2048_8192_SHA256,
+                leaf.public_key().subject_public_key.data.to_vec(),
+            ),
+            not_after: Timestamp::from_second(not_after).map_err(|_| CertificateError::Unreadable)?,
+        })
+    }
+
+    /// Whether it is still valid.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        now <= self.not_after
+    }
+
+    /// Whether the other half of this key signed the message, by RSA (PKCS #1 v1.5) with SHA-256.
+    pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verify(message, signature).is_ok()
+    }
+}
