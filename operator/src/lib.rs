@@ -30,5 +30,6 @@ mod report;
 pub mod run;
 #[cfg(test)]
 mod testing;
+mod trust;
 mod visit;
 mod watched;

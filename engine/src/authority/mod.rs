@@ -9,6 +9,7 @@ mod trust;
 use std::{fmt, net::IpAddr};
 
 use jiff::{SignedDuration, Timestamp};
+use pem::{EncodeConfig, LineEnding, Pem};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
@@ -72,20 +73,20 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let facts = Facts::of(certificate.der()).ok_or(Error::CouldNotParseCertificate)?;
-        let pem = Issued { certificate: certificate.pem(), key: key.serialize_pem() };
+        let pem = Issued { certificate: encode(certificate.der()), key: key.serialize_pem() };
         Ok(Self { pem, facts, issuer: Issuer::new(params, key) })
     }
 
     /// One that was made before; none where the two are damaged, do not belong together, or are no authority.
+    /// Whatever else stands around them in the texts is left out.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
         // Proves that they belong together, which the issuer takes on trust.
-        let facts = Facts::of(Pair::parse(certificate, key).ok()?.key.end_entity_cert().ok()?)?;
-        if !facts.is_authority {
-            return None;
-        }
-        let (certificate, key) = (std::str::from_utf8(certificate).ok()?, std::str::from_utf8(key).ok()?);
-        let issuer = Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key).ok()?).ok()?;
-        let pem = Issued { certificate: certificate.to_owned(), key: key.to_owned() };
+        let pair = Pair::parse(certificate, key).ok()?;
+        let certificate = pair.key.end_entity_cert().ok()?;
+        let facts = Facts::of(certificate).filter(|facts| facts.is_authority)?;
+        let key = KeyPair::from_pem(std::str::from_utf8(key).ok()?).ok()?;
+        let pem = Issued { certificate: encode(certificate), key: key.serialize_pem() };
+        let issuer = Issuer::from_ca_cert_der(certificate, key).ok()?;
         Some(Self { pem, facts, issuer })
     }
 
@@ -138,6 +139,12 @@ impl Purpose {
             }
         }
     }
+}
+
+/// As PEM, with lines that end as everywhere.
+fn encode(certificate: &[u8]) -> String {
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new("CERTIFICATE", certificate), config)
 }
 
 fn name(params: &mut CertificateParams, common_name: impl Into<String>) {

@@ -88,6 +88,9 @@ fn authority_that_was_kept_issues_as_before() {
     let Issued { certificate, key } = made.pem();
     let kept = Authority::parse(certificate.as_bytes(), key.as_bytes()).unwrap();
     assert_eq!(kept.facts(), made.facts());
+    assert!(kept.pem() == made.pem());
+    let noisy = Authority::parse(format!("noise\n{certificate}more").as_bytes(), key.as_bytes()).unwrap();
+    assert!(noisy.pem() == made.pem());
     let issued = kept.issue(&server(), now()).unwrap();
     assert!(trust(&made).believes(issued.certificate.as_bytes(), &server(), now()));
 }

@@ -1,0 +1,102 @@
+//! The authorities of one resource: one, and for the last third of its life the next one beside it.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use visnyk_engine::authority::{Authority, CLOCK_SKEW, LEAF_LIFE, Trust};
+
+use super::{CannotIssue, Data, Remark};
+
+/// How long a new authority is published before it signs, if another can: longer than any mount lags.
+const SPREADING: SignedDuration = SignedDuration::from_hours(48);
+/// What is left of an old one's life when even a short certificate of it is worth less than that wait.
+const LEAST_LEFT: SignedDuration = SignedDuration::from_hours(72);
+
+/// The authorities of one resource, the oldest first. Never empty.
+#[derive(Debug)]
+pub struct Authorities {
+    list: Vec<Authority>,
+}
+
+impl Authorities {
+    /// Those that the Secret holds and that have not expired, and a new one where none is left or the last has
+    /// lived two thirds of its life. `published` tells a loss from a beginning.
+    pub fn decide(
+        secret: Option<&Data>,
+        published: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Remark>), CannotIssue> {
+        let mut list = secret.map(parse).unwrap_or_default();
+        list.retain(|authority| authority.facts().not_after > now);
+        list.sort_by_key(|authority| authority.facts().not_before);
+        let mut remarks = Vec::new();
+        if let Some(youngest) = list.last() {
+            if youngest.facts().renew_at() <= now {
+                list.push(Authority::make(now)?);
+                remarks.push(Remark::NextAuthority);
+            }
+        } else {
+            list.push(Authority::make(now)?);
+            let remark = if published.is_some() { Remark::LostAuthority } else { Remark::FirstAuthority };
+            remarks.push(remark);
+        }
+        Ok((Self { list }, remarks))
+    }
+
+    /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
+    pub fn secret(&self) -> Data {
+        let pairs = self.list.iter().flat_map(|authority| {
+            let name = authority.facts().not_before.as_second();
+            let pem = authority.pem();
+            [
+                (format!("{name}.crt"), pem.certificate.clone().into_bytes()),
+                (format!("{name}.key"), pem.key.clone().into_bytes()),
+            ]
+        });
+        pairs.collect()
+    }
+
+    /// Whom to trust, as PEM.
+    pub fn bundle(&self) -> String {
+        self.list.iter().fold(String::new(), |mut bundle, authority| {
+            // Writing to a String cannot fail.
+            let _ = write!(bundle, "{}", authority.pem().certificate);
+            bundle
+        })
+    }
+
+    /// The same, to ask.
+    pub fn trust(&self) -> Option<Trust> {
+        Trust::in_bundle(self.bundle().as_bytes()).ok()
+    }
+
+    /// Who signs now: the oldest that outlives what it signs. One that was only just made signs only where no
+    /// other can.
+    pub fn signer(&self, now: Timestamp) -> &Authority {
+        let left = |authority: &Authority| authority.facts().not_after.duration_since(now);
+        let is_known = |authority: &&Authority| {
+            now.duration_since(authority.facts().not_before + CLOCK_SKEW) >= SPREADING
+        };
+        let known = || self.list.iter().filter(is_known);
+        known()
+            .find(|authority| left(authority) >= LEAF_LIFE)
+            .or_else(|| known().filter(|authority| left(authority) >= LEAST_LEFT).max_by_key(|it| left(it)))
+            .unwrap_or(&self.list[self.list.len() - 1])
+    }
+
+    /// When the next one has to be made or an expired one goes.
+    pub fn look_again(&self, now: Timestamp) -> Timestamp {
+        let next = self.list.last().map(|youngest| youngest.facts().renew_at());
+        let ends = self.list.iter().map(|authority| authority.facts().not_after);
+        ends.chain(next).filter(|time| *time > now).min().unwrap_or(now)
+    }
+}
+
+/// The pairs of a Secret that are whole; what is damaged is left out.
+fn parse(secret: &Data) -> Vec<Authority> {
+    let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
+    let pair = |name: &str| {
+        Authority::parse(secret.get(&format!("{name}.crt"))?, secret.get(&format!("{name}.key"))?)
+    };
+    names.filter_map(pair).collect()
+}

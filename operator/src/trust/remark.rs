@@ -1,0 +1,67 @@
+//! What happened to certificates that a user should know, for events.
+
+use std::fmt;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// An authority was made, the first of this resource.
+    FirstAuthority,
+    /// The next authority was made, beside the one in use.
+    NextAuthority,
+    /// An authority that others were told to trust is gone, and a new one took its place: they have to be told.
+    LostAuthority,
+    /// The server has a new certificate.
+    ServerCertificate(Why),
+}
+
+/// Why a certificate was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There was none that could be read.
+    Missing,
+    /// It was for other names.
+    Names,
+    /// Nobody who is trusted vouches for it, or it has expired.
+    Distrusted,
+    /// Two thirds of its life were over.
+    Age,
+}
+
+impl Remark {
+    /// Whether somebody has to do something.
+    pub fn is_warning(self) -> bool {
+        self == Self::LostAuthority
+    }
+
+    /// In a word, as the reason of an event.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::FirstAuthority => "AuthorityMade",
+            Self::NextAuthority => "AuthorityRotated",
+            Self::LostAuthority => "AuthorityLost",
+            Self::ServerCertificate(_) => "CertificateIssued",
+        }
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstAuthority => "made a certificate authority",
+            Self::NextAuthority => {
+                "made the next certificate authority; it is trusted from now on and signs once the old one is too old"
+            }
+            Self::LostAuthority => {
+                "the Secret of the certificate authority was missing or damaged: made a new one; whoever trusts the \
+                 old ca.crt has to fetch it again"
+            }
+            Self::ServerCertificate(Why::Missing) => "issued a certificate, there was none",
+            Self::ServerCertificate(Why::Names) => "issued a certificate for other names",
+            Self::ServerCertificate(Why::Distrusted) => {
+                "issued a certificate, nobody trusted vouched for the one before it"
+            }
+            Self::ServerCertificate(Why::Age) => "renewed the certificate",
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Whatever somebody does to the Secrets: one visit later all is well, and what was whole is as it was.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Removed,
+    Emptied,
+    Cut(Index),
+    Flipped(Index, u8),
+    Foreign,
+    Swapped(Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        Just(Damage::Removed),
+        Just(Damage::Emptied),
+        any::<Index>().prop_map(Damage::Cut),
+        (any::<Index>(), 1..=255_u8).prop_map(|(at, with)| Damage::Flipped(at, with)),
+        Just(Damage::Foreign),
+        any::<Index>().prop_map(Damage::Swapped),
+    ]
+}
+
+/// Damages one entry of a Secret.
+fn hurt(data: &mut Data, which: Index, damage: &Damage, foreign: &[Vec<u8>]) {
+    let keys: Vec<String> = data.keys().cloned().collect();
+    let key = which.get(&keys);
+    let old = data[key].clone();
+    if old.is_empty() {
+        return;
+    }
+    match damage {
+        Damage::Removed => drop(data.remove(key)),
+        Damage::Emptied => drop(data.insert(key.clone(), Vec::new())),
+        Damage::Cut(at) => drop(data.insert(key.clone(), old[..at.index(old.len())].to_vec())),
+        Damage::Flipped(at, with) => {
+            let mut new = old;
+            let at = at.index(new.len());
+            new[at] ^= with;
+            data.insert(key.clone(), new);
+        }
+        Damage::Foreign => drop(data.insert(key.clone(), which.get(foreign).clone())),
+        Damage::Swapped(other) => {
+            let other = other.get(&keys);
+            data.insert(key.clone(), data[other].clone());
+            data.insert(other.clone(), old);
+        }
+    }
+}
+
+/// One with two authorities.
+fn grown() -> (Cluster, Timestamp) {
+    let mut cluster = Cluster::new(start());
+    let now = start() + CA_LIFE * 3 / 4;
+    cluster.visit(&names(), now);
+    (cluster, now)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn damage_is_repaired_in_one_visit(
+        hurts in prop::collection::vec((any::<bool>(), any::<Index>(), damage()), 1..4),
+    ) {
+        let (mut cluster, now) = grown();
+        let foreign: Vec<Vec<u8>> = Cluster::new(now).authorities.unwrap().into_values().collect();
+        for (authorities, which, damage) in &hurts {
+            let data = if *authorities { &mut cluster.authorities } else { &mut cluster.server };
+            let data = data.as_mut().unwrap();
+            if !data.is_empty() {
+                hurt(data, *which, damage, &foreign);
+            }
+        }
+        cluster.visit(&names(), now);
+        let bundle = cluster.published.clone().unwrap();
+        prop_assert!(cluster.is_believed_by(&bundle, now));
+        let server = cluster.server.as_ref().unwrap();
+        prop_assert_eq!(&server[BUNDLE], bundle.as_bytes());
+        prop_assert!(visnyk_engine::serve::certificates::Pair::parse(&server[CERTIFICATE], &server[KEY]).is_ok());
+        let repaired = cluster.clone();
+        prop_assert_eq!(cluster.visit(&names(), now).remarks, []);
+        prop_assert_eq!(cluster, repaired);
+    }
+
+    #[test]
+    fn damage_to_one_authority_leaves_the_other_in_trust(which in any::<Index>(), damage in damage()) {
+        let (mut cluster, now) = grown();
+        let before = cluster.published.clone().unwrap();
+        hurt(cluster.authorities.as_mut().unwrap(), which, &damage, &[b"foreign".to_vec()]);
+        cluster.visit(&names(), now);
+        let after = cluster.published.unwrap();
+        let certificates = |bundle: &str| -> Vec<String> {
+            bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect()
+        };
+        let kept = certificates(&after).iter().filter(|it| certificates(&before).contains(it)).count();
+        let swapped = matches!(damage, Damage::Swapped(_));
+        prop_assert!(kept >= 1 || swapped, "{after}");
+    }
+}
