@@ -26,6 +26,7 @@ use crate::child::Kind;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{Owner, Role};
+use crate::metrics::Certificate;
 use crate::relay::{Referred, refers_to};
 use crate::run::Outfit;
 use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
@@ -88,22 +89,22 @@ impl Kept for WebhookRelay {
         relay::reconcile(self, context, now)
     }
 
-    /// Collectors and Services of every scope, Secrets of its own.
+    /// Collectors, what they sign with, Services, and its own Secrets.
     fn watch_referred(around: &Around<'_>, relays: &Resources<Self>, concerned: &Concern) -> Vec<Watch> {
         let client = &around.outfit.client;
         let whom = |what: Referred| {
             of_those(relays, move |relay, namespace, name| refers_to(relay, what, namespace, name))
         };
         let elsewhere = around.scopes.iter().flat_map(|scope| {
-            let (of_collectors, of_services) = (whom(Referred::Collector), whom(Referred::Service));
+            let [of_collectors, of_services, of_secrets] =
+                [Referred::Collector, Referred::Service, Referred::Secret].map(whom);
             [
                 references::<Collector>(scope.api(client), concerned.clone(), of_collectors).boxed(),
                 references::<Service>(scope.api(client), concerned.clone(), of_services).boxed(),
+                references::<Secret>(scope.api(client), concerned.clone(), of_secrets).boxed(),
             ]
         });
-        let secrets = around.scope.api(client);
-        let secrets = references::<Secret>(secrets, concerned.clone(), whom(Referred::Secret)).boxed();
-        elsewhere.chain([secrets]).collect()
+        elsewhere.collect()
     }
 }
 
@@ -228,7 +229,25 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     let owner = Owner::of(K::ROLE, resource);
     let after = write_status(&context.client, &owner, resource, before, &visit, now).await?;
     context.events.changed(&resource.object_ref(&()), &before.conditions, &after).await;
-    Ok(visit.again)
+    tell_of_certificates::<K>(resource, &owner, &visit, context).await;
+    Ok(visit.next())
+}
+
+/// What was written of certificates is told, and when they expire is shown.
+async fn tell_of_certificates<K: Kept>(resource: &K, owner: &Owner, visit: &Visit, context: &Context) {
+    let certificate =
+        Certificate { kind: K::ROLE.kind(), namespace: owner.namespace.clone(), name: owner.name.clone() };
+    match visit.certificates.not_after {
+        Some(at) => context.metrics.certificate_expires(&certificate, at),
+        None => context.metrics.certificate_gone(&certificate),
+    }
+    for remark in &visit.certificates.remarks {
+        let note = remark.to_string();
+        info!(kind = K::ROLE.kind(), namespace = owner.namespace, name = owner.name, "{note}");
+        if remark.is_warning() {
+            context.events.warning(&resource.object_ref(&()), "Trust", remark.reason(), &note).await;
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]

@@ -6,6 +6,7 @@
 mod apply;
 pub mod args;
 mod build;
+mod certificates;
 mod child;
 mod collector;
 mod conditions;

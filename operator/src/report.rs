@@ -12,6 +12,7 @@ use crate::build::Data;
 use crate::child::Kind;
 use crate::conditions::Finding;
 use crate::pods::Report;
+use crate::trust::Wanted;
 use crate::visit::{BLOCKED, LATER, SOON};
 
 /// The conditions that `Ready` sums up.
@@ -92,8 +93,8 @@ pub fn durable(data: &Data<'_>) -> Finding {
     }
 }
 
-/// Whether the listener has a certificate, where that is not the operator's to make.
-pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>) -> Finding {
+/// Whether the listener has a certificate.
+pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<&Wanted>) -> Finding {
     match tls {
         ListenerTls::None => Finding::yes("CertificateReady", "PlainHttp", "the spec asks for none"),
         ListenerTls::Secret { name } if missing.contains(name) => {
@@ -103,7 +104,13 @@ pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>) -> Finding {
             Finding::yes("CertificateReady", "SecretFound", format!("it is in Secret {name}"))
         }
         ListenerTls::SelfSigned { .. } => {
-            Finding::yes("CertificateReady", "Issued", "issued by the resource's own CA")
+            let until = trust.and_then(|wanted| wanted.not_after);
+            let until = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
+            Finding::yes(
+                "CertificateReady",
+                "Issued",
+                format!("issued by the resource's own authority{until}"),
+            )
         }
     }
 }

@@ -14,6 +14,7 @@ use visnyk_crds::api::Status;
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::error::Error;
 use crate::meta::{MANAGER, Owner, PAUSED};
+use crate::trust::{Remark, Wanted};
 
 /// While pods take up a configuration, they are asked so often.
 pub const SOON: Duration = Duration::from_secs(1);
@@ -34,6 +35,39 @@ pub struct Visit {
     pub pods: (usize, String),
     /// When to come again if nothing happens before.
     pub again: Duration,
+    /// Of its own certificates.
+    pub certificates: Certificates,
+}
+
+/// What a visit has to say of a resource's own certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// What happened to them.
+    pub remarks: Vec<Remark>,
+    /// When the server's expires.
+    pub not_after: Option<Timestamp>,
+    /// How long nothing has to be done about any of them.
+    pub look_again: Option<Duration>,
+}
+
+impl Certificates {
+    /// Those of a resource, and when further ones of its have to be looked at.
+    pub fn of(trust: Option<&Wanted>, further: Option<Timestamp>, now: Timestamp) -> Self {
+        let times = trust.map(|wanted| wanted.look_again).into_iter().chain(further);
+        let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
+        Self {
+            remarks: trust.map(|wanted| wanted.remarks.clone()).unwrap_or_default(),
+            not_after: trust.and_then(|wanted| wanted.not_after),
+            look_again: times.min().map(wait),
+        }
+    }
+}
+
+impl Visit {
+    /// When to come again: a certificate may be due before anything else is.
+    pub fn next(&self) -> Duration {
+        self.certificates.look_again.map_or(self.again, |due| self.again.min(due.max(SOON)))
+    }
 }
 
 /// Whether a resource is to be left as it is: it is paused, or on its way out.

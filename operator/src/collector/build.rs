@@ -9,14 +9,17 @@ use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 
 use super::Runnable;
 use crate::build::{self, Data, Key, Scheme, Workload, claim_size};
+use crate::certificates;
 use crate::child::{Child, Kind};
 use crate::error::Error;
 use crate::meta::Owner;
+use crate::trust::{BUNDLE, Wanted};
 
 /// Every child of a collector that the cluster knows.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
+    trust: Option<&Wanted>,
     image: &str,
     kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
@@ -34,8 +37,8 @@ pub fn build(
         scheme: scheme(&valid.listener.tls),
         data: data(collector),
         secrets: secret_keys(valid),
-        mounts: Vec::new(),
-        args: Vec::new(),
+        mounts: trust.map(|_| certificates::mount(owner)).into_iter().collect(),
+        args: trust.map(|_| args(&valid.listener.tls)).unwrap_or_default(),
         restart: format!("port {}", valid.listener.port),
         pod: &spec.pod,
         service: &spec.service,
@@ -49,10 +52,18 @@ pub fn build(
         build::disruption_budget(owner),
         build::workload(&workload),
     ];
+    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
     children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
     children.retain(|child| kinds.contains(&child.kind));
     Ok(children)
+}
+
+/// Where the pod finds what it shows, and by what it knows relays.
+fn args(tls: &ListenerTls) -> Vec<String> {
+    let folder = certificates::FOLDER;
+    let shown = matches!(tls, ListenerTls::SelfSigned { .. }).then(|| format!("--tls-dir={folder}"));
+    shown.into_iter().chain([format!("--client-ca={folder}/{BUNDLE}")]).collect()
 }
 
 /// What is spoken at the listener.

@@ -6,10 +6,11 @@ mod report;
 mod tests;
 
 use jiff::Timestamp;
-use visnyk_crds::valid::ValidatedCollector;
+use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, Problem, validate};
 
 use crate::apply::apply;
+use crate::certificates;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{last_manifest, missing_secrets};
@@ -35,7 +36,15 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     };
     let keys = build::secret_keys(&runnable.valid);
     let missing = missing_secrets(&context.client, &owner.namespace, &keys).await?;
-    let children = build::build(&runnable, &owner, &context.images.collector, &context.kinds)?;
+    let trust = match &runnable.valid.listener.tls {
+        ListenerTls::None => None,
+        tls => {
+            let kept = certificates::fetch(&context.client, &owner).await?;
+            Some(certificates::wanted(&owner, &kept, own_names(tls), now)?)
+        }
+    };
+    let children =
+        build::build(&runnable, &owner, trust.as_ref(), &context.images.collector, &context.kinds)?;
     let applied = apply(&context.client, &context.watched, &context.verified, &owner, &children).await?;
 
     let pods = context.pods.ask(&context.watched.pods_of(&owner)).await;
@@ -51,7 +60,18 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         missing_secrets: &missing,
         kinds: &context.kinds,
         pods: &pods,
+        trust: trust.as_ref(),
+        now,
     }))
+}
+
+/// The names of a certificate by the collector's own authority, besides the Service's; nothing where it shows
+/// another's. Relays are known by certificates of that authority either way.
+fn own_names(tls: &ListenerTls) -> Option<&[String]> {
+    match tls {
+        ListenerTls::SelfSigned { dns_names } => Some(dns_names),
+        ListenerTls::Secret { .. } | ListenerTls::None => None,
+    }
 }
 
 /// The collector as it is to run: as its spec says, or, where that is invalid, as the last valid one said.

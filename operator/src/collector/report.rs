@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use visnyk_crds::Problem;
 
 use super::Runnable;
@@ -15,7 +16,8 @@ use crate::pods::Report;
 use crate::report::{
     NEEDED, accepted, again, available, certificate, durable, missing_kind, programmed, secret_obstacles,
 };
-use crate::visit::{LATER, Visit};
+use crate::trust::Wanted;
+use crate::visit::{Certificates, LATER, Visit};
 
 /// All that a visit has seen.
 pub struct Seen<'a> {
@@ -33,6 +35,10 @@ pub struct Seen<'a> {
     pub kinds: &'a BTreeSet<Kind>,
     /// The pod, and what it says.
     pub pods: &'a [Report],
+    /// Its own authority and certificate, if it has them.
+    pub trust: Option<&'a Wanted>,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// The report on a collector of which no valid spec is known.
@@ -40,7 +46,13 @@ pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
     let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
     let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
     findings.extend(["Available", "CertificateReady", "Durable"].map(none));
-    Visit { findings: summed_up(findings, NEEDED), url: None, pods: (0, owner.pods_selector()), again: LATER }
+    Visit {
+        findings: summed_up(findings, NEEDED),
+        url: None,
+        pods: (0, owner.pods_selector()),
+        again: LATER,
+        certificates: Certificates::default(),
+    }
 }
 
 /// The report on a collector.
@@ -56,7 +68,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     obstacles.extend(missing.map(|(_, kind)| missing_kind(kind)));
     let findings = vec![
         accepted(seen.problems, Some(seen.applied)),
-        certificate(&valid.listener.tls, seen.missing_secrets),
+        certificate(&valid.listener.tls, seen.missing_secrets, seen.trust),
         programmed(Some(hash), 1, seen.pods, &obstacles),
         available(1, seen.pods),
         durable(&data(collector)),
@@ -67,5 +79,6 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         again: again(seen.applied, seen.pods, hash),
+        certificates: Certificates::of(seen.trust, None, seen.now),
     }
 }

@@ -28,13 +28,28 @@ fn collector(storage: &Value) -> Runnable {
 
 fn children(runnable: &Runnable) -> String {
     let owner = Owner::of(Role::Collector, &runnable.collector);
-    yaml(&build::build(runnable, &owner, "registry.example.org/collector:1", &every_kind()).unwrap())
+    yaml(&build::build(runnable, &owner, None, "registry.example.org/collector:1", &every_kind()).unwrap())
 }
 
 #[test]
 fn collector_becomes_these() {
     let fast = json!({ "persistent": { "size": "4Gi", "storageClassName": "fast" } });
     expect_file!["tests/persistent.yaml"].assert_eq(&children(&collector(&fast)));
+}
+
+#[test]
+fn collector_with_a_certificate_of_the_users_knows_relays_by_its_own_authority() {
+    let runnable = collector(&Value::Null);
+    let owner = Owner::of(Role::Collector, &runnable.collector);
+    let (names, now) = (own_names(&runnable.valid.listener.tls), "2026-11-24T12:00:00Z".parse().unwrap());
+    let trust = certificates::wanted(&owner, &certificates::Kept::default(), names, now).unwrap();
+    let children = build::build(&runnable, &owner, Some(&trust), "image", &every_kind()).unwrap();
+    let set = children.iter().find(|child| child.kind == crate::child::Kind::StatefulSet).unwrap();
+    let args = set.object["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert!(args.contains("--client-ca=/etc/visnyk/tls/ca.crt") && !args.contains("--tls-dir"), "{args}");
+    let server = children.iter().find(|child| child.name == "logbook-collector-tls").unwrap();
+    let files: Vec<&String> = server.object["data"].as_object().unwrap().keys().collect();
+    assert_eq!(files, ["ca.crt"]);
 }
 
 #[test]

@@ -9,15 +9,18 @@ use super::Runnable;
 use super::fetch::secret_keys;
 use super::peers::Resolved;
 use crate::build::{self, Data, Mount, Scheme, Vouching, Workload, claim_size};
+use crate::certificates;
 use crate::child::{Child, Kind};
 use crate::error::Error;
 use crate::meta::Owner;
+use crate::trust::Wanted;
 
 /// Every child of a relay that the cluster knows.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
     resolved: &Resolved,
+    trust: Option<&Wanted>,
     image: &str,
     kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
@@ -25,6 +28,7 @@ pub fn build(
     let spec = &relay.spec;
     let manifest = build::manifest::<WebhookRelay>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
+    let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" };
     let workload = Workload {
         owner,
         manifest,
@@ -34,8 +38,8 @@ pub fn build(
         scheme: scheme(&valid.listener.tls),
         data: data(relay, valid),
         secrets: secret_keys(valid),
-        mounts: vec![Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" }],
-        args: Vec::new(),
+        mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
+        args: trust.map(|_| format!("--tls-dir={}", certificates::FOLDER)).into_iter().collect(),
         restart: restart(valid),
         pod: &spec.pod,
         service: &spec.service,
@@ -50,6 +54,7 @@ pub fn build(
         build::disruption_budget(owner),
         build::workload(&workload),
     ];
+    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
     children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
     children.extend(spec.ingress.iter().map(|wanted| build::ingress(&workload, wanted)));
     children.extend(spec.http_route.iter().flat_map(|wanted| {

@@ -8,10 +8,12 @@ use visnyk_crds::valid::{ListenerTls, Target, ValidatedRelay};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 
 use crate::build::Key;
+use crate::certificates::{self, Kept, own_secret};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{missing_secrets, referred};
-use crate::meta::Owner;
+use crate::meta::{Owner, Role};
+use crate::trust::Data;
 
 /// Namespace and name.
 pub type Named = (String, String);
@@ -19,20 +21,40 @@ pub type Named = (String, String);
 /// What a relay refers to, as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
+    /// Its own authority and certificate.
+    pub kept: Kept,
+    /// The Secret with its peers.
+    pub peers: Option<Data>,
     /// Collectors by name; nothing where one is not there.
-    pub collectors: BTreeMap<Named, Option<Collector>>,
+    pub collectors: BTreeMap<Named, Option<Peer>>,
     /// Services by name; nothing where one is not there.
     pub services: BTreeMap<Named, Option<Service>>,
     /// Secrets that are not there.
     pub missing_secrets: BTreeSet<String>,
 }
 
+/// A Collector, and what it signs with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peer {
+    /// The Collector.
+    pub collector: Collector,
+    /// Its authorities; nothing where it has none yet.
+    pub authorities: Option<Data>,
+}
+
 /// Looks at all of it.
 pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Found, Error> {
     let client = &context.client;
     let collector = async |(namespace, name): Named| {
-        let found = referred::<Collector>(client, &namespace, &name).await?;
-        Ok::<_, Error>(((namespace, name), found))
+        let peer = match referred::<Collector>(client, &namespace, &name).await? {
+            None => None,
+            Some(collector) => {
+                let owner = Owner::of(Role::Collector, &collector);
+                let authorities = own_secret(client, &owner, &owner.child("ca")).await?;
+                Some(Peer { collector, authorities })
+            }
+        };
+        Ok::<_, Error>(((namespace, name), peer))
     };
     let service = async |(namespace, name): Named| {
         let found = referred::<Service>(client, &namespace, &name).await?;
@@ -40,13 +62,16 @@ pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> 
     };
     let (collectors, services) = targets(relay);
     let keys = secret_keys(relay);
-    let (collectors, services, missing_secrets) = tokio::try_join!(
+    let peers = owner.child("peers");
+    let (kept, peers, collectors, services, missing_secrets) = tokio::try_join!(
+        certificates::fetch(client, owner),
+        own_secret(client, owner, &peers),
         try_join_all(collectors.into_iter().map(collector)),
         try_join_all(services.into_iter().map(service)),
         missing_secrets(client, &owner.namespace, &keys),
     )?;
     let (collectors, services) = (collectors.into_iter().collect(), services.into_iter().collect());
-    Ok(Found { collectors, services, missing_secrets })
+    Ok(Found { kept, peers, collectors, services, missing_secrets })
 }
 
 /// The Collectors and Services among the destinations.

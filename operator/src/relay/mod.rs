@@ -9,10 +9,11 @@ mod report;
 mod tests;
 
 use jiff::Timestamp;
-use visnyk_crds::valid::ValidatedRelay;
+use visnyk_crds::valid::{ListenerTls, ValidatedRelay};
 use visnyk_crds::{Problem, WebhookRelay, validate};
 
 use crate::apply::apply;
+use crate::certificates;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::last_manifest;
@@ -37,8 +38,12 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         return Ok(report::nothing_runs(&owner, &problems));
     };
     let found = fetch::fetch(&runnable.valid, &owner, context).await?;
-    let resolved = peers::resolve(&found);
-    let children = build::build(&runnable, &owner, &resolved, &context.images.relay, &context.kinds)?;
+    let resolved = peers::resolve(&owner, &found, now)?;
+    let trust = own_names(&runnable.valid)
+        .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
+        .transpose()?;
+    let children =
+        build::build(&runnable, &owner, &resolved, trust.as_ref(), &context.images.relay, &context.kinds)?;
     let applied = apply(&context.client, &context.watched, &context.verified, &owner, &children).await?;
 
     let pods = context.pods.ask(&context.watched.pods_of(&owner)).await;
@@ -52,11 +57,21 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         problems: &problems,
         applied: &applied,
         found: &found,
-        obstacles: &resolved.obstacles,
+        resolved: &resolved,
+        trust: trust.as_ref(),
         kinds: &context.kinds,
         pods: &pods,
         claims: &context.watched.claims_of(&owner),
+        now,
     }))
+}
+
+/// The names of a certificate by the relay's own authority, besides the Service's; nothing where it shows none.
+fn own_names(valid: &ValidatedRelay) -> Option<&[String]> {
+    match &valid.listener.tls {
+        ListenerTls::SelfSigned { dns_names } => Some(dns_names),
+        ListenerTls::Secret { .. } | ListenerTls::None => None,
+    }
 }
 
 /// The relay as it is to run: as its spec says, or, where that is invalid, as the last valid one said. How many

@@ -1,13 +1,16 @@
 //! Where Collectors and Services are, for the peers folder of the pods; and which of them cannot be reached, and
-//! why. Pure.
+//! why. Pure but for new keys.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use visnyk_crds::Collector;
+use visnyk_engine::authority::SenderName;
 
-use super::fetch::Found;
+use super::fetch::{Found, Peer};
 use crate::build::{Peers, Scheme, service_port, url};
+use crate::error::Error;
 use crate::meta::{Owner, Role};
 use crate::report::Obstacle;
+use crate::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
 
 /// The peers folder, and what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,14 +19,18 @@ pub struct Resolved {
     pub files: Peers,
     /// Why a destination is not among them.
     pub obstacles: Vec<Obstacle>,
+    /// When the first of its certificates has to be made anew.
+    pub look_again: Option<Timestamp>,
 }
 
 /// Decides for each of them.
-pub fn resolve(found: &Found) -> Resolved {
+pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved, Error> {
     let mut resolved = Resolved::default();
-    for ((namespace, name), collector) in &found.collectors {
-        match collector_url(collector.as_ref()) {
-            Ok(url) => drop(resolved.files.insert(format!("{namespace}.{name}.url"), url.into_bytes())),
+    for ((namespace, name), peer) in &found.collectors {
+        match usable(owner, peer.as_ref()) {
+            Ok((url, signs)) => {
+                resolved.add_collector(owner, &format!("{namespace}.{name}."), found, url, signs, now)?
+            }
             Err(why) => resolved.obstacle("CollectorUnusable", format!("Collector {namespace}/{name} {why}")),
         }
     }
@@ -35,23 +42,58 @@ pub fn resolve(found: &Found) -> Resolved {
             Err(why) => resolved.obstacle("ServiceUnusable", format!("Service {namespace}/{name} {why}")),
         }
     }
-    resolved
+    Ok(resolved)
 }
 
 impl Resolved {
+    /// Where a Collector is, whom to trust there, and a certificate by which it knows the relay.
+    fn add_collector(
+        &mut self,
+        owner: &Owner,
+        prefix: &str,
+        found: &Found,
+        url: String,
+        signs: &Data,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
+        let (authorities, _) = Authorities::decide(Some(signs), None, now).map_err(unwritable)?;
+        let sender = SenderName { namespace: owner.namespace.clone(), name: owner.name.clone() };
+        let leaf =
+            decide_sender(found.peers.as_ref(), prefix, &sender, &authorities, now).map_err(unwritable)?;
+        self.files.insert(format!("{prefix}url"), url.into_bytes());
+        self.files.insert(format!("{prefix}{BUNDLE}"), authorities.bundle().into_bytes());
+        insert(&mut self.files, prefix, leaf.issued);
+        let again = leaf.renew_at.min(authorities.look_again(now));
+        self.look_again = Some(self.look_again.map_or(again, |first| first.min(again)));
+        Ok(())
+    }
+
     fn obstacle(&mut self, reason: &'static str, message: String) {
         self.obstacles.push(Obstacle { reason, message });
     }
 }
 
-/// Where a Collector is. Events, and whose they are, do not go over the wire for all to read.
-fn collector_url(collector: Option<&Collector>) -> Result<String, &'static str> {
-    let collector = collector.ok_or("is not there")?;
-    if collector.spec.listener.tls.none.is_some() {
+/// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
+/// over the wire for all to read.
+fn usable<'a>(owner: &Owner, peer: Option<&'a Peer>) -> Result<(String, &'a Data), &'static str> {
+    let Peer { collector, authorities } = peer.ok_or("is not there")?;
+    let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
+    if tls.none.is_some() {
         return Err("speaks plain HTTP, which is refused");
     }
-    let owner = Owner::of(Role::Collector, collector);
-    Ok(url(&owner, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)))
+    if tls.self_signed.is_none() {
+        return Err("shows a certificate that is not of its own authority; refer to it by url");
+    }
+    let itself = Owner::of(Role::Collector, collector);
+    let is_let_in = itself.namespace == owner.namespace
+        || access.anonymous_ingest.is_some()
+        || access.namespaces.iter().any(|namespace| **namespace == *owner.namespace);
+    if !is_let_in {
+        return Err("does not let in relays of this namespace");
+    }
+    let signs = authorities.as_ref().ok_or("has no authority yet")?;
+    Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
 
 /// The addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.

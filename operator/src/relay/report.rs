@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use visnyk_crds::Problem;
 
 use super::Runnable;
 use super::build::{data, scheme};
 use super::fetch::Found;
+use super::peers::Resolved;
 use crate::apply::Applied;
 use crate::build::{self, service_port};
 use crate::child::Kind;
@@ -16,7 +18,8 @@ use crate::pods::Report;
 use crate::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, programmed, secret_obstacles,
 };
-use crate::visit::{LATER, Visit};
+use crate::trust::Wanted;
+use crate::visit::{Certificates, LATER, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
@@ -33,14 +36,18 @@ pub struct Seen<'a> {
     pub applied: &'a Applied,
     /// What it refers to.
     pub found: &'a Found,
-    /// Which destinations cannot be reached.
-    pub obstacles: &'a [Obstacle],
+    /// Which destinations can be reached.
+    pub resolved: &'a Resolved,
+    /// Its own authority and certificate, if it has them.
+    pub trust: Option<&'a Wanted>,
     /// The kinds of children that the cluster knows.
     pub kinds: &'a BTreeSet<Kind>,
     /// The pods, and what they say.
     pub pods: &'a [Report],
     /// The volumes, as their claims are named.
     pub claims: &'a [String],
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// The report on a relay of which no valid spec is known.
@@ -48,19 +55,25 @@ pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
     let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
     let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
     findings.extend(["Available", "CertificateReady", "Durable", "Delivering"].map(none));
-    Visit { findings: summed_up(findings, NEEDED), url: None, pods: (0, owner.pods_selector()), again: LATER }
+    Visit {
+        findings: summed_up(findings, NEEDED),
+        url: None,
+        pods: (0, owner.pods_selector()),
+        again: LATER,
+        certificates: Certificates::default(),
+    }
 }
 
 /// The report on a relay.
 pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
-    let mut obstacles = seen.obstacles.to_vec();
+    let mut obstacles = seen.resolved.obstacles.clone();
     obstacles.extend(secret_obstacles(&seen.found.missing_secrets));
     obstacles.extend(missing_kinds(seen));
     let mut findings = vec![
         accepted(seen.problems, Some(seen.applied)),
-        certificate(&valid.listener.tls, &seen.found.missing_secrets),
+        certificate(&valid.listener.tls, &seen.found.missing_secrets, seen.trust),
         programmed(Some(hash), spec.replicas, seen.pods, &obstacles),
         available(spec.replicas, seen.pods),
         durable(&data(relay, valid)),
@@ -73,6 +86,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         again: again(seen.applied, seen.pods, hash),
+        certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
     }
 }
 

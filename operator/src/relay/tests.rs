@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 
-use super::fetch::Found;
+use super::fetch::{Found, Peer};
 use super::report::{Seen, report};
 use super::*;
 use crate::apply::Applied;
@@ -15,6 +15,7 @@ use crate::child::{Child, Kind};
 use crate::conditions::Holds;
 use crate::pods::{Destination, Report, Status};
 use crate::testing::{every_kind, yaml};
+use crate::trust::Authorities;
 
 fn relay(spec: &Value) -> Runnable {
     let mut resource = json!({
@@ -44,24 +45,36 @@ fn relay(spec: &Value) -> Runnable {
     Runnable { relay, valid }
 }
 
-fn found() -> Found {
-    let collector: Collector = serde_json::from_value(json!({
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn logbook(spec: &Value) -> Collector {
+    let mut resource = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
         "kind": "Collector",
         "metadata": { "name": "logbook", "namespace": "ships" },
-        "spec": {
-            "listener": { "tls": { "selfSigned": {} } }, "log": {}, "access": { "anonymousIngest": {} },
-        },
-    }))
-    .unwrap();
-    Found {
-        collectors: BTreeMap::from([(named("ships", "logbook"), Some(collector))]),
-        services: BTreeMap::from([(
-            named("port", "desk"),
-            Some(service(&json!({ "clusterIPs": ["10.9.8.7"] }))),
-        )]),
-        ..Found::default()
+        "spec": { "listener": { "tls": { "selfSigned": {} } }, "log": {}, "access": {} },
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        resource["spec"][field] = value.clone();
     }
+    serde_json::from_value(resource).unwrap()
+}
+
+/// A Collector with an authority of its own.
+fn peer(spec: &Value) -> Option<Peer> {
+    let (authorities, _) = Authorities::decide(None, None, now()).unwrap();
+    Some(Peer { collector: logbook(spec), authorities: Some(authorities.secret()) })
+}
+
+fn found() -> Found {
+    let desk = service(&json!({ "clusterIPs": ["10.9.8.7"] }));
+    Found { services: BTreeMap::from([(named("port", "desk"), Some(desk))]), ..Found::default() }
+}
+
+fn owner() -> Owner {
+    Owner::of(Role::Relay, &relay(&json!({})).relay)
 }
 
 fn named(namespace: &str, name: &str) -> (String, String) {
@@ -72,10 +85,10 @@ fn service(spec: &Value) -> Service {
     serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
 }
 
+/// The children, but for what is random: keys and certificates.
 fn children(runnable: &Runnable) -> Vec<Child> {
-    let owner = Owner::of(Role::Relay, &runnable.relay);
-    let resolved = peers::resolve(&found());
-    build::build(runnable, &owner, &resolved, "registry.example.org/relay:1", &every_kind()).unwrap()
+    let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
+    build::build(runnable, &owner(), &resolved, None, "registry.example.org/relay:1", &every_kind()).unwrap()
 }
 
 #[test]
@@ -130,9 +143,9 @@ fn gateway_trusts_a_relay_by_its_own_authority() {
 #[test]
 fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
     let runnable = relay(&json!({ "monitoring": {} }));
-    let owner = Owner::of(Role::Relay, &runnable.relay);
     let kinds = every_kind().into_iter().filter(|kind| !kind.is_optional()).collect();
-    let built = build::build(&runnable, &owner, &peers::resolve(&found()), "image", &kinds).unwrap();
+    let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
+    let built = build::build(&runnable, &owner(), &resolved, None, "image", &kinds).unwrap();
     assert!(built.iter().all(|child| !child.kind.is_optional()));
     let programmed = finding(&runnable, &found(), &kinds, &[], "Programmed");
     assert_eq!(programmed.1, "ApiMissing");
@@ -153,14 +166,19 @@ fn hash_of_the_pods_is_that_of_the_manifest_in_the_config_map() {
 
 #[test]
 fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
-    let plain =
-        json!({ "listener": { "tls": { "none": {} } }, "log": {}, "access": { "anonymousIngest": {} } });
-    let plain: Collector = serde_json::from_value(json!({
-        "apiVersion": "visnyk.dev/v1alpha1", "kind": "Collector", "metadata": { "name": "logbook" }, "spec": plain,
-    }))
-    .unwrap();
+    let elsewhere = |spec: Value| {
+        let mut peer = peer(&spec).unwrap();
+        peer.collector.metadata.namespace = Some("elsewhere".into());
+        Some(peer)
+    };
     let found = Found {
-        collectors: BTreeMap::from([(named("a", "gone"), None), (named("a", "plain"), Some(plain))]),
+        collectors: BTreeMap::from([
+            (named("a", "closed"), elsewhere(json!({ "access": { "namespaces": ["others"] } }))),
+            (named("a", "foreign"), peer(&json!({ "listener": { "tls": { "secretName": "bought" } } }))),
+            (named("a", "gone"), None),
+            (named("a", "plain"), peer(&json!({ "listener": { "tls": { "none": {} } } }))),
+            (named("a", "young"), Some(Peer { collector: logbook(&json!({})), authorities: None })),
+        ]),
         services: BTreeMap::from([
             (named("b", "gone"), None),
             (named("b", "headless"), Some(service(&json!({ "clusterIPs": ["None"] })))),
@@ -172,20 +190,57 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
         ]),
         ..Found::default()
     };
-    let resolved = peers::resolve(&found);
+    let resolved = peers::resolve(&owner(), &found, now()).unwrap();
     let twofold = ("b.twofold.addresses".to_owned(), b"10.0.0.1\nfd00::1\n".to_vec());
     assert_eq!(resolved.files, BTreeMap::from([twofold]));
     let messages: Vec<&str> = resolved.obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
     assert_eq!(
         messages,
         [
+            "Collector a/closed does not let in relays of this namespace",
+            "Collector a/foreign shows a certificate that is not of its own authority; refer to it by url",
             "Collector a/gone is not there",
             "Collector a/plain speaks plain HTTP, which is refused",
+            "Collector a/young has no authority yet",
             "Service b/gone is not there",
             "Service b/headless is headless: it has no address of its own",
             "Service b/leads-away is of type ExternalName, which is refused: it leads to any name",
         ]
     );
+}
+
+/// The same Collector, asked again with what was written before, changes nothing.
+#[test]
+fn peer_is_told_of_with_a_certificate_that_stays_while_it_is_good() {
+    let collectors = BTreeMap::from([(named("ships", "logbook"), peer(&json!({})))]);
+    let mut found = Found { collectors, ..Found::default() };
+    let first = peers::resolve(&owner(), &found, now()).unwrap();
+    assert_eq!(first.obstacles, []);
+    let files: Vec<&str> = first.files.keys().map(String::as_str).collect();
+    let expected = ["ca.crt", "tls.crt", "tls.key", "url"].map(|file| format!("ships.logbook.{file}"));
+    assert_eq!(files, expected);
+    assert_eq!(first.files["ships.logbook.url"], b"https://logbook-collector.ships.svc/");
+    found.peers = Some(first.files.clone());
+    assert_eq!(peers::resolve(&owner(), &found, now()).unwrap(), first);
+    let later = first.look_again.unwrap();
+    assert_ne!(peers::resolve(&owner(), &found, later).unwrap().files, first.files);
+}
+
+#[test]
+fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
+    let (runnable, owner) = (relay(&json!({})), owner());
+    let trust = certificates::wanted(&owner, &certificates::Kept::default(), Some(&[]), now()).unwrap();
+    let resolved = peers::resolve(&owner, &found(), now()).unwrap();
+    let children = build::build(&runnable, &owner, &resolved, Some(&trust), "image", &every_kind()).unwrap();
+    let names: Vec<(Kind, &str)> = children.iter().map(|child| (child.kind, &child.name[..])).collect();
+    for (kind, part) in [(Kind::Secret, "ca"), (Kind::ConfigMap, "ca"), (Kind::Secret, "tls")] {
+        assert!(names.contains(&(kind, &owner.child(part))), "{names:?}");
+    }
+    let set = children.iter().find(|child| child.kind == Kind::StatefulSet).unwrap();
+    let spec = &set.object["spec"]["template"]["spec"];
+    assert!(spec["volumes"].to_string().contains("harbour-relay-tls"));
+    assert!(!spec["volumes"].to_string().contains("harbour-relay-ca"));
+    assert!(spec["containers"][0]["args"].to_string().contains("--tls-dir=/etc/visnyk/tls"));
 }
 
 fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
@@ -214,10 +269,12 @@ fn finding(
         problems: &[],
         applied: &Applied::Done,
         found,
-        obstacles: &peers::resolve(found).obstacles,
+        resolved: &peers::resolve(&owner, found, now()).unwrap(),
+        trust: None,
         kinds,
         pods,
         claims: &["data-harbour-relay-0".to_owned(), "data-harbour-relay-1".to_owned()],
+        now: now(),
     });
     let found = visit.findings.into_iter().find(|finding| finding.about == about).unwrap();
     (found.holds, found.reason, found.message)

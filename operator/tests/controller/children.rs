@@ -43,7 +43,13 @@ async fn both_kinds_get_their_children_and_a_status() {
             ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount", "StatefulSet"]
                 .map(|kind| format!("{kind} logbook-collector")),
         );
-        expected.push("Service logbook-collector-pods".into());
+        let more = [
+            "ConfigMap logbook-collector-ca",
+            "Secret logbook-collector-ca",
+            "Secret logbook-collector-tls",
+            "Service logbook-collector-pods",
+        ];
+        expected.extend(more.map(str::to_owned));
         expected.sort();
         assert_eq!(world.children().await, expected);
     })

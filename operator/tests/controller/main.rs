@@ -7,4 +7,5 @@ mod children;
 mod names;
 mod silence;
 mod specs;
+mod trust;
 mod world;

@@ -34,6 +34,8 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
         let spec = json!({
             "pod": { "resources": resources, "tolerations": [{ "key": "spot", "operator": "Exists" }] },
             "autoscaling": { "maxReplicas": 3 }, "ingress": { "hosts": ["harbour.example.org"] },
+            "listener": { "tls": { "selfSigned": {} } },
+            "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }],
         });
         world.create_relay("harbour", &spec).await;
         world.create_collector("logbook").await;

@@ -1,0 +1,103 @@
+//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::trust`] decides, and
+//! what they are to hold becomes children like any other.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::build::{Mount, dns_names};
+use crate::child::{Child, Kind};
+use crate::error::Error;
+use crate::fetch::referred;
+use crate::meta::Owner;
+use crate::trust::{BUNDLE, Data, Found, Wanted, decide};
+
+/// Where pods find the certificate that they show, and whom to trust.
+pub const FOLDER: &str = "/etc/visnyk/tls";
+
+/// What there is of a resource's trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    authorities: Option<Data>,
+    published: Option<String>,
+    server: Option<Data>,
+}
+
+/// Reads what there is of it.
+pub async fn fetch(client: &Client, owner: &Owner) -> Result<Kept, Error> {
+    let (secret, certificate) = (owner.child("ca"), owner.child("tls"));
+    let (authorities, published, server) = tokio::try_join!(
+        own_secret(client, owner, &secret),
+        referred::<ConfigMap>(client, &owner.namespace, &secret),
+        own_secret(client, owner, &certificate),
+    )?;
+    let published = published.filter(|map| owner.controls(&map.metadata));
+    let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
+    Ok(Kept { authorities, published: bundle, server })
+}
+
+/// What a Secret of this resource holds. One of that name that is another's is not read.
+pub async fn own_secret(client: &Client, owner: &Owner, name: &str) -> Result<Option<Data>, Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+    let doing = || format!("read Secret {}/{name}", owner.namespace);
+    let is_ours = match api.get_metadata_opt(name).await {
+        Err(kube::Error::Api(status)) if status.code == 403 => None,
+        found => found.map_err(Error::api(doing()))?,
+    };
+    if !is_ours.is_some_and(|found| owner.controls(&found.metadata)) {
+        return Ok(None);
+    }
+    let secret = api.get_opt(name).await.map_err(Error::api(doing()))?;
+    let ours = secret.filter(|secret| owner.controls(&secret.metadata));
+    let data = ours.map(|secret| secret.data.unwrap_or_default());
+    Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
+}
+
+/// Decides on a resource's trust. `further` are names of its server besides those of its Service; without any
+/// list it shows no certificate of ours.
+pub fn wanted(
+    owner: &Owner,
+    kept: &Kept,
+    further: Option<&[String]>,
+    now: Timestamp,
+) -> Result<Wanted, Error> {
+    let names = further.map(|further| names(owner, further)).unwrap_or_default();
+    let found = Found {
+        authorities: kept.authorities.as_ref(),
+        published: kept.published.as_deref(),
+        server: kept.server.as_ref(),
+    };
+    decide(found, &names, now)
+        .map_err(|source| Error::Write { what: "a certificate", source: Box::new(source) })
+}
+
+/// Every name once: the Service's, and those of the spec.
+fn names(owner: &Owner, further: &[String]) -> Vec<String> {
+    let mut names = dns_names(owner);
+    names.extend(further.iter().filter(|name| !dns_names(owner).contains(name)).cloned());
+    names
+}
+
+/// The children that hold it: the authorities for nobody, whom to trust for everybody, and the rest for the pods.
+pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
+    let secret = |name: &str, data: Data| {
+        let data: BTreeMap<String, ByteString> =
+            data.into_iter().map(|(key, value)| (key, ByteString(value))).collect();
+        Child::new(owner, Kind::Secret, name, json!({ "type": "Opaque", "data": data }))
+    };
+    let bundle = json!({ "data": { BUNDLE: wanted.authorities.bundle() } });
+    [
+        secret(&owner.child("ca"), wanted.authorities.secret()),
+        Child::new(owner, Kind::ConfigMap, owner.child("ca"), bundle),
+        secret(&owner.child("tls"), wanted.server.clone()),
+    ]
+}
+
+/// The pods' part of it.
+pub fn mount(owner: &Owner) -> Mount {
+    Mount { volume: "tls", secret: owner.child("tls"), folder: FOLDER }
+}
