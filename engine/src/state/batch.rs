@@ -22,6 +22,8 @@ pub struct Batch {
     pub held: Vec<HeldRow>,
     /// Ids of events that deduplicating sources accepted.
     pub seen: SeenBatch,
+    /// The highest sequence that the journal was known to have synced: if it is ever gone, it was lost.
+    pub watermark: Seq,
 }
 
 /// One destination.

@@ -59,8 +59,8 @@ struct Inner {
 }
 
 impl Committer {
-    /// `watermark` is how far the journal has got; `free_through` hears after each commit up to where no destination needs the journal any more;
-    /// `None` without destinations.
+    /// `watermark` is how far the journal has got; `free_through` hears after each commit up to where no
+    /// destination needs it any more, `None` without destinations.
     pub fn new(
         store: Store,
         ledgers: Arc<Mutex<Ledgers>>,
@@ -123,7 +123,11 @@ impl Inner {
             return Err(NotCommitted::Broken);
         }
         // A statement of its own: the guard must not live across the commit.
-        let batch = self.ledgers().take_batch();
+        let batch = {
+            let mut ledgers = self.ledgers();
+            ledgers.saw(*self.watermark.borrow());
+            ledgers.take_batch()
+        };
         let Some(mut batch) = batch else { return Ok(()) };
         // After the ledgers': whatever they are past is below this watermark.
         let now_ms = Timestamp::now().as_millisecond();

@@ -30,6 +30,10 @@ pub struct Ledgers {
     /// Destinations whose deletion is not committed, with the cursor that still holds the journal.
     pub(super) expired: BTreeMap<DestinationId, Expiry>,
     pub(super) batch_is_out: bool,
+    /// How far the journal has got, as far as is known here.
+    pub(super) watermark: Seq,
+    /// How far it had got at the last commit; none since the file was opened.
+    pub(super) committed_watermark: Option<Seq>,
 }
 
 /// A destination on its way out.
@@ -94,9 +98,16 @@ impl Ledgers {
         expired
     }
 
-    /// Whether a batch would have anything to write.
+    /// The journal has synced everything up to here: the file is to know, so that what is lost later is missed.
+    pub fn saw(&mut self, watermark: Seq) {
+        self.watermark = self.watermark.max(watermark);
+    }
+
+    /// Whether a batch would have anything to write. The first one always has: whether the file can be written
+    /// at all is better known before it matters.
     pub fn changed(&self) -> bool {
-        !self.gone.is_empty()
+        self.committed_watermark.is_none_or(|committed| committed < self.watermark)
+            || !self.gone.is_empty()
             || self.expired.values().any(|expiry| !expiry.in_batch)
             || self.by_id.values().any(|ledger| ledger.changed)
     }
@@ -108,7 +119,8 @@ impl Ledgers {
             return None;
         }
         self.batch_is_out = true;
-        let mut batch = Batch { gone: std::mem::take(&mut self.gone), ..Batch::default() };
+        let (gone, watermark) = (std::mem::take(&mut self.gone), self.watermark);
+        let mut batch = Batch { gone, watermark, ..Batch::default() };
         for (id, expiry) in &mut self.expired {
             batch.expired.push(*id);
             expiry.in_batch = true;
@@ -127,6 +139,7 @@ impl Ledgers {
     /// The batch is in the file. Returns up to where the journal can be freed.
     pub fn committed(&mut self, batch: &Batch) -> Option<Seq> {
         self.batch_is_out = false;
+        self.committed_watermark = Some(batch.watermark);
         for id in &batch.expired {
             self.expired.remove(id);
         }

@@ -32,6 +32,8 @@ pub struct Loaded {
     pub seen: Vec<SeenPage>,
     /// Up to where these are all the ids of the journal.
     pub seen_through: Seq,
+    /// How far the journal had got at the last commit.
+    pub watermark: Seq,
 }
 
 /// A destination whose row is unreadable.
@@ -49,7 +51,7 @@ impl Loaded {
     /// The highest sequence the file knows of: the journal goes on above it.
     pub fn max_seq(&self) -> Seq {
         let windows = self.destinations.iter().map(|(_, window)| window.last());
-        windows.chain(self.held.iter().map(|row| row.seq)).max().unwrap_or(0)
+        windows.chain(self.held.iter().map(|row| row.seq)).fold(self.watermark, Seq::max)
     }
 }
 
@@ -86,6 +88,8 @@ impl Ledgers {
             gone: loaded.unreadable,
             expired: BTreeMap::new(),
             batch_is_out: false,
+            watermark: loaded.watermark,
+            committed_watermark: None,
         };
         let mut counts = BTreeMap::new();
         for (row, window) in loaded.destinations {

@@ -14,6 +14,7 @@ struct Setup {
     ledgers: Arc<Mutex<Ledgers>>,
     seen: Arc<Mutex<Seen>>,
     committer: Committer,
+    watermark: watch::Sender<Seq>,
     freed: watch::Receiver<Option<Seq>>,
     id: DestinationId,
 }
@@ -35,10 +36,11 @@ impl Setup {
         let id = ledgers.configure(&[wanted("archive")], 0, &journal).ids[0];
         let ledgers = Arc::new(Mutex::new(ledgers));
         let (report, freed) = watch::channel(None);
+        let (watermark, synced) = watch::channel(9);
         let free = move |seq| _ = report.send_replace(seq);
         let seen = seen();
-        let committer = Committer::new(store, ledgers.clone(), seen.clone(), watch::channel(9).1, free);
-        Self { dir, ledgers, seen, committer, freed, id }
+        let committer = Committer::new(store, ledgers.clone(), seen.clone(), synced, free);
+        Self { dir, ledgers, seen, committer, watermark, freed, id }
     }
 
     fn ledger<R>(&self, act: impl FnOnce(&mut Ledger) -> R) -> R {
@@ -131,4 +133,32 @@ async fn journal_keeps_an_event_until_its_id_is_in_the_file() {
     assert_eq!(*setup.freed.borrow(), Some(9));
     let loaded = load(setup.dir.path(), 1 << 30).await.1;
     assert_eq!((loaded.seen, loaded.seen_through), (vec![SeenPage { row: 1, events: vec![event] }], 9));
+}
+
+#[tokio::test]
+async fn how_far_the_journal_has_got_is_in_the_file_even_if_no_destination_has_got_there() {
+    let setup = Setup::new(1 << 30).await;
+    setup.committer.commit_now().await.unwrap();
+    setup.watermark.send_replace(4_711);
+    setup.committer.commit_now().await.unwrap();
+    assert_eq!(load(setup.dir.path(), 1 << 30).await.1.max_seq(), 4_711);
+}
+
+#[tokio::test]
+async fn file_that_was_opened_is_written_to_once_whatever_happens_and_then_only_for_a_change() {
+    let setup = Setup::new(1 << 30).await;
+    setup.committer.commit_now().await.unwrap();
+    let (store, loaded) = load(setup.dir.path(), 1 << 30).await;
+    let (ledgers, _) = Ledgers::open(loaded, 1 << 30, 1, 0, &FakeJournal::with_events(9));
+    let ledgers = Arc::new(Mutex::new(ledgers));
+    let commits = Arc::new(AtomicUsize::new(0));
+    let count = {
+        let commits = commits.clone();
+        move |_| _ = commits.fetch_add(1, Ordering::Relaxed)
+    };
+    let committer = Committer::new(store, ledgers, seen(), watch::channel(9).1, count);
+    for _ in 0..3 {
+        committer.commit_now().await.unwrap();
+        assert_eq!(commits.load(Ordering::Relaxed), 1);
+    }
 }

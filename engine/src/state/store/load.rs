@@ -7,7 +7,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
-use super::rows::{SCHEMA, SEEN_THROUGH, kind_of, lifecycle_of, seen_page};
+use super::rows::{
+    COMMITTED, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of, seen_page,
+};
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::open::{Loaded, LostDestination};
 use crate::state::seen::SeenPage;
@@ -20,8 +22,8 @@ const SEEN: &str = "SELECT id, events, crc FROM seen";
 
 /// Everything but the records.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
-    let Meta { committed, seen_through } = meta(connection).await?;
-    let mut loaded = Loaded { fresh: !committed, seen_through, ..Loaded::default() };
+    let Meta { committed, watermark, seen_through } = meta(connection).await?;
+    let mut loaded = Loaded { fresh: !committed, watermark, seen_through, ..Loaded::default() };
     for statement in [DESTINATIONS, HELD] {
         let mut rows = sqlx::query(statement).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
@@ -56,11 +58,14 @@ pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
 pub(super) struct Meta {
     /// Whether anything was ever committed.
     pub(super) committed: bool,
+    /// How far the journal had got.
+    pub(super) watermark: Seq,
     /// How far the ids of accepted events are complete.
     pub(super) seen_through: Seq,
 }
 
-/// A row that cannot be trusted says nothing: then deliveries repeat, or the whole journal is read for its ids.
+/// A row that cannot be trusted says nothing: then deliveries repeat, a journal that lost its end is noticed only as
+/// far as the destinations had got, or the whole journal is read for its ids.
 pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
     let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
@@ -73,9 +78,10 @@ pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Faul
             continue;
         }
         match key.as_str() {
-            "committed" => meta.committed = true,
+            COMMITTED => meta.committed = true,
+            WATERMARK => meta.watermark = value.cast_unsigned(),
             SEEN_THROUGH => meta.seen_through = value.cast_unsigned(),
-            "schema" if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
+            SCHEMA_KEY if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
             _ => {}
         }
     }

@@ -170,6 +170,7 @@ impl Writer {
         rows::write_destinations(connection, &batch.destinations).await?;
         rows::write_held(connection, &batch.held).await?;
         rows::write_seen(connection, &batch.seen).await?;
+        rows::write_watermark(connection, batch.watermark).await?;
         if !self.marked {
             rows::mark_committed(connection).await?;
         }

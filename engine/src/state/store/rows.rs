@@ -10,6 +10,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
 use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
 use super::fault::Fault;
+use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::Kind;
 use crate::state::seen::{SeenBatch, SeenPage};
@@ -18,7 +19,12 @@ use crate::state::status::Lifecycle;
 /// Raised when a table changes.
 pub(super) const SCHEMA: i64 = 1;
 
-/// The key in `meta` of how far the ids of accepted events are complete.
+/// Keys of `meta`.
+pub(super) const SCHEMA_KEY: &str = "schema";
+pub(super) const COMMITTED: &str = "committed";
+/// How far the journal has got.
+pub(super) const WATERMARK: &str = "watermark";
+/// How far the ids of accepted events are complete.
 pub(super) const SEEN_THROUGH: &str = "seen_through";
 
 /// Records are apart from their events' rows: those change often, and are all read at the start.
@@ -56,14 +62,22 @@ pub(super) async fn create_schema(connection: &mut SqliteConnection) -> Result<(
     for table in TABLES {
         sqlx::query(*table).execute(&mut *connection).await?;
     }
-    write_meta(connection, "schema", SCHEMA).await?;
+    write_meta(connection, SCHEMA_KEY, SCHEMA).await?;
     sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(())
 }
 
 /// Says that the file knows its destinations.
 pub(super) async fn mark_committed(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    write_meta(connection, "committed", 1).await
+    write_meta(connection, COMMITTED, 1).await
+}
+
+/// Says how far the journal has got.
+pub(super) async fn write_watermark(
+    connection: &mut SqliteConnection,
+    watermark: Seq,
+) -> Result<(), sqlx::Error> {
+    write_meta(connection, WATERMARK, watermark.cast_signed()).await
 }
 
 async fn write_meta(connection: &mut SqliteConnection, key: &str, value: i64) -> Result<(), sqlx::Error> {

@@ -56,6 +56,7 @@ async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<
     loaded.unreadable.clear();
     let destinations: Vec<_> = loaded.destinations.iter().map(|(row, _)| row.clone()).collect();
     rows::write_destinations(to, &destinations).await?;
+    rows::write_watermark(to, loaded.watermark).await?;
     if !loaded.fresh && loaded.lost.is_empty() {
         rows::mark_committed(to).await?;
     }
@@ -79,11 +80,12 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
             }
         }
     }
-    loaded.fresh |= match load::meta(from).await {
-        Ok(meta) => !meta.committed,
+    let meta = match load::meta(from).await {
         Err(newer @ Fault::Newer { .. }) => return Err(newer),
-        Err(_) => true,
+        meta => meta.unwrap_or_default(),
     };
+    loaded.fresh |= !meta.committed;
+    loaded.watermark = meta.watermark;
     let mut seen = BTreeSet::new();
     loaded.destinations.retain(|(row, _)| seen.insert(row.id));
     let mut seen = BTreeSet::new();
