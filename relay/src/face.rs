@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::journal;
 use visnyk_engine::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::health::Face;
-use visnyk_engine::spool::Spool;
 use visnyk_engine::state;
+
+use crate::home::Opening;
 
 /// Everything there is to see.
 pub struct RelayFace {
@@ -22,8 +23,8 @@ pub struct RelayFace {
     pub metrics: Metrics,
     /// What is in force.
     pub configuration: Arc<Configuration<ValidatedRelay>>,
-    /// What is kept.
-    pub spool: Spool,
+    /// What is kept, once that is known.
+    pub opening: Arc<Opening>,
     /// Whether the listener was bound.
     pub started: Arc<AtomicBool>,
 }
@@ -47,7 +48,9 @@ impl Face for RelayFace {
     }
 
     fn started(&self) -> Vec<String> {
-        let started = self.started.load(Ordering::Relaxed);
+        // Whoever cannot open the spool has ended its start, and waits for the disk: that is for readiness to say.
+        let in_trouble = self.opening.in_trouble.get().is_some();
+        let started = self.started.load(Ordering::Relaxed) || in_trouble;
         if started { Vec::new() } else { vec!["listener: not bound yet".into()] }
     }
 
@@ -56,13 +59,17 @@ impl Face for RelayFace {
     }
 
     fn status(&self) -> Value {
-        crate::status::status(&self.spool, &self.configuration)
+        // Before that, nothing is in force.
+        self.opening
+            .spool
+            .get()
+            .map_or_else(|| json!({}), |spool| crate::status::status(spool, &self.configuration))
     }
 }
 
 impl RelayFace {
     fn journal_trouble(&self) -> Option<String> {
-        match self.spool.shared.journal.condition() {
+        match self.opening.spool.get()?.shared.journal.condition() {
             journal::Condition::Writable => None,
             journal::Condition::Full => Some("journal: full".into()),
             journal::Condition::Failing { reason } => Some(format!("journal: {reason}")),
@@ -71,7 +78,7 @@ impl RelayFace {
 
     /// A full state file only pauses deliveries: events can still be accepted until the journal is full too.
     fn state_trouble(&self) -> Option<String> {
-        let broken = *self.spool.shared.state.borrow() == state::Condition::Broken;
-        broken.then(|| "state file: cannot be written until a restart".into())
+        let broken = *self.opening.spool.get()?.shared.state.borrow() == state::Condition::Broken;
+        broken.then(|| "state file: cannot be written".into())
     }
 }

@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod face;
 mod heartbeat;
+mod home;
 mod in_flight;
 mod intake;
 mod metrics;
@@ -72,8 +73,14 @@ fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<Exit
         Err(error) => return Ok(refuse(&error)),
     };
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
-    runtime.block_on(run::run(args.clone(), valid))?;
-    Ok(ExitCode::SUCCESS)
+    match runtime.block_on(run::run(args.clone(), valid)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is_configuration() => {
+            eprintln!("visnyk-relay: {:#}", anyhow::Error::from(error));
+            Ok(ExitCode::from(BAD_CONFIGURATION))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Says what is wrong, a line per mistake.

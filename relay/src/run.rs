@@ -1,43 +1,41 @@
 //! Puts the relay together, runs it until SIGTERM, and takes it apart without losing an event.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fs, io};
 
 use axum::Router;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use visnyk_crds::manifest;
 use visnyk_crds::valid::{Source, ValidatedRelay};
-use visnyk_engine::configuration::Configuration;
+use visnyk_engine::configuration::{self, Configuration};
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
-use visnyk_engine::journal::ReadError;
 use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
-use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
 use visnyk_engine::serve::body::Bodies;
-use visnyk_engine::serve::drain::Drain;
-use visnyk_engine::serve::folder_lock::{FolderLock, FolderLockError};
+use visnyk_engine::serve::drain::{self, Drain};
 use visnyk_engine::serve::health::{Health, HealthError};
 use visnyk_engine::serve::limits::{Limits, raise_open_files};
 use visnyk_engine::serve::listener::Listener;
 use visnyk_engine::serve::tls::{Tls, TlsFiles};
-use visnyk_engine::spool::{Spool, SpoolError};
-use visnyk_engine::state::NotCommitted;
+use visnyk_engine::spool::Spool;
+use visnyk_engine::state;
 
 use crate::admin::{self, Admin};
 use crate::args::RunArgs;
 use crate::face::RelayFace;
 use crate::heartbeat;
+use crate::home::{self, Home, HomeError, Opening};
 use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
@@ -47,32 +45,12 @@ use crate::sources::{Gates, PayPalCertificates};
 /// The relay cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The data folder cannot be made.
-    #[error("data folder {} cannot be made", folder.display())]
-    DataDir {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The data folder is somebody else's.
-    #[error("data folder cannot be taken")]
-    Lock(#[source] FolderLockError),
+    /// There is nowhere to keep events.
+    #[error(transparent)]
+    Home(HomeError),
     /// The health address cannot be served.
     #[error("health cannot be served")]
     Health(#[source] HealthError),
-    /// The commands could not reach the relay.
-    #[error("admin socket cannot be bound")]
-    Admin(#[source] AdminSocketError),
-    /// Accepted events have no home.
-    #[error("spool cannot be opened")]
-    Spool(#[source] SpoolError),
-    /// Which events were accepted already cannot be found out.
-    #[error("accepted events cannot be read")]
-    Recall(#[source] ReadError),
-    /// Where the destinations' cursors begin cannot be kept.
-    #[error("destinations cannot be committed")]
-    Configure(#[source] NotCommitted),
     /// Nothing can be sent.
     #[error("deliveries cannot be set up")]
     Outbound(#[source] SetUpError),
@@ -100,7 +78,7 @@ pub enum RunError {
 
 /// Loops tick about each second; this long without means that one hangs. A sync on a busy disk may take
 /// seconds, and a restart would not make it faster.
-const LOOP_BOUND: Duration = Duration::from_secs(30);
+pub const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// How long deliveries in flight may take to end once nothing more is accepted.
 const FINISH: Duration = Duration::from_secs(20);
 /// Between two looks at whether anything is still pending.
@@ -108,22 +86,64 @@ const PENDING: Duration = Duration::from_millis(200);
 /// Between two looks at how long removed destinations have been gone.
 const EXPIRY: Duration = Duration::from_mins(1);
 
+/// Why a run ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was asked to, or had nothing more to do.
+    Asked,
+    /// The state file cannot be written any more, and only opening it anew shows what is in it.
+    StateBroken,
+}
+
+impl RunError {
+    /// Whether the manifest has to change before another start makes sense.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Home(error) if error.is_configuration())
+    }
+}
+
 /// Runs the relay until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
+    let configuration = Arc::new(Configuration::new(valid));
+    while run_once(args.clone(), Arc::clone(&configuration)).await? == Ended::StateBroken {
+        warn!("beginning anew, as after a restart: the state file could not be written");
+        // A manifest that cannot be used leaves the one before it in force, as always.
+        if let Ok(valid) = configuration::load(&args.manifest, manifest::load_relay) {
+            configuration.replace(valid);
+        }
+    }
+    Ok(())
+}
+
+async fn run_once(
+    args: RunArgs,
+    configuration: Arc<Configuration<ValidatedRelay>>,
+) -> Result<Ended, RunError> {
     let data_dir = args.data_dir.clone();
-    fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
-    let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of these files is used, so that no change falls between.
     let watches =
         Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone());
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
-    let ticker = watchdog.register("journal writer", LOOP_BOUND);
-    let spool = Spool::open(&data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
-        .await
-        .map_err(RunError::Spool)?;
+    let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
+    let valid = configuration.current();
+    let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
+    let face = RelayFace {
+        watchdog: watchdog.clone(),
+        readiness: readiness.clone(),
+        metrics: metrics.clone(),
+        configuration: Arc::clone(&configuration),
+        opening: Arc::clone(&opening),
+        started: Arc::clone(&started),
+    };
+    let _health =
+        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
+    let home = tokio::select! {
+        home = home::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
+        asked = drain::asked_to_go() => return asked.map(|()| Ended::Asked).map_err(RunError::System),
+    };
+    let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
-    spool.recall(&windows(&valid.sources)).map_err(RunError::Recall)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
     let files = TlsFiles {
         data_dir: data_dir.clone(),
@@ -137,25 +157,9 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
     let gates = Arc::new(Gates::new(&secrets_dir, certificates));
     gates.load(&valid.sources);
-    let destinations = valid.destinations.clone();
-    let configuration = Arc::new(Configuration::new(valid));
 
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
-    let metrics = metrics(&listener_metrics, &intake_metrics, &spool);
-    let started = Arc::new(AtomicBool::new(false));
-    let face = RelayFace {
-        watchdog: watchdog.clone(),
-        readiness: readiness.clone(),
-        metrics,
-        configuration: Arc::clone(&configuration),
-        spool: spool.clone(),
-        started: Arc::clone(&started),
-    };
-    let _health =
-        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
-
-    // The starting cursors are on disk before anything is accepted.
-    let destinations = spool.configure(&destinations).await.map_err(RunError::Configure)?;
+    register(&metrics, &listener_metrics, &intake_metrics, &spool);
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
     fleet.lock().await.apply(&destinations).await;
     let stop = CancellationToken::new();
@@ -166,7 +170,6 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     });
     let admin =
         Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), configuration: Arc::clone(&configuration) };
-    let admin_socket = AdminSocket::bind(&data_dir).map_err(RunError::Admin)?;
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
     let router = intake::router(Intake {
@@ -202,7 +205,8 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
             ticker: watchdog.register("accept loop", LOOP_BOUND),
             metrics: listener_metrics,
         };
-        accept(listener, router, readiness, Duration::from_secs(args.drain_grace)).await
+        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.shared.state.clone());
+        accept(listener, router, readiness, grace, state).await
     } else {
         started.store(true, Ordering::Relaxed);
         readiness.lost("listener", "delivers only");
@@ -220,33 +224,50 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     ended
 }
 
-fn metrics(listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) -> Metrics {
-    let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
+fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
     metrics.register(|registry| {
         listener.register(registry);
         intake.register(registry);
         spool.shared.metrics.register(registry);
         registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
     });
-    metrics
 }
 
-/// Accepts events until SIGTERM and the grace after it.
+/// Accepts events until SIGTERM and the grace after it, or until the state file cannot be written any more.
 async fn accept(
     listener: Listener,
     router: Router,
     readiness: Readiness,
     grace: Duration,
-) -> Result<(), RunError> {
+    state: watch::Receiver<state::Condition>,
+) -> Result<Ended, RunError> {
     let drain = Drain::new();
-    let signals = drain.clone().on_signal(readiness, grace);
-    let (drained, signalled) = tokio::join!(listener.serve(router, drain), signals);
+    let ending = async {
+        tokio::select! {
+            signalled = drain.clone().on_signal(readiness.clone(), grace) => signalled.map(|()| Ended::Asked),
+            () = broken(state) => {
+                readiness.lost("state file", "cannot be written; beginning anew");
+                drain.close();
+                Ok(Ended::StateBroken)
+            }
+        }
+    };
+    let (drained, ended) = tokio::join!(listener.serve(router, drain.clone()), ending);
     info!(connections_cut = drained.cut, "accepting no more");
-    signalled.map_err(RunError::System)
+    ended.map_err(RunError::System)
+}
+
+/// Until the state file cannot be written any more.
+async fn broken(mut state: watch::Receiver<state::Condition>) {
+    let is_broken = state.wait_for(|condition| *condition == state::Condition::Broken).await.is_ok();
+    if !is_broken {
+        // Nobody can say so any more.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Until nothing is pending. Told to go before, it fails: the rest takes another run.
-async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<(), RunError> {
+async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, RunError> {
     let pending = || spool.snapshot().destinations.iter().map(|destination| destination.pending).sum::<u64>();
     let none_pending = async {
         while pending() > 0 {
@@ -254,7 +275,8 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<(), RunE
         }
     };
     tokio::select! {
-        () = none_pending => Ok(()),
+        () = none_pending => Ok(Ended::Asked),
+        () = broken(spool.shared.state.clone()) => Ok(Ended::StateBroken),
         signalled = Drain::new().on_signal(readiness, Duration::ZERO) => {
             signalled.map_err(RunError::System)?;
             Err(RunError::Interrupted { pending: pending() })
@@ -263,7 +285,7 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<(), RunE
 }
 
 /// How long each source remembers ids.
-fn windows(sources: &[Source]) -> HashMap<String, Duration> {
+pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
     let window = |source: &Source| Some((source.name.clone(), source.deduplicate.as_ref()?.window));
     sources.iter().filter_map(window).collect()
 }

@@ -67,6 +67,16 @@ impl Drain {
     }
 }
 
+/// Waits for SIGTERM or SIGINT where there is nothing to drain.
+pub async fn asked_to_go() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
