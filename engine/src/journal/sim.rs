@@ -48,7 +48,8 @@ struct State {
     next_content: u64,
     capacity: Option<u64>,
     faults: Vec<Fault>,
-    lies: Vec<Operation>,
+    /// Syncs that only pretend.
+    lie: Option<Lie>,
     operations: u64,
     power_off_at: Option<u64>,
 }
@@ -65,6 +66,9 @@ struct Content {
     pending: Vec<(u64, Vec<u8>)>,
     touched: u64,
 }
+
+/// Tells by what was written since the last one whether a sync is to be skipped; `None` is the folder's.
+pub type Lie = fn(Option<&[(u64, Vec<u8>)]>) -> bool;
 
 #[derive(Clone)]
 struct Fault {
@@ -102,9 +106,10 @@ impl SimDisk {
         self.state().faults.clear();
     }
 
-    /// From now on this kind of sync does nothing and reports success: to show that a test needs it.
-    pub fn lie_about(&self, operation: Operation) {
-        self.state().lies.push(operation);
+    /// From now on, after every power cut too, these syncs do nothing and report success: to show that a test
+    /// needs them.
+    pub fn lie_about(&self, lie: Lie) {
+        self.state().lie = Some(lie);
     }
 
     /// Operations that may change something, so far.
@@ -123,6 +128,11 @@ impl SimDisk {
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.state();
         state.power_off_at = Some(state.operations + operations);
+    }
+
+    /// Whether it has not gone yet.
+    pub fn has_power(&self) -> bool {
+        self.state().has_power()
     }
 
     /// What the disk holds after a power cut now: everything synced, and of the rest whatever `rng`
@@ -147,6 +157,7 @@ impl SimDisk {
             contents,
             next_content: old.next_content,
             capacity: old.capacity,
+            lie: old.lie,
             ..State::default()
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -302,7 +313,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state();
         state.begin(Operation::SyncDir)?;
-        if !state.lies.contains(&Operation::SyncDir) {
+        if !state.lie.is_some_and(|lie| lie(None)) {
             state.durable_names = state.files.clone();
         }
         Ok(())
@@ -355,10 +366,14 @@ impl DiskFile for OpenFile {
         let mut state = self.disk.state();
         state.contents.get_mut(&self.id).into_iter().for_each(|content| content.touched += 1);
         let outcome = state.begin(Operation::Sync).map_err(io::Error::from);
-        if !state.has_power() || state.lies.contains(&Operation::Sync) {
+        if !state.has_power() {
             return outcome;
         }
+        let lie = state.lie;
         let content = state.contents.get_mut(&self.id).ok_or(ErrorKind::NotFound)?;
+        if lie.is_some_and(|lie| lie(Some(&content.pending))) {
+            return outcome;
+        }
         // A failed sync does as on Linux: the pages are marked clean, and only the first to sync hears of
         // it; some of them are on the platter and the others never will be.
         let written = if outcome.is_ok() { content.pending.len() } else { content.pending.len() / 2 };

@@ -1,9 +1,11 @@
 //! Tests of the whole journal: with its thread on a real file system here, without it on a simulated disk
 //! in the modules below.
 
+mod crash_states;
 mod damage;
 mod disk_faults;
 mod model;
+mod rot;
 mod surgery;
 mod world;
 

@@ -4,11 +4,8 @@ use std::io::ErrorKind;
 
 use super::world::{SEGMENT, World, options};
 use crate::journal::sim::{Operation, SimDisk};
-use crate::journal::{AppendError, Appended, Condition, Disk, Entry, Log};
+use crate::journal::{AppendError, Appended, Condition, Disk, Entry};
 use bytes::Bytes;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use std::sync::Arc;
 
 fn all(world: &World) -> Vec<Entry> {
     (1..=world.log.view().watermark()).map(|seq| world.entry(seq)).collect()
@@ -296,63 +293,4 @@ fn reader_left_behind_by_recycling_says_so_and_shows_nothing_foreign() {
     assert_eq!(reader.next().unwrap(), Some(Entry::Damaged { first: 2, last: watermark }));
     assert_eq!(reader.next().unwrap(), Some(Entry::Damaged { first: watermark + 1, last: oldest - 1 }));
     assert_eq!(reader.next().unwrap(), Some(world.entry(oldest)));
-}
-
-/// A life with everything in it: several segments, recycling, a failed sync.
-fn live(disk: &SimDisk, power_off_after: Option<u64>) -> World {
-    let mut world = World::on(disk.clone());
-    if let Some(operations) = power_off_after {
-        disk.power_off_after(operations);
-    }
-    for round in 0..14_u64 {
-        world.append(&[700, 900]);
-        world.log.view().tidy();
-        if round % 4 == 3 {
-            world.free(world.log.view().watermark().saturating_sub(5));
-        }
-        if round == 6 {
-            world.fail(Operation::Sync, 0, 1);
-        }
-    }
-    world
-}
-
-#[test]
-fn power_cut_at_any_operation_loses_nothing_accepted() {
-    let whole = SimDisk::new();
-    live(&whole, None);
-    let operations = whole.operations();
-    assert!(operations > 50);
-    for at in 0..operations {
-        for seed in 0..8 {
-            let disk = SimDisk::new();
-            let mut world = live(&disk, Some(at));
-            world.cut_power(at * 8 + seed);
-            // And again while it recovers.
-            world.disk.power_off_after(seed);
-            let _ = world.try_open();
-            world.cut_power(seed);
-            world.check_alive();
-        }
-    }
-}
-
-/// The same, on a disk that skips one kind of sync: the test above must notice.
-fn goes_red_without(operation: Operation) -> bool {
-    let lost_something = |seed: u64| {
-        let disk = SimDisk::new();
-        disk.lie_about(operation);
-        let mut world = live(&disk, None);
-        world.disk = world.disk.after_power_cut(&mut StdRng::seed_from_u64(seed));
-        let Ok((log, _)) = Log::open(Arc::new(world.disk.clone()), &options()) else { return true };
-        world.log = log;
-        (world.freed + 1..=28).any(|seq| !world.read(world.freed).contains(&world.entry(seq)))
-    };
-    (0..30).any(lost_something)
-}
-
-#[test]
-fn every_kind_of_sync_is_needed() {
-    assert!(goes_red_without(Operation::Sync));
-    assert!(goes_red_without(Operation::SyncDir));
 }

@@ -95,8 +95,20 @@ impl World {
         Log::open(Arc::new(self.disk.clone()), &options)
     }
 
+    /// The process dies and starts again, unless the power goes meanwhile.
+    pub(super) fn kill_while_there_is_power(&mut self) {
+        self.disk.heal();
+        if let Ok(opened) = self.try_open() {
+            self.go_on(opened);
+        }
+    }
+
     fn reopen(&mut self) -> Recovery {
-        let (log, recovery) = self.try_open().unwrap();
+        let opened = self.try_open().unwrap();
+        self.go_on(opened)
+    }
+
+    fn go_on(&mut self, (log, recovery): (Log, Recovery)) -> Recovery {
         self.log = log;
         assert_eq!(recovery.next_seq, self.log.view().watermark() + 1);
         // A last batch of which nothing is left is as if it had never been.
