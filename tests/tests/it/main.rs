@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod collector;
+mod proof;
 mod relay;

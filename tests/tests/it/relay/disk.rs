@@ -4,10 +4,12 @@ use bytes::Bytes;
 use serde_json::json;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
+    files::write_manifest,
     manifest::{self, destination},
     mount::Mount,
     patience::eventually,
-    relay::Relay,
+    process::Process,
+    relay::{RELAY, Relay},
     sender::Sender,
     sink::{Behaviour, Sink},
 };
@@ -103,10 +105,25 @@ async fn second_process_on_a_spool_is_refused() {
     let path = relay.data_dir().parent().unwrap().join("manifest.yaml");
     let data = relay.data_dir().to_str().unwrap();
     let args = ["run", "--manifest", path.to_str().unwrap(), "--data-dir", data, "--address=127.0.0.1"];
-    let second = visnyk_tests::process::Process::run(visnyk_tests::relay::RELAY, args);
+    let second = Process::run(RELAY, args);
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     let sender = Sender::to(&relay);
     assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
+}
+
+#[test]
+fn spool_too_small_for_its_bodies_is_a_mistake_of_the_manifest() {
+    let mut manifest = manifest::relay([destination("sink", "http://127.0.0.1:9/")]);
+    manifest["spec"]["spool"] = json!({"persistent": {"size": "32Mi"}});
+    manifest["spec"]["listener"]["maxBodySize"] = "16Mi".into();
+    let folder = tempfile::tempdir().unwrap();
+    write_manifest(folder.path(), &manifest.to_string());
+    let (path, data) = (folder.path().join("manifest.yaml"), folder.path().join("data"));
+    let args = ["run", "--manifest", path.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+    let ended = Process::run(RELAY, args);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(64), "{said}");
+    assert!(said.contains("spec.spool: 33554432 bytes are too few"), "{said}");
 }
 
 /// Half a mebibyte of JSON.

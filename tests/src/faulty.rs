@@ -1,0 +1,110 @@
+//! A disk that fails to order: a file system in memory, mounted through FUSE, that tells what is written from what is
+//! synced. A failed sync does what it does on Linux: part of what was written is on the disk, the rest is gone from
+//! memory too, and the next sync knows nothing of it.
+
+mod serve;
+mod tree;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use fuser::{BackgroundSession, Config, MountOption};
+use tempfile::TempDir;
+
+use self::tree::Tree;
+
+/// The mounted disk.
+#[derive(Debug)]
+pub struct FaultyDisk {
+    /// Unmounted first.
+    _session: BackgroundSession,
+    tree: Arc<Mutex<Tree>>,
+    folder: TempDir,
+}
+
+/// Whose files fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Segments and their folder.
+    Journal,
+    /// The state file and what `SQLite` keeps beside it.
+    State,
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Opening and creating.
+    Open,
+    /// Writing: half of it is done.
+    Write,
+    /// Syncing.
+    Sync,
+}
+
+/// How it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errno {
+    /// `EIO`
+    Io,
+    /// `ENOSPC`
+    Full,
+}
+
+/// What fails from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whose files.
+    pub files: Files,
+    /// What of them.
+    pub call: Call,
+    /// How.
+    pub errno: Errno,
+}
+
+impl FaultyDisk {
+    /// Mounts a disk on which nothing fails yet. None, with the reason printed, where that cannot be done.
+    pub fn mount() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
+            eprintln!("skipped: only root, with /dev/fuse, can mount a disk that fails");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Arc::new(Mutex::new(Tree::default()));
+        let mut config = Config::default();
+        config.mount_options = vec![MountOption::FSName("faulty".into())];
+        let session = fuser::spawn_mount(serve::Served(tree.clone()), folder.path(), &config).unwrap();
+        Some(Self { _session: session, tree, folder })
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// From now on this fails, or nothing.
+    pub fn set(&self, fault: Option<Fault>) {
+        self.tree().fault = fault;
+    }
+
+    /// How often something has failed to order so far.
+    pub fn failures(&self) -> u64 {
+        self.tree().failures
+    }
+
+    /// Segments that were written to or synced after a write or sync of them had failed.
+    pub fn touched_again(&self) -> Vec<String> {
+        self.tree().touched_again.clone()
+    }
+
+    /// The machine loses power: what was not synced is gone. Nobody may have files open.
+    pub fn cut_power(&self) {
+        self.tree().cut_power();
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap()
+    }
+}

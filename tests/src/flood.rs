@@ -1,0 +1,126 @@
+//! Many events at once. Each body follows from its number, so that neither their sender nor the sinks
+//! ([`crate::tally`]) have to keep any to see that none was changed.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reqwest::Client;
+use tokio::{sync::watch, task::JoinSet, time::sleep};
+
+use crate::relay::Relay;
+
+/// Lengths of bodies, so that batches end anywhere and segments are soon full.
+const LENGTHS: [usize; 4] = [60, 900, 9_000, 180_000];
+
+/// The body of an event of which there are to be very many.
+pub fn small_body(number: u64) -> Bytes {
+    format!("{{\"number\": {number}, \"padding\": \"\"}}").into()
+}
+
+/// The body of an event.
+pub fn body(number: u64) -> Bytes {
+    let length = LENGTHS[usize::try_from(number.wrapping_mul(0x9e37_79b9) >> 7).unwrap() % LENGTHS.len()];
+    let padding = format!("{number:x}.").repeat(length / 4);
+    format!("{{\"number\": {number}, \"padding\": \"{padding}\"}}").into()
+}
+
+/// The number of an event whose body is whole.
+pub fn number(received: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(received).ok()?.strip_prefix("{\"number\": ")?;
+    let number = text.split_once(',')?.0.parse().ok()?;
+    (small_body(number) == received || body(number) == received).then_some(number)
+}
+
+/// Senders that go on through every failure, until they are paused or dropped.
+#[derive(Debug)]
+pub struct Flood {
+    shared: Arc<Shared>,
+    running: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: String,
+    client: Client,
+    next: AtomicU64,
+    answers: Mutex<Answers>,
+}
+
+/// What the senders were told.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Events answered with 2xx.
+    pub accepted: BTreeSet<u64>,
+    /// How many requests were answered with 503 and Retry-After.
+    pub unavailable: u64,
+    /// Anything else that no sender should ever see, a line each.
+    pub strange: Vec<String>,
+}
+
+impl Flood {
+    /// Sends to a relay, so many at once. Paused until [`Flood::resume`].
+    pub fn of(relay: &Relay, senders: usize) -> Self {
+        let (url, client) = (relay.url(), relay.client());
+        let shared = Arc::new(Shared { url, client, next: AtomicU64::new(1), answers: Mutex::default() });
+        let (running, waiting) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for _ in 0..senders {
+            tasks.spawn(send(shared.clone(), waiting.clone()));
+        }
+        Self { shared, running, _tasks: tasks }
+    }
+
+    /// Sends from now on.
+    pub fn resume(&self) {
+        self.running.send_replace(true);
+    }
+
+    /// Sends nothing new from now on; what is on its way may still be answered.
+    pub fn pause(&self) {
+        self.running.send_replace(false);
+    }
+
+    /// What was answered so far.
+    pub fn answers(&self) -> Answers {
+        self.shared.answers.lock().unwrap().clone()
+    }
+
+    /// How many events were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.shared.answers.lock().unwrap().accepted.len()
+    }
+}
+
+async fn send(shared: Arc<Shared>, mut running: watch::Receiver<bool>) {
+    while running.wait_for(|running| *running).await.is_ok() {
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let answer = shared.client.post(&shared.url).body(body(number)).send().await;
+        let refused = !matches!(&answer, Ok(answer) if answer.status().is_success());
+        shared.answers.lock().unwrap().note(number, answer);
+        if refused {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Answers {
+    fn note(&mut self, number: u64, answer: reqwest::Result<reqwest::Response>) {
+        match answer {
+            Ok(answer) if answer.status().is_success() => drop(self.accepted.insert(number)),
+            Ok(answer) if answer.status() == 503 && answer.headers().contains_key("retry-after") => {
+                self.unavailable += 1;
+            }
+            Ok(answer) => self.strange.push(format!("{number}: {}", answer.status())),
+            // A relay that is stopped or gone answers nothing: the event is then nobody's.
+            Err(_) => {}
+        }
+    }
+}

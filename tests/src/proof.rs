@@ -1,0 +1,25 @@
+//! Proofs come in a short form, for every run of the tests, and a long one, `make soak`. Both end with a line of figures.
+
+use rand::{SeedableRng, rngs::StdRng};
+
+/// How much of something a proof looks at.
+pub fn extent(short: u64, long: u64) -> u64 {
+    if is_long() { long } else { short }
+}
+
+/// Whether this is the long form.
+pub fn is_long() -> bool {
+    std::env::var_os("VISNYK_SOAK").is_some()
+}
+
+/// What chance does, the same again with the `VISNYK_SEED` that is printed.
+pub fn seed() -> StdRng {
+    let seed = std::env::var("VISNYK_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("VISNYK_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// Shows what a proof has seen.
+pub fn report(proof: &str, figures: &str) {
+    println!("{proof}: {figures}");
+}

@@ -1,0 +1,9 @@
+//! What the promises are worth when the machine lets the relay down: power cuts, failing and full disks, bit rot,
+//! file surgery, a long backlog. `docs/guarantees.md` has the figures; `make soak` looks longer.
+
+mod backlog;
+mod bit_rot;
+mod failing_disk;
+mod full_disk;
+mod power_cut;
+mod surgery;

@@ -1,0 +1,131 @@
+//! A million undelivered events: a restart does not wait for them, memory does not hold them, and the first one is
+//! delivered at once and the others as fast as if there were few.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+use visnyk_engine::{
+    event::{Attributes, Envelope, Event},
+    journal::{Folder, Journal, Options},
+};
+use visnyk_tests::{
+    conservation::assert_adds_up,
+    flood::{body, small_body},
+    manifest::{self, destination, with},
+    patience::eventually,
+    proof::{extent, is_long, report},
+    relay::Relay,
+    tally::{Manner, Tally},
+};
+
+/// How much of a backlog is delivered while the clock runs.
+const WATCHED: usize = 10_000;
+/// Of a debug build on a machine that does other things; the promises are two seconds and one.
+const READY: Duration = Duration::from_secs(5);
+const FIRST: Duration = Duration::from_secs(3);
+const MEMORY: u64 = 64 << 20;
+
+#[derive(Debug)]
+struct Run {
+    ready: Duration,
+    first: Duration,
+    memory_at_start: u64,
+    memory: u64,
+    per_second: u128,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn million_undelivered_events_cost_a_restart_nothing() {
+    let few = run(WATCHED as u64, WATCHED, small_body).await;
+    let many = run(1_000_000, WATCHED, small_body).await;
+    check("1,000,000 events", &few, &many);
+    if is_long() {
+        // Ten gibibytes.
+        let few = run(WATCHED as u64, WATCHED, body).await;
+        let many = run(220_000, 220_000, body).await;
+        check("10 GiB", &few, &many);
+    }
+}
+
+fn check(what: &str, few: &Run, many: &Run) {
+    let Run { ready, first, memory_at_start, memory, per_second } = many;
+    report(
+        &format!("backlog of {what}"),
+        &format!(
+            "ready in {ready:.2?}, first delivery {first:.2?} later, {} MiB then and {} MiB while delivering, \
+             {per_second} a second where a short backlog has {}",
+            memory_at_start >> 20,
+            memory >> 20,
+            few.per_second
+        ),
+    );
+    assert!(*ready < READY && *first < FIRST, "{many:?}");
+    assert!(*memory_at_start < MEMORY && *memory < MEMORY, "{many:?}");
+    assert!(per_second * 3 > few.per_second * 2, "a long backlog is delivered slowly: {many:?}, {few:?}");
+}
+
+async fn run(events: u64, watched: usize, body: fn(u64) -> bytes::Bytes) -> Run {
+    let sink = Tally::start(Manner::Refuses).await;
+    // Patient enough not to give the first event up.
+    let retry = json!({"schedule": ["0s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"], "jitterPercent": 0});
+    let mut manifest = manifest::relay([with(destination("sink", &sink.url()), json!({"retry": retry}))]);
+    let size = extent(1, 16);
+    manifest["spec"]["spool"] = json!({"persistent": {"size": format!("{size}Gi")}});
+    let mut relay = Relay::start_in(TempDir::new().unwrap(), TempDir::new().unwrap().keep(), &manifest).await;
+    relay.terminate().await;
+    let started = Instant::now();
+    fill(relay.data_dir(), events, size << 30, body).await;
+    println!("{events} events written in {:.1?}", started.elapsed());
+
+    sink.set(Manner::Takes);
+    let began = Instant::now();
+    relay.launch();
+    relay.probes.ready().await;
+    let (ready, memory_at_start) = (began.elapsed(), relay.process.peak_memory());
+    let first = eventually("first delivery", async || sink.first(), Option::is_some).await.unwrap();
+    eventually("delivered", async || sink.taken(), |taken| *taken >= watched.min(WATCHED)).await;
+    let per_second = sink.taken() as u128 * 1_000 / first.elapsed().as_millis().max(1);
+    while sink.taken() < watched {
+        eventually("more", async || sink.taken(), |taken| *taken >= watched || *taken % WATCHED < 100).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let status = relay.probes.status().await;
+    assert_adds_up(&status);
+    assert_eq!((&status["accepted"], &status["destinations"][0]["damaged"]), (&json!(events), &json!(0)));
+    let first = first.saturating_duration_since(began + ready);
+    let memory = relay.process.peak_memory();
+    let data_dir = relay.data_dir().to_owned();
+    drop(relay);
+    std::fs::remove_dir_all(data_dir).unwrap();
+    Run { ready, first, memory_at_start, memory, per_second }
+}
+
+/// Does what senders do, faster.
+async fn fill(data_dir: &Path, events: u64, max_size: u64, body: fn(u64) -> bytes::Bytes) {
+    let folder = Arc::new(Folder::open(&data_dir.join("journal")).unwrap());
+    let options = Options { segment_size: 8 << 20, max_size: max_size / 4 * 3, min_next_seq: 1 };
+    let (journal, _) = Journal::open(folder, &options, || ()).unwrap();
+    for numbers in (1..=events).collect::<Vec<_>>().chunks(1_000) {
+        let appended = numbers.iter().map(|number| {
+            let envelope = Envelope {
+                id: Uuid::new_v4(),
+                received_at_ms: 1_700_000_000_000,
+                source: "network".into(),
+                target: "/".into(),
+                headers: vec![("content-type".into(), b"application/json".to_vec())],
+                attributes: Attributes::default(),
+            };
+            journal.append(Event { envelope, body: body(*number) }.encode())
+        });
+        for appended in futures::future::join_all(appended).await {
+            appended.unwrap();
+        }
+    }
+    journal.close().await;
+}

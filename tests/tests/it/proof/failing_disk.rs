@@ -1,0 +1,184 @@
+//! A disk that fails and works again: no promise for what it did not take, no second sync of a file that has failed,
+//! not ready while that is so and ready by itself after, nothing lost, and never a restart.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use visnyk_tests::{
+    conservation::assert_adds_up,
+    faulty::{Call, Errno, Fault, FaultyDisk, Files},
+    flood::Flood,
+    manifest::{self, destination, with},
+    patience::eventually,
+    proof::{extent, report},
+    relay::Relay,
+    tally::{Manner, Tally},
+};
+
+/// How soon the relay has to say that it is not ready. The promise is a second; the rest is this machine's.
+const SOON: Duration = Duration::from_millis(1_500);
+
+fn faults(calls: &[Call]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for files in [Files::Journal, Files::State] {
+        for &call in calls {
+            for errno in [Errno::Io, Errno::Full] {
+                faults.push(Fault { files, call, errno });
+            }
+        }
+    }
+    faults
+}
+
+/// A relay on a disk that fails to order, under load.
+struct World {
+    relay: Relay,
+    flood: Flood,
+    sink: Tally,
+    disk: FaultyDisk,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        let disk = FaultyDisk::mount()?;
+        let sink = Tally::start(Manner::Picky).await;
+        let retry = json!({"schedule": ["0s", "100ms"], "jitterPercent": 0});
+        let sink_destination =
+            with(destination("sink", &sink.url()), json!({"retry": retry, "timeout": "10s"}));
+        let mut manifest = manifest::relay([sink_destination]);
+        manifest["spec"]["spool"] = json!({"persistent": {"size": "160Mi"}});
+        let folder = TempDir::new().unwrap();
+        let relay = Relay::start_in(folder, disk.path().join("data"), &manifest).await;
+        let flood = Flood::of(&relay, 8);
+        Some(Self { relay, flood, sink, disk })
+    }
+
+    /// Waits for some more events to be accepted.
+    async fn accepts(&self) {
+        let before = self.flood.accepted();
+        eventually("accepted", async || self.flood.accepted(), |now| *now > before + 20).await;
+    }
+
+    /// Until not ready; how long that took.
+    async fn unready(&self) -> Duration {
+        let began = Instant::now();
+        self.relay.probes.unready().await;
+        began.elapsed()
+    }
+
+    /// Kill and power cut: what was promised and not synced is gone for good. Then everything has to arrive.
+    async fn assert_nothing_lost(mut self) -> (usize, usize) {
+        self.accepts().await;
+        self.flood.pause();
+        self.relay.process.assert_running();
+        self.relay.kill();
+        self.disk.cut_power();
+        self.sink.set(Manner::Takes);
+        self.relay.restart().await;
+        self.relay.until("sink", "nothing pending", |sink| sink["pending"] == 0).await;
+        assert!(self.relay.command(&["redrive", "--destination", "sink"]).status.success());
+        let status = self
+            .relay
+            .until("sink", "nothing left", |sink| sink["pending"] == 0 && sink["deadLettered"] == 0);
+        assert_eq!(status.await["damaged"], 0);
+        assert_adds_up(&self.relay.probes.status().await);
+        let (answers, book) = (self.flood.answers(), self.sink.book());
+        assert_eq!((answers.strange, book.altered), (vec![], 0));
+        let lost: Vec<_> =
+            answers.accepted.iter().filter(|number| !book.taken.contains_key(number)).collect();
+        assert!(lost.is_empty(), "{} of {} were lost: {lost:?}", lost.len(), answers.accepted.len());
+        (answers.accepted.len(), book.taken.values().map(|times| *times as usize - 1).sum())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_that_fails_under_load_costs_nothing_acknowledged_and_is_left_behind_by_itself() {
+    let (mut events, mut repeats, mut slowest, mut latest) = (0, 0, Duration::ZERO, Duration::ZERO);
+    let faults = faults(&[Call::Write, Call::Sync]);
+    let rounds = extent(1, 10);
+    for fault in (0..rounds).flat_map(|_| &faults) {
+        let Some(world) = World::new().await else { return };
+        world.flood.resume();
+        world.accepts().await;
+        let failures = world.disk.failures();
+        world.disk.set(Some(*fault));
+        eventually("failed", async || world.disk.failures(), |now| *now > failures).await;
+        // A full state file only makes deliveries pause.
+        if (fault.files, fault.errno) != (Files::State, Errno::Full) {
+            let took = world.unready().await;
+            assert!(took < SOON, "{fault:?}: not ready only after {took:?}");
+            slowest = slowest.max(took);
+        }
+        if fault.files == Files::Journal {
+            let promised = world.flood.accepted();
+            sleep(Duration::from_millis(300)).await;
+            assert_eq!(world.flood.accepted(), promised, "{fault:?}: accepted without a disk");
+        }
+        assert!(world.relay.probes.alive().await, "{fault:?}: nothing that a restart would mend");
+        assert_eq!(world.disk.touched_again(), Vec::<String>::new(), "{fault:?}");
+        world.disk.set(None);
+        let healed = Instant::now();
+        world.relay.probes.ready().await;
+        world.accepts().await;
+        latest = latest.max(healed.elapsed());
+        assert_eq!(world.disk.touched_again(), Vec::<String>::new(), "{fault:?}");
+        let (accepted, twice) = world.assert_nothing_lost().await;
+        events += accepted;
+        repeats += twice;
+    }
+    report(
+        "disk fails under load",
+        &format!(
+            "{} faults, {events} acknowledged events, 0 lost, {repeats} duplicates, not ready in {slowest:.1?}, \
+             accepting again in {latest:.1?}",
+            faults.len() as u64 * rounds
+        ),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_that_fails_at_the_start_makes_the_relay_wait_and_say_so() {
+    let (mut starts, mut events, mut latest) = (0, 0, Duration::ZERO);
+    let Some(mut world) = World::new().await else { return };
+    let faults = faults(&[Call::Open, Call::Write, Call::Sync]);
+    for fault in (0..extent(1, 10)).flat_map(|_| &faults) {
+        world.flood.resume();
+        world.accepts().await;
+        world.flood.pause();
+        world.relay.kill();
+        world.disk.cut_power();
+        world.disk.set(Some(*fault));
+        world.relay.launch();
+        let why = world.relay.probes.unready().await;
+        let said = eventually(
+            "reason",
+            async || world.relay.probes.get("/readyz").await,
+            |answer| {
+                answer
+                    .as_ref()
+                    .is_some_and(|(_, reason)| reason.contains("spool: ") && !reason.contains("opening"))
+            },
+        );
+        let (_, reason) = said.await.unwrap_or_else(|| panic!("{fault:?}: {why}"));
+        assert!(reason.contains("cannot") || reason.contains("no space"), "{fault:?}: {reason}");
+        assert!(world.relay.probes.alive().await, "{fault:?}");
+        // A kubelet that saw the start fail would end the process.
+        let (status, body) = world.relay.probes.get("/startupz").await.unwrap();
+        assert_eq!(status, 200, "{fault:?}: {body}");
+        sleep(Duration::from_secs(1)).await;
+        world.relay.process.assert_running();
+        world.disk.set(None);
+        let healed = Instant::now();
+        world.relay.probes.ready().await;
+        latest = latest.max(healed.elapsed());
+        starts += 1;
+    }
+    world.flood.resume();
+    events += world.assert_nothing_lost().await.0;
+    report(
+        "disk fails at the start",
+        &format!("{starts} starts, {events} acknowledged events, 0 lost, ready {latest:.1?} after it works"),
+    );
+}
