@@ -32,7 +32,7 @@ pub struct Envelope {
     /// [`is_confidential`] or [`is_hop_by_hop`].
     pub headers: Vec<(String, Vec<u8>)>,
     /// What the sender says about the event.
-    pub attributes: Attributes,
+    pub attributes: Box<Attributes>,
 }
 
 /// What a sender says about its event, in its own words and only after it proved who it is.
@@ -42,7 +42,7 @@ pub struct Attributes {
     pub kind: Option<String>,
     /// Tells this event from others of the same source and origin, and is the same when it is sent again.
     pub id: Option<String>,
-    /// Where it happened: the `source` of a `CloudEvents` event.
+    /// Where it happened: the `source` of a CloudEvents event.
     pub origin: Option<String>,
     /// When it happened, in milliseconds since the Unix epoch.
     pub time_ms: Option<i64>,
@@ -174,12 +174,12 @@ mod tests {
                 source: "network".into(),
                 target: "/?a=1".into(),
                 headers,
-                attributes: Attributes {
+                attributes: Box::new(Attributes {
                     kind: Some("push".into()),
                     id: Some("72d3162e".into()),
                     origin: None,
                     time_ms: Some(-1),
-                },
+                }),
             },
             body: body.into(),
         }

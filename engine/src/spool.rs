@@ -197,7 +197,7 @@ impl Spool {
         if windows.is_empty() {
             return Ok(());
         }
-        let mut reader = self.shared.journal.reader(self.seen().through());
+        let mut reader = self.shared.journal.reader(self.seen().kept_through());
         while let Some(entry) = reader.next()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };

@@ -173,7 +173,7 @@ fn envelope(source: &Source, head: &Parts, attributes: Attributes) -> Envelope {
         source: source.name.clone(),
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
         headers: kept(&head.headers),
-        attributes,
+        attributes: Box::new(attributes),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -154,9 +155,7 @@ async fn run_once(
     };
     let tls = (!args.deliver_only).then(|| Tls::start(files, valid.listener.tls.clone(), &readiness));
     let outbound = Outbound::system(args.peers_dir).map_err(RunError::Outbound)?;
-    let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
-    let gates = Arc::new(Gates::new(&secrets_dir, certificates));
-    gates.load(&valid.sources);
+    let gates = gates(&secrets_dir, &outbound, &valid.sources)?;
 
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     register(&metrics, &listener_metrics, &intake_metrics, &spool);
@@ -282,6 +281,14 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, R
             Err(RunError::Interrupted { pending: pending() })
         }
     }
+}
+
+/// What stands before these sources.
+fn gates(secrets_dir: &Path, outbound: &Outbound, sources: &[Source]) -> Result<Arc<Gates>, RunError> {
+    let certificates = PayPalCertificates::new(outbound).map_err(RunError::Tls)?;
+    let gates = Arc::new(Gates::new(secrets_dir, certificates));
+    gates.load(sources);
+    Ok(gates)
 }
 
 /// How long each source remembers ids.

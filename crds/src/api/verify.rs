@@ -80,7 +80,7 @@ pub struct Verify {
     /// Twilio: `X-Twilio-Signature`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twilio: Option<Twilio>,
-    /// `WooCommerce`: `X-WC-Webhook-Signature`. The unsigned ping when a webhook is saved is answered and not stored.
+    /// WooCommerce: `X-WC-Webhook-Signature`. The unsigned ping when a webhook is saved is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woo_commerce: Option<Secrets>,
 }
@@ -141,7 +141,7 @@ pub struct Meta {
     pub verify_token: SecretRef,
 }
 
-/// What `Twilio` signs with, and for whom.
+/// What Twilio signs with, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
@@ -156,7 +156,7 @@ pub struct Twilio {
     pub public_url: PublicUrl,
 }
 
-/// Whose events `PayPal` signs.
+/// Whose events PayPal signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
@@ -172,7 +172,7 @@ pub struct PayPal {
     pub tolerance: GoDuration,
 }
 
-/// Which `PayPal`.
+/// Which PayPal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum PayPalEnvironment {

@@ -59,12 +59,11 @@ fn id_at(expression: &IdExpression) -> IdAt {
     let mut parts = Vec::new();
     let mut rest = expression.strip_prefix("headers").or(expression.strip_prefix("body")).unwrap_or_default();
     while !rest.is_empty() {
-        let (part, tail) = match rest.strip_prefix("['") {
-            Some(quoted) => quoted.split_once("']").unwrap_or((quoted, "")),
-            None => {
-                let field = &rest[1..];
-                field.split_at(field.find(['.', '[']).unwrap_or(field.len()))
-            }
+        let (part, tail) = if let Some(quoted) = rest.strip_prefix("['") {
+            quoted.split_once("']").unwrap_or((quoted, ""))
+        } else {
+            let field = &rest[1..];
+            field.split_at(field.find(['.', '[']).unwrap_or(field.len()))
         };
         parts.push(part.to_owned());
         rest = tail;

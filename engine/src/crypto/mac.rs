@@ -28,7 +28,9 @@ impl MacKey {
     /// The HMAC of these parts, one behind the other.
     pub fn tag(&self, parts: &[&[u8]]) -> Tag {
         let mut context = hmac::Context::with_key(&self.0);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         Tag(context.sign())
     }
 }

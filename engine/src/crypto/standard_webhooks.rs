@@ -18,7 +18,7 @@ const PUBLIC_KEY_BYTES: usize = 32;
 /// What a message is checked with.
 pub enum VerifyingKey {
     /// v1.
-    Secret(MacKey),
+    Secret(Box<MacKey>),
     /// v1a.
     Public(UnparsedPublicKey<Vec<u8>>),
 }
@@ -49,7 +49,7 @@ impl VerifyingKey {
     /// Of a text `whpk_<base64>`, or a [`secret`].
     pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let Some(public) = text.strip_prefix(PUBLIC_KEY_PREFIX.as_bytes()) else {
-            return secret(text).map(Self::Secret);
+            return secret(text).map(Box::new).map(Self::Secret);
         };
         let public = decoded(public)?;
         if public.len() != PUBLIC_KEY_BYTES {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Destination, Format, Retry, Target};
 
 use super::{client::Outbound, resolver::Resolver};
-use crate::event::{Attributes, Envelope, Event};
+use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.
 pub(super) const RECEIVED_AT_MS: i64 = 1_694_355_871_123;
@@ -41,7 +41,7 @@ pub(super) fn event(headers: &[(&str, &str)], body: &[u8]) -> Event {
                 .iter()
                 .map(|(name, value)| ((*name).into(), value.as_bytes().to_vec()))
                 .collect(),
-            attributes: Attributes::default(),
+            attributes: Box::default(),
         },
         body: body.to_vec().into(),
     }

@@ -137,7 +137,7 @@ impl Inner {
                 self.seen().committed(&batch.seen);
                 let free_through = self.ledgers().committed(&batch);
                 // No event goes before its id is kept.
-                let kept = self.seen().through();
+                let kept = self.seen().kept_through();
                 let free_through = free_through.map(|through| through.min(kept));
                 self.enter(Condition::Good);
                 (self.free_through)(free_through);

@@ -135,7 +135,7 @@ impl Seen {
     }
 
     /// Up to where the file has the journal's ids: those behind it are to be [`Seen::remember`]ed.
-    pub fn through(&self) -> Seq {
+    pub fn kept_through(&self) -> Seq {
         self.committed_through
     }
 

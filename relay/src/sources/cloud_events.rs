@@ -1,5 +1,7 @@
-//! `CloudEvents` 1.0 over HTTP: binary, where headers say what the body is of; structured, where the body is the
+//! CloudEvents 1.0 over HTTP: binary, where headers say what the body is of; structured, where the body is the
 //! whole event; and batches. What claims to be one and lacks what every event has is refused: a batch as a whole.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -13,7 +15,7 @@ const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const BROKEN: &str = "Invalid CloudEvent";
 
-/// What a sender says of its event as `CloudEvents`: nothing if it is none.
+/// What a sender says of its event as CloudEvents: nothing if it is none.
 pub fn describe(request: &Request<'_>) -> Said {
     let said = match request.media_type().as_str() {
         STRUCTURED => event(&Json::of(request.body)),
@@ -28,7 +30,7 @@ pub fn describe(request: &Request<'_>) -> Said {
 fn binary(request: &Request<'_>) -> Option<Attributes> {
     let text = |name| {
         let text = request.text(name)?;
-        percent_decode_str(&text).decode_utf8().ok().map(|text| text.into_owned())
+        percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
     };
     attributes(&text("ce-specversion")?, [text("ce-type"), text("ce-id"), text("ce-source")], text("ce-time"))
 }

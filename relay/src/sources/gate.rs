@@ -54,24 +54,24 @@ impl Gate {
 pub struct Gates {
     secrets_dir: PathBuf,
     certificates: PayPalCertificates,
-    gates: ArcSwap<Vec<Arc<Gate>>>,
+    by_source: ArcSwap<Vec<Arc<Gate>>>,
 }
 
 impl Gates {
     /// With Secrets in this folder; no source until [`Gates::load`].
     pub fn new(secrets_dir: &Path, certificates: PayPalCertificates) -> Self {
-        Self { secrets_dir: secrets_dir.to_owned(), certificates, gates: ArcSwap::default() }
+        Self { secrets_dir: secrets_dir.to_owned(), certificates, by_source: ArcSwap::default() }
     }
 
     /// From now on these sources are in force, with every secret read anew. One that is missing or empty lets nobody
     /// in.
     pub fn load(&self, sources: &[Source]) {
-        self.gates.store(Arc::new(sources.iter().map(|source| Arc::new(self.gate(source))).collect()));
+        self.by_source.store(Arc::new(sources.iter().map(|source| Arc::new(self.gate(source))).collect()));
     }
 
     /// The source of this path.
     pub fn find(&self, path: &str) -> Option<Arc<Gate>> {
-        self.gates.load().iter().find(|gate| gate.source.path == path).cloned()
+        self.by_source.load().iter().find(|gate| gate.source.path == path).cloned()
     }
 
     fn gate(&self, source: &Source) -> Gate {

@@ -1,5 +1,5 @@
 //! Senders of which no more is known than how they prove themselves. What they say of an event, they say as
-//! `CloudEvents`, if at all.
+//! CloudEvents, if at all.
 
 use data_encoding::BASE64;
 use http::header::AUTHORIZATION;

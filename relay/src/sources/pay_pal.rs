@@ -1,4 +1,4 @@
-//! `PayPal`: an RSA signature of id, time, webhook and checksum, by a certificate that the message itself names.
+//! PayPal: an RSA signature of id, time, webhook and checksum, by a certificate that the message itself names.
 
 mod certificates;
 #[cfg(test)]
@@ -26,7 +26,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("paypal-transmission-sig")
 const ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
 const CERTIFICATE: HeaderName = HeaderName::from_static("paypal-cert-url");
 
-/// Knows `PayPal`.
+/// Knows PayPal.
 pub struct PayPal {
     webhook_id: String,
     tolerance: Duration,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use jiff::Timestamp;
 use subtle::Choice;
 use visnyk_crds::valid::{SecretRef, SignatureEncoding};
 use visnyk_engine::crypto::standard_webhooks::{VerifyingKey, signed};
@@ -79,7 +80,9 @@ impl Provider for StandardWebhooks {
         let mut any = Choice::from(0);
         for key in &self.keys {
             if let Some(tag) = key.tag(&message) {
-                v1.iter().for_each(|signature| any |= tag.is(signature));
+                for signature in &v1 {
+                    any |= tag.is(signature);
+                }
             }
             for signature in &v1a {
                 any |= Choice::from(u8::from(key.has_signed(&message, signature)));
@@ -91,7 +94,7 @@ impl Provider for StandardWebhooks {
     fn describe(&self, request: &Request<'_>) -> Said {
         let [id, timestamp, _] = names(request).each_ref().map(|name| request.only(name));
         let id = id.ok().and_then(|id| String::from_utf8(id.to_vec()).ok());
-        let sent = timestamp.ok().and_then(|time| seconds(time).ok()).map(|time| time.as_millisecond());
+        let sent = timestamp.ok().and_then(|time| seconds(time).ok()).map(Timestamp::as_millisecond);
         match cloud_events::describe(request) {
             // The signed id is the same when it is sent again.
             Said::Event(said) if said != Attributes::default() => {

@@ -116,7 +116,7 @@ pub fn secrets() -> Vec<SecretRef> {
     [0, 1].map(|index| SecretRef { name: "hook".into(), key: format!("k{index}") }).into()
 }
 
-const TOLERANCE: Duration = Duration::from_secs(300);
+const TOLERANCE: Duration = Duration::from_mins(5);
 const TWILIO_BODY: &str =
     "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
 const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&\

@@ -1,4 +1,4 @@
-//! `WooCommerce`: an HMAC of the body. When a webhook is saved it is pinged, unsigned.
+//! WooCommerce: an HMAC of the body. When a webhook is saved it is pinged, unsigned.
 
 use http::{HeaderName, Method};
 use visnyk_engine::event::Attributes;
@@ -10,7 +10,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-wc-webhook-signature");
 /// All there is in a ping, before the webhook's number.
 const PING: &[u8] = b"webhook_id=";
 
-/// Knows `WooCommerce`.
+/// Knows WooCommerce.
 pub struct WooCommerce(pub Signature);
 
 impl Provider for WooCommerce {

@@ -7,9 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
-use super::rows::{
-    COMMITTED, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of, seen_page,
-};
+use super::rows::{COMMITTED, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of, seen_page};
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::open::{Loaded, LostDestination};
 use crate::state::seen::SeenPage;

@@ -1,4 +1,4 @@
-//! `PayPal`'s certificates. A message says where its own is: that is believed only if it is at one place of one host,
+//! PayPal's certificates. A message says where its own is: that is believed only if it is at one place of one host,
 //! before anything is connected to, and only if authorities vouch for it and for its name.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use visnyk_engine::deliver::tls::TlsError;
 
 /// The one place of each host.
 const PLACE: &str = "/v1/notifications/certs/";
-/// `PayPal` has one at a time; the last one is good for a while.
+/// PayPal has one at a time; the last one is good for a while.
 const KEPT: usize = 8;
 /// Names that led to nothing, which anybody can make up.
 const KEPT_IN_VAIN: usize = 256;
@@ -62,7 +62,7 @@ struct Known {
 }
 
 impl PayPalCertificates {
-    /// From `PayPal`'s hosts, as the public knows them.
+    /// From PayPal's hosts, as the public knows them.
     pub fn new(outbound: &Outbound) -> Result<Self, TlsError> {
         let fetch = Fetch::new(outbound, Policy::Public)?;
         let of = |host: &str, name| {
@@ -113,7 +113,7 @@ impl Certificates {
         Self::new(Some(Source { fetch, roots, name }), origin)
     }
 
-    /// Whether `PayPal` could have a certificate at this address. Compared as text: nothing is read into it.
+    /// Whether PayPal could have a certificate at this address. Compared as text: nothing is read into it.
     pub fn may_be(&self, url: &str) -> bool {
         let name = url.strip_prefix(&self.prefix).unwrap_or_default();
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

@@ -1,4 +1,4 @@
-//! A real TLS server with real certificates in `PayPal`'s place, and strangers who would like to be it.
+//! A real TLS server with real certificates in PayPal's place, and strangers who would like to be it.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,7 +143,7 @@ fn pay_pal(authority: &Authority, origin: &str, policy: Policy) -> PayPal {
         time_zone: TimeZone::UTC,
     };
     let certificates = Certificates::of_test(&outbound, policy, authority.roots(), origin);
-    PayPal::new("4JH86294D6297924G", Duration::from_secs(300), Arc::new(certificates))
+    PayPal::new("4JH86294D6297924G", Duration::from_mins(5), Arc::new(certificates))
 }
 
 fn loopback() -> Policy {
@@ -227,7 +227,7 @@ async fn no_other_place_than_pay_pals_is_ever_connected_to() {
         time_zone: TimeZone::UTC,
     });
     let certificates = real.unwrap().of(visnyk_crds::valid::PayPalEnvironment::Live);
-    let pay_pal = PayPal::new("4JH86294D6297924G", Duration::from_secs(300), Arc::clone(&certificates));
+    let pay_pal = PayPal::new("4JH86294D6297924G", Duration::from_mins(5), Arc::clone(&certificates));
     let address = trap.origin.strip_prefix("https://").unwrap();
     for url in [
         trap.url("CERT-1"),

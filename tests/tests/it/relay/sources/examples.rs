@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 use visnyk_tests::{
     files::write_secret,
@@ -13,6 +14,7 @@ use visnyk_tests::{
 };
 
 use super::examples;
+use crate::relay::secrets::holding;
 
 /// Names and keys of all secrets that a manifest refers to.
 fn secrets(value: &Value) -> Vec<(String, String)> {
@@ -79,6 +81,17 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
     assert_eq!(unproven.status(), 401);
     assert_eq!(relay.probes.status().await["accepted"], accepted);
     sink.took_events(accepted).await;
+
+    // Every provider's secret is the same canary, and once it is half of a header in base64.
+    let basic = BASE64.encode(format!("{SECRET}:{SECRET}").as_bytes());
+    for canary in [SECRET, &SECRET["whsec_".len()..], &basic] {
+        assert!(!relay.process.said().contains(canary), "a secret is in the log");
+        for path in ["/metrics", "/status"] {
+            assert!(!relay.probes.get(path).await.unwrap().1.contains(canary), "a secret is in {path}");
+        }
+        assert!(!format!("{:?}", sink.arrivals()).contains(canary), "a secret was delivered");
+        assert_eq!(holding(relay.data_dir(), canary), Vec::<String>::new(), "a secret is in the data folder");
+    }
 }
 
 #[test]
@@ -92,9 +105,14 @@ fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
             Process::run(RELAY, ["check", "--manifest", manifest, "--secrets-dir", secrets])
         };
         let secrets = secrets(&example["spec"]["sources"]);
+        let write_secrets = |content: &str| {
+            for (name, key) in &secrets {
+                write_secret(folder.path(), name, key, content);
+            }
+        };
         for content in [None, Some("\n")] {
             if let Some(content) = content {
-                secrets.iter().for_each(|(name, key)| write_secret(folder.path(), name, key, content));
+                write_secrets(content);
             }
             let refused = check();
             assert_eq!(refused.status.code(), Some(64), "{}: {refused:?}", path.display());
@@ -104,7 +122,7 @@ fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
                 assert_eq!(said.matches(&line).count(), 1, "{line} in {said}");
             }
         }
-        secrets.iter().for_each(|(name, key)| write_secret(folder.path(), name, key, SECRET));
+        write_secrets(SECRET);
         let valid = check();
         assert_eq!(valid.status.code(), Some(0), "{}: {valid:?}", path.display());
     }
