@@ -67,6 +67,14 @@ pub struct AuditStatus {
 }
 
 impl AuditLog {
+    /// All that the cluster's API server was ever asked.
+    ///
+    /// # Errors
+    /// As [`from_now`](Self::from_now).
+    pub fn whole() -> anyhow::Result<Self> {
+        Ok(Self { start: 0, ..Self::from_now()? })
+    }
+
     /// Begins to listen: [`events`](Self::events) will return what comes after this.
     ///
     /// # Errors

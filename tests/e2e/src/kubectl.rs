@@ -1,0 +1,37 @@
+//! The command line, as users have it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What a command of `tests/cluster` prints, such as `kubectl`.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub async fn run(program: &str, args: &[&str]) -> String {
+    match try_run(program, args).await {
+        Ok(printed) => printed,
+        Err(said) => panic!("{program} {}: {said}", args.join(" ")),
+    }
+}
+
+/// The same; an error is what it said.
+///
+/// # Panics
+/// When it cannot be started.
+pub async fn try_run(program: &str, args: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(root().join("tests/cluster").join(program));
+    command.args(args).stdin(Stdio::null()).current_dir(root()).kill_on_drop(true);
+    let output = command.output().await.expect("the command can be started");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(printed);
+    }
+    Err(format!("{printed}{}", String::from_utf8_lossy(&output.stderr)))
+}

@@ -1,0 +1,8 @@
+//! The operator as users meet it: installed by its chart, on a node where pods run and fall ill.
+
+#![allow(clippy::unwrap_used)]
+
+mod configuration;
+mod healing;
+mod operator;
+mod rollout;

@@ -1,0 +1,78 @@
+//! What takes new pods: with two replicas no sender notices, with one there is a gap, and nothing is lost either way.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use visnyk_cluster_harness::with_temp_ns;
+use visnyk_crds::WebhookRelay;
+use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, uids};
+use visnyk_e2e::traffic::{Ledger, Traffic, assert_collected};
+
+/// Rolls all pods under traffic by changing something that a running pod cannot follow.
+async fn roll(stage: &Stage, changed: Value) -> Ledger {
+    let before = uids(&stage.relay_pods().await);
+    let traffic = Traffic::start(&stage.client, &stage.namespace, RELAY).await;
+    let replicas = before.len();
+    stage.apply::<WebhookRelay>(RELAY, changed).await.unwrap();
+    let began = Instant::now();
+    loop {
+        let now = stage.relay_pods().await;
+        let fresh = uids(&now).iter().all(|uid| !before.contains(uid));
+        if fresh && now.len() == replicas && now.iter().all(is_ready) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_mins(4), "the pods are not replaced");
+        sleep(Duration::from_millis(200)).await;
+    }
+    traffic.goes_on(40).await;
+    let ledger = traffic.end().await;
+    assert_collected(&stage.namespace, &stage.collector_pod().await, &ledger).await;
+    ledger
+}
+
+#[tokio::test]
+async fn rollout_of_two_replicas_refuses_nobody() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage::set(&client, &namespace, relay(2)).await;
+        let mut changed = relay(2);
+        changed["pod"] = json!({"annotations": {"example.org/reason": "roll"}});
+        let ledger = roll(&stage, changed).await;
+        eprintln!(
+            "rollout of two: {} accepted, longest gap {:?}",
+            ledger.accepted.len(),
+            ledger.longest_gap()
+        );
+        assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changed_port_of_two_replicas_refuses_nobody() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage::set(&client, &namespace, relay(2)).await;
+        let mut changed = relay(2);
+        changed["listener"]["port"] = json!(9000);
+        let ledger = roll(&stage, changed).await;
+        assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rollout_of_one_replica_loses_nothing_and_its_gap_is_bounded() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage::set(&client, &namespace, relay(1)).await;
+        let mut changed = relay(1);
+        changed["pod"] = json!({"annotations": {"example.org/reason": "roll"}});
+        let ledger = roll(&stage, changed).await;
+        let (gap, refused) = (ledger.longest_gap(), ledger.refused.len());
+        eprintln!(
+            "rollout of one: {} accepted, {refused} refused, longest gap {gap:?}",
+            ledger.accepted.len()
+        );
+        assert!(gap < Duration::from_secs(40), "{gap:?}");
+    })
+    .await;
+}
