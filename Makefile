@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart soak bench generate
+.PHONY: help demo demo-stop test lint test-rust test-chart soak bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -16,9 +16,6 @@ demo: ## build relay and collector, run them here, and send them events
 
 demo-stop: ## stop what demo started; its data stays in .demo/
 	@scripts/demo.sh stop
-
-cluster-demo: ## start a Kubernetes, install the operator, send an event, show where it arrives
-	@scripts/cluster-demo.sh
 
 test: lint test-rust test-chart test-cluster ## every test, a real cluster included
 
