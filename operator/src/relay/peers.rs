@@ -57,7 +57,14 @@ impl Resolved {
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
-        let (authorities, _) = Authorities::decide(Some(signs), None, now).map_err(unwritable)?;
+        // Only the Collector's own visit makes authorities: one made here would be believed by nobody.
+        let Some(authorities) = Authorities::kept(signs, now) else {
+            self.obstacle(
+                "CollectorUnusable",
+                format!("Collector {} has no authority that is whole", prefix.trim_end_matches('.')),
+            );
+            return Ok(());
+        };
         let sender = SenderName { namespace: owner.namespace.clone(), name: owner.name.clone() };
         let leaf =
             decide_sender(found.peers.as_ref(), prefix, &sender, &authorities, now).map_err(unwritable)?;

@@ -26,9 +26,7 @@ impl Authorities {
         published: Option<&str>,
         now: Timestamp,
     ) -> Result<(Self, Vec<Remark>), CannotIssue> {
-        let mut list = secret.map(parse).unwrap_or_default();
-        list.retain(|authority| authority.facts().not_after > now);
-        list.sort_by_key(|authority| authority.facts().not_before);
+        let mut list = secret.map(|secret| usable(secret, now)).unwrap_or_default();
         let mut remarks = Vec::new();
         if let Some(youngest) = list.last() {
             if youngest.facts().renew_at() <= now {
@@ -41,6 +39,12 @@ impl Authorities {
             remarks.push(remark);
         }
         Ok((Self { list }, remarks))
+    }
+
+    /// Those that the Secret holds and that have not expired; nothing where there is none.
+    pub fn kept(secret: &Data, now: Timestamp) -> Option<Self> {
+        let list = usable(secret, now);
+        (!list.is_empty()).then_some(Self { list })
     }
 
     /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
@@ -92,11 +96,14 @@ impl Authorities {
     }
 }
 
-/// The pairs of a Secret that are whole; what is damaged is left out.
-fn parse(secret: &Data) -> Vec<Authority> {
+/// The pairs of a Secret that are whole and have not expired, the oldest first; what is damaged is left out.
+fn usable(secret: &Data, now: Timestamp) -> Vec<Authority> {
     let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
     let pair = |name: &str| {
         Authority::parse(secret.get(&format!("{name}.crt"))?, secret.get(&format!("{name}.key"))?)
     };
-    names.filter_map(pair).collect()
+    let mut list: Vec<Authority> = names.filter_map(pair).collect();
+    list.retain(|authority| authority.facts().not_after > now);
+    list.sort_by_key(|authority| authority.facts().not_before);
+    list
 }
