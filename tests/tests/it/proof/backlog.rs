@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 use visnyk_engine::{
-    event::{Attributes, Envelope, Event},
+    event::{Envelope, Event},
     journal::{Folder, Journal, Options},
 };
 use visnyk_tests::{
@@ -119,7 +119,7 @@ async fn fill(data_dir: &Path, events: u64, max_size: u64, body: fn(u64) -> byte
                 source: "network".into(),
                 target: "/".into(),
                 headers: vec![("content-type".into(), b"application/json".to_vec())],
-                attributes: Attributes::default(),
+                attributes: Box::default(),
             };
             journal.append(Event { envelope, body: body(*number) }.encode())
         });
