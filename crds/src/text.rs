@@ -211,6 +211,48 @@ forms! {
         says: "must be text in which only {body} and {timestamp} stand in braces",
     }
 
+    /// Value of a header.
+    HeaderTemplate {
+        pattern: "^([ -z|~]|\\{(id|source|type|received)\\})+$",
+        max_length: 512,
+        says: "must be printable ASCII in which only {id}, {source}, {type} and {received} stand in braces",
+    }
+
+    /// A status, or a range of them.
+    Statuses {
+        pattern: "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$",
+        max_length: 7,
+        says: "must be a status from 200 to 599, or a range such as \"200-299\"",
+    }
+
+    /// SHA-256 of a public key (SPKI), in base64.
+    Pin {
+        pattern: "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+        max_length: 44,
+        says: "must be the SHA-256 of a public key, in base64: 44 characters, the last of them =",
+    }
+
+    /// Name of a host.
+    HostName {
+        pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        max_length: 253,
+        says: "must be the name of a host in small letters, such as relay.example.org",
+    }
+
+    /// A scope of OAuth 2.0.
+    Scope {
+        pattern: "^[!#-\\[\\]-~]+$",
+        max_length: 256,
+        says: "must be a scope: printable ASCII without spaces, quotation marks and backslashes",
+    }
+
+    /// For whom a token is.
+    Audience {
+        pattern: "^[!-~]+$",
+        max_length: 1024,
+        says: "must be printable ASCII without spaces",
+    }
+
     /// A URL as a sender knows it, to which it adds a query.
     PublicUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+(/[^\\s?#]*)?$",

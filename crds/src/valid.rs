@@ -1,6 +1,7 @@
 //! What a resource means once it has been checked: plain numbers, addresses and durations.
 //! Holding one of these is proof that validation ran; the binaries take nothing else.
 
+mod outgoing;
 mod verify;
 
 use std::time::Duration;
@@ -8,6 +9,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+pub use outgoing::{
+    Authorization, ClientCredentials, CloudEventsMode, DestinationTls, Header, HeaderContent, Method, Sign,
+    SignedHeader, Statuses, TemplatePart,
+};
 pub use verify::{Hmac, HmacAlgorithm, Part, PayPalEnvironment, SignatureEncoding, TimestampAt, Verify};
 
 /// A `WebhookRelay` that passed every check.
@@ -169,6 +174,20 @@ pub struct Destination {
     pub target: Target,
     /// What it is sent.
     pub format: Format,
+    /// How it is sent.
+    pub method: Method,
+    /// What is sent beside it. Names are unique, and none is one that `sign` or `authorization` sets.
+    pub headers: Vec<Header>,
+    /// How it is proven who sent it.
+    pub sign: Option<Sign>,
+    /// What it lets the relay in by.
+    pub authorization: Option<Authorization>,
+    /// Whom it has to prove to be; only an `https` [`Target::Url`] has more than nothing here.
+    pub tls: DestinationTls,
+    /// The answers that say that it has the event.
+    pub success: Statuses,
+    /// The answers that no further attempt can change.
+    pub final_statuses: Statuses,
     /// When a failed delivery is tried again.
     pub retry: Retry,
     /// From connecting to the last byte of the answer.
@@ -213,6 +232,8 @@ pub enum Format {
     Original,
     /// The log line of the old system.
     Line,
+    /// CloudEvents 1.0.
+    CloudEvents(CloudEventsMode),
 }
 
 /// When a delivery is tried.

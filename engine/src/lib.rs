@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod event;
 pub mod journal;
 pub mod observe;
+pub mod secrets;
 pub mod serve;
 pub mod spool;
 pub mod state;

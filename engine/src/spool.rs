@@ -13,6 +13,7 @@ use visnyk_crds::valid::{Destination, SpoolKind, Target};
 
 use crate::deliver::dispatcher::Shared;
 use crate::deliver::metrics::DeliveryMetrics;
+use crate::deliver::waits::Waits;
 use crate::event::{Envelope, Event};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::observe::watchdog::Ticker;
@@ -145,7 +146,8 @@ impl Spool {
             },
         );
         let state = committer.condition();
-        let shared = Shared { journal, ledgers, events, state, metrics: DeliveryMetrics::default() };
+        let (metrics, waits) = (DeliveryMetrics::default(), Waits::default());
+        let shared = Shared { journal, ledgers, events, state, metrics, waits };
         Ok(Self { shared, committer, seen, recovery, set_aside, max_body_size })
     }
 

@@ -23,6 +23,7 @@ use clap::Parser;
 
 use visnyk_crds::manifest;
 use visnyk_engine::configuration;
+use visnyk_engine::deliver::credentials;
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
@@ -59,7 +60,11 @@ fn check(args: &CheckArgs) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let secrets_dir = args.secrets_dir.as_ref();
-    let mistakes = secrets_dir.map(|dir| sources::check(&valid.sources, dir)).unwrap_or_default();
+    let mistakes = secrets_dir.map(|dir| {
+        let of_sources = sources::check(&valid.sources, dir);
+        [of_sources, credentials::check(&valid.destinations, dir)].concat()
+    });
+    let mistakes = mistakes.unwrap_or_default();
     if !mistakes.is_empty() {
         return refuse(&mistakes.join("\n"));
     }

@@ -113,6 +113,14 @@ impl Collector for SpoolMetrics {
                 ConstGauge::new(value(destination)).encode(family.encode_family(&labels)?)?;
             }
         }
+        let help = "1 while deliveries wait for a Secret or a peer's file that is missing or cannot be used";
+        let kind = ConstGauge::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor("destination_waiting", help, None, kind)?;
+        for destination in &snapshot.destinations {
+            let labels = [("destination", destination.name.as_str())];
+            let waits = self.0.shared.waits.of(&destination.name).is_some();
+            ConstGauge::new(u64::from(waits)).encode(family.encode_family(&labels)?)?;
+        }
         Ok(())
     }
 }

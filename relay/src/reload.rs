@@ -55,8 +55,11 @@ impl Reload {
         loop {
             tokio::select! {
                 () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
-                () = watches.secrets.changed() => self.gates.load(&self.configuration.current().sources),
-                () = watches.peers.changed() => self.fleet.lock().await.reload_peers().await,
+                () = watches.secrets.changed() => {
+                    self.gates.load(&self.configuration.current().sources);
+                    self.fleet.lock().await.reload_files().await;
+                }
+                () = watches.peers.changed() => self.fleet.lock().await.reload_files().await,
             }
         }
     }

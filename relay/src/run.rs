@@ -154,7 +154,7 @@ async fn run_once(
         address: args.address,
     };
     let tls = (!args.deliver_only).then(|| Tls::start(files, valid.listener.tls.clone(), &readiness));
-    let outbound = Outbound::system(args.peers_dir).map_err(RunError::Outbound)?;
+    let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let gates = gates(&secrets_dir, &outbound, &valid.sources)?;
 
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());

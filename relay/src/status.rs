@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
+use visnyk_engine::deliver::waits::Waits;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
 
@@ -19,11 +20,11 @@ pub fn status(spool: &Spool, configuration: &Configuration<ValidatedRelay>) -> V
         "manifestProblem": configuration.problem(),
         "tornTail": spool.recovery().torn_tail,
         "stateSetAside": spool.set_aside().map(|path| path.display().to_string()),
-        "destinations": destinations.iter().map(|status| destination(status, now_ms)).collect::<Vec<_>>(),
+        "destinations": destinations.iter().map(|status| destination(status, &spool.shared.waits, now_ms)).collect::<Vec<_>>(),
     })
 }
 
-fn destination(status: &DestinationStatus, now_ms: i64) -> Value {
+fn destination(status: &DestinationStatus, waits: &Waits, now_ms: i64) -> Value {
     json!({
         "name": status.name,
         "accepted": status.accepted,
@@ -34,6 +35,7 @@ fn destination(status: &DestinationStatus, now_ms: i64) -> Value {
         "pending": status.pending,
         "oldestPendingSeconds": status.oldest_pending_ms.map(|at_ms| now_ms.saturating_sub(at_ms).max(0) / 1000),
         "state": state(status.lifecycle),
+        "waitsFor": waits.of(&status.name),
     })
 }
 

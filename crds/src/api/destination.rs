@@ -2,11 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{each, exactly_one};
+use super::destination_tls::{NO_TLS_HERE, TLS_RULE};
+use super::exchange::{MODE_OF_OTHER, MODE_RULE, forwards};
+use super::{Authorization, CloudEvents, DestinationTls, Header, Method, Sign, each, exactly_one};
 use crate::bounds;
-use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceName, UrlPath};
+use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceName, Statuses, UrlPath};
 
 /// The fields of which [`Destination`] holds exactly one.
 pub(crate) const TARGETS: &[&str] = &["collectorRef", "service", "url"];
@@ -14,7 +16,7 @@ pub(crate) const TARGETS: &[&str] = &["collectorRef", "service", "url"];
 /// Who gets every accepted event: exactly one of `collectorRef`, `service`, `url`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TARGETS)))]
+#[schemars(inline, extend("x-kubernetes-validations" = rules()))]
 pub struct Destination {
     /// Unique in this relay. The name is the identity: under another name it is another destination,
     /// which gets new events only; with another address it goes on where it was.
@@ -26,12 +28,43 @@ pub struct Destination {
     /// no other. Headless Services and those of type `ExternalName` are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
-    /// Where to POST, by http or https, without user information and fragment.
+    /// Where to send, by http or https, without user information and fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<HttpUrl>,
     /// What is sent.
     #[serde(default)]
     pub format: Format,
+    /// How `format: CloudEvents` sends them; absent: in binary mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_events: Option<CloudEvents>,
+    /// The method of the requests.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers of every request, beside those of the format.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"],
+    ))]
+    pub headers: Vec<Header>,
+    /// How each request proves who sent it; absent: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign: Option<Sign>,
+    /// What the destination lets the relay in by; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
+    /// Whom the destination has to prove to be; absent: the host of `url`, vouched for by the system's authorities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DestinationTls>,
+    /// The statuses, and ranges such as `200-299`, that say that the destination has the event; absent: 200-299.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
+    pub success: Vec<Statuses>,
+    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. Absent:
+    /// none.
+    #[serde(rename = "final", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
+    pub final_statuses: Vec<Statuses>,
     /// When a delivery is tried, and tried again.
     #[serde(default)]
     pub retry: Retry,
@@ -93,6 +126,8 @@ pub enum Format {
     Original,
     /// One line of the old system's log: local time, `Received data:` and the payload.
     Line,
+    /// CloudEvents 1.0, with attributes derived from what the sender says.
+    CloudEvents,
 }
 
 /// What is wrong with a schedule whose first attempt waits.
@@ -167,6 +202,15 @@ pub struct Backlog {
 pub enum Overflow {
     /// The oldest undelivered events are dropped and counted under the destination's name.
     Drop,
+}
+
+fn rules() -> Value {
+    let mut rules = exactly_one(TARGETS);
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({ "rule": TLS_RULE, "message": NO_TLS_HERE }));
+        rules.push(json!({ "rule": MODE_RULE, "message": MODE_OF_OTHER }));
+    }
+    rules
 }
 
 fn timeout() -> GoDuration {

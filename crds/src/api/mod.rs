@@ -1,15 +1,19 @@
 //! The resources as users write them. The descriptions become the schema's, so they address the user.
 //! Objects of which exactly one is wanted are optional fields with a CEL rule beside them.
 
+mod authorization;
 mod autoscaling;
 mod collector;
 mod destination;
+mod destination_tls;
+mod exchange;
 mod heartbeat;
 mod listener;
 mod log;
 mod pod;
 mod relay;
 mod service;
+mod sign;
 mod source;
 mod spool;
 mod status;
@@ -17,17 +21,21 @@ mod storage;
 mod verbatim;
 mod verify;
 
+pub use authorization::{Authorization, BearerToken, ClientCredentials};
 pub use autoscaling::Autoscaling;
 pub use collector::{Access, Collector, CollectorSpec};
 pub use destination::{
     Backlog, CollectorRef, Destination, Format, Network, Overflow, RateLimit, Retry, ServiceRef,
 };
+pub use destination_tls::{CertificateRef, DestinationTls};
+pub use exchange::{CloudEvents, CloudEventsMode, Header, Method};
 pub use heartbeat::Heartbeat;
 pub use listener::{CertManager, IssuerRef, Listener, RelayListener, SelfSigned, Tls};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
+pub use sign::{Sign, SignHmac, SignStandardWebhooks};
 pub use source::{Deduplicate, SecretRef, Source};
 pub use spool::{OnDelete, Spool};
 pub use status::Status;
@@ -38,11 +46,15 @@ pub use verify::{
     Twilio, Verify,
 };
 
+pub(crate) use authorization::WAYS as AUTHORIZATION_WAYS;
 pub(crate) use autoscaling::AT_LEAST_MIN;
 pub(crate) use collector::NOBODY;
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
+pub(crate) use destination_tls::NO_TLS_HERE;
+pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
+pub(crate) use sign::WAYS as SIGN_WAYS;
 pub(crate) use source::ONE_REPLICA;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
 pub(crate) use verify::{NO_BODY, TIME, WAYS as VERIFY_WAYS};

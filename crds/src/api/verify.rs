@@ -258,6 +258,6 @@ fn three_days_and_more() -> GoDuration {
     GoDuration::from("96h")
 }
 
-fn whole_body() -> SignedPayload {
+pub(super) fn whole_body() -> SignedPayload {
     SignedPayload::from("{body}")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::the_one;
+use super::{outgoing, the_one};
 use crate::api;
 use crate::bounds;
 use crate::problem::{Place, Problems};
@@ -45,13 +45,37 @@ fn destination(
         let api::Overflow::Drop = backlog.then;
         problems.note(place.field("backlog").field("size"), bounds::BACKLOG_SIZE.check(&backlog.size))
     });
+    let sign = destination.sign.as_ref();
+    let sign = sign.and_then(|sign| outgoing::sign(sign, &place.field("sign"), problems));
+    let authorization = destination.authorization.as_ref().and_then(|authorization| {
+        outgoing::authorization(authorization, &place.field("authorization"), problems)
+    });
+    let headers = outgoing::headers(
+        &destination.headers,
+        sign.as_ref(),
+        authorization.as_ref(),
+        &place.field("headers"),
+        problems,
+    );
+    let success = &[200..=299];
+    let success = outgoing::statuses(&destination.success, success, &place.field("success"), problems);
+    let final_statuses = &destination.final_statuses;
+    let final_statuses = outgoing::statuses(final_statuses, &[], &place.field("final"), problems);
+    let is_https = matches!(&target, Some(Target::Url(url)) if url.scheme() == "https");
+    if destination.tls.is_some() && target.is_some() && !is_https {
+        problems.add(place.clone(), api::NO_TLS_HERE);
+    }
     Some(Destination {
         name: destination.name.to_string(),
         target: target?,
-        format: match destination.format {
-            api::Format::Original => Format::Original,
-            api::Format::Line => Format::Line,
-        },
+        format: format(destination, place, problems),
+        method: destination.method,
+        headers,
+        sign,
+        authorization,
+        tls: destination.tls.as_ref().map(outgoing::tls).unwrap_or_default(),
+        success,
+        final_statuses,
         retry,
         timeout: timeout?,
         concurrency: destination.concurrency.into(),
@@ -59,6 +83,18 @@ fn destination(
         allow: allow.unwrap_or_default(),
         backlog,
     })
+}
+
+fn format(destination: &api::Destination, place: &Place, problems: &mut Problems) -> Format {
+    let mode = destination.cloud_events.as_ref().map(|cloud_events| cloud_events.mode);
+    if mode.is_some() && destination.format != api::Format::CloudEvents {
+        problems.add(place.clone(), api::MODE_OF_OTHER);
+    }
+    match destination.format {
+        api::Format::Original => Format::Original,
+        api::Format::Line => Format::Line,
+        api::Format::CloudEvents => Format::CloudEvents(mode.unwrap_or_default()),
+    }
 }
 
 fn target(
@@ -87,7 +123,7 @@ fn target(
     the_one(api::TARGETS, [collector, service, url], place, problems).flatten()
 }
 
-fn parse_url(text: &HttpUrl) -> Result<Url, String> {
+pub(super) fn parse_url(text: &HttpUrl) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("must begin with http:// or https://, not {}:", url.scheme()));

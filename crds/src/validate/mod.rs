@@ -6,10 +6,12 @@
 mod collector;
 mod destination;
 mod listener;
+mod outgoing;
 mod pod;
 mod relay;
 mod source;
 mod spool;
+mod template;
 #[cfg(test)]
 mod tests;
 mod verify;

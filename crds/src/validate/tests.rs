@@ -33,7 +33,32 @@ fn relay() -> Value {
                 {
                     "name": "pilot",
                     "url": "https://pilot.example.org/hook?port=3",
-                    "format": "Line",
+                    "format": "CloudEvents",
+                    "cloudEvents": { "mode": "Structured" },
+                    "method": "PUT",
+                    "headers": [
+                        { "name": "X-Port", "value": "3 {id}{source} {type}, {received}" },
+                        { "name": "X-Key", "secretRef": { "name": "pilot", "key": "api" } },
+                    ],
+                    "sign": { "hmac": {
+                        "secretRefs": [{ "name": "pilot", "key": "hmac" }], "header": "X-Sig",
+                        "algorithm": "SHA512", "encoding": "Base64", "prefix": "v0=",
+                        "payload": "{timestamp}.{body}", "timestampHeader": "X-Time",
+                    } },
+                    "authorization": { "oauth2ClientCredentials": {
+                        "tokenUrl": "https://login.example.org/token",
+                        "clientIdRef": { "name": "pilot", "key": "id" },
+                        "clientSecretRef": { "name": "pilot", "key": "secret" },
+                        "scopes": ["berth:write", "tide"], "audience": "https://pilot.example.org",
+                    } },
+                    "tls": {
+                        "caRef": { "name": "pilot", "key": "ca.crt" },
+                        "pinSha256": ["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
+                        "clientCertificateRef": { "name": "harbour" },
+                        "serverName": "inner.example.org",
+                    },
+                    "success": ["200-204", "304"],
+                    "final": ["400-499"],
                     "retry": { "schedule": ["0s", "1m30s"], "jitterPercent": 0 },
                     "timeout": "500ms",
                     "concurrency": 2,
@@ -270,6 +295,52 @@ fn destination_mistakes_are_named() {
     ];
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
     expect_file!["mistakes/destinations.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn mistakes_in_what_deliveries_prove_and_carry_are_named() {
+    let pilot = |field: &str| format!("/spec/destinations/1/{field}");
+    let secret = || json!({ "name": "a", "key": "b" });
+    let hmac = |fields: Value| json!({ "hmac": with(with(fields, "/secretRefs", json!([secret()])), "/header", json!("X-Sig")) });
+    let mistakes = [
+        (pilot("format"), json!("Original")),
+        (pilot("cloudEvents/mode"), json!("Batch")),
+        (pilot("method"), json!("GET")),
+        (pilot("sign"), json!({})),
+        (pilot("sign/standardWebhooks"), json!({ "secretRefs": [secret()] })),
+        (pilot("sign"), json!({ "standardWebhooks": { "secretRefs": [] } })),
+        (pilot("sign/hmac/secretRefs"), json!([])),
+        (pilot("sign/hmac/secretRefs/-"), secret()),
+        (pilot("sign"), hmac(json!({ "payload": "{timestamp}.{body}" }))),
+        (pilot("sign"), hmac(json!({ "payload": "{body}{body}" }))),
+        (pilot("sign"), hmac(json!({ "timestampHeader": "X-Time" }))),
+        (pilot("authorization"), json!({})),
+        (pilot("authorization/bearer"), json!({ "secretRef": secret() })),
+        (pilot("authorization"), json!({ "bearer": {} })),
+        (pilot("authorization/oauth2ClientCredentials/tokenUrl"), json!("https://a:b@login.example.org/")),
+        (pilot("authorization/oauth2ClientCredentials/tokenUrl"), json!("https://login.example.org:99999/")),
+        (pilot("authorization/oauth2ClientCredentials/scopes"), json!(["a b"])),
+        (pilot("authorization/oauth2ClientCredentials/audience"), json!("a b")),
+        (pilot("url"), json!("http://pilot.example.org/")),
+        ("/spec/destinations/0/tls".to_owned(), json!({ "serverName": "a.example.org" })),
+        (pilot("tls/pinSha256"), json!(["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9="])),
+        (pilot("tls/pinSha256"), json!(["000102030405060708090a0b0c0d0e0f"])),
+        (pilot("tls/serverName"), json!("*.example.org")),
+        (pilot("headers/-"), json!({ "name": "X-Key" })),
+        (pilot("headers/-"), json!({ "name": "X-Both", "value": "a", "secretRef": secret() })),
+        (pilot("headers/-"), json!({ "name": "x-key", "value": "a" })),
+        (pilot("headers/-"), json!({ "name": "X-Time", "value": "a" })),
+        (pilot("headers/-"), json!({ "name": "Authorization", "value": "a" })),
+        (pilot("headers/-"), json!({ "name": "Webhook-Id", "value": "a" })),
+        (pilot("headers/-"), json!({ "name": "X-Body", "value": "{body}" })),
+        (pilot("headers/-"), json!({ "name": "X-Lines", "value": "a\r\nb: c" })),
+        (pilot("success"), json!([200])),
+        (pilot("success"), json!(["100"])),
+        (pilot("final"), json!(["404", "499-400"])),
+    ];
+    let mistakes = mistakes.each_ref().map(|(pointer, value)| (&pointer[..], value.clone()));
+    let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
+    expect_file!["mistakes/deliveries.txt"].assert_eq(&refusals);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::source::{secret_ref, secret_refs};
-use super::the_one;
+use super::{template, the_one};
 use crate::api;
 use crate::bounds::{self, Spans};
 use crate::problem::{Place, Problems};
-use crate::text::GoDuration;
+use crate::text::{GoDuration, HeaderName, SignedPayload};
 use crate::valid::{Hmac, Part, TimestampAt, Verify};
 
 pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problems) -> Option<Verify> {
@@ -79,15 +79,8 @@ fn tolerance(given: &GoDuration, spans: Spans, place: &Place, problems: &mut Pro
 
 fn hmac(hmac: &api::Hmac, place: &Place, problems: &mut Problems) -> Verify {
     let tolerance = tolerance(&hmac.tolerance, bounds::TOLERANCE, place, problems);
-    let payload = parts(&hmac.payload);
-    let count = |wanted: &Part| payload.iter().filter(|part| *part == wanted).count();
-    if count(&Part::Body) != 1 {
-        problems.add(place.field("payload"), api::NO_BODY);
-    }
-    if (count(&Part::Timestamp) > 0) != hmac.timestamp_header.is_some() {
-        problems.add(place.clone(), api::TIME);
-    }
     let timestamp_header = hmac.timestamp_header.as_ref();
+    let payload = payload(&hmac.payload, timestamp_header, place, problems);
     let signature = Hmac {
         header: hmac.header.to_ascii_lowercase(),
         algorithm: hmac.algorithm,
@@ -100,24 +93,28 @@ fn hmac(hmac: &api::Hmac, place: &Place, problems: &mut Problems) -> Verify {
     Verify::Hmac { secrets: secret_refs(&hmac.secret_refs), signature }
 }
 
-/// The parts of a template that has the form of [`crate::text::SignedPayload`].
-fn parts(template: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut rest = template;
-    while let Some((text, from)) = rest.split_once('{') {
-        let Some((name, tail)) = from.split_once('}') else { break };
-        if !text.is_empty() {
-            parts.push(Part::Text(text.to_owned()));
-        }
-        parts.push(match name {
-            "body" => Part::Body,
-            "timestamp" => Part::Timestamp,
-            other => Part::Text(format!("{{{other}}}")), // refused by the schema
-        });
-        rest = tail;
+/// What is signed: the body once, and a time if there is a header for it.
+pub(super) fn payload(
+    payload: &SignedPayload,
+    timestamp_header: Option<&HeaderName>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Part> {
+    let parts: Vec<Part> = template::parts(payload)
+        .into_iter()
+        .map(|part| match part {
+            template::Part::Text(text) => Part::Text(text.to_owned()),
+            template::Part::Name("body") => Part::Body,
+            template::Part::Name("timestamp") => Part::Timestamp,
+            template::Part::Name(other) => Part::Text(format!("{{{other}}}")), // refused by the schema
+        })
+        .collect();
+    let count = |wanted: &Part| parts.iter().filter(|part| *part == wanted).count();
+    if count(&Part::Body) != 1 {
+        problems.add(place.field("payload"), api::NO_BODY);
     }
-    if !rest.is_empty() {
-        parts.push(Part::Text(rest.to_owned()));
+    if (count(&Part::Timestamp) > 0) != timestamp_header.is_some() {
+        problems.add(place.clone(), api::TIME);
     }
     parts
 }

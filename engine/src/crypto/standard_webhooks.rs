@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use data_encoding::BASE64;
 use visnyk_crds::valid::HmacAlgorithm;
 
@@ -12,8 +12,12 @@ use super::mac::{MacKey, Tag};
 pub const SECRET_PREFIX: &str = "whsec_";
 /// What a public key begins with, before its base64.
 pub const PUBLIC_KEY_PREFIX: &str = "whpk_";
+/// What a private key begins with, before its base64.
+pub const PRIVATE_KEY_PREFIX: &str = "whsk_";
 /// The bytes of an Ed25519 public key.
 const PUBLIC_KEY_BYTES: usize = 32;
+/// The bytes of an Ed25519 private key; its public key may stand behind them.
+const SEED_BYTES: usize = 32;
 
 /// What a message is checked with.
 pub enum VerifyingKey {
@@ -23,15 +27,26 @@ pub enum VerifyingKey {
     Public(UnparsedPublicKey<Vec<u8>>),
 }
 
+/// What a message is signed with.
+pub enum SigningKey {
+    /// v1.
+    Secret(MacKey),
+    /// v1a.
+    Private(Ed25519KeyPair),
+}
+
 /// A secret or key that is not written as it should be. Says nothing of what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Behind the prefix.
     #[error("is not base64")]
     Base64,
-    /// An Ed25519 public key has 32 bytes, and a secret at least one.
+    /// An Ed25519 key has 32 bytes, a private one perhaps its public one behind them, and a secret has at least one.
     #[error("has the wrong length")]
     Length,
+    /// The public key behind a private one is not its own.
+    #[error("is no pair of keys")]
+    Pair,
 }
 
 /// The parts that are signed, in their order.
@@ -75,6 +90,41 @@ impl VerifyingKey {
     }
 }
 
+impl SigningKey {
+    /// Of a text `whsk_<base64>`, or a [`secret`].
+    pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
+        let Some(private) = text.strip_prefix(PRIVATE_KEY_PREFIX.as_bytes()) else {
+            return secret(text).map(Self::Secret);
+        };
+        let private = decoded(private)?;
+        let pair = match private.split_at_checked(SEED_BYTES) {
+            Some((seed, [])) => Ed25519KeyPair::from_seed_unchecked(seed),
+            Some((seed, public)) if public.len() == PUBLIC_KEY_BYTES => {
+                Ed25519KeyPair::from_seed_and_public_key(seed, public)
+            }
+            _ => return Err(KeyError::Length),
+        };
+        pair.map(Self::Private).map_err(|_| KeyError::Pair)
+    }
+
+    /// The signature of a message as it stands in the header: its version, a comma, base64.
+    pub fn sign(&self, signed: &[&[u8]]) -> String {
+        match self {
+            Self::Secret(key) => format!("v1,{}", BASE64.encode(key.tag(signed).as_ref())),
+            Self::Private(key) => format!("v1a,{}", BASE64.encode(key.sign(&signed.concat()).as_ref())),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "Secret",
+            Self::Private(_) => "Private",
+        })
+    }
+}
+
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -102,11 +152,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_signed_here_is_what_is_published_there() {
+        let key = SigningKey::parse(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let body = br#"{"test": 2432232314}"#;
+        let signature = key.sign(&signed(b"msg_p5jXN8AQM9LWM0D4loKWxJek", b"1614265330", body));
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    /// RFC 8032 section 7.1, test 3.
+    #[test]
+    fn ed25519_signatures_are_those_of_the_rfc_with_and_without_the_public_key() {
+        let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        let seed = hex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
+        let public = hex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+        let signature = hex("6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac\
+             18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a");
+        for private in [seed.clone(), [&seed[..], &public[..]].concat()] {
+            let text = format!("whsk_{}", BASE64.encode(&private));
+            let key = SigningKey::parse(text.as_bytes()).unwrap();
+            assert_eq!(key.sign(&[&[0xaf], &[0x82]]), format!("v1a,{}", BASE64.encode(&signature)));
+        }
+        let text = format!("whpk_{}", BASE64.encode(&public));
+        assert!(VerifyingKey::parse(text.as_bytes()).unwrap().has_signed(&[&[0xaf, 0x82]], &signature));
+        let other = format!("whsk_{}", BASE64.encode(&[&seed[..], &seed[..]].concat()));
+        assert_eq!(SigningKey::parse(other.as_bytes()).unwrap_err(), KeyError::Pair);
+    }
+
+    #[test]
     fn keys_that_are_none_are_told_apart_without_a_word_of_them() {
         let error = |text: &str| VerifyingKey::parse(text.as_bytes()).unwrap_err();
         assert_eq!(error("whsec_not base64"), KeyError::Base64);
         assert_eq!(error("whsec_"), KeyError::Length);
         assert_eq!(error("whpk_AAAA"), KeyError::Length);
+        let error = |text: &str| SigningKey::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(error("whsk_AAAA"), KeyError::Length);
+        assert_eq!(error("whsk_not base64"), KeyError::Base64);
+        assert_eq!(error("whsec_"), KeyError::Length);
         assert!(matches!(
             VerifyingKey::parse(b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
             Ok(VerifyingKey::Secret(_))

@@ -43,6 +43,8 @@ pub struct Connector {
     pub resolver: Resolver,
     /// Whom to trust there.
     pub tls: TlsConnector,
+    /// The name to prove; absent: the URL's host.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 /// No connection.
@@ -100,9 +102,13 @@ impl Connector {
         if !is_tls {
             return Ok(Stream::Plain(TokioIo::new(stream)));
         }
-        // The dot that ends an absolute name is no part of what a certificate is for.
-        let server =
-            ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| ConnectError::Host)?;
+        let server = match self.server_name {
+            Some(name) => name,
+            // The dot that ends an absolute name is no part of what a certificate is for.
+            None => {
+                ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| ConnectError::Host)?
+            }
+        };
         let stream = self.tls.connect(server, stream).await.map_err(ConnectError::Tls)?;
         Ok(Stream::Tls(Box::new(TokioIo::new(stream))))
     }

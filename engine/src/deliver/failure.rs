@@ -21,8 +21,10 @@ pub struct Failure {
 /// What kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// An answer that is not 2xx.
+    /// An answer that is no success.
     Status(u16),
+    /// No token to send with the request.
+    Token,
     /// No connection.
     Connect,
     /// No address for the name.
@@ -45,7 +47,8 @@ impl Kind {
     pub fn is_outage(self) -> bool {
         match self {
             Self::Status(status) => status >= 500,
-            Self::Connect
+            Self::Token
+            | Self::Connect
             | Self::Dns
             | Self::Tls
             | Self::Timeout
@@ -68,6 +71,7 @@ impl Kind {
             Self::Status(400..500) => "client_error",
             Self::Status(500..600) => "server_error",
             Self::Status(_) => "other_status",
+            Self::Token => "token",
             Self::Connect => "connect",
             Self::Dns => "dns",
             Self::Tls => "tls",
@@ -104,6 +108,7 @@ mod tests {
             Kind::Status(500),
             Kind::Status(503),
             Kind::Status(599),
+            Kind::Token,
             Kind::Connect,
             Kind::Dns,
             Kind::Tls,

@@ -45,7 +45,8 @@ impl Fetch {
     /// From where this policy allows.
     pub fn new(outbound: &Outbound, policy: Policy) -> Result<Self, TlsError> {
         let tls = tls::client_of_public(outbound.roots.clone())?;
-        let connector = Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls };
+        let connector =
+            Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls, server_name: None };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

@@ -69,8 +69,8 @@ impl Fleet {
         }
     }
 
-    /// Gives new senders to the destinations of which the peers folder says something new.
-    pub async fn reload_peers(&mut self) {
+    /// Gives new senders to the destinations of which the peers folder or the Secrets say something new.
+    pub async fn reload_files(&mut self) {
         let refreshed: Vec<_> = self
             .running
             .values()
@@ -118,6 +118,7 @@ impl Fleet {
         }
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
         let sender = Arc::new(Sender::new(destination, &self.outbound));
+        self.shared.waits.set(&destination.name, sender.waits_for());
         let ticker = self.watchdog.register(format!("dispatcher {}", destination.name), DISPATCHER_BOUND);
         let dispatcher = Dispatcher::new(
             self.shared.clone(),
@@ -144,6 +145,7 @@ impl Fleet {
         if self.tell(&destination.name, command).await.is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
+            self.shared.waits.set(&destination.name, sender.waits_for());
             running.destination = destination;
             running.sender = sender;
         }
@@ -151,6 +153,7 @@ impl Fleet {
 
     async fn stop(&mut self, name: &str) {
         let _ = self.tell(name, Command::Stop).await;
+        self.shared.waits.set(name, None);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }

@@ -1,26 +1,36 @@
 //! The last stretch of an event's way: from the journal to a destination.
 //!
 //! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`] and [`rate`] say when an
-//! attempt may begin, [`format`] what it carries, [`guard`] where it may go. [`client`] makes the
-//! attempt and says how it ended; a [`dispatcher`] per destination puts them together, and the
+//! attempt may begin, [`format`] what it carries, [`sign`] and [`authorization`] what proves it, [`guard`]
+//! where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per destination puts them together, and the
 //! [`fleet`] keeps the dispatchers in step with the configuration.
 
+pub mod authorization;
 pub mod breaker;
 pub mod client;
 pub mod connect;
+pub mod credentials;
 pub mod dispatcher;
+pub mod exchange;
 pub mod failure;
 pub mod fetch;
 pub mod fleet;
 pub mod format;
 pub mod guard;
+pub mod headers;
+
 pub mod metrics;
 pub mod peer;
+pub mod pins;
 pub mod rate;
 pub mod resolver;
 pub mod retry_after;
+pub mod route;
 pub mod schedule;
+pub mod sign;
 pub mod tls;
+pub mod tokens;
+pub mod waits;
 
 #[cfg(test)]
 mod testing;

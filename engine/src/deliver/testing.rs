@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
-use visnyk_crds::valid::{Destination, Format, Retry, Target};
+use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
 use super::{client::Outbound, resolver::Resolver};
 use crate::event::{Envelope, Event};
@@ -53,6 +53,13 @@ pub(super) fn destination(url: &str) -> Destination {
         name: "sink".into(),
         target: Target::Url(url.parse().unwrap()),
         format: Format::Original,
+        method: Method::POST,
+        headers: vec![],
+        sign: None,
+        authorization: None,
+        tls: DestinationTls::default(),
+        success: Statuses(vec![200..=299]),
+        final_statuses: Statuses(vec![]),
         retry: Retry { schedule: vec![Duration::ZERO], jitter_percent: 0 },
         timeout: Duration::from_secs(10),
         concurrency: 4,
@@ -68,6 +75,7 @@ pub(super) fn outbound() -> Outbound {
         resolver: Resolver::system().unwrap(),
         roots: Arc::new(RootCertStore::empty()),
         peers_dir: "/nonexistent".into(),
+        secrets_dir: "/nonexistent".into(),
         time_zone: TimeZone::get("Europe/Kyiv").unwrap(),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto::aws_lc_rs};
+use rustls::client::VerifierBuilderError;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio_rustls::TlsConnector;
+
+use super::pins::{self, Pin};
 
 /// A certificate, key or CA that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,9 @@ pub enum TlsError {
     /// The parts do not fit together.
     #[error("certificates cannot be used")]
     Unusable(#[source] rustls::Error),
+    /// There is nobody to vouch for anybody.
+    #[error("there is no certificate authority")]
+    Nobody(#[source] VerifierBuilderError),
 }
 
 /// A certificate chain and its key, as PEM.
@@ -39,16 +45,30 @@ pub fn system_roots() -> Arc<RootCertStore> {
 
 /// Trusts these authorities.
 pub fn client_of_public(roots: Arc<RootCertStore>) -> Result<TlsConnector, TlsError> {
-    Ok(finish(builder()?.with_root_certificates(roots).with_no_client_auth()))
+    client(roots, &[], None)
 }
 
 /// Trusts nobody but `authorities` (PEM), and shows `identity` when asked.
 pub fn client_of_peer(authorities: &[u8], identity: Option<&Identity>) -> Result<TlsConnector, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for authority in certificates(authorities, "ca.crt")? {
-        roots.add(authority).map_err(TlsError::Unusable)?;
-    }
-    let builder = builder()?.with_root_certificates(roots);
+    client(self::authorities(authorities)?, &[], identity)
+}
+
+/// Trusts these authorities, and of those for whom they vouch only holders of a pinned key, if any is pinned;
+/// shows `identity` when asked.
+pub fn client(
+    roots: Arc<RootCertStore>,
+    pins: &[Pin],
+    identity: Option<&Identity>,
+) -> Result<TlsConnector, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?;
+    let builder = if pins.is_empty() {
+        builder.with_root_certificates(roots)
+    } else {
+        builder.dangerous().with_custom_certificate_verifier(pins::verifier(roots, pins, provider)?)
+    };
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
@@ -60,10 +80,20 @@ pub fn client_of_peer(authorities: &[u8], identity: Option<&Identity>) -> Result
     Ok(finish(config))
 }
 
-fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Unusable)
+/// The authorities of a PEM.
+pub fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(pem, "ca.crt")? {
+        roots.add(authority).map_err(TlsError::Unusable)?;
+    }
+    Ok(Arc::new(roots))
+}
+
+impl Identity {
+    /// Whether chain and key can be used together.
+    pub fn check(&self) -> Result<(), TlsError> {
+        client(Arc::new(RootCertStore::empty()), &[], Some(self)).map(drop)
+    }
 }
 
 fn finish(mut config: ClientConfig) -> TlsConnector {

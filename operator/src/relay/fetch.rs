@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
-use visnyk_crds::valid::{ListenerTls, Target, ValidatedRelay};
+use visnyk_crds::valid::{Destination, ListenerTls, Target, ValidatedRelay};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 
 use crate::build::Key;
@@ -98,7 +98,9 @@ pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
         ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
     };
     let of_sources = relay.sources.iter().flat_map(|source| source.verify.secrets());
-    of_sources.map(|secret| Key::new(&secret.name, &secret.key)).chain(of_listener).collect()
+    let of_destinations = relay.destinations.iter().flat_map(Destination::secrets);
+    let referred = of_sources.chain(of_destinations);
+    referred.map(|secret| Key::new(&secret.name, &secret.key)).chain(of_listener).collect()
 }
 
 /// What a change may be of.

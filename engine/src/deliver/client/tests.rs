@@ -2,12 +2,15 @@
 
 mod answers;
 mod names;
+mod pins;
+mod requests;
 mod tls;
+mod tokens;
 mod wire;
 
-use std::time::Duration;
-
-use visnyk_crds::valid::Destination;
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioExecutor;
+use visnyk_crds::valid::Target;
 
 use super::*;
 use crate::deliver::testing::{Answer, Sink, attempted_at, destination, event, outbound};

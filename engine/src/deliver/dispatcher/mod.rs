@@ -25,6 +25,7 @@ use super::breaker::Breaker;
 use super::client::Sender;
 use super::metrics::DeliveryMetrics;
 use super::rate::Rate;
+use super::waits::Waits;
 use crate::event::Event;
 use crate::journal::{Journal, Seq};
 use crate::observe::watchdog::Ticker;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub state: watch::Receiver<Condition>,
     /// Attempts by outcome.
     pub metrics: DeliveryMetrics,
+    /// What destinations wait for that are not delivered to.
+    pub waits: Waits,
 }
 
 impl Shared {

@@ -119,6 +119,11 @@ impl Dispatcher {
     }
 
     fn settle_failure(&mut self, failed: Failed) {
+        if let Kind::Status(status) = failed.failure.kind
+            && self.destination.final_statuses.contains(status)
+        {
+            return self.bury(failed);
+        }
         if failed.failure.kind.is_gone() {
             return self.disable(failed);
         }

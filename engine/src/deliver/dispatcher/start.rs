@@ -40,6 +40,10 @@ impl Dispatcher {
         if self.phase != Phase::Delivering || !self.discards.is_empty() {
             return shut;
         }
+        // A file is not there: an attempt could only fail, or go out without its proof.
+        if self.sender.waits_for().is_some() {
+            return shut;
+        }
         if *self.shared.state.borrow_and_update() != Condition::Good {
             return shut;
         }

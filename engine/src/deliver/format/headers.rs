@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// As Standard Webhooks names them.
-pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+pub(in crate::deliver) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(in crate::deliver) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("visnyk/", env!("CARGO_PKG_VERSION")));
 

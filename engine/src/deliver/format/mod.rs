@@ -1,5 +1,6 @@
 //! What a destination is sent: one file per format, and the headers that all of them carry.
 
+mod cloud_events;
 mod headers;
 mod line;
 mod original;
@@ -10,6 +11,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use jiff::{Timestamp, tz::TimeZone};
 use visnyk_crds::valid::Format;
+
+pub(super) use headers::{WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 
 use crate::event::Event;
 
@@ -28,20 +31,25 @@ pub fn message(format: Format, event: &Event, attempted_at: Timestamp, zone: &Ti
     match format {
         Format::Original => original::message(event, attempted_at),
         Format::Line => line::message(event, attempted_at, zone),
+        Format::CloudEvents(mode) => cloud_events::message(mode, event, attempted_at),
     }
 }
 
 /// The sign of life, as the old system sent it. It is no event, so it has no id.
 pub fn heartbeat(format: Format, at: Timestamp, zone: &TimeZone) -> Message {
     let mut headers = headers::of_heartbeat(at);
-    if format == Format::Original {
+    if format != Format::Line {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     let timestamp = line::timestamp(at, zone);
     let body = format!(
         r#"{{"timestamp": "{timestamp}", "message": "Received data: {{\"heartbeat\": \"alive\"}}"}}"#
     );
-    Message { headers, body: body.into() }
+    let message = Message { headers, body: body.into() };
+    match format {
+        Format::CloudEvents(mode) => cloud_events::heartbeat(mode, at, message),
+        Format::Original | Format::Line => message,
+    }
 }
 
 #[cfg(test)]

@@ -140,6 +140,7 @@ fn pay_pal(authority: &Authority, origin: &str, policy: Policy) -> PayPal {
         resolver: Resolver::system().unwrap(),
         roots: authority.roots(),
         peers_dir: "/nonexistent".into(),
+        secrets_dir: "/nonexistent".into(),
         time_zone: TimeZone::UTC,
     };
     let certificates = Certificates::of_test(&outbound, policy, authority.roots(), origin);
@@ -224,6 +225,7 @@ async fn no_other_place_than_pay_pals_is_ever_connected_to() {
         resolver: Resolver::system().unwrap(),
         roots: authority.roots(),
         peers_dir: "/nonexistent".into(),
+        secrets_dir: "/nonexistent".into(),
         time_zone: TimeZone::UTC,
     });
     let certificates = real.unwrap().of(visnyk_crds::valid::PayPalEnvironment::Live);

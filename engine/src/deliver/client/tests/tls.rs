@@ -8,30 +8,30 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::*;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// Certificate and key, as PEM.
-fn leaf(authority: &Authority, name: &str, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
+pub(super) fn leaf(authority: &Authority, name: &str, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.extended_key_usages = vec![purpose];
     let key = KeyPair::generate().unwrap();
     (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
-fn roots(authority: &Authority) -> Arc<RootCertStore> {
+pub(super) fn roots(authority: &Authority) -> Arc<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     Arc::new(roots)
 }
 
 /// A server of this name, which wants a certificate of `clients` if that is given.
-fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
+pub(super) fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
@@ -46,7 +46,7 @@ fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Ser
     builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
 }
 
-async fn sink(tls: ServerConfig) -> Sink {
+pub(super) async fn sink(tls: ServerConfig) -> Sink {
     Sink::with_tls(tls, Answer::status("200 OK")).await
 }
 
@@ -62,7 +62,7 @@ fn write_peer(folder: &Path, url: &str, files: &[(&str, &str)]) {
     }
 }
 
-async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, Kind> {
+pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, Kind> {
     let result = Sender::new(destination, outbound).send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }

@@ -1,0 +1,165 @@
+//! What deliveries prove, trust, carry beside the body and take for an answer.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use super::destination::parse_url;
+use super::source::{secret_ref, secret_refs};
+use super::the_one;
+use super::verify::payload;
+use crate::api;
+use crate::problem::{Place, Problems};
+use crate::text;
+use crate::valid::{
+    Authorization, ClientCredentials, DestinationTls, Header, HeaderContent, SecretRef, Sign, SignedHeader,
+    Statuses, TemplatePart,
+};
+
+pub(super) fn sign(sign: &api::Sign, place: &Place, problems: &mut Problems) -> Option<Sign> {
+    let api::Sign { hmac, standard_webhooks } = sign;
+    let hmac = hmac.as_ref().map(|hmac| self::hmac(hmac, &place.field("hmac"), problems));
+    let standard = standard_webhooks.as_ref().map(|standard| {
+        let secrets = secret_refs(&standard.secret_refs);
+        Some(Sign::StandardWebhooks { secrets })
+    });
+    the_one(api::SIGN_WAYS, [hmac, standard], place, problems).flatten()
+}
+
+/// None where the list of secrets is empty, which the schema has reported.
+fn hmac(hmac: &api::SignHmac, place: &Place, problems: &mut Problems) -> Option<Sign> {
+    let payload = payload(&hmac.payload, hmac.timestamp_header.as_ref(), place, problems);
+    let signature = SignedHeader {
+        header: hmac.header.to_ascii_lowercase(),
+        algorithm: hmac.algorithm,
+        encoding: hmac.encoding,
+        prefix: hmac.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
+        payload,
+        timestamp_header: hmac.timestamp_header.as_ref().map(|header| header.to_ascii_lowercase()),
+    };
+    Some(Sign::Hmac { secret: secret_ref(hmac.secret_refs.first()?), signature })
+}
+
+pub(super) fn authorization(
+    authorization: &api::Authorization,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Authorization> {
+    let api::Authorization { basic, bearer, oauth2_client_credentials } = authorization;
+    let basic = basic.as_ref().map(|basic| {
+        Some(Authorization::Basic {
+            username: secret_ref(&basic.username_ref),
+            password: secret_ref(&basic.password_ref),
+        })
+    });
+    let bearer =
+        bearer.as_ref().map(|bearer| Some(Authorization::Bearer { token: secret_ref(&bearer.secret_ref) }));
+    let client = oauth2_client_credentials
+        .as_ref()
+        .map(|client| client_credentials(client, &place.field("oauth2ClientCredentials"), problems));
+    the_one(api::AUTHORIZATION_WAYS, [basic, bearer, client], place, problems).flatten()
+}
+
+fn client_credentials(
+    client: &api::ClientCredentials,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Authorization> {
+    let token_url = problems.note(place.field("tokenUrl"), parse_url(&client.token_url))?;
+    let scopes: Vec<&str> = client.scopes.iter().map(|scope| &scope[..]).collect();
+    Some(Authorization::ClientCredentials(ClientCredentials {
+        token_url,
+        client_id: secret_ref(&client.client_id_ref),
+        client_secret: secret_ref(&client.client_secret_ref),
+        scope: scopes.join(" "),
+        audience: client.audience.as_ref().map(ToString::to_string),
+        authorities: client.ca_ref.as_ref().map(secret_ref),
+    }))
+}
+
+pub(super) fn tls(tls: &api::DestinationTls) -> DestinationTls {
+    let key = |certificate: &api::CertificateRef, key: &str| SecretRef {
+        name: certificate.name.to_string(),
+        key: key.to_owned(),
+    };
+    let certificate = tls.client_certificate_ref.as_ref();
+    DestinationTls {
+        authorities: tls.ca_ref.as_ref().map(secret_ref),
+        // What is not of this form is reported by the schema.
+        pins: tls.pin_sha256.iter().filter_map(|pin| sha256(pin)).collect(),
+        identity: certificate.map(|one| [key(one, "tls.crt"), key(one, "tls.key")]),
+        server_name: tls.server_name.as_ref().map(ToString::to_string),
+    }
+}
+
+fn sha256(base64: &str) -> Option<[u8; 32]> {
+    data_encoding::BASE64.decode(base64.as_bytes()).ok()?.try_into().ok()
+}
+
+pub(super) fn headers(
+    headers: &[api::Header],
+    sign: Option<&Sign>,
+    authorization: Option<&Authorization>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Header> {
+    let mut taken = HashSet::new();
+    if let Some(Sign::Hmac { signature, .. }) = sign {
+        taken.insert(signature.header.clone());
+        taken.extend(signature.timestamp_header.clone());
+    }
+    if authorization.is_some() {
+        taken.insert("authorization".to_owned());
+    }
+    let mut valid = Vec::with_capacity(headers.len());
+    for (index, header) in headers.iter().enumerate() {
+        let place = place.item(index);
+        let name = header.name.to_ascii_lowercase();
+        if api::RESERVED.contains(&&name[..]) {
+            problems.add(place.field("name"), api::IS_RESERVED);
+        } else if !taken.insert(name.clone()) {
+            problems.add(place.field("name"), format!("{name} is set already"));
+        }
+        let secret = header.secret_ref.as_ref().map(|secret| HeaderContent::Secret(secret_ref(secret)));
+        let template = header.value.as_ref().map(|value| HeaderContent::Template(template(value)));
+        if let Some(value) = the_one(api::CONTENTS, [secret, template], &place, problems) {
+            valid.push(Header { name, value });
+        }
+    }
+    valid
+}
+
+/// The parts of a text that has the form of [`text::HeaderTemplate`].
+fn template(template: &str) -> Vec<TemplatePart> {
+    let parts = super::template::parts(template).into_iter();
+    let parts = parts.map(|part| match part {
+        super::template::Part::Text(text) => TemplatePart::Text(text.to_owned()),
+        super::template::Part::Name("id") => TemplatePart::Id,
+        super::template::Part::Name("source") => TemplatePart::Source,
+        super::template::Part::Name("type") => TemplatePart::Type,
+        super::template::Part::Name("received") => TemplatePart::Received,
+        super::template::Part::Name(other) => TemplatePart::Text(format!("{{{other}}}")), // refused by the schema
+    });
+    parts.collect()
+}
+
+/// These statuses; `absent` where there are none.
+pub(super) fn statuses(
+    statuses: &[text::Statuses],
+    absent: &[RangeInclusive<u16>],
+    place: &Place,
+    problems: &mut Problems,
+) -> Statuses {
+    if statuses.is_empty() {
+        return Statuses(absent.to_vec());
+    }
+    let mut ranges = Vec::with_capacity(statuses.len());
+    for (index, range) in statuses.iter().enumerate() {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last => ranges.push(first..=last),
+            (Ok::<u16, _>(_), Ok::<u16, _>(_)) => problems.add(place.item(index), api::BACKWARDS),
+            _ => {} // reported by the schema
+        }
+    }
+    Statuses(ranges)
+}

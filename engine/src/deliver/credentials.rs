@@ -1,0 +1,112 @@
+//! Everything that a destination's Secrets hold, read and parsed: all of it or nothing, since a request without the
+//! half of its proof is not to be sent.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use rustls::RootCertStore;
+use visnyk_crds::valid::{self, Destination, DestinationTls, SecretRef};
+
+use super::authorization;
+use super::headers::ExtraHeaders;
+use super::sign::Signer;
+use super::tls::{self, Identity};
+use super::tokens::TokenRequest;
+use crate::secrets::{SecretProblem, Secrets};
+
+/// What one destination's requests are proven with.
+pub struct Credentials {
+    /// Signs them.
+    pub signer: Option<Signer>,
+    /// Fixed credentials.
+    pub fixed: Option<HeaderValue>,
+    /// How tokens are asked for, and who may vouch for whom they are asked of.
+    pub tokens: Option<(TokenRequest, Option<Arc<RootCertStore>>)>,
+    /// Headers that the manifest adds.
+    pub headers: ExtraHeaders,
+    /// Who may vouch for the destination; absent: whom the system trusts.
+    pub authorities: Option<Arc<RootCertStore>>,
+    /// Whom the relay proves to be.
+    pub identity: Option<Identity>,
+}
+
+impl Credentials {
+    /// From the files of this folder.
+    ///
+    /// # Errors
+    /// Every secret that cannot be used.
+    pub fn read(destination: &Destination, secrets_dir: &Path) -> Result<Self, Vec<SecretProblem>> {
+        let mut secrets = Secrets::of(secrets_dir);
+        let read = read(destination, &mut secrets);
+        let problems = secrets.into_problems();
+        match read {
+            Some(read) if problems.is_empty() => Ok(read),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Reads on after what cannot be used, so that every problem is found.
+fn read(destination: &Destination, secrets: &mut Secrets<'_>) -> Option<Credentials> {
+    let signer = destination.sign.as_ref().map(|sign| Signer::read(sign, secrets));
+    let fixed = destination.authorization.as_ref().and_then(|one| authorization::fixed(one, secrets));
+    let tokens = match &destination.authorization {
+        Some(valid::Authorization::ClientCredentials(client)) => {
+            let request = TokenRequest::read(client, secrets);
+            let authorities = authorities(client.authorities.as_ref(), secrets);
+            Some(request.zip(authorities))
+        }
+        _ => None,
+    };
+    let headers = ExtraHeaders::read(&destination.headers, secrets);
+    let DestinationTls { authorities: refs, identity, .. } = &destination.tls;
+    let authorities = authorities(refs.as_ref(), secrets);
+    let identity = identity.as_ref().map(|pair| self::identity(pair, secrets));
+    Some(Credentials {
+        signer: all_or_nothing(signer)?,
+        fixed,
+        tokens: all_or_nothing(tokens)?,
+        headers: headers?,
+        authorities: authorities?,
+        identity: all_or_nothing(identity)?,
+    })
+}
+
+/// None if it is wanted and cannot be had.
+fn all_or_nothing<T>(wanted: Option<Option<T>>) -> Option<Option<T>> {
+    match wanted {
+        Some(None) => None,
+        Some(had) => Some(had),
+        None => Some(None),
+    }
+}
+
+fn authorities(secret: Option<&SecretRef>, secrets: &mut Secrets<'_>) -> Option<Option<Arc<RootCertStore>>> {
+    let parse = |pem: Vec<u8>| tls::authorities(&pem);
+    all_or_nothing(secret.map(|secret| secrets.read_as(secret, parse)))
+}
+
+fn identity([chain, key]: &[SecretRef; 2], secrets: &mut Secrets<'_>) -> Option<Identity> {
+    let certificates = secrets.read(chain);
+    let key = secrets.read(key)?;
+    let identity = Identity { certificates: certificates?, key };
+    secrets.read_as(chain, |_| identity.check().map(|()| identity))
+}
+
+/// The bytes of every file, to see later whether one has changed; none for one that cannot be read.
+pub fn contents(destination: &Destination, secrets_dir: &Path) -> Vec<Option<Vec<u8>>> {
+    let path = |secret: &SecretRef| secrets_dir.join(&secret.name).join(&secret.key);
+    destination.secrets().into_iter().map(|secret| fs::read(path(secret)).ok()).collect()
+}
+
+/// What is wrong with the secrets of these destinations, a line per mistake with its place in the manifest.
+pub fn check(destinations: &[Destination], secrets_dir: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, destination) in destinations.iter().enumerate() {
+        let problems = Credentials::read(destination, secrets_dir).err().unwrap_or_default();
+        lines.extend(problems.iter().map(|problem| format!("spec.destinations[{index}]: {problem}")));
+    }
+    lines
+}

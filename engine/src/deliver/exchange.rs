@@ -1,0 +1,95 @@
+//! HTTP over the guarded way out: what deliveries and the requests for their tokens have in common.
+
+use std::{error::Error, io, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::{
+    client::legacy::{self, Client},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{
+    connect::{ConnectError, Connector},
+    failure::{Failure, Kind},
+};
+
+/// Of an answer's body no more is read than this: enough for the connection to be used again after
+/// any reasonable answer, and no more than a nuisance from an unreasonable one.
+pub const LONGEST_ANSWER: usize = 64 * 1024;
+/// Room for an answer's headers.
+const LONGEST_HEAD: u32 = 64 * 1024;
+const MOST_HEADERS: usize = 128;
+/// Below what most servers wait before they close an idle connection, so that few requests meet one
+/// that is just being closed.
+const IDLE: Duration = Duration::from_secs(30);
+/// An HTTP/2 connection is shared by all requests: a dead one must not fail more than these seconds' worth.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
+pub type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// A client that keeps so many idle connections.
+pub fn client(connector: Connector, idle: usize) -> HttpClient {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(idle)
+        .http1_max_buf_size(LONGEST_HEAD as usize)
+        .http1_max_headers(MOST_HEADERS)
+        .http2_max_header_list_size(LONGEST_HEAD)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_EVERY)
+        .build(connector)
+}
+
+/// Reads the body so that the connection can be used again, but not for ever.
+pub async fn read_to_end(mut body: Incoming) -> Result<(), hyper::Error> {
+    let mut read = 0;
+    while read < LONGEST_ANSWER && !body.is_end_stream() {
+        match body.frame().await {
+            Some(frame) => read += frame?.data_ref().map_or(0, Bytes::len),
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// What kind of failure an exchange ended with: known where the connection was not made, to be looked
+/// for among the causes where it broke.
+pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut kind = Kind::Reset;
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<ConnectError>() {
+            return Failure::new(error.kind(), &chain(error));
+        }
+        if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
+            kind = Kind::Connect;
+        }
+        // A server that refuses a client's certificate says so only after the handshake (TLS 1.3).
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && inner.is::<rustls::Error>()
+        {
+            kind = Kind::Tls;
+        }
+        cause = error.source();
+    }
+    Failure::new(kind, &chain(error))
+}
+
+/// What the manifest refers to cannot be used.
+pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
+    Failure::new(Kind::Misconfigured, &chain(error))
+}
+
+/// The error with its causes, as one line. None of our errors, nor of the libraries', carries a query
+/// string or a header.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
