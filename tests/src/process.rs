@@ -21,18 +21,40 @@ pub struct Process {
     said: PathBuf,
 }
 
+/// What a process under test logs.
+pub const LOG: &str = "debug,hyper=info,h2=info,rustls=info,sqlx=info";
 /// Lines of a process's log that are shown when its test fails.
 const SHOWN: usize = 80;
 
 impl Process {
     /// Starts a binary of the workspace. Standard output and error are appended to `said`.
     pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {
-        Self::start_as(None, name, args, said)
+        Self::spawn(None, LOG, name, args, said)
     }
 
     /// The same, as another user.
     pub fn start_as<A: AsRef<OsStr>>(
         user: Option<u32>,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+        said: &Path,
+    ) -> Self {
+        Self::spawn(user, LOG, name, args, said)
+    }
+
+    /// The same, with another `RUST_LOG`.
+    pub fn start_logging<A: AsRef<OsStr>>(
+        log: &str,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+        said: &Path,
+    ) -> Self {
+        Self::spawn(None, log, name, args, said)
+    }
+
+    fn spawn<A: AsRef<OsStr>>(
+        user: Option<u32>,
+        log: &str,
         name: &str,
         args: impl IntoIterator<Item = A>,
         said: &Path,
@@ -44,7 +66,7 @@ impl Process {
         }
         let child = command
             .args(args)
-            .env("RUST_LOG", "debug,hyper=info,h2=info,rustls=info,sqlx=info")
+            .env("RUST_LOG", log)
             .env("RUST_BACKTRACE", "1")
             .env_remove("HTTPS_PROXY")
             .stdin(Stdio::null())

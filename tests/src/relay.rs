@@ -75,6 +75,15 @@ impl Relay {
         self.probes.ready().await;
     }
 
+    /// Starts it again with everything in its log that it can say, but what it says of that log's own growing: it
+    /// watches the folder that this is in.
+    pub async fn restart_at_trace(&mut self) {
+        let args = args(self.folder.path(), &self.data_dir, &self.address);
+        self.process =
+            Process::start_logging("trace,notify=off,mio=off", RELAY, args, &said(self.folder.path()));
+        self.probes.ready().await;
+    }
+
     /// Starts it again to deliver what is pending and accept nothing, without waiting.
     pub fn restart_to_deliver_only(&mut self) {
         let args = args(self.folder.path(), &self.data_dir, &self.address);

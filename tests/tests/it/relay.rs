@@ -7,6 +7,7 @@ mod check;
 mod crowd;
 mod damage;
 mod deliver_only;
+mod destinations;
 mod disk;
 mod kill;
 mod probes;

@@ -1,0 +1,126 @@
+//! What deliveries are proven with is in their headers and nowhere else, however much is logged.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use visnyk_tests::{
+    address::Address,
+    manifest::{self, destination, with},
+    sender::Sender,
+    sink::{Behaviour, Sink},
+};
+
+use super::start;
+
+const TOKEN: &str = "canary-t0ken-5f1e";
+
+/// An authorization server; what it was sent is kept.
+async fn authorization_server(address: &Address) -> Arc<Mutex<Vec<String>>> {
+    let socket = TcpListener::bind(address.port(8000)).await.unwrap();
+    let requests = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = socket.accept().await {
+            let mut request = Vec::new();
+            while !String::from_utf8_lossy(&request).contains("grant_type=client_credentials") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            kept.lock().unwrap().push(String::from_utf8(request).unwrap());
+            let json = format!(r#"{{"access_token":"{TOKEN}","token_type":"Bearer","expires_in":3600}}"#);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", json.len());
+            stream.write_all((head + &json).as_bytes()).await.unwrap();
+        }
+    });
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dead_letter() {
+    let canaries = [
+        ("hmac", "canary-hmac-5f1e"),
+        ("standard", "whsec_Y2FuYXJ5LXN0YW5kYXJkLTVmMWU="),
+        ("user", "canary-user-5f1e"),
+        ("password", "canary-password-5f1e"),
+        ("id", "canary-id-5f1e"),
+        ("secret", "canary-secret-5f1e"),
+        ("header", "canary-header-5f1e"),
+    ];
+    let secret = |key: &str| json!({"name": "proof", "key": key});
+    let login = Address::take();
+    let asked = authorization_server(&login).await;
+    let (taking, refusing) =
+        (Sink::start(Behaviour::Ok).await, Sink::start(Behaviour::Answer(401, None)).await);
+    let fields = |fields: serde_json::Value| {
+        let header = json!({"headers": [{"name": "X-Key", "secretRef": secret("header")}]});
+        with(with(fields, header), json!({"retry": {"schedule": ["0s"]}}))
+    };
+    let oauth = json!({
+        "sign": {"standardWebhooks": {"secretRefs": [secret("standard")]}},
+        "authorization": {"oauth2ClientCredentials": {
+            "tokenUrl": format!("http://{}/token", login.port(8000)),
+            "clientIdRef": secret("id"), "clientSecretRef": secret("secret"),
+        }},
+    });
+    let basic = json!({
+        "sign": {"hmac": {"secretRefs": [secret("hmac")], "header": "X-Sig"}},
+        "authorization": {"basic": {"usernameRef": secret("user"), "passwordRef": secret("password")}},
+    });
+    let destinations = [
+        with(destination("taking", &taking.url()), fields(oauth.clone())),
+        with(destination("refusing", &refusing.url()), fields(oauth)),
+        with(destination("plain", &taking.url()), fields(basic)),
+        // Nobody is there, and the error says so.
+        with(
+            destination("away", "http://127.0.0.1:1/"),
+            fields(json!({
+                "authorization": {"bearer": {"secretRef": secret("secret")}},
+            })),
+        ),
+    ];
+    let mut relay = start(&manifest::relay(destinations), &canaries).await;
+    relay.terminate().await;
+    relay.restart_at_trace().await;
+    let id = Sender::to(&relay).send_accepted().await;
+    for name in ["refusing", "away"] {
+        relay.until(name, "a dead letter", |status| status["deadLettered"] == 1).await;
+    }
+    for name in ["taking", "plain"] {
+        relay.until(name, "a delivery", |status| status["delivered"] == 1).await;
+    }
+
+    // They did go out, where they belong.
+    let taken = taking.took(&id).await;
+    let header = |name: &str| taken.iter().filter(|one| one.headers.contains_key(name)).count();
+    assert_eq!(
+        (header("authorization"), header("webhook-signature"), header("x-sig"), header("x-key")),
+        (2, 1, 1, 2)
+    );
+    assert!(taken.iter().any(|one| {
+        one.headers.get("authorization").is_some_and(|value| value == &format!("Bearer {TOKEN}"))
+    }));
+    let refused: Vec<_> = refusing.arrivals();
+    assert_eq!(refused.len(), 2, "a refused token is replaced once");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+
+    let said = relay.process.said();
+    assert!(said.contains("TRACE"), "nothing was logged at trace");
+    let (_, metrics) = relay.probes.get("/metrics").await.unwrap();
+    let status = relay.probes.status().await.to_string();
+    let dead = relay.command(&["dead-letters", "list", "--bodies"]);
+    let dead = String::from_utf8(dead.stdout).unwrap();
+    assert_eq!(dead.lines().count(), 2, "{dead}");
+    let base64_of_basic = "Y2FuYXJ5LXVzZXItNWYxZTpjYW5hcnktcGFzc3dvcmQtNWYxZQ==";
+    let base64_of_client = "Y2FuYXJ5LWlkLTVmMWU6Y2FuYXJ5LXNlY3JldC01ZjFl";
+    let secrets = canaries.iter().map(|(_, text)| *text);
+    for secret in secrets.chain([TOKEN, base64_of_basic, base64_of_client]) {
+        for (place, text) in
+            [("log", &said), ("metrics", &metrics), ("status", &status), ("dead letters", &dead)]
+        {
+            let found = text.lines().find(|line| line.contains(secret));
+            assert_eq!(found, None, "{secret} is in the {place}");
+        }
+    }
+}
