@@ -30,7 +30,7 @@ pub enum VerifyingKey {
 /// What a message is signed with.
 pub enum SigningKey {
     /// v1.
-    Secret(MacKey),
+    Secret(Box<MacKey>),
     /// v1a.
     Private(Ed25519KeyPair),
 }
@@ -94,7 +94,7 @@ impl SigningKey {
     /// Of a text `whsk_<base64>`, or a [`secret`].
     pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let Some(private) = text.strip_prefix(PRIVATE_KEY_PREFIX.as_bytes()) else {
-            return secret(text).map(Self::Secret);
+            return secret(text).map(|key| Self::Secret(Box::new(key)));
         };
         let private = decoded(private)?;
         let pair = match private.split_at_checked(SEED_BYTES) {

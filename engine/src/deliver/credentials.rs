@@ -42,50 +42,54 @@ impl Credentials {
         let read = read(destination, &mut secrets);
         let problems = secrets.into_problems();
         match read {
-            Some(read) if problems.is_empty() => Ok(read),
+            Ok(read) if problems.is_empty() => Ok(read),
             _ => Err(problems),
         }
     }
 }
 
+/// Something is wanted and cannot be had; what is wrong has been noted.
+struct Unusable;
+
+fn wanted<W, T>(wanted: Option<W>, read: impl FnOnce(W) -> Option<T>) -> Result<Option<T>, Unusable> {
+    wanted.map(|one| read(one).ok_or(Unusable)).transpose()
+}
+
 /// Reads on after what cannot be used, so that every problem is found.
-fn read(destination: &Destination, secrets: &mut Secrets<'_>) -> Option<Credentials> {
-    let signer = destination.sign.as_ref().map(|sign| Signer::read(sign, secrets));
+fn read(destination: &Destination, secrets: &mut Secrets<'_>) -> Result<Credentials, Unusable> {
+    let signer = wanted(destination.sign.as_ref(), |sign| Signer::read(sign, secrets));
     let fixed = destination.authorization.as_ref().and_then(|one| authorization::fixed(one, secrets));
     let tokens = match &destination.authorization {
-        Some(valid::Authorization::ClientCredentials(client)) => {
-            let request = TokenRequest::read(client, secrets);
-            let authorities = authorities(client.authorities.as_ref(), secrets);
-            Some(request.zip(authorities))
-        }
-        _ => None,
+        Some(valid::Authorization::ClientCredentials(client)) => tokens(client, secrets).map(Some),
+        _ => Ok(None),
     };
     let headers = ExtraHeaders::read(&destination.headers, secrets);
     let DestinationTls { authorities: refs, identity, .. } = &destination.tls;
     let authorities = authorities(refs.as_ref(), secrets);
-    let identity = identity.as_ref().map(|pair| self::identity(pair, secrets));
-    Some(Credentials {
-        signer: all_or_nothing(signer)?,
+    let identity = wanted(identity.as_ref(), |pair| self::identity(pair, secrets));
+    Ok(Credentials {
+        signer: signer?,
         fixed,
-        tokens: all_or_nothing(tokens)?,
-        headers: headers?,
+        tokens: tokens?,
+        headers: headers.ok_or(Unusable)?,
         authorities: authorities?,
-        identity: all_or_nothing(identity)?,
+        identity: identity?,
     })
 }
 
-/// None if it is wanted and cannot be had.
-fn all_or_nothing<T>(wanted: Option<Option<T>>) -> Option<Option<T>> {
-    match wanted {
-        Some(None) => None,
-        Some(had) => Some(had),
-        None => Some(None),
-    }
+type OfTokens = (TokenRequest, Option<Arc<RootCertStore>>);
+
+fn tokens(client: &valid::ClientCredentials, secrets: &mut Secrets<'_>) -> Result<OfTokens, Unusable> {
+    let request = TokenRequest::read(client, secrets);
+    let authorities = authorities(client.authorities.as_ref(), secrets);
+    Ok((request.ok_or(Unusable)?, authorities?))
 }
 
-fn authorities(secret: Option<&SecretRef>, secrets: &mut Secrets<'_>) -> Option<Option<Arc<RootCertStore>>> {
-    let parse = |pem: Vec<u8>| tls::authorities(&pem);
-    all_or_nothing(secret.map(|secret| secrets.read_as(secret, parse)))
+fn authorities(
+    secret: Option<&SecretRef>,
+    secrets: &mut Secrets<'_>,
+) -> Result<Option<Arc<RootCertStore>>, Unusable> {
+    wanted(secret, |secret| secrets.read_as(secret, |pem: Vec<u8>| tls::authorities(&pem)))
 }
 
 fn identity([chain, key]: &[SecretRef; 2], secrets: &mut Secrets<'_>) -> Option<Identity> {

@@ -1,5 +1,7 @@
 //! The headers that the manifest adds to every request of a destination.
 
+use std::fmt::Write;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use visnyk_crds::valid::{Header, HeaderContent, TemplatePart};
 
@@ -66,7 +68,7 @@ fn filled(parts: &[TemplatePart], event: Option<&Event>) -> Option<HeaderValue> 
                 let kind = event.envelope.attributes.kind.as_deref().unwrap_or_default();
                 text.extend(kind.chars().filter(|char| !char.is_control()));
             }
-            (TemplatePart::Received, Some(event)) => text.push_str(&format!("{:.3}", event.received_at())),
+            (TemplatePart::Received, Some(event)) => drop(write!(text, "{:.3}", event.received_at())),
         }
     }
     let trimmed = text.trim();

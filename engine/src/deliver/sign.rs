@@ -20,7 +20,7 @@ pub enum Signer {
     /// An HMAC as the manifest describes it.
     Hmac {
         /// By this key.
-        key: MacKey,
+        key: Box<MacKey>,
         /// Of what, and where it stands.
         shape: SignedHeader,
     },
@@ -36,7 +36,7 @@ impl Signer {
                 keys.into_iter().collect::<Option<_>>().map(Self::StandardWebhooks)
             }
             Sign::Hmac { secret, signature } => {
-                let key = MacKey::new(signature.algorithm, &secrets.read(secret)?);
+                let key = Box::new(MacKey::new(signature.algorithm, &secrets.read(secret)?));
                 Some(Self::Hmac { key, shape: signature.clone() })
             }
         }

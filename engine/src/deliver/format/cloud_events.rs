@@ -50,7 +50,9 @@ pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Mes
             let mut headers = original::message(event, attempted_at).headers;
             let theirs: Vec<_> =
                 headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
-            theirs.iter().for_each(|name| drop(headers.remove(name)));
+            for name in theirs {
+                headers.remove(name);
+            }
             headers
         }
         Mode::Structured => {
