@@ -29,7 +29,7 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
     for ((namespace, name), peer) in &found.collectors {
         match usable(owner, peer.as_ref()) {
             Ok((url, signs)) => {
-                resolved.add_collector(owner, &format!("{namespace}.{name}."), found, url, signs, now)?
+                resolved.add_collector(owner, &format!("{namespace}.{name}."), found, url, signs, now)?;
             }
             Err(why) => resolved.obstacle("CollectorUnusable", format!("Collector {namespace}/{name} {why}")),
         }

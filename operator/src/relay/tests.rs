@@ -63,6 +63,7 @@ fn logbook(spec: &Value) -> Collector {
 }
 
 /// A Collector with an authority of its own.
+#[expect(clippy::unnecessary_wraps, reason = "stands where an optional one is wanted")]
 fn peer(spec: &Value) -> Option<Peer> {
     let (authorities, _) = Authorities::decide(None, None, now()).unwrap();
     Some(Peer { collector: logbook(spec), authorities: Some(authorities.secret()) })
