@@ -8,6 +8,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use serde_json::json;
+use visnyk_crds::valid::ListenerTls;
 
 use crate::build::{Mount, dns_names};
 use crate::child::{Child, Kind};
@@ -55,6 +56,14 @@ pub async fn own_secret(client: &Client, owner: &Owner, name: &str) -> Result<Op
     let ours = secret.filter(|secret| owner.controls(&secret.metadata));
     let data = ours.map(|secret| secret.data.unwrap_or_default());
     Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
+}
+
+/// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.
+pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
+    match tls {
+        ListenerTls::SelfSigned { dns_names } => Some(dns_names),
+        ListenerTls::Secret { .. } | ListenerTls::None => None,
+    }
 }
 
 /// Decides on a resource's trust. `further` are names of its server besides those of its Service; without any

@@ -29,6 +29,7 @@ pub mod probe;
 mod relay;
 mod report;
 pub mod run;
+mod runnable;
 #[cfg(test)]
 mod testing;
 mod trust;

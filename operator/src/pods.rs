@@ -17,8 +17,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::build::HEALTH_PORT;
+use crate::context::Context;
 use crate::error::Error;
-use crate::meta::MANAGER;
+use crate::meta::{MANAGER, Owner};
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
 pub const NUDGE: &str = "visnyk.dev/sync";
@@ -117,8 +118,23 @@ impl Pods {
     }
 }
 
+/// What the pods of a resource say. Those that run another configuration than `hash`, and may follow when they are
+/// told, are told.
+pub async fn take_up(
+    context: &Context,
+    owner: &Owner,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Vec<Report>, Error> {
+    let pods = context.pods.ask(&context.watched.pods_of(owner)).await;
+    for pod in pods.iter().filter(|pod| pod.wants_nudge(hash, now)) {
+        nudge(&context.client, &owner.namespace, pod, hash, now).await?;
+    }
+    Ok(pods)
+}
+
 /// Changes the pod's annotation, so that its kubelet looks at its files now.
-pub async fn nudge(
+async fn nudge(
     client: &Client,
     namespace: &str,
     pod: &Report,

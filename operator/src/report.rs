@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use visnyk_crds::Problem;
 use visnyk_crds::valid::ListenerTls;
 
 use crate::apply::Applied;
 use crate::build::Data;
 use crate::child::Kind;
-use crate::conditions::Finding;
+use crate::conditions::{Finding, summed_up};
+use crate::meta::Owner;
 use crate::pods::Report;
 use crate::trust::Wanted;
-use crate::visit::{BLOCKED, LATER, SOON};
+use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
 /// The conditions that `Ready` sums up.
 pub const NEEDED: &[&str] = &["Accepted", "CertificateReady", "Programmed", "Available"];
@@ -25,6 +25,20 @@ pub struct Obstacle {
     pub reason: &'static str,
     /// For people.
     pub message: String,
+}
+
+/// The report on a resource of which no valid spec is known; `further` are conditions of its kind alone.
+pub fn nothing_runs(owner: &Owner, problems: &[Problem], further: &[&'static str]) -> Visit {
+    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
+    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
+    findings.extend(["Available", "CertificateReady", "Durable"].iter().chain(further).copied().map(none));
+    Visit {
+        findings: summed_up(findings, NEEDED),
+        url: None,
+        pods: (0, owner.pods_selector()),
+        again: LATER,
+        certificates: Certificates::default(),
+    }
 }
 
 /// Whether the spec is valid and its children could be made.
@@ -130,11 +144,6 @@ pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
     let each = missing.iter();
     each.map(|name| Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there") })
         .collect()
-}
-
-/// Pods that run another configuration and may follow when they are told.
-pub fn to_nudge<'a>(hash: &str, pods: &'a [Report], now: Timestamp) -> Vec<&'a Report> {
-    pods.iter().filter(|pod| pod.wants_nudge(hash, now)).collect()
 }
 
 /// A kind of children that was asked for and that the cluster does not know.

@@ -15,6 +15,7 @@ mod workload;
 use std::collections::BTreeSet;
 
 use visnyk_crds::api;
+use visnyk_crds::valid::ListenerTls;
 
 pub use autoscaler::autoscaler;
 pub use certificate::certificate;
@@ -72,6 +73,14 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// What is spoken at a listener.
+    pub fn of(tls: &ListenerTls) -> Self {
+        match tls {
+            ListenerTls::None => Self::Http,
+            ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Self::Https,
+        }
+    }
+
     /// As in a URL, and the port's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -121,6 +130,14 @@ impl Key {
     /// This key of this Secret.
     pub fn new(secret: &str, key: &str) -> Self {
         Self { secret: secret.to_owned(), key: key.to_owned() }
+    }
+
+    /// Those of a user's certificate, if a listener shows one.
+    pub fn of_listener(tls: &ListenerTls) -> BTreeSet<Self> {
+        match tls {
+            ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Self::new(name, key)).into(),
+            ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub fn build(
     image: &str,
     kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
-    let Runnable { collector, valid } = runnable;
+    let Runnable { resource: collector, valid } = runnable;
     let spec = &collector.spec;
     let manifest = build::manifest::<Collector>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
@@ -34,7 +34,7 @@ pub fn build(
         // The log has one writer.
         replicas: 1,
         port: valid.listener.port,
-        scheme: scheme(&valid.listener.tls),
+        scheme: Scheme::of(&valid.listener.tls),
         data: data(collector),
         secrets: secret_keys(valid),
         mounts: trust.map(|_| certificates::mount(owner)).into_iter().collect(),
@@ -66,14 +66,6 @@ fn args(tls: &ListenerTls) -> Vec<String> {
     shown.into_iter().chain([format!("--client-ca={folder}/{BUNDLE}")]).collect()
 }
 
-/// What is spoken at the listener.
-pub fn scheme(tls: &ListenerTls) -> Scheme {
-    match tls {
-        ListenerTls::None => Scheme::Http,
-        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Scheme::Https,
-    }
-}
-
 /// Where the log is. It is nobody's to deliver, and stays when the collector goes.
 pub fn data(collector: &Collector) -> Data<'_> {
     let bytes = |size: &Quantity| size.bytes().unwrap_or_default();
@@ -90,10 +82,7 @@ pub fn data(collector: &Collector) -> Data<'_> {
 
 /// The keys of users' Secrets that the pod reads.
 pub fn secret_keys(collector: &ValidatedCollector) -> BTreeSet<Key> {
-    match &collector.listener.tls {
-        ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Key::new(name, key)).into(),
-        ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
-    }
+    Key::of_listener(&collector.listener.tls)
 }
 
 /// Whether a collector refers to a Secret.

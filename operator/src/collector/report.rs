@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use visnyk_crds::Problem;
 
 use super::Runnable;
-use super::build::{data, scheme};
+use super::build::data;
 use crate::apply::Applied;
-use crate::build::{self, service_port};
+use crate::build::{self, Scheme, service_port};
 use crate::child::Kind;
-use crate::conditions::{Finding, summed_up};
+use crate::conditions::summed_up;
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
     NEEDED, accepted, again, available, certificate, durable, missing_kind, programmed, secret_obstacles,
 };
 use crate::trust::Wanted;
-use crate::visit::{Certificates, LATER, Visit};
+use crate::visit::{Certificates, Visit};
 
 /// All that a visit has seen.
 pub struct Seen<'a> {
@@ -41,23 +41,9 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
-/// The report on a collector of which no valid spec is known.
-pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
-    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
-    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
-    findings.extend(["Available", "CertificateReady", "Durable"].map(none));
-    Visit {
-        findings: summed_up(findings, NEEDED),
-        url: None,
-        pods: (0, owner.pods_selector()),
-        again: LATER,
-        certificates: Certificates::default(),
-    }
-}
-
 /// The report on a collector.
 pub fn report(seen: &Seen<'_>) -> Visit {
-    let Runnable { collector, valid } = seen.runnable;
+    let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let mut obstacles = secret_obstacles(seen.missing_secrets);
     let wanted = [
@@ -73,7 +59,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         available(1, seen.pods),
         durable(&data(collector)),
     ];
-    let scheme = scheme(&valid.listener.tls);
+    let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),

@@ -23,11 +23,11 @@ fn collector(storage: &Value) -> Runnable {
     }
     let collector: Collector = serde_json::from_value(resource).unwrap();
     let valid = validate::collector(&collector).unwrap();
-    Runnable { collector, valid }
+    Runnable { resource: collector, valid }
 }
 
 fn children(runnable: &Runnable) -> String {
-    let owner = Owner::of(Role::Collector, &runnable.collector);
+    let owner = Owner::of(Role::Collector, &runnable.resource);
     yaml(&build::build(runnable, &owner, None, "registry.example.org/collector:1", &every_kind()).unwrap())
 }
 
@@ -40,8 +40,9 @@ fn collector_becomes_these() {
 #[test]
 fn collector_with_a_certificate_of_the_users_knows_relays_by_its_own_authority() {
     let runnable = collector(&Value::Null);
-    let owner = Owner::of(Role::Collector, &runnable.collector);
-    let (names, now) = (own_names(&runnable.valid.listener.tls), "2026-11-24T12:00:00Z".parse().unwrap());
+    let owner = Owner::of(Role::Collector, &runnable.resource);
+    let (names, now) =
+        (certificates::own_names(&runnable.valid.listener.tls), "2026-11-24T12:00:00Z".parse().unwrap());
     let trust = certificates::wanted(&owner, &certificates::Kept::default(), names, now).unwrap();
     let children = build::build(&runnable, &owner, Some(&trust), "image", &every_kind()).unwrap();
     let set = children.iter().find(|child| child.kind == crate::child::Kind::StatefulSet).unwrap();

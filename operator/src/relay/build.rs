@@ -24,7 +24,7 @@ pub fn build(
     image: &str,
     kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
-    let Runnable { relay, valid } = runnable;
+    let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
     let manifest = build::manifest::<WebhookRelay>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
@@ -35,7 +35,7 @@ pub fn build(
         image,
         replicas: spec.replicas,
         port: valid.listener.port,
-        scheme: scheme(&valid.listener.tls),
+        scheme: Scheme::of(&valid.listener.tls),
         data: data(relay, valid),
         secrets: secret_keys(valid),
         mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
@@ -65,14 +65,6 @@ pub fn build(
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
     children.retain(|child| kinds.contains(&child.kind));
     Ok(children)
-}
-
-/// What is spoken at the listener.
-pub fn scheme(tls: &ListenerTls) -> Scheme {
-    match tls {
-        ListenerTls::None => Scheme::Http,
-        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Scheme::Https,
-    }
 }
 
 /// Where the spool is.

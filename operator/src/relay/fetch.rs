@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
-use visnyk_crds::valid::{Destination, ListenerTls, Target, ValidatedRelay};
+use visnyk_crds::valid::{Destination, Target, ValidatedRelay};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 
 use crate::build::Key;
@@ -93,14 +93,13 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
 
 /// The keys of users' Secrets that the pods read.
 pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
-    let of_listener = match &relay.listener.tls {
-        ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Key::new(name, key)).into(),
-        ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
-    };
     let of_sources = relay.sources.iter().flat_map(|source| source.verify.secrets());
     let of_destinations = relay.destinations.iter().flat_map(Destination::secrets);
     let referred = of_sources.chain(of_destinations);
-    referred.map(|secret| Key::new(&secret.name, &secret.key)).chain(of_listener).collect()
+    referred
+        .map(|secret| Key::new(&secret.name, &secret.key))
+        .chain(Key::of_listener(&relay.listener.tls))
+        .collect()
 }
 
 /// What a change may be of.

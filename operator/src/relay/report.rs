@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use visnyk_crds::Problem;
 
 use super::Runnable;
-use super::build::{data, scheme};
+use super::build::data;
 use super::fetch::Found;
 use super::peers::Resolved;
 use crate::apply::Applied;
-use crate::build::{self, service_port};
+use crate::build::{self, Scheme, service_port};
 use crate::child::Kind;
 use crate::conditions::{Finding, summed_up};
 use crate::meta::Owner;
@@ -19,7 +19,7 @@ use crate::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, programmed, secret_obstacles,
 };
 use crate::trust::Wanted;
-use crate::visit::{Certificates, LATER, Visit};
+use crate::visit::{Certificates, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
@@ -50,23 +50,9 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
-/// The report on a relay of which no valid spec is known.
-pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
-    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
-    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
-    findings.extend(["Available", "CertificateReady", "Durable", "Delivering"].map(none));
-    Visit {
-        findings: summed_up(findings, NEEDED),
-        url: None,
-        pods: (0, owner.pods_selector()),
-        again: LATER,
-        certificates: Certificates::default(),
-    }
-}
-
 /// The report on a relay.
 pub fn report(seen: &Seen<'_>) -> Visit {
-    let Runnable { relay, valid } = seen.runnable;
+    let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut obstacles = seen.resolved.obstacles.clone();
     obstacles.extend(secret_obstacles(&seen.found.missing_secrets));
@@ -80,7 +66,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         delivering(seen.pods),
     ];
     findings.extend(retained(seen.owner, spec.replicas, seen.claims));
-    let scheme = scheme(&valid.listener.tls);
+    let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
@@ -123,7 +109,7 @@ fn delivering(pods: &[Report]) -> Finding {
 
 /// Children that were asked for and that the cluster does not know.
 fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
-    let spec = &seen.runnable.relay.spec;
+    let spec = &seen.runnable.resource.spec;
     let wanted = [
         (spec.http_route.is_some(), Kind::HttpRoute),
         (spec.monitoring.is_some(), Kind::ServiceMonitor),

@@ -42,7 +42,7 @@ fn relay(spec: &Value) -> Runnable {
     }
     let relay: WebhookRelay = serde_json::from_value(resource).unwrap();
     let valid = validate::relay(&relay).unwrap();
-    Runnable { relay, valid }
+    Runnable { resource: relay, valid }
 }
 
 fn now() -> Timestamp {
@@ -75,7 +75,7 @@ fn found() -> Found {
 }
 
 fn owner() -> Owner {
-    Owner::of(Role::Relay, &relay(&json!({})).relay)
+    Owner::of(Role::Relay, &relay(&json!({})).resource)
 }
 
 fn named(namespace: &str, name: &str) -> (String, String) {
@@ -263,7 +263,7 @@ fn finding(
     pods: &[Report],
     about: &str,
 ) -> (Holds, &'static str, String) {
-    let owner = Owner::of(Role::Relay, &runnable.relay);
+    let owner = Owner::of(Role::Relay, &runnable.resource);
     let visit = report(&Seen {
         owner: &owner,
         runnable,
