@@ -2,6 +2,7 @@
 //! Holding one of these is proof that validation ran; the binaries take nothing else.
 
 mod outgoing;
+mod signed_header;
 mod verify;
 
 use std::time::Duration;
@@ -11,9 +12,10 @@ use url::Url;
 
 pub use outgoing::{
     Authorization, ClientCredentials, CloudEventsMode, DestinationTls, Header, HeaderContent, Method, Sign,
-    SignedHeader, Statuses, TemplatePart,
+    Statuses, TemplatePart,
 };
-pub use verify::{Hmac, HmacAlgorithm, Part, PayPalEnvironment, SignatureEncoding, TimestampAt, Verify};
+pub use signed_header::{HmacAlgorithm, Part, SignatureEncoding, SignedHeader};
+pub use verify::{PayPalEnvironment, Verify};
 
 /// A `WebhookRelay` that passed every check.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,6 +14,7 @@ mod pod;
 mod relay;
 mod service;
 mod sign;
+mod signed_header;
 mod source;
 mod spool;
 mod status;
@@ -36,15 +37,13 @@ pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
 pub use sign::{Sign, SignHmac, SignStandardWebhooks};
+pub use signed_header::{HmacAlgorithm, SignatureEncoding, SignedHeader};
 pub use source::{Deduplicate, SecretRef, Source};
 pub use spool::{OnDelete, Spool};
 pub use status::Status;
 pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
-pub use verify::{
-    Basic, Hmac, HmacAlgorithm, Meta, PayPal, PayPalEnvironment, Secrets, SignatureEncoding, TimedSecrets,
-    Twilio, Verify,
-};
+pub use verify::{Basic, Hmac, Meta, PayPal, PayPalEnvironment, Secrets, TimedSecrets, Twilio, Verify};
 
 pub(crate) use authorization::WAYS as AUTHORIZATION_WAYS;
 pub(crate) use autoscaling::AT_LEAST_MIN;
@@ -55,9 +54,10 @@ pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESER
 pub(crate) use listener::{NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;
+pub(crate) use signed_header::{NO_BODY, TIME};
 pub(crate) use source::ONE_REPLICA;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
-pub(crate) use verify::{NO_BODY, TIME, WAYS as VERIFY_WAYS};
+pub(crate) use verify::WAYS as VERIFY_WAYS;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};

@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::{Aloud, SecretRef, exactly_one};
+use super::signed_header::time_is_signed;
+use super::{Aloud, SecretRef, SignedHeader, exactly_one};
 use crate::bounds;
-use crate::text::{GoDuration, HeaderName, HeaderPrefix, PublicUrl, SignedPayload, WebhookId};
+use crate::text::{GoDuration, PublicUrl, WebhookId};
 
 /// The objects of which [`Verify`] holds exactly one.
 pub(crate) const WAYS: &[&str] = &[
@@ -26,11 +26,6 @@ pub(crate) const WAYS: &[&str] = &[
     "twilio",
     "wooCommerce",
 ];
-
-/// What is wrong with a payload that leaves out the body.
-pub(crate) const NO_BODY: &str = "must hold {body} once";
-/// What is wrong with a time that no signature covers, or a signed one that is nowhere.
-pub(crate) const TIME: &str = "timestampHeader and {timestamp} in payload need each other";
 
 /// How a sender proves who it is: exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -186,10 +181,7 @@ pub enum PayPalEnvironment {
 /// An HMAC in a header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = [{
-    "rule": "has(self.timestampHeader) == self.payload.contains('{timestamp}')",
-    "message": TIME,
-}]))]
+#[schemars(inline, extend("x-kubernetes-validations" = time_is_signed()))]
 pub struct Hmac {
     /// The secrets that are accepted; several while one replaces another.
     #[schemars(length(min = 1, max = 8), extend(
@@ -197,57 +189,13 @@ pub struct Hmac {
         "x-kubernetes-list-map-keys" = ["name", "key"],
     ))]
     pub secret_refs: Vec<SecretRef>,
-    /// The header that holds the signature.
-    pub header: HeaderName,
-    /// The hash function.
-    #[serde(default)]
-    pub algorithm: HmacAlgorithm,
-    /// How the signature is written.
-    #[serde(default)]
-    pub encoding: SignatureEncoding,
-    /// What stands before the signature in its header; absent: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<HeaderPrefix>,
-    /// What is signed: text with `{body}` for the body's bytes, and `{timestamp}` for the text of the timestamp
-    /// header.
-    #[serde(default = "whole_body")]
-    #[schemars(extend("x-kubernetes-validations" = json!([
-        { "rule": "self.split('{body}').size() == 2", "message": NO_BODY },
-    ])))]
-    pub payload: SignedPayload,
-    /// The header that holds the time, in seconds since the Unix epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp_header: Option<HeaderName>,
+    /// What is signed, and where the signature stands.
+    #[serde(flatten)]
+    pub signature: SignedHeader,
     /// How far that time may be from now, either way.
     #[serde(default = "tolerance")]
     #[schemars(extend("x-kubernetes-validations" = bounds::TOLERANCE.rules()))]
     pub tolerance: GoDuration,
-}
-
-/// A hash function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum HmacAlgorithm {
-    /// SHA-1, for senders that know no better.
-    SHA1,
-    /// SHA-256.
-    #[default]
-    SHA256,
-    /// SHA-384.
-    SHA384,
-    /// SHA-512.
-    SHA512,
-}
-
-/// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum SignatureEncoding {
-    /// Hexadecimal digits, small letters.
-    #[default]
-    Hex,
-    /// Base64 with `+`, `/` and padding.
-    Base64,
 }
 
 fn tolerance() -> GoDuration {
@@ -256,8 +204,4 @@ fn tolerance() -> GoDuration {
 
 fn three_days_and_more() -> GoDuration {
     GoDuration::from("96h")
-}
-
-pub(super) fn whole_body() -> SignedPayload {
-    SignedPayload::from("{body}")
 }

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use url::Url;
 
-use super::{Destination, Part, SecretRef};
-pub use crate::api::{CloudEventsMode, HmacAlgorithm, Method, SignatureEncoding};
+use super::{Destination, SecretRef, SignedHeader};
+pub use crate::api::{CloudEventsMode, Method};
 
 /// How a delivery proves who sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,23 +23,6 @@ pub enum Sign {
         /// Where the signature is, and of what.
         signature: SignedHeader,
     },
-}
-
-/// An HMAC in a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedHeader {
-    /// The header, its name in small letters.
-    pub header: String,
-    /// The hash function.
-    pub algorithm: HmacAlgorithm,
-    /// How the signature is written.
-    pub encoding: SignatureEncoding,
-    /// What stands before it.
-    pub prefix: String,
-    /// What is signed; holds [`Part::Body`] once, and [`Part::Timestamp`] only if there is a header for it.
-    pub payload: Vec<Part>,
-    /// The header with the time, its name in small letters.
-    pub timestamp_header: Option<String>,
 }
 
 /// What a destination lets the relay in by.

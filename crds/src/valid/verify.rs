@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::SecretRef;
-pub use crate::api::{HmacAlgorithm, PayPalEnvironment, SignatureEncoding};
+use super::{SecretRef, SignedHeader};
+pub use crate::api::PayPalEnvironment;
 
 /// How a sender proves who it is. Lists of secrets are never empty: any of them will do, so that one can rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ pub enum Verify {
         /// The secrets.
         secrets: Vec<SecretRef>,
         /// Where the signature is, and of what.
-        signature: Hmac,
+        signature: SignedHeader,
+        /// How far the signed time may be from now, where there is one.
+        tolerance: Duration,
     },
     /// `X-Hub-Signature-256` and Meta's challenge.
     Meta {
@@ -100,43 +102,6 @@ pub enum Verify {
         /// The secrets.
         secrets: Vec<SecretRef>,
     },
-}
-
-/// An HMAC in a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hmac {
-    /// The header, its name in small letters.
-    pub header: String,
-    /// The hash function.
-    pub algorithm: HmacAlgorithm,
-    /// How the signature is written.
-    pub encoding: SignatureEncoding,
-    /// What stands before it.
-    pub prefix: String,
-    /// What is signed; holds [`Part::Body`] once, and [`Part::Timestamp`] only if there is a header for it.
-    pub payload: Vec<Part>,
-    /// Where the time is.
-    pub timestamp: Option<TimestampAt>,
-}
-
-/// A part of what is signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// This text.
-    Text(String),
-    /// The text of the timestamp header.
-    Timestamp,
-    /// The body's bytes.
-    Body,
-}
-
-/// A header with the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimestampAt {
-    /// Its name in small letters.
-    pub header: String,
-    /// How far it may be from now.
-    pub tolerance: Duration,
 }
 
 impl Verify {

@@ -9,6 +9,7 @@ mod listener;
 mod outgoing;
 mod pod;
 mod relay;
+mod signed_header;
 mod source;
 mod spool;
 mod template;

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use super::destination::parse_url;
+use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
 use super::the_one;
-use super::verify::payload;
 use crate::api;
 use crate::problem::{Place, Problems};
 use crate::text;
 use crate::valid::{
-    Authorization, ClientCredentials, DestinationTls, Header, HeaderContent, SecretRef, Sign, SignedHeader,
-    Statuses, TemplatePart,
+    Authorization, ClientCredentials, DestinationTls, Header, HeaderContent, SecretRef, Sign, Statuses,
+    TemplatePart,
 };
 
 pub(super) fn sign(sign: &api::Sign, place: &Place, problems: &mut Problems) -> Option<Sign> {
@@ -27,15 +27,7 @@ pub(super) fn sign(sign: &api::Sign, place: &Place, problems: &mut Problems) -> 
 
 /// None where the list of secrets is empty, which the schema has reported.
 fn hmac(hmac: &api::SignHmac, place: &Place, problems: &mut Problems) -> Option<Sign> {
-    let payload = payload(&hmac.payload, hmac.timestamp_header.as_ref(), place, problems);
-    let signature = SignedHeader {
-        header: hmac.header.to_ascii_lowercase(),
-        algorithm: hmac.algorithm,
-        encoding: hmac.encoding,
-        prefix: hmac.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
-        payload,
-        timestamp_header: hmac.timestamp_header.as_ref().map(|header| header.to_ascii_lowercase()),
-    };
+    let signature = signed_header(&hmac.signature, place, problems);
     Some(Sign::Hmac { secret: secret_ref(hmac.secret_refs.first()?), signature })
 }
 

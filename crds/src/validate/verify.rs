@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
-use super::{template, the_one};
+use super::the_one;
 use crate::api;
 use crate::bounds::{self, Spans};
 use crate::problem::{Place, Problems};
-use crate::text::{GoDuration, HeaderName, SignedPayload};
-use crate::valid::{Hmac, Part, TimestampAt, Verify};
+use crate::text::GoDuration;
+use crate::valid::Verify;
 
 pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problems) -> Option<Verify> {
     let mut secrets_and_tolerance = |name: &str, timed: &api::TimedSecrets| {
@@ -78,43 +79,9 @@ fn tolerance(given: &GoDuration, spans: Spans, place: &Place, problems: &mut Pro
 }
 
 fn hmac(hmac: &api::Hmac, place: &Place, problems: &mut Problems) -> Verify {
-    let tolerance = tolerance(&hmac.tolerance, bounds::TOLERANCE, place, problems);
-    let timestamp_header = hmac.timestamp_header.as_ref();
-    let payload = payload(&hmac.payload, timestamp_header, place, problems);
-    let signature = Hmac {
-        header: hmac.header.to_ascii_lowercase(),
-        algorithm: hmac.algorithm,
-        encoding: hmac.encoding,
-        prefix: hmac.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
-        timestamp: timestamp_header
-            .map(|header| TimestampAt { header: header.to_ascii_lowercase(), tolerance }),
-        payload,
-    };
-    Verify::Hmac { secrets: secret_refs(&hmac.secret_refs), signature }
-}
-
-/// What is signed: the body once, and a time if there is a header for it.
-pub(super) fn payload(
-    payload: &SignedPayload,
-    timestamp_header: Option<&HeaderName>,
-    place: &Place,
-    problems: &mut Problems,
-) -> Vec<Part> {
-    let parts: Vec<Part> = template::parts(payload)
-        .into_iter()
-        .map(|part| match part {
-            template::Part::Text(text) => Part::Text(text.to_owned()),
-            template::Part::Name("body") => Part::Body,
-            template::Part::Name("timestamp") => Part::Timestamp,
-            template::Part::Name(other) => Part::Text(format!("{{{other}}}")), // refused by the schema
-        })
-        .collect();
-    let count = |wanted: &Part| parts.iter().filter(|part| *part == wanted).count();
-    if count(&Part::Body) != 1 {
-        problems.add(place.field("payload"), api::NO_BODY);
+    Verify::Hmac {
+        secrets: secret_refs(&hmac.secret_refs),
+        signature: signed_header(&hmac.signature, place, problems),
+        tolerance: tolerance(&hmac.tolerance, bounds::TOLERANCE, place, problems),
     }
-    if (count(&Part::Timestamp) > 0) != timestamp_header.is_some() {
-        problems.add(place.clone(), api::TIME);
-    }
-    parts
 }

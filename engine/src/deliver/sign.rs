@@ -1,13 +1,13 @@
 //! How a request proves who sent it: signed anew for each attempt, over the bytes that go out.
 
-use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use uuid::Uuid;
-use visnyk_crds::valid::{Part, Sign, SignatureEncoding, SignedHeader};
+use visnyk_crds::valid::{Sign, SignedHeader};
 
 use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 use crate::crypto::MacKey;
+use crate::crypto::signed_header::{notation, payload};
 use crate::crypto::standard_webhooks::{SigningKey, signed};
 use crate::secrets::Secrets;
 
@@ -63,20 +63,8 @@ fn standard_webhooks(keys: &[SigningKey], message: &mut Message, at: Timestamp) 
 
 fn hmac(key: &MacKey, shape: &SignedHeader, message: &mut Message, at: Timestamp) {
     let timestamp = at.as_second().to_string();
-    let payload: Vec<&[u8]> = shape
-        .payload
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.as_bytes(),
-            Part::Timestamp => timestamp.as_bytes(),
-            Part::Body => &message.body[..],
-        })
-        .collect();
-    let tag = key.tag(&payload);
-    let written = match shape.encoding {
-        SignatureEncoding::Hex => HEXLOWER.encode(tag.as_ref()),
-        SignatureEncoding::Base64 => BASE64.encode(tag.as_ref()),
-    };
+    let tag = key.tag(&payload(shape, timestamp.as_bytes(), &message.body));
+    let written = notation(shape.encoding).encode(tag.as_ref());
     message.headers.insert(name(&shape.header), text(&format!("{}{written}", shape.prefix)));
     if let Some(header) = &shape.timestamp_header {
         message.headers.insert(name(header), text(&timestamp));

@@ -26,7 +26,9 @@ pub fn provider(
             Box::new(GitHub(Signature::new(&shape, refs, secrets)))
         }
         Verify::GitLab { secrets: refs, tolerance } => Box::new(GitLab::new(refs, *tolerance, secrets)),
-        Verify::Hmac { secrets: refs, signature } => Box::new(Hmac(Signature::new(signature, refs, secrets))),
+        Verify::Hmac { secrets: refs, signature, tolerance } => {
+            Box::new(Hmac(Signature::new(signature, refs, secrets).with_tolerance(*tolerance)))
+        }
         Verify::Meta { secrets: refs, verify_token } => Box::new(Meta::new(refs, verify_token, secrets)),
         Verify::PayPal { webhook_id, environment, tolerance } => {
             Box::new(PayPal::new(webhook_id, *tolerance, certificates.of(*environment)))

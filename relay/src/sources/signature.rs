@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use data_encoding::{BASE64, HEXLOWER};
 use http::HeaderName;
 use jiff::Timestamp;
 use subtle::Choice;
-use visnyk_crds::valid::{Hmac, HmacAlgorithm, Part, SecretRef, SignatureEncoding, TimestampAt};
+use visnyk_crds::valid::{HmacAlgorithm, Part, SecretRef, SignatureEncoding, SignedHeader};
 use visnyk_engine::crypto::MacKey;
+use visnyk_engine::crypto::signed_header::{notation, payload};
 
 use super::secrets::Secrets;
 use super::{Refusal, Request};
@@ -15,23 +15,30 @@ use super::{Refusal, Request};
 /// Checks an HMAC in a header.
 pub struct Signature {
     keys: Vec<MacKey>,
-    shape: Hmac,
+    shape: SignedHeader,
     header: HeaderName,
-    time: Option<(HeaderName, Duration)>,
+    timestamp_header: Option<HeaderName>,
+    tolerance: Duration,
 }
 
 impl Signature {
-    /// Of this shape.
-    pub fn new(shape: &Hmac, refs: &[SecretRef], secrets: &mut Secrets<'_>) -> Self {
+    /// Of this shape. A time in it has to be now, to the second, unless it has a tolerance.
+    pub fn new(shape: &SignedHeader, refs: &[SecretRef], secrets: &mut Secrets<'_>) -> Self {
         let name = |header: &str| {
             HeaderName::from_bytes(header.as_bytes()).expect("the manifest's header names are valid")
         };
         Self {
             keys: secrets.all(refs, |secret| MacKey::new(shape.algorithm, secret)),
             header: name(&shape.header),
-            time: shape.timestamp.as_ref().map(|time| (name(&time.header), time.tolerance)),
+            timestamp_header: shape.timestamp_header.as_deref().map(name),
+            tolerance: Duration::ZERO,
             shape: shape.clone(),
         }
+    }
+
+    /// With a signed time that may be so far from now.
+    pub fn with_tolerance(self, tolerance: Duration) -> Self {
+        Self { tolerance, ..self }
     }
 
     /// Whether one of the secrets signed this request.
@@ -43,43 +50,23 @@ impl Signature {
         let written = written.strip_prefix(self.shape.prefix.as_bytes()).ok_or(Refusal::Malformed)?;
         let signature = decode(self.shape.encoding, written)?;
         let mut timestamp = &b""[..];
-        if let Some((header, tolerance)) = &self.time {
+        if let Some(header) = &self.timestamp_header {
             timestamp = request.only(header)?;
-            within(*tolerance, seconds(timestamp)?, request.now)?;
+            within(self.tolerance, seconds(timestamp)?, request.now)?;
         }
-        let payload: Vec<&[u8]> = self
-            .shape
-            .payload
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.as_bytes(),
-                Part::Timestamp => timestamp,
-                Part::Body => request.body,
-            })
-            .collect();
-        any_signed(&self.keys, &payload, &[&signature])
+        any_signed(&self.keys, &payload(&self.shape, timestamp, request.body), &[&signature])
     }
 }
 
 /// The shape of an HMAC-SHA256 of the body alone.
-pub fn of_body(header: &str, encoding: SignatureEncoding, prefix: &str) -> Hmac {
-    Hmac {
+pub fn of_body(header: &str, encoding: SignatureEncoding, prefix: &str) -> SignedHeader {
+    SignedHeader {
         header: header.into(),
         algorithm: HmacAlgorithm::SHA256,
         encoding,
         prefix: prefix.into(),
         payload: vec![Part::Body],
-        timestamp: None,
-    }
-}
-
-/// The shape of a hexadecimal HMAC-SHA256 of text, time, text and body.
-pub fn of_time_and_body(header: &str, prefix: &str, texts: [&str; 2], timestamp: TimestampAt) -> Hmac {
-    let [first, second] = texts.map(|text| Part::Text(text.into()));
-    Hmac {
-        payload: vec![first, Part::Timestamp, second, Part::Body],
-        timestamp: Some(timestamp),
-        ..of_body(header, SignatureEncoding::Hex, prefix)
+        timestamp_header: None,
     }
 }
 
@@ -97,11 +84,7 @@ pub fn any_signed(keys: &[MacKey], payload: &[&[u8]], signatures: &[&[u8]]) -> R
 
 /// The bytes of a signature: written in just one way, so that no two texts are the same signature.
 pub fn decode(encoding: SignatureEncoding, written: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let decoded = match encoding {
-        SignatureEncoding::Hex => HEXLOWER.decode(written),
-        SignatureEncoding::Base64 => BASE64.decode(written),
-    };
-    decoded.map_err(|_| Refusal::Malformed)
+    notation(encoding).decode(written).map_err(|_| Refusal::Malformed)
 }
 
 /// A time in whole seconds since the Unix epoch.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use visnyk_crds::valid::{SecretRef, TimestampAt};
+use visnyk_crds::valid::{Part, SecretRef, SignatureEncoding, SignedHeader};
 use visnyk_engine::event::Attributes;
 
 use super::json::Json;
 use super::secrets::Secrets;
-use super::signature::{Signature, of_time_and_body};
+use super::signature::{Signature, of_body};
 use super::{Answer, Provider, Refusal, Request, Said};
 
 /// Knows Slack.
@@ -16,9 +16,13 @@ pub struct Slack(Signature);
 impl Slack {
     /// By its signing secrets.
     pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
-        let timestamp = TimestampAt { header: "x-slack-request-timestamp".into(), tolerance };
-        let shape = of_time_and_body("x-slack-signature", "v0=", ["v0:", ":"], timestamp);
-        Self(Signature::new(&shape, refs, secrets))
+        let text = |text: &str| Part::Text(text.into());
+        let shape = SignedHeader {
+            payload: vec![text("v0:"), Part::Timestamp, text(":"), Part::Body],
+            timestamp_header: Some("x-slack-request-timestamp".into()),
+            ..of_body("x-slack-signature", SignatureEncoding::Hex, "v0=")
+        };
+        Self(Signature::new(&shape, refs, secrets).with_tolerance(tolerance))
     }
 }
 

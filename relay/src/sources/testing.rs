@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use visnyk_crds::valid::{Hmac, HmacAlgorithm, Part, SecretRef, SignatureEncoding, TimestampAt, Verify};
+use visnyk_crds::valid::{HmacAlgorithm, Part, SecretRef, SignatureEncoding, SignedHeader, Verify};
 
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
@@ -315,7 +315,7 @@ pub fn cases() -> Vec<Case> {
             "hmac with everything",
             Verify::Hmac {
                 secrets: secrets(),
-                signature: Hmac {
+                signature: SignedHeader {
                     header: "x-sig".into(),
                     algorithm: HmacAlgorithm::SHA512,
                     encoding: SignatureEncoding::Base64,
@@ -326,8 +326,9 @@ pub fn cases() -> Vec<Case> {
                         Part::Text("|".into()),
                         Part::Body,
                     ],
-                    timestamp: Some(TimestampAt { header: "x-time".into(), tolerance: TOLERANCE }),
+                    timestamp_header: Some("x-time".into()),
                 },
+                tolerance: TOLERANCE,
             },
             "hush",
             1_700_000_000,

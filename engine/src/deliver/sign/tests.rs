@@ -2,8 +2,9 @@ use std::fs;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
+use data_encoding::{BASE64, HEXLOWER};
 use http::HeaderMap;
-use visnyk_crds::valid::{HmacAlgorithm, SecretRef};
+use visnyk_crds::valid::{HmacAlgorithm, Part, SecretRef, SignatureEncoding};
 
 use super::*;
 
