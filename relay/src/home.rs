@@ -2,7 +2,6 @@
 //! A disk that refuses today may give tomorrow. So what cannot be opened is tried again and again, and meanwhile the
 //! relay is alive, not ready, and says why: a restart would do no better, and do it in a loop.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::{fs, io};
 use tracing::warn;
 use visnyk_crds::valid::{Destination, ValidatedRelay};
 use visnyk_engine::journal::ReadError;
-use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::observe::{causes::with_causes, readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
 use visnyk_engine::serve::folder_lock::{FolderLock, FolderLockError};
 use visnyk_engine::spool::{Spool, SpoolError};
@@ -141,10 +140,4 @@ async fn furnish(
     // The starting cursors are on disk before anything is accepted; that the state file can be written, too.
     let destinations = spool.configure(&valid.destinations).await.map_err(HomeError::Configure)?;
     Ok((destinations, AdminSocket::bind(data_dir).map_err(HomeError::Admin)?))
-}
-
-/// An error with all that caused it, on one line.
-fn with_causes(error: &HomeError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

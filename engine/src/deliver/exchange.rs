@@ -10,6 +10,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+use crate::observe::causes::causes;
+
 use super::{
     connect::{ConnectError, Connector},
     failure::{Failure, Kind},
@@ -60,9 +62,8 @@ pub async fn read_to_end(mut body: Incoming) -> Result<(), hyper::Error> {
 /// What kind of failure an exchange ended with: known where the connection was not made, to be looked
 /// for among the causes where it broke.
 pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     let mut kind = Kind::Reset;
-    while let Some(error) = cause {
+    for error in causes(error) {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
             return Failure::new(error.kind(), &chain(error));
         }
@@ -75,7 +76,6 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
         {
             kind = Kind::Tls;
         }
-        cause = error.source();
     }
     Failure::new(kind, &chain(error))
 }
@@ -88,8 +88,7 @@ pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
 /// The error with its causes, as one line. None of our errors, nor of the libraries', carries a query
 /// string or a header.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    let mut texts: Vec<_> = causes.map(ToString::to_string).collect();
+    let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     texts.dedup();
     texts.join(": ")
 }

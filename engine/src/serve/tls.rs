@@ -23,6 +23,7 @@ use super::{
     server_config::server_config,
 };
 use crate::authority::LEAF_LIFE;
+use crate::observe::causes::with_causes;
 use crate::observe::readiness::{Condition, Readiness};
 
 /// How one connection is met.
@@ -190,7 +191,7 @@ impl Shared {
         let clients = files.client_ca.as_deref().map_or(Ok(()), |path| self.load_client_ca(path));
         let own = self.load_certificate(files, wanted);
         self.mode.store(Arc::new(TlsMode::Tls(self.config.load_full())));
-        let problem = own.and(clients).err().map(|error| chain(&*error));
+        let problem = own.and(clients).err().map(|error| with_causes(&*error));
         if let Some(problem) = &problem {
             tracing::warn!(%problem, "not all of tls was loaded; what was before it, if anything, stays in use");
         }
@@ -240,12 +241,6 @@ impl Shared {
             .not_after()
             .is_none_or(|not_after| not_after.duration_since(Timestamp::now()) < LEAF_LIFE / 3)
     }
-}
-
-/// An error and what is behind it, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

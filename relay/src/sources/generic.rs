@@ -1,5 +1,4 @@
-//! Senders of which no more is known than how they prove themselves. What they say of an event, they say as
-//! CloudEvents, if at all.
+//! Senders of which no more is known than how they prove themselves.
 
 use data_encoding::BASE64;
 use http::header::AUTHORIZATION;
@@ -8,7 +7,7 @@ use visnyk_engine::crypto::Token;
 
 use super::secrets::Secrets;
 use super::signature::Signature;
-use super::{Provider, Refusal, Request, Said, cloud_events};
+use super::{Provider, Refusal, Request};
 
 /// Anyone.
 pub struct Open;
@@ -27,10 +26,6 @@ impl Provider for Open {
         Ok(())
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
-        cloud_events::describe(request)
-    }
-
     fn signs_body(&self) -> bool {
         false
     }
@@ -43,10 +38,6 @@ impl Provider for Open {
 impl Provider for Bearer {
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         is_any(&self.0, credentials(request, b"Bearer ")?)
-    }
-
-    fn describe(&self, request: &Request<'_>) -> Said {
-        cloud_events::describe(request)
     }
 
     fn signs_body(&self) -> bool {
@@ -75,10 +66,6 @@ impl Provider for Basic {
         is_any(&self.0, &BASE64.decode(written).map_err(|_| Refusal::Malformed)?)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
-        cloud_events::describe(request)
-    }
-
     fn signs_body(&self) -> bool {
         false
     }
@@ -91,10 +78,6 @@ impl Provider for Basic {
 impl Provider for Hmac {
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         self.0.verify(request)
-    }
-
-    fn describe(&self, request: &Request<'_>) -> Said {
-        cloud_events::describe(request)
     }
 }
 

@@ -107,8 +107,10 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// What a verified request is.
-    fn describe(&self, request: &Request<'_>) -> Said;
+    /// What a verified request is. A sender without words of its own says it as CloudEvents, if at all.
+    fn describe(&self, request: &Request<'_>) -> Said {
+        cloud_events::describe(request)
+    }
 
     /// Whether the body is a part of the proof; without it a sender is refused before its body is read.
     fn signs_body(&self) -> bool {

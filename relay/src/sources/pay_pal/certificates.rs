@@ -17,6 +17,7 @@ use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fetch::Fetch;
 use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::tls::TlsError;
+use visnyk_engine::observe::causes::with_causes;
 
 /// The one place of each host.
 const PLACE: &str = "/v1/notifications/certs/";
@@ -144,10 +145,9 @@ impl Certificates {
         let Ok(uri) = url.parse() else { return };
         let document = source.fetch.get(uri, LARGEST, PATIENCE).await;
         let key = match document {
-            Ok(pem) => {
-                CertifiedKey::check(&pem, &source.roots, source.name, now).map_err(|error| chain(&error))
-            }
-            Err(error) => Err(chain(&error)),
+            Ok(pem) => CertifiedKey::check(&pem, &source.roots, source.name, now)
+                .map_err(|error| with_causes(&error)),
+            Err(error) => Err(with_causes(&error)),
         };
         let mut known = self.lock();
         match key {
@@ -155,12 +155,12 @@ impl Certificates {
                 info!(url, "certificate of PayPal fetched");
                 known.keys.retain(|(known, _)| known != url);
                 known.keys.push_back((url.to_owned(), Arc::new(key)));
-                known.keys.truncate_front_to(KEPT);
+                keep_newest(&mut known.keys, KEPT);
             }
             Err(error) => {
                 warn!(url, error, "certificate of PayPal cannot be had");
                 known.in_vain.push_back((url.to_owned(), Instant::now()));
-                known.in_vain.truncate_front_to(KEPT_IN_VAIN);
+                keep_newest(&mut known.in_vain, KEPT_IN_VAIN);
             }
         }
     }
@@ -177,17 +177,6 @@ impl Certificates {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-trait KeepNewest {
-    fn truncate_front_to(&mut self, most: usize);
-}
-
-impl<T> KeepNewest for VecDeque<T> {
-    fn truncate_front_to(&mut self, most: usize) {
-        self.drain(..self.len().saturating_sub(most));
-    }
+fn keep_newest<T>(queue: &mut VecDeque<T>, most: usize) {
+    queue.drain(..queue.len().saturating_sub(most));
 }
