@@ -9,7 +9,7 @@ mod commands;
 mod committer;
 mod configure;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod held;
 mod ledger;
 mod ledgers;

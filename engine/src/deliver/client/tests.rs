@@ -20,7 +20,13 @@ async fn send_to(destination: &Destination) -> Result<Delivered, Failure> {
 }
 
 async fn outcome(answer: Answer) -> Result<u16, Kind> {
+    outcome_within(Duration::from_secs(10), answer).await
+}
+
+async fn outcome_within(timeout: Duration, answer: Answer) -> Result<u16, Kind> {
     let sink = Sink::new(answer).await;
-    let impatient = Destination { timeout: Duration::from_millis(500), ..destination(&sink.url()) };
-    send_to(&impatient).await.map(|delivered| delivered.status).map_err(|failure| failure.kind)
+    send_to(&Destination { timeout, ..destination(&sink.url()) })
+        .await
+        .map(|delivered| delivered.status)
+        .map_err(|failure| failure.kind)
 }

@@ -10,7 +10,8 @@ use super::{Dispatcher, Held, Origin, Phase};
 use crate::deliver::breaker::Generation;
 use crate::deliver::client::Delivered;
 use crate::deliver::failure::{Failure, Kind};
-use crate::deliver::{retry_after, schedule};
+use crate::deliver::retry_after;
+use crate::deliver::verdict::{Verdict, verdict};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Death, Ending, EventAt, EventError, Ledger, Postponed, Record};
@@ -119,18 +120,10 @@ impl Dispatcher {
     }
 
     fn settle_failure(&mut self, failed: Failed) {
-        if let Kind::Status(status) = failed.failure.kind
-            && self.destination.final_statuses.contains(status)
-        {
-            return self.bury(failed);
-        }
-        if failed.failure.kind.is_gone() {
-            return self.disable(failed);
-        }
-        let asked = failed.failure.retry_after;
-        match schedule::next_delay(&self.destination.retry, failed.attempts, asked, rand::random()) {
-            Some(delay) => self.postpone(failed, delay),
-            None => self.bury(failed),
+        match verdict(&self.destination, failed.attempts, &failed.failure, rand::random()) {
+            Verdict::Again(delay) => self.postpone(failed, delay),
+            Verdict::Dead => self.bury(failed),
+            Verdict::Gone => self.disable(failed),
         }
     }
 
