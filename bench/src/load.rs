@@ -41,17 +41,16 @@ pub struct Sample {
 pub type Measured = BTreeMap<(u32, Subject), Vec<Sample>>;
 
 /// A body like those of the old system's senders: about 480 bytes.
-const SCRIPT: &str = r#"
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"objectName":"some_objectName","policyName":" Packet Loss alert test","policyId":"877643hhh","alertState":"raised","processedTimestamp":"1693921799999","customer":"bmw","from_city":"bolinas","from_country":"us","from_edge":"c8500-clb5","from_link":"some_link","to_city":"bolinas","to_country":"us","to_edge":"aiu71x-clb","to_link":"inet_int","triggeredValue":"7.143","value":"4.0","padding":"0123456789012345678901234567890123456789"}'
-"#;
+pub const BODY: &str = r#"{"objectName":"some_objectName","policyName":" Packet Loss alert test","policyId":"877643hhh","alertState":"raised","processedTimestamp":"1693921799999","customer":"bmw","from_city":"bolinas","from_country":"us","from_edge":"c8500-clb5","from_link":"some_link","to_city":"bolinas","to_country":"us","to_edge":"aiu71x-clb","to_link":"inet_int","triggeredValue":"7.143","value":"4.0","padding":"0123456789012345678901234567890123456789"}"#;
 /// What is still undelivered after this is not waited for.
 const DRAIN: Duration = Duration::from_mins(1);
 
 /// Measures every subject in every round.
 pub fn measure(subjects: &Subjects, plan: &Plan) -> anyhow::Result<Measured> {
-    fs::write(subjects.folder().join("post.lua"), SCRIPT)?;
+    let script = format!(
+        "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{BODY}'\n"
+    );
+    fs::write(subjects.folder().join("post.lua"), script)?;
     let mut measured = Measured::new();
     for round in 1..=plan.rounds {
         for connections in &plan.connections {

@@ -3,6 +3,7 @@
 
 mod disk;
 mod load;
+mod paced;
 mod report;
 mod servers;
 mod subjects;
@@ -29,6 +30,9 @@ enum Command {
         /// The Benthos built from bench/benthos; absent: that row is left out.
         #[arg(long)]
         benthos: Option<PathBuf>,
+        /// The load generator with a constant rate; absent: latency at half of the peak is left out.
+        #[arg(long)]
+        vegeta: Option<PathBuf>,
         /// Length of one load.
         #[arg(long, default_value_t = 6)]
         seconds: u64,
@@ -60,12 +64,13 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bare { address, certificate, key } => servers::bare(address, &certificate, &key).await,
         Command::Sink { address } => servers::sink(address).await,
-        Command::Run { bin, benthos, seconds, rounds, connections } => {
+        Command::Run { bin, benthos, vegeta, seconds, rounds, connections } => {
             let subjects = subjects::all(&bin, benthos.as_deref())?;
             let plan = load::Plan { seconds, rounds, connections };
             let measured = load::measure(&subjects, &plan)?;
+            let paced = vegeta.map(|vegeta| paced::measure(&subjects, &plan, &vegeta)).transpose()?;
             let disk = disk::syncs_per_second(subjects.folder())?;
-            println!("{}", report::markdown(&plan, &measured, disk));
+            println!("{}", report::markdown(&plan, &measured, &paced.unwrap_or_default(), disk));
             Ok(())
         }
     }

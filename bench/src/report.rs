@@ -1,12 +1,19 @@
 //! The table.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::load::{Measured, Plan, Sample};
+use crate::paced::Paced;
 use crate::subjects::Subject;
 
 /// The measurement as Markdown: medians, each with its share of the bare server in the same run.
-pub fn markdown(plan: &Plan, measured: &Measured, syncs: f64) -> String {
+pub fn markdown(
+    plan: &Plan,
+    measured: &Measured,
+    paced: &BTreeMap<Subject, Vec<Paced>>,
+    syncs: f64,
+) -> String {
     let mut page = format!(
         "Medians of {} interleaved rounds of {} s each; the disk alone: {syncs:.0} `fdatasync`s/s of 64 KiB.\n",
         plan.rounds, plan.seconds
@@ -47,7 +54,30 @@ pub fn markdown(plan: &Plan, measured: &Measured, syncs: f64) -> String {
             let _ = writeln!(page, "\nSpread of A against A': {spread:.1} %.");
         }
     }
+    if !paced.is_empty() {
+        page.push_str(&half_of_peak(paced));
+    }
     page
+}
+
+fn half_of_peak(paced: &BTreeMap<Subject, Vec<Paced>>) -> String {
+    let mut section = "\n### At half of the peak\n\n\
+        Sent by vegeta over at most 64 connections, at even distances; it takes more of the two cores than wrk does.\n\n\
+        | | peak/s | p50 ms | p99 ms | 2xx |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for (subject, samples) in paced {
+        let value = |figure: fn(&Paced) -> f64| median(samples.iter().map(figure));
+        let _ = writeln!(
+            section,
+            "| {} | {:.0} | {:.2} | {:.2} | {:.2} % |",
+            subject.title(),
+            value(|sample| sample.peak),
+            value(|sample| sample.p50),
+            value(|sample| sample.p99),
+            value(|sample| sample.success) * 100.0,
+        );
+    }
+    section
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
