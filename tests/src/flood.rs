@@ -1,18 +1,22 @@
-//! Many events at once. Each body follows from its number, so that neither their sender nor the sinks
+//! Many events at once, or at a steady pace. Each body follows from its number, so that neither their sender nor the sinks
 //! ([`crate::tally`]) have to keep any to see that none was changed.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use reqwest::Client;
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 use crate::relay::Relay;
 
@@ -50,15 +54,26 @@ pub struct Flood {
 struct Shared {
     url: String,
     client: Client,
+    pace: Pace,
+    body: fn(u64) -> Bytes,
     next: AtomicU64,
     answers: Mutex<Answers>,
+}
+
+/// How fast each sender sends.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// As soon as it has its answer.
+    AsItCan,
+    /// Once in this time, if it has its answer.
+    Every(Duration),
 }
 
 /// What the senders were told.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// Events answered with 2xx.
-    pub accepted: BTreeSet<u64>,
+    /// Events answered with 2xx, and when each was sent.
+    pub accepted: BTreeMap<u64, Instant>,
     /// How many requests were answered with 503 and Retry-After.
     pub unavailable: u64,
     /// Anything else that no sender should ever see, a line each.
@@ -68,8 +83,19 @@ pub struct Answers {
 impl Flood {
     /// Sends to a relay, so many at once. Paused until [`Flood::resume`].
     pub fn of(relay: &Relay, senders: usize) -> Self {
+        Self::start(relay, senders, Pace::AsItCan, body)
+    }
+
+    /// Sends so many small events per second, one by one from each sender. Paused until [`Flood::resume`].
+    pub fn steady(relay: &Relay, senders: u32, per_second: u32) -> Self {
+        let every = Duration::from_secs(1) * senders / per_second;
+        Self::start(relay, senders as usize, Pace::Every(every), small_body)
+    }
+
+    fn start(relay: &Relay, senders: usize, pace: Pace, body: fn(u64) -> Bytes) -> Self {
         let (url, client) = (relay.url(), relay.client());
-        let shared = Arc::new(Shared { url, client, next: AtomicU64::new(1), answers: Mutex::default() });
+        let (next, answers) = (AtomicU64::new(1), Mutex::default());
+        let shared = Arc::new(Shared { url, client, pace, body, next, answers });
         let (running, waiting) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for _ in 0..senders {
@@ -100,11 +126,22 @@ impl Flood {
 }
 
 async fn send(shared: Arc<Shared>, mut running: watch::Receiver<bool>) {
+    let mut ticks = match shared.pace {
+        Pace::AsItCan => None,
+        Pace::Every(time) => Some(interval(time)),
+    };
+    if let Some(ticks) = &mut ticks {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     while running.wait_for(|running| *running).await.is_ok() {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        let answer = shared.client.post(&shared.url).body(body(number)).send().await;
+        let began = Instant::now();
+        let answer = shared.client.post(&shared.url).body((shared.body)(number)).send().await;
         let refused = !matches!(&answer, Ok(answer) if answer.status().is_success());
-        shared.answers.lock().unwrap().note(number, answer);
+        shared.answers.lock().unwrap().note(number, began, answer);
         if refused {
             sleep(Duration::from_millis(20)).await;
         }
@@ -112,9 +149,9 @@ async fn send(shared: Arc<Shared>, mut running: watch::Receiver<bool>) {
 }
 
 impl Answers {
-    fn note(&mut self, number: u64, answer: reqwest::Result<reqwest::Response>) {
+    fn note(&mut self, number: u64, began: Instant, answer: reqwest::Result<reqwest::Response>) {
         match answer {
-            Ok(answer) if answer.status().is_success() => drop(self.accepted.insert(number)),
+            Ok(answer) if answer.status().is_success() => drop(self.accepted.insert(number, began)),
             Ok(answer) if answer.status() == 503 && answer.headers().contains_key("retry-after") => {
                 self.unavailable += 1;
             }

@@ -3,16 +3,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Instant,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use futures::stream;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
 use crate::{address::Address, flood::number};
 
@@ -25,9 +34,10 @@ pub struct Tally {
 }
 
 /// What it does with events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// Takes each.
+    #[default]
     Takes,
     /// Takes most; one in sixteen only at the second attempt, one in sixty-four never.
     Picky,
@@ -35,12 +45,26 @@ pub enum Manner {
     Hangs,
     /// Takes none and says so.
     Refuses,
+    /// Takes each, but one in a hundred only at the second attempt.
+    Errs,
+    /// Breaks three in ten connections off in the middle of its answer.
+    BreaksOff,
+    /// Takes none and says where else to go.
+    Redirects(String),
+    /// Takes each, this late.
+    Late(Duration),
+    /// Takes each for two seconds, then none for two.
+    Flaps,
+    /// Takes each, one after the other, and needs this long for it.
+    OneByOne(Duration),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     manner: Mutex<Manner>,
     book: Mutex<Book>,
+    counter: tokio::sync::Mutex<()>,
+    present: AtomicUsize,
 }
 
 /// What came.
@@ -54,23 +78,38 @@ pub struct Book {
     pub altered: u64,
     /// When it took its first.
     pub first: Option<Instant>,
+    /// When it first took each event.
+    pub taken_at: BTreeMap<u64, Instant>,
+    /// The most requests that were there at once.
+    pub crowd: usize,
 }
 
 const PORT: u16 = 8000;
+/// How long each half of [`Manner::Flaps`] lasts.
+const FLAP: Duration = Duration::from_secs(2);
 
 impl Tally {
     /// Starts a destination.
     pub async fn start(manner: Manner) -> Self {
-        let address = Address::take();
+        Self::start_at(Address::take(), manner).await
+    }
+
+    /// Where one that is started later at this address will be.
+    pub fn url_at(address: &Address) -> String {
+        format!("http://{}/hook", address.port(PORT))
+    }
+
+    /// Starts a destination at an address where there was none.
+    pub async fn start_at(address: Address, manner: Manner) -> Self {
         let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
-        let shared = Arc::new(Shared { manner: Mutex::new(manner), book: Mutex::default() });
+        let shared = Arc::new(Shared { manner: Mutex::new(manner), ..Shared::default() });
         let task = tokio::spawn(serve(socket, shared.clone()));
         Self { address, shared, task }
     }
 
     /// Where events are sent.
     pub fn url(&self) -> String {
-        format!("http://{}/hook", self.address.port(PORT))
+        Self::url_at(&self.address)
     }
 
     /// Does this from now on.
@@ -112,36 +151,76 @@ async fn serve(socket: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let manner = *shared.manner.lock().unwrap();
-    if manner == Manner::Hangs {
-        return std::future::pending().await;
+type Answer = Response<BoxBody<Bytes, io::Error>>;
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let manner = shared.manner.lock().unwrap().clone();
+    match manner {
+        Manner::Hangs => return std::future::pending().await,
+        Manner::Late(wait) => sleep(wait).await,
+        Manner::OneByOne(work) => {
+            let present = shared.present.fetch_add(1, Ordering::SeqCst) + 1;
+            shared.book.lock().unwrap().sees(present);
+            let _alone = shared.counter.lock().await;
+            sleep(work).await;
+            shared.present.fetch_sub(1, Ordering::SeqCst);
+        }
+        Manner::BreaksOff if rand::random_ratio(3, 10) => return Ok(broken_off()),
+        _ => {}
     }
-    let mut response = Response::new(Full::default());
     // A body that breaks off is no delivery.
-    let Ok(body) = request.into_body().collect().await else { return Ok(response) };
-    if !shared.book.lock().unwrap().takes(manner, &body.to_bytes()) {
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let Ok(body) = request.into_body().collect().await else { return Ok(status(StatusCode::OK)) };
+    if shared.book.lock().unwrap().takes(&manner, &body.to_bytes()) {
+        return Ok(status(StatusCode::OK));
     }
+    let Manner::Redirects(elsewhere) = manner else { return Ok(status(StatusCode::INTERNAL_SERVER_ERROR)) };
+    let mut response = status(StatusCode::TEMPORARY_REDIRECT);
+    response.headers_mut().insert(header::LOCATION, elsewhere.parse().unwrap());
     Ok(response)
 }
 
+fn status(status: StatusCode) -> Answer {
+    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed());
+    *response.status_mut() = status;
+    response
+}
+
+/// Two bytes are announced, one comes.
+fn broken_off() -> Answer {
+    let frames = [Ok(Frame::data(Bytes::from_static(b"o"))), Err(io::ErrorKind::ConnectionReset.into())];
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(stream::iter(frames))));
+    response.headers_mut().insert(header::CONTENT_LENGTH, 2.into());
+    response
+}
+
 impl Book {
-    fn takes(&mut self, manner: Manner, body: &[u8]) -> bool {
+    fn takes(&mut self, manner: &Manner, body: &[u8]) -> bool {
         let Some(number) = number(body) else {
             self.altered += 1;
             return true;
         };
-        let is_refused = manner == Manner::Refuses
-            || manner == Manner::Picky
-                && (number.is_multiple_of(64) || (number % 16 == 1 && self.refused.insert(number)));
+        let is_refused = match manner {
+            Manner::Takes | Manner::Late(_) | Manner::BreaksOff | Manner::OneByOne(_) => false,
+            Manner::Refuses | Manner::Redirects(_) | Manner::Hangs => true,
+            Manner::Picky => number.is_multiple_of(64) || number % 16 == 1 && self.refused.insert(number),
+            Manner::Errs => number.is_multiple_of(100) && self.refused.insert(number),
+            Manner::Flaps => self.is_in_a_bad_phase(),
+        };
         if !is_refused {
+            let now = Instant::now();
             *self.taken.entry(number).or_default() += 1;
-            self.first.get_or_insert_with(Instant::now);
+            self.taken_at.entry(number).or_insert(now);
+            self.first.get_or_insert(now);
         }
         !is_refused
+    }
+
+    fn sees(&mut self, present: usize) {
+        self.crowd = self.crowd.max(present);
+    }
+
+    fn is_in_a_bad_phase(&mut self) -> bool {
+        let since = self.first.map_or(Duration::ZERO, |first| first.elapsed());
+        since.as_secs() / FLAP.as_secs() % 2 == 1
     }
 }

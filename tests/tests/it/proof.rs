@@ -1,9 +1,12 @@
 //! What the promises are worth when the machine lets the relay down: power cuts, failing and full disks, bit rot,
-//! file surgery, a long backlog. `docs/guarantees.md` has the figures; `make soak` looks longer.
+//! file surgery, a long backlog; and when destinations do. `docs/guarantees.md` has the figures; `make soak` looks longer.
 
 mod backlog;
 mod bit_rot;
 mod failing_disk;
+mod fill;
 mod full_disk;
+mod mess;
 mod power_cut;
+mod returned;
 mod surgery;

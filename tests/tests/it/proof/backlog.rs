@@ -1,19 +1,10 @@
 //! A million undelivered events: a restart does not wait for them, memory does not hold them, and the first one is
 //! delivered at once and the others as fast as if there were few.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
-use uuid::Uuid;
-use visnyk_engine::{
-    event::{Envelope, Event},
-    journal::{Folder, Journal, Options},
-};
 use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{body, small_body},
@@ -23,6 +14,8 @@ use visnyk_tests::{
     relay::Relay,
     tally::{Manner, Tally},
 };
+
+use super::fill::fill;
 
 /// How much of a backlog is delivered while the clock runs.
 const WATCHED: usize = 10_000;
@@ -104,28 +97,4 @@ async fn run(events: u64, watched: usize, body: fn(u64) -> bytes::Bytes) -> Run 
     drop(relay);
     std::fs::remove_dir_all(data_dir).unwrap();
     Run { ready, first, memory_at_start, memory, per_second }
-}
-
-/// Does what senders do, faster.
-async fn fill(data_dir: &Path, events: u64, max_size: u64, body: fn(u64) -> bytes::Bytes) {
-    let folder = Arc::new(Folder::open(&data_dir.join("journal")).unwrap());
-    let options = Options { segment_size: 8 << 20, max_size: max_size / 4 * 3, min_next_seq: 1 };
-    let (journal, _) = Journal::open(folder, &options, || ()).unwrap();
-    for numbers in (1..=events).collect::<Vec<_>>().chunks(1_000) {
-        let appended = numbers.iter().map(|number| {
-            let envelope = Envelope {
-                id: Uuid::new_v4(),
-                received_at_ms: 1_700_000_000_000,
-                source: "network".into(),
-                target: "/".into(),
-                headers: vec![("content-type".into(), b"application/json".to_vec())],
-                attributes: Box::default(),
-            };
-            journal.append(Event { envelope, body: body(*number) }.encode())
-        });
-        for appended in futures::future::join_all(appended).await {
-            appended.unwrap();
-        }
-    }
-    journal.close().await;
 }

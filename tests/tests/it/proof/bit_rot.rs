@@ -2,7 +2,7 @@
 //! damaged, all others are delivered, and the start takes no longer.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(8);
 struct World {
     relay: Relay,
     sink: Tally,
-    accepted: BTreeSet<u64>,
+    accepted: BTreeMap<u64, Instant>,
 }
 
 impl World {
@@ -61,7 +61,7 @@ impl World {
         assert_adds_up(&self.relay.probes.status().await);
         let book = self.sink.book();
         assert_eq!(book.altered, 0);
-        let missing = self.accepted.iter().filter(|number| !book.taken.contains_key(number));
+        let missing = self.accepted.keys().filter(|number| !book.taken.contains_key(number));
         (start, missing.copied().collect())
     }
 }

@@ -87,7 +87,7 @@ impl World {
         let (answers, book) = (self.flood.answers(), self.sink.book());
         assert_eq!((answers.strange, book.altered), (vec![], 0));
         let lost: Vec<_> =
-            answers.accepted.iter().filter(|number| !book.taken.contains_key(number)).collect();
+            answers.accepted.keys().filter(|number| !book.taken.contains_key(number)).collect();
         assert!(lost.is_empty(), "{} of {} were lost: {lost:?}", lost.len(), answers.accepted.len());
         (answers.accepted.len(), book.taken.values().map(|times| *times as usize - 1).sum())
     }

@@ -90,7 +90,7 @@ async fn live_and_die(lab: &Lab, kind: FileSystem, random: &mut StdRng, figures:
         figures.states += 1;
         figures.acknowledged += promised.accepted.len() - counted;
         counted = promised.accepted.len();
-        resurrect(&dead, &promised.accepted.into_iter().collect::<Vec<_>>(), books, figures).await;
+        resurrect(&dead, &promised.accepted.into_keys().collect::<Vec<_>>(), books, figures).await;
     }
 }
 

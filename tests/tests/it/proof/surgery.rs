@@ -91,7 +91,7 @@ async fn every_file_can_be_lost_cut_doubled_renamed_or_taken_away_without_a_sile
     // The state knows of all of it a moment later.
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     relay.kill();
-    let accepted: Vec<u64> = flood.answers().accepted.into_iter().collect();
+    let accepted: Vec<u64> = flood.answers().accepted.into_keys().collect();
     let patients = files(relay.data_dir());
     let operations = patients.iter().flat_map(|file| SURGERIES.map(|surgery| (file, surgery)));
     let operated =
