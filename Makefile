@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint test-rust test-chart soak bench generate
+.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart soak bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_DENY ?= 0.20.2
@@ -17,6 +17,9 @@ demo: ## build relay and collector, run them here, and send them events
 
 demo-stop: ## stop what demo started; its data stays in .demo/
 	@scripts/demo.sh stop
+
+cluster-demo: ## the same on a Kubernetes of this machine's own, by the operator; `make cluster-down` ends it
+	@scripts/cluster-demo.sh
 
 test: lint test-rust test-chart test-cluster ## every test, a real cluster included
 
