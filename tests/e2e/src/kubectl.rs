@@ -26,8 +26,27 @@ pub async fn run(program: &str, args: &[&str]) -> String {
 /// # Panics
 /// When it cannot be started.
 pub async fn try_run(program: &str, args: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(root().join("tests/cluster").join(program));
-    command.args(args).stdin(Stdio::null()).current_dir(root()).kill_on_drop(true);
+    output(Command::new(root().join("tests/cluster").join(program)).args(args)).await
+}
+
+/// What a line of bash prints that stands in a README: its `kubectl` and `helm` are the cluster's.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub async fn shell(line: &str) -> String {
+    let script = format!(
+        r#"kubectl() {{ tests/cluster/kubectl "$@"; }}
+        helm() {{ tests/cluster/helm "$@"; }}
+        {line}"#
+    );
+    match output(Command::new("bash").args(["-euo", "pipefail", "-c", &script])).await {
+        Ok(printed) => printed,
+        Err(said) => panic!("{line}: {said}"),
+    }
+}
+
+async fn output(command: &mut Command) -> Result<String, String> {
+    command.stdin(Stdio::null()).current_dir(root()).kill_on_drop(true);
     let output = command.output().await.expect("the command can be started");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {

@@ -5,4 +5,5 @@
 mod configuration;
 mod healing;
 mod operator;
+mod readme;
 mod rollout;

@@ -8,15 +8,14 @@ use kube::api::{Api, DeleteParams};
 use rustix::process::Signal;
 use tokio::time::sleep;
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_e2e::chart::{self, CHART, SYSTEM};
 use visnyk_e2e::node;
 use visnyk_e2e::stage::{Stage, relay};
-
-/// Where the chart is installed.
-const SYSTEM: &str = "visnyk-system";
 
 #[tokio::test]
 async fn second_operator_takes_over_when_the_first_hangs_and_heals_what_is_broken_meanwhile() {
     with_temp_ns(async |client, namespace| {
+        chart::install(CHART, &["replicas=2"]).await;
         let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM);
         let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
         let stage = Stage::set(&client, &namespace, relay(1)).await;

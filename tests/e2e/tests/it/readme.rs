@@ -1,0 +1,97 @@
+//! The README's half on Kubernetes: its commands are taken from there, so that it stays true.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::time::sleep;
+use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_e2e::chart;
+use visnyk_e2e::kubectl::{root, run, shell};
+use visnyk_e2e::stage::Told;
+
+#[tokio::test]
+async fn five_commands_of_the_readme_install_receive_and_deliver() {
+    let commands = commands("## On Kubernetes");
+    let [install, apply, get, send, tail] = &commands[..] else { panic!("not five commands: {commands:?}") };
+    nothing_is_installed().await;
+
+    shell(install).await;
+    shell(apply).await;
+    let client = Client::try_default().await.unwrap();
+    let relays: Api<WebhookRelay> = Api::default_namespaced(client.clone());
+    wait_until(&relays, "monitoring", is_ready).await;
+    let collectors: Api<Collector> = Api::default_namespaced(client);
+    wait_until(&collectors, "archive", is_ready).await;
+
+    let [relays, collectors] = &tables(&shell(get).await)[..] else { panic!("two tables") };
+    let url = "https://monitoring-relay.default.svc/";
+    assert_eq!(relays[0], ["NAME", "READY", "REPLICAS", "URL", "DELIVERING", "AGE"]);
+    assert_eq!(relays[1][..5], ["webhookrelay.visnyk.dev/monitoring", "True", "1", url, "True"]);
+    assert!(is_age(&relays[1][5]), "{relays:?}");
+    let url = "https://archive-collector.default.svc/";
+    assert_eq!(collectors[0], ["NAME", "READY", "REPLICAS", "URL", "AGE"]);
+    assert_eq!(collectors[1][..4], ["collector.visnyk.dev/archive", "True", "1", url]);
+    assert!(is_age(&collectors[1][4]), "{collectors:?}");
+
+    assert_eq!(shell(send).await, "{\"success\":\"Webhook handled\"}\n");
+    let event = fs::read_to_string(root().join("examples/events/packet-loss.json")).unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let began = Instant::now();
+    loop {
+        let log = shell(tail).await;
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if lines == [event.clone()] {
+            break;
+        }
+        assert!(began.elapsed() < DEADLINE, "the collector has no such event, but {lines:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+    example_is_gone().await;
+}
+
+/// The commands of a section's first block.
+fn commands(section: &str) -> Vec<String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let from = readme.split_once(&format!("\n{section}\n")).expect("the section is in the README").1;
+    let block = from.lines().skip_while(|line| !line.starts_with("    "));
+    let block: Vec<&str> = block.take_while(|line| line.starts_with("    ")).map(str::trim).collect();
+    block.join("\n").replace("\\\n", " ").lines().map(str::to_owned).collect()
+}
+
+/// As on a cluster that is new to us; every namespace of it is under the restricted Pod Security Standard.
+async fn nothing_is_installed() {
+    chart::uninstall().await;
+    example_is_gone().await;
+    let namespace = format!("kubectl create namespace {} --dry-run=client --output yaml", chart::SYSTEM);
+    shell(&format!("{namespace} | kubectl apply --server-side --filename -")).await;
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    run("kubectl", &["label", "--overwrite", "namespace", "default", chart::SYSTEM, label]).await;
+}
+
+/// With its volumes, so that what is in the log afterwards has just come.
+async fn example_is_gone() {
+    // Where not even the kinds are known, none is there.
+    shell("kubectl delete --ignore-not-found --filename examples/cluster.yaml 2>/dev/null || true").await;
+    let ours = "--selector=app.kubernetes.io/managed-by=visnyk-operator";
+    run("kubectl", &["wait", "--for=delete", "pods", ours, "--namespace=default", "--timeout=2m"]).await;
+    run("kubectl", &["delete", "persistentvolumeclaims", ours, "--namespace=default"]).await;
+}
+
+fn is_ready<K: Told>(object: Option<&K>) -> bool {
+    let conditions = object.map_or(&[][..], Told::conditions);
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Tables as kubectl prints them, each with its head, separated by an empty line.
+fn tables(printed: &str) -> Vec<Vec<Vec<String>>> {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    printed.split("\n\n").map(|table| table.lines().map(words).collect()).collect()
+}
+
+/// Such as `12s`.
+fn is_age(word: &str) -> bool {
+    word.ends_with(['s', 'm']) && word.starts_with(|first: char| first.is_ascii_digit())
+}
