@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod admission;
+mod children;
 mod configuration;
 mod healing;
 mod operator;
