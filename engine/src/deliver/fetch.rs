@@ -6,19 +6,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy;
 use tokio::time::timeout;
 
 use super::client::Outbound;
 use super::connect::Connector;
+use super::exchange::{self, HttpClient};
 use super::guard::Policy;
 use super::tls::{self, TlsError};
 
 /// Gets documents.
 #[derive(Clone)]
 pub struct Fetch {
-    client: Client<Connector, Full<Bytes>>,
+    client: HttpClient,
 }
 
 /// There is no document.
@@ -47,12 +47,7 @@ impl Fetch {
         let tls = tls::client_of_public(outbound.roots.clone())?;
         let connector =
             Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls, server_name: None };
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
-        Ok(Self { client })
+        Ok(Self { client: exchange::client(connector, 0) })
     }
 
     /// The document at this address.
