@@ -50,7 +50,7 @@ impl Reload {
             .move_to(place(&self.data_dir, &new))
             .await
             .map_err(|error| format!("spec.log.path: cannot be opened: {error}"))?;
-        self.tls.configure(new.listener.tls.clone());
+        self.tls.configure((&new.listener).into());
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);
         Ok(())

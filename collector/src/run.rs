@@ -93,7 +93,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         secrets_dir: args.secrets_dir,
         address: args.address,
     };
-    let tls = Tls::start(files, valid.listener.tls.clone(), &readiness);
+    let tls = Tls::start(files, (&valid.listener).into(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
         place(&data_dir, &valid),

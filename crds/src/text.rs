@@ -39,6 +39,16 @@ impl Form {
     }
 }
 
+/// One attribute of a distinguished name: its short name or OID, and its value, in which special characters have a
+/// backslash before them and all but printable ASCII is bytes in hexadecimal.
+macro_rules! attribute {
+    () => {
+        "(CN|SN|GN|C|L|ST|O|OU|DC|UID|street|title|name|initials|serialNumber|postalCode|dnQualifier|emailAddress\
+         |businessCategory|organizationIdentifier|jurisdiction(L|ST|C)|[0-9]+(\\.[0-9]+)+)\
+         =([ !#-*\\--:=?-\\[\\]-~]|\\\\([ \"#+,;<>\\\\]|[0-9A-F]{2}))*"
+    };
+}
+
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, says: $says:expr $(,)? })*) => {
         /// Every form there is.
@@ -181,6 +191,18 @@ forms! {
         pattern: "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
         says: "must be a DNS name in small letters, such as relay.example.org or *.example.org",
+    }
+
+    /// Whose a certificate is. A distinguished name is written in one way only, so that two that are alike are the
+    /// same text.
+    Subject {
+        pattern: concat!(
+            "^(DNS:[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|URI:[!-~]+|",
+            "(", attribute!(), "([,+]", attribute!(), ")*))$",
+        ),
+        max_length: 512,
+        says: "must be a subject as `openssl x509 -noout -subject -nameopt RFC2253` prints it, such as \
+               CN=pump,O=Example, or an alternative name such as DNS:pump.example.org or URI:spiffe://example.org/pump",
     }
 
     /// Exact path of a request.

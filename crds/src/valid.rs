@@ -81,6 +81,8 @@ pub struct Listener {
     pub max_body_size: u64,
     /// Who the server proves to be.
     pub tls: ListenerTls,
+    /// The PEM bundle of those who vouch for clients; absent: clients are not asked who they are.
+    pub client_ca: Option<SecretRef>,
 }
 
 /// Who a server proves to be.

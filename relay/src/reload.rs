@@ -85,7 +85,7 @@ impl Reload {
         self.fleet.lock().await.apply(&destinations).await;
         self.gates.load(&new.sources);
         if let Some(tls) = &self.tls {
-            tls.configure(new.listener.tls.clone());
+            tls.configure((&new.listener).into());
         }
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);

@@ -153,7 +153,7 @@ async fn run_once(
         secrets_dir: secrets_dir.clone(),
         address: args.address,
     };
-    let tls = (!args.deliver_only).then(|| Tls::start(files, valid.listener.tls.clone(), &readiness));
+    let tls = (!args.deliver_only).then(|| Tls::start(files, (&valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let gates = gates(&secrets_dir, &outbound, &valid.sources)?;
 

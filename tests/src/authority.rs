@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, SanType, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -40,6 +41,31 @@ impl Authority {
         self.write(&params, peers_dir, "default.archive.");
     }
 
+    /// A certificate for a client and its key, as PEM: of this common name, for these alternative names.
+    pub fn client(&self, common_name: &str, names: Vec<SanType>) -> String {
+        self.sign(&client(common_name, names))
+    }
+
+    /// The same, long expired.
+    pub fn expired_client(&self, common_name: &str) -> String {
+        let mut params = client(common_name, vec![]);
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        self.sign(&params)
+    }
+
+    /// A certificate that is for a server and names it as a client would be named, and its key, as PEM.
+    pub fn server(&self, common_name: &str) -> String {
+        let mut params = client(common_name, vec![]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> String {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        format!("{}{}", certificate.pem(), key.serialize_pem())
+    }
+
     fn write(&self, params: &CertificateParams, folder: &Path, prefix: &str) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -47,4 +73,14 @@ impl Authority {
         fs::write(folder.join(format!("{prefix}tls.key")), key.serialize_pem()).unwrap();
         fs::write(folder.join(format!("{prefix}tls.crt")), certificate.pem()).unwrap();
     }
+}
+
+fn client(common_name: &str, names: Vec<SanType>) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, "Example");
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.subject_alt_names = names;
+    params
 }

@@ -2,16 +2,36 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy, tls};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy, tls};
 
 /// How long a request may take; a server that hangs must fail a test, not stop it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client that trusts the certificates in this file, and reaches `localhost` at this address.
 pub fn https(ca: &Path, address: SocketAddr) -> Client {
-    let pem = fs::read(ca).unwrap_or_else(|error| panic!("{}: {error}", ca.display()));
-    let authorities = Certificate::from_pem_bundle(&pem).unwrap();
-    builder().tls_certs_only(authorities).resolve("localhost", address).build().unwrap()
+    trusting_in(ca, address).build().unwrap()
+}
+
+/// Which HTTP a client speaks.
+#[derive(Clone, Copy, Debug)]
+pub enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The client of [`https`], which shows this certificate (PEM, with its key) if it has one.
+pub fn https_with(ca: &Path, address: SocketAddr, identity: Option<&str>, version: Version) -> Client {
+    let mut builder = trusting_in(ca, address);
+    if let Some(pem) = identity {
+        builder = builder.identity(Identity::from_pem(pem.as_bytes()).unwrap());
+    }
+    let builder = match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder.http2_prior_knowledge(),
+    };
+    builder.build().unwrap()
 }
 
 /// A client for plain HTTP.
@@ -35,6 +55,12 @@ pub async fn certificate(address: SocketAddr) -> Vec<u8> {
     let url = format!("https://localhost:{}/", address.port());
     let answer = trusting(address).get(url).send().await.unwrap();
     answer.extensions().get::<tls::TlsInfo>().unwrap().peer_certificate().unwrap().to_vec()
+}
+
+fn trusting_in(ca: &Path, address: SocketAddr) -> ClientBuilder {
+    let pem = fs::read(ca).unwrap_or_else(|error| panic!("{}: {error}", ca.display()));
+    let authorities = Certificate::from_pem_bundle(&pem).unwrap();
+    builder().tls_certs_only(authorities).resolve("localhost", address)
 }
 
 fn builder() -> ClientBuilder {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     address::Address,
-    client,
+    client::{self, Version},
     files::write_manifest,
     manifest::{HEALTH_PORT, RELAY_PORT},
     probes::Probes,
@@ -133,6 +133,12 @@ impl Relay {
     /// A client that trusts it.
     pub fn client(&self) -> Client {
         client::https(&self.data_dir.join("tls/ca.crt"), self.address.port(RELAY_PORT))
+    }
+
+    /// A client that trusts it and shows it a certificate (PEM, with its key), if it has one.
+    pub fn client_with(&self, identity: Option<&str>, version: Version) -> Client {
+        let (ca, address) = (self.data_dir.join("tls/ca.crt"), self.address.port(RELAY_PORT));
+        client::https_with(&ca, address, identity, version)
     }
 
     /// Where it listens.

@@ -4,23 +4,26 @@ use std::ops::Deref;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Aloud, each, exactly_one};
+use super::{Aloud, SecretRef, each, exactly_one};
 use crate::bounds;
 use crate::text::{Cidr, DnsName, KindName, ObjectName, Quantity, SecretName};
 
 /// The objects of which [`Tls`] holds exactly one.
 pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "certManager", "none"];
 
+/// What is wrong with certificates of clients where nobody shows one.
+pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: in plain HTTP nobody shows a certificate";
+
 /// What is wrong with an address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
 
-/// Where requests come in. `PORT` is the port where none is given.
+/// Where requests come in. `PORT` is the port where none is given, `T` how TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
-pub struct Listener<const PORT: u16> {
+pub struct Listener<const PORT: u16, T = Tls> {
     /// TCP port.
     #[serde(default = "usual_port::<PORT>")]
     #[schemars(range(min = 1, max = 65535))]
@@ -30,7 +33,7 @@ pub struct Listener<const PORT: u16> {
     #[schemars(extend("x-kubernetes-validations" = bounds::MAX_BODY_SIZE.rules()))]
     pub max_body_size: Quantity,
     /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
-    pub tls: Tls,
+    pub tls: T,
 }
 
 /// Where senders connect.
@@ -40,7 +43,7 @@ pub struct Listener<const PORT: u16> {
 pub struct RelayListener {
     /// What every listener has.
     #[serde(flatten)]
-    pub listener: Listener<8443>,
+    pub listener: Listener<8443, RelayTls>,
     /// Ranges of proxies that say, by `X-Forwarded-For`, who sends; absent: none is believed. Whoever can connect from
     /// such an address can pretend to be anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,11 +53,43 @@ pub struct RelayListener {
 }
 
 impl Deref for RelayListener {
-    type Target = Listener<8443>;
+    type Target = Listener<8443, RelayTls>;
 
     fn deref(&self) -> &Self::Target {
         &self.listener
     }
+}
+
+/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`; and who vouches for
+/// senders that prove themselves by certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, extend("x-kubernetes-validations" = relay_tls()))]
+pub struct RelayTls {
+    /// Who the server proves to be.
+    #[serde(flatten)]
+    pub own: Tls,
+    /// Who vouches for the certificates of senders: those of sources with `verify.clientCertificate`. Every sender is
+    /// asked for a certificate, and none has to have one anywhere else. Absent: nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<ClientCa>,
+}
+
+impl Deref for RelayTls {
+    type Target = Tls;
+
+    fn deref(&self) -> &Self::Target {
+        &self.own
+    }
+}
+
+/// Who vouches for the certificates of senders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ClientCa {
+    /// The authorities as a PEM bundle; a new content is taken up without a restart.
+    pub secret_ref: SecretRef,
 }
 
 /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
@@ -116,6 +151,14 @@ pub struct IssuerRef {
     /// The API group of its kind.
     #[serde(default = "cert_manager")]
     pub group: ObjectName,
+}
+
+fn relay_tls() -> Value {
+    let mut rules = exactly_one(TLS);
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({ "rule": "!has(self.clientCa) || !has(self.none)", "message": CLIENT_CA_BY_TLS }));
+    }
+    rules
 }
 
 fn issuer() -> KindName {

@@ -31,7 +31,7 @@ pub use destination::{
 pub use destination_tls::{CertificateRef, DestinationTls};
 pub use exchange::{CloudEvents, CloudEventsMode, Header, Method};
 pub use heartbeat::Heartbeat;
-pub use listener::{CertManager, IssuerRef, Listener, RelayListener, SelfSigned, Tls};
+pub use listener::{CertManager, ClientCa, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
@@ -43,7 +43,9 @@ pub use spool::{OnDelete, Spool};
 pub use status::Status;
 pub use storage::{Ephemeral, Persistent, Storage};
 pub use verbatim::{Amount, Verbatim};
-pub use verify::{Basic, Hmac, Meta, PayPal, PayPalEnvironment, Secrets, TimedSecrets, Twilio, Verify};
+pub use verify::{
+    Basic, ClientCertificate, Hmac, Meta, PayPal, PayPalEnvironment, Secrets, TimedSecrets, Twilio, Verify,
+};
 
 pub(crate) use authorization::WAYS as AUTHORIZATION_WAYS;
 pub(crate) use autoscaling::AT_LEAST_MIN;
@@ -51,11 +53,11 @@ pub(crate) use collector::NOBODY;
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use destination_tls::NO_TLS_HERE;
 pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};
-pub(crate) use listener::{NO_ADDRESS, TLS};
+pub(crate) use listener::{CLIENT_CA_BY_TLS, NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;
 pub(crate) use signed_header::{NO_BODY, TIME};
-pub(crate) use source::ONE_REPLICA;
+pub(crate) use source::{NO_CLIENT_CA, ONE_REPLICA};
 pub(crate) use storage::KINDS as STORAGE_KINDS;
 pub(crate) use verify::WAYS as VERIFY_WAYS;
 

@@ -12,6 +12,10 @@ use crate::text::{Cidr, GoDuration, IdExpression, Name, RequestPath, SecretKey, 
 pub(crate) const ONE_REPLICA: &str =
     "sources[].deduplicate needs one replica and no autoscaling: each pod knows only what it accepted itself";
 
+/// What is wrong with senders that prove themselves by certificate where nobody vouches for them.
+pub(crate) const NO_CLIENT_CA: &str =
+    "sources[].verify.clientCertificate needs listener.tls.clientCa: somebody has to vouch for certificates";
+
 /// One kind of sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::signed_header::time_is_signed;
 use super::{Aloud, SecretRef, SignedHeader, exactly_one};
 use crate::bounds;
-use crate::text::{GoDuration, PublicUrl, WebhookId};
+use crate::text::{GoDuration, PublicUrl, Subject, WebhookId};
 
 /// The objects of which [`Verify`] holds exactly one.
 pub(crate) const WAYS: &[&str] = &[
     "none",
     "basic",
     "bearer",
+    "clientCertificate",
     "github",
     "gitlab",
     "hmac",
@@ -41,6 +42,9 @@ pub struct Verify {
     /// By the header `Authorization: Bearer`, with one of these tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer: Option<Secrets>,
+    /// By a certificate that the sender shows when it connects; `spec.listener.tls.clientCa` says who vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
     /// GitHub: `X-Hub-Signature-256`. Its ping is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github: Option<Secrets>,
@@ -78,6 +82,18 @@ pub struct Verify {
     /// WooCommerce: `X-WC-Webhook-Signature`. The unsigned ping when a webhook is saved is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woo_commerce: Option<Secrets>,
+}
+
+/// Whose certificate proves the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ClientCertificate {
+    /// The subjects that may send: a whole distinguished name as `openssl x509 -noout -subject -nameopt RFC2253`
+    /// prints it (`CN=pump,O=Example`), or one of the certificate's alternative names (`DNS:pump.example.org`,
+    /// `URI:spiffe://example.org/pump`). They are compared as they are, without wildcards.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub subjects: Vec<Subject>,
 }
 
 /// Secrets, any of which proves the sender.

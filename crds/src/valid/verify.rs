@@ -22,6 +22,13 @@ pub enum Verify {
         /// The tokens.
         secrets: Vec<SecretRef>,
     },
+    /// A certificate, shown when the sender connected.
+    ClientCertificate {
+        /// Whose: distinguished names, and alternative names that begin with `DNS:` or `URI:`.
+        subjects: Vec<String>,
+        /// The PEM bundle of those who vouch for it.
+        authorities: SecretRef,
+    },
     /// `X-Hub-Signature-256`.
     GitHub {
         /// The secrets.
@@ -110,6 +117,7 @@ impl Verify {
         match self {
             Self::None | Self::PayPal { .. } => Vec::new(),
             Self::Basic { username, password } => vec![username, password],
+            Self::ClientCertificate { authorities, .. } => vec![authorities],
             Self::Meta { secrets, verify_token } => secrets.iter().chain([verify_token]).collect(),
             Self::Hmac { secrets, .. }
             | Self::Bearer { secrets }

@@ -15,7 +15,8 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
 
     let identity = identity(collector, spec, &mut problems);
     let certificate = format!("{}-collector-certificate", identity.name);
-    let listener = listener::listener(&spec.listener, certificate, &place.field("listener"), &mut problems);
+    let (listener, tls) = (&spec.listener, &spec.listener.tls);
+    let listener = listener::listener(listener, tls, certificate, &place.field("listener"), &mut problems);
     spool::storage(&spec.storage, &place.field("storage"), &mut problems);
     let log = log(&spec.log, &place.field("log"), &mut problems);
     let access = access(&spec.access);

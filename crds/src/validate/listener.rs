@@ -2,23 +2,35 @@
 
 use std::net::IpAddr;
 
+use super::source::secret_ref;
 use super::the_one;
 use crate::api::{self, CertManager, SelfSigned};
 use crate::bounds;
 use crate::problem::{Place, Problems};
 use crate::text::DnsName;
-use crate::valid::{Listener, ListenerTls};
+use crate::valid::{Listener, ListenerTls, SecretRef};
 
-pub(super) fn listener<const PORT: u16>(
-    listener: &api::Listener<PORT>,
+/// A listener that asks no client who it is.
+pub(super) fn listener<const PORT: u16, T>(
+    listener: &api::Listener<PORT, T>,
+    tls: &api::Tls,
     certificate: String,
     place: &Place,
     problems: &mut Problems,
 ) -> Option<Listener> {
     let max_body_size =
         problems.note(place.field("maxBodySize"), bounds::MAX_BODY_SIZE.check(&listener.max_body_size));
-    let tls = tls(&listener.tls, certificate, &place.field("tls"), problems);
-    Some(Listener { port: listener.port, max_body_size: max_body_size?, tls: tls? })
+    let tls = self::tls(tls, certificate, &place.field("tls"), problems);
+    Some(Listener { port: listener.port, max_body_size: max_body_size?, tls: tls?, client_ca: None })
+}
+
+/// Where the authorities are that vouch for clients.
+pub(super) fn client_ca(tls: &api::RelayTls, place: &Place, problems: &mut Problems) -> Option<SecretRef> {
+    let client_ca = tls.client_ca.as_ref()?;
+    if tls.none.is_some() {
+        problems.add(place.clone(), api::CLIENT_CA_BY_TLS);
+    }
+    Some(secret_ref(&client_ca.secret_ref))
 }
 
 fn tls(tls: &api::Tls, certificate: String, place: &Place, problems: &mut Problems) -> Option<ListenerTls> {

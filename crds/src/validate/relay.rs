@@ -4,7 +4,7 @@ use super::{check_schema, destination, identity, listener, pod, source, spool};
 use crate::api::{self, WebhookRelay};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
-use crate::valid::{Heartbeat, ValidatedRelay};
+use crate::valid::{Heartbeat, Listener, ValidatedRelay};
 
 /// Everything that is wrong with a relay, or proof that nothing is.
 pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
@@ -15,15 +15,13 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
 
     let identity = identity(relay, spec, &mut problems);
     let certificate = format!("{}-relay-certificate", identity.name);
-    let listener =
-        listener::listener(&spec.listener.listener, certificate, &place.field("listener"), &mut problems);
-    let trusted_proxies = source::ranges(
-        &spec.listener.trusted_proxies,
-        &place.field("listener").field("trustedProxies"),
-        &mut problems,
-    );
+    let (of_listener, tls) = (place.field("listener"), &spec.listener.tls);
+    let listener = listener::listener(&spec.listener.listener, tls, certificate, &of_listener, &mut problems);
+    let client_ca = listener::client_ca(tls, &of_listener.field("tls").field("clientCa"), &mut problems);
+    let trusted_proxies =
+        source::ranges(&spec.listener.trusted_proxies, &of_listener.field("trustedProxies"), &mut problems);
     let spool = spool::spool(&spec.spool, &place.field("spool"), &mut problems);
-    let sources = source::sources(&spec.sources, &place.field("sources"), &mut problems);
+    let sources = source::sources(&spec.sources, client_ca.as_ref(), &place.field("sources"), &mut problems);
     let destinations = destination::destinations(
         &spec.destinations,
         &identity.namespace,
@@ -48,7 +46,7 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
 
     let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
         identity,
-        listener,
+        listener: Listener { client_ca, ..listener },
         trusted_proxies,
         spool,
         sources,

@@ -11,7 +11,13 @@ use crate::problem::{Place, Problems};
 use crate::text::{Cidr, IdExpression};
 use crate::valid::{Deduplicate, IdAt, SecretRef, Source};
 
-pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Problems) -> Vec<Source> {
+/// Who vouches for senders with certificates is said once, for all sources.
+pub(super) fn sources(
+    sources: &[api::Source],
+    client_ca: Option<&SecretRef>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Source> {
     let mut paths = HashMap::new();
     for (index, source) in sources.iter().enumerate() {
         if let Some(first) = paths.get(&source.path) {
@@ -22,11 +28,16 @@ pub(super) fn sources(sources: &[api::Source], place: &Place, problems: &mut Pro
         }
     }
     let each = sources.iter().enumerate();
-    each.filter_map(|(index, source)| self::source(source, &place.item(index), problems)).collect()
+    each.filter_map(|(index, source)| self::source(source, client_ca, &place.item(index), problems)).collect()
 }
 
-fn source(source: &api::Source, place: &Place, problems: &mut Problems) -> Option<Source> {
-    let verify = verify::verify(&source.verify, &place.field("verify"), problems);
+fn source(
+    source: &api::Source,
+    client_ca: Option<&SecretRef>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let verify = verify::verify(&source.verify, client_ca, &place.field("verify"), problems);
     let allow_from = ranges(&source.allow_from, &place.field("allowFrom"), problems);
     let deduplicate = source
         .deduplicate

@@ -20,12 +20,18 @@ fn relay() -> Value {
         "kind": "WebhookRelay",
         "metadata": { "name": "harbour", "namespace": "ships", "generation": 7 },
         "spec": {
-            "listener": { "tls": { "selfSigned": { "dnsNames": ["harbour.example.org"] } } },
+            "listener": { "tls": {
+                "selfSigned": { "dnsNames": ["harbour.example.org"] },
+                "clientCa": { "secretRef": { "name": "pilots", "key": "ca.crt" } },
+            } },
             "spool": { "persistent": { "size": "64Mi" } },
             "sources": [
                 { "name": "open", "path": "/", "verify": { "none": {} } },
                 { "name": "closed", "path": "/closed", "verify": { "bearer": { "secretRefs": [
                     { "name": "token", "key": "new" }, { "name": "token", "key": "old" },
+                ] } } },
+                { "name": "known", "path": "/known", "verify": { "clientCertificate": { "subjects": [
+                    "CN=pilot\\, third,O=Port of \\D0\\9E", "1.2.3=#0C0161+UID=a=b", "DNS:pilot.example.org", "URI:a:b?c",
                 ] } } },
             ],
             "destinations": [
@@ -86,9 +92,9 @@ fn everything() -> Value {
     let mut relay = relay();
     relay["spec"]["spool"] =
         json!({ "persistent": { "size": "64Mi", "storageClassName": "fast" }, "onDelete": "Discard" });
-    relay["spec"]["listener"]["tls"] = json!({ "certManager": {
-        "issuerRef": { "name": "harbour-ca" }, "dnsNames": ["harbour.example.org"],
-    } });
+    relay["spec"]["listener"]["tls"].as_object_mut().unwrap().remove("selfSigned");
+    relay["spec"]["listener"]["tls"]["certManager"] =
+        json!({ "issuerRef": { "name": "harbour-ca" }, "dnsNames": ["harbour.example.org"] });
     let operators = json!({
         "replicas": 3,
         "service": {
@@ -244,6 +250,23 @@ fn source_mistakes_are_named() {
         verify("hmac", json!({ "header": "X-Sig", "payload": "{url}{body}" })),
         verify("hmac", json!({ "header": "X-Sig", "payload": "{timestamp}{body}" })),
         verify("hmac", json!({ "header": "X-Sig", "timestampHeader": "X-Time" })),
+        ("/spec/listener/tls/clientCa", Value::Null),
+        (
+            "/spec/listener/tls",
+            json!({ "none": {}, "clientCa": { "secretRef": { "name": "a", "key": "b" } } }),
+        ),
+        ("/spec/listener/tls/clientCa", json!({ "secretRef": { "name": "a" } })),
+        ("/spec/sources/2/verify/clientCertificate", json!({ "subjects": [] })),
+        ("/spec/sources/2/verify/clientCertificate", json!({ "subjects": ["pilot"] })),
+        ("/spec/sources/2/verify/clientCertificate", json!({ "subjects": ["CN=pilot, O=Port"] })),
+        (
+            "/spec/sources/2/verify/clientCertificate",
+            json!({ "subjects": ["cn=pilot", "CN=\"pilot\"", "CN=a\\"] }),
+        ),
+        (
+            "/spec/sources/2/verify/clientCertificate",
+            json!({ "subjects": ["DNS:*.example.org", "URI:", "CN=\u{411}"] }),
+        ),
         ("/spec/sources/1/allowFrom", json!(["192.0.2.0/24", "192.0.2.1", "192.0.2.0/24"])),
         ("/spec/sources/1/allowFrom", json!(["192.0.2.0/33"])),
         ("/spec/listener/trustedProxies", json!(["10.0.0.0/8", "proxy.example.org"])),

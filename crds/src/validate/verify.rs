@@ -9,9 +9,14 @@ use crate::api;
 use crate::bounds::{self, Spans};
 use crate::problem::{Place, Problems};
 use crate::text::GoDuration;
-use crate::valid::Verify;
+use crate::valid::{SecretRef, Verify};
 
-pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problems) -> Option<Verify> {
+pub(super) fn verify(
+    verify: &api::Verify,
+    client_ca: Option<&SecretRef>,
+    place: &Place,
+    problems: &mut Problems,
+) -> Option<Verify> {
     let mut secrets_and_tolerance = |name: &str, timed: &api::TimedSecrets| {
         let tolerance = self::tolerance(&timed.tolerance, bounds::TOLERANCE, &place.field(name), problems);
         (secret_refs(&timed.secret_refs), tolerance)
@@ -20,6 +25,7 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
         none,
         basic,
         bearer,
+        client_certificate,
         github,
         gitlab,
         hmac,
@@ -43,6 +49,10 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
         tolerance: tolerance(&pay_pal.tolerance, bounds::PAYPAL_TOLERANCE, &place.field("payPal"), problems),
     });
     let hmac = hmac.as_ref().map(|hmac| self::hmac(hmac, &place.field("hmac"), problems));
+    if client_certificate.is_some() && client_ca.is_none() {
+        problems.add(place.field("clientCertificate"), api::NO_CLIENT_CA);
+        return None;
+    }
     let secrets = |secrets: &api::Secrets| secret_refs(&secrets.secret_refs);
     let ways = [
         none.as_ref().map(|_| Verify::None),
@@ -51,6 +61,10 @@ pub(super) fn verify(verify: &api::Verify, place: &Place, problems: &mut Problem
             password: secret_ref(&basic.password_ref),
         }),
         bearer.as_ref().map(|bearer| Verify::Bearer { secrets: secrets(bearer) }),
+        client_certificate.as_ref().zip(client_ca).map(|(one, client_ca)| Verify::ClientCertificate {
+            subjects: one.subjects.iter().map(ToString::to_string).collect(),
+            authorities: client_ca.clone(),
+        }),
         github.as_ref().map(|github| Verify::GitHub { secrets: secrets(github) }),
         gitlab.map(|(secrets, tolerance)| Verify::GitLab { secrets, tolerance }),
         hmac,

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use super::subject;
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
@@ -17,6 +18,8 @@ pub struct Facts {
     pub not_before: Timestamp,
     /// Valid until.
     pub not_after: Timestamp,
+    /// Whose it is: a distinguished name as `openssl x509 -nameopt RFC2253` prints it, such as `CN=pump,O=Example`.
+    pub subject: String,
     /// Whether it may vouch for others.
     pub is_authority: bool,
     /// The DNS names that it is for.
@@ -35,6 +38,7 @@ impl Facts {
         let mut facts = Self {
             not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
             not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
+            subject: subject::written(certificate.subject()),
             is_authority: certificate.is_ca(),
             dns_names: BTreeSet::new(),
             addresses: BTreeSet::new(),

@@ -2,8 +2,10 @@
 //! Secrets are the caller's, and so is the clock. The home case keeps an authority in the data folder
 //! ([`crate::serve::self_signed`]), the operator one per resource in a Secret.
 
+mod any_client;
 mod facts;
 mod sender;
+mod subject;
 mod trust;
 
 use std::{fmt, net::IpAddr};
@@ -20,7 +22,7 @@ use crate::serve::certificates::Pair;
 
 pub use facts::Facts;
 pub use sender::SenderName;
-pub use trust::{Trust, TrustError};
+pub use trust::{Distrust, Trust, TrustError};
 
 /// As long as public CAs allow nowadays; renewed at two thirds of it.
 pub const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);

@@ -28,6 +28,7 @@ fn certificate_says_what_it_was_issued_for() {
     let none = Facts {
         not_before: start,
         not_after: end,
+        subject: String::new(),
         is_authority: false,
         dns_names: [].into(),
         addresses: [].into(),
@@ -35,12 +36,14 @@ fn certificate_says_what_it_was_issued_for() {
     };
     let facts = |purpose| Facts::of_pem(authority.issue(&purpose, now()).unwrap().certificate.as_bytes());
     let of_server = Facts {
+        subject: "CN=quay.ships.svc".into(),
         dns_names: ["quay.ships.svc", "*.harbour.example.org"].map(String::from).into(),
         addresses: [IpAddr::V4(Ipv4Addr::LOCALHOST)].into(),
         ..none.clone()
     };
     assert_eq!(facts(server()), Some(of_server));
-    let of_sender = Facts { uris: ["visnyk://ships/quay".to_owned()].into(), ..none };
+    let (subject, uris) = ("CN=Visnyk relay".into(), ["visnyk://ships/quay".to_owned()].into());
+    let of_sender = Facts { subject, uris, ..none };
     assert_eq!(facts(sender()), Some(of_sender));
     assert!(authority.facts().is_authority);
     assert_eq!(authority.facts().not_after, now() + CA_LIFE);

@@ -4,14 +4,15 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rustls::{
-    RootCertStore,
+    CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext},
+    Error, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::aws_lc_rs,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 
-use super::Purpose;
+use super::{Purpose, any_client::AnyClient};
 
 /// Authorities that are trusted. Never empty.
 #[derive(Clone)]
@@ -32,6 +33,15 @@ pub enum TrustError {
     /// The verifiers cannot be built.
     #[error("bundle cannot be used")]
     Unusable(String),
+}
+
+/// Why a client's certificate proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// It has expired, or is not valid yet.
+    Time,
+    /// Nobody who is trusted vouches for it as a client's.
+    Authority,
 }
 
 impl Trust {
@@ -55,17 +65,29 @@ impl Trust {
         })
     }
 
-    /// For a listener: asks every client for a certificate, lets in those that have none, and refuses the
-    /// handshake to one of somebody else's.
+    /// What stands in a listener's handshakes: see [`AnyClient`].
     pub fn of_clients(&self) -> Arc<dyn ClientCertVerifier> {
-        self.clients.clone()
+        Arc::new(AnyClient(self.clients.clone()))
+    }
+
+    /// Whether somebody trusted vouches, at this time, for the client that showed this chain, its own certificate
+    /// first.
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), Distrust> {
+        let (certificate, others) = chain.split_first().ok_or(Distrust::Authority)?;
+        let now = unix_time(now).ok_or(Distrust::Time)?;
+        match self.clients.verify_client_cert(certificate, others, now) {
+            Ok(_) => Ok(()),
+            Err(Error::InvalidCertificate(
+                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+            )) => Err(Distrust::Time),
+            Err(_) => Err(Distrust::Authority),
+        }
     }
 
     /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for.
     pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
         let Ok(certificate) = CertificateDer::from_pem_slice(certificate) else { return false };
-        let Ok(seconds) = u64::try_from(now.as_second()) else { return false };
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let Some(now) = unix_time(now) else { return false };
         match purpose {
             Purpose::Sender(_) => self.clients.verify_client_cert(&certificate, &[], now).is_ok(),
             Purpose::Server { names, addresses } => {
@@ -79,6 +101,11 @@ impl Trust {
             }
         }
     }
+}
+
+fn unix_time(time: Timestamp) -> Option<UnixTime> {
+    let seconds = u64::try_from(time.as_second()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
 /// A wildcard is asked for by a name that it covers.

@@ -1,10 +1,7 @@
-//! The authorities that may vouch for clients: a PEM bundle in a file, taken up anew when it changes. One
-//! that cannot be used never replaces one that can.
+//! The authorities that may vouch for clients: a PEM bundle in a file, taken up anew when it changes. One that
+//! cannot be used never replaces one that can, but of a file that is gone, or is no longer meant, nobody is trusted.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use crate::authority::{Trust, TrustError};
 
@@ -28,24 +25,36 @@ pub(super) enum ClientCaError {
 /// The bundle in use.
 #[derive(Debug, Default)]
 pub(super) struct ClientCa {
+    path: Option<PathBuf>,
     pem: Vec<u8>,
+    trust: Option<Arc<Trust>>,
 }
 
 impl ClientCa {
-    /// Who is trusted from now on; none where that is who was trusted before.
-    pub(super) fn read(&mut self, path: &Path) -> Result<Option<Trust>, ClientCaError> {
-        let pem = fs::read(path).map_err(|source| ClientCaError::Read { path: path.to_owned(), source })?;
-        if pem == self.pem {
-            return Ok(None);
+    /// Looks at the bundle that is meant now, if one is.
+    pub(super) fn read(&mut self, path: Option<PathBuf>) -> Result<(), ClientCaError> {
+        if self.path != path {
+            *self = Self { path, ..Self::default() };
         }
-        let trust =
-            Trust::in_bundle(&pem).map_err(|source| ClientCaError::Use { path: path.to_owned(), source })?;
-        self.pem = pem;
-        Ok(Some(trust))
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        let pem = match fs::read(&path) {
+            Ok(pem) => pem,
+            Err(source) => {
+                if source.kind() == io::ErrorKind::NotFound {
+                    (self.pem, self.trust) = Default::default();
+                }
+                return Err(ClientCaError::Read { path, source });
+            }
+        };
+        if pem != self.pem {
+            let trust = Trust::in_bundle(&pem).map_err(|source| ClientCaError::Use { path, source })?;
+            (self.pem, self.trust) = (pem, Some(Arc::new(trust)));
+        }
+        Ok(())
     }
 
-    /// Whether there was ever one that could be used.
-    pub(super) fn is_loaded(&self) -> bool {
-        !self.pem.is_empty()
+    /// Who is trusted; none: nobody. The same until it changes.
+    pub(super) fn trust(&self) -> Option<Arc<Trust>> {
+        self.trust.clone()
     }
 }

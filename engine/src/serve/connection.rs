@@ -31,7 +31,7 @@ use super::{
     limits::Limits,
     listener::Peer,
     pace::{Order, Pace, Paced, Running},
-    tls::TlsMode,
+    tls::{Handshakes, TlsMode},
 };
 
 /// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
@@ -81,7 +81,7 @@ pub(super) async fn run(
     let pace = &admitted.pace;
     match tls {
         TlsMode::Plain => http_1(stream, Client { peer, certificate: None }, &shared, pace).await,
-        TlsMode::Tls(config) => {
+        TlsMode::Tls(Handshakes { config, authorities }) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let handshake = tokio::time::timeout(shared.limits.handshake, handshake);
             let stream = tokio::select! {
@@ -91,7 +91,8 @@ pub(super) async fn run(
             };
             let Ok(Ok(stream)) = stream else { return };
             let session = stream.get_ref().1;
-            let certificate = session.peer_certificates().and_then(ClientCertificate::of);
+            let chain = session.peer_certificates();
+            let certificate = chain.and_then(|chain| ClientCertificate::of(chain, authorities));
             let client = Client { peer, certificate };
             if session.alpn_protocol() == Some(b"h2") {
                 pace.speaks_http2();

@@ -19,7 +19,7 @@ use super::{
     drain::Drain,
     limits::Limits,
     listener::{Drained, Listener, Peer},
-    tls::{Tls, TlsFiles},
+    tls::{Tls, TlsFiles, Wanted},
 };
 use crate::observe::{metrics::ListenerMetrics, readiness::Readiness, watchdog::Watchdog};
 
@@ -56,8 +56,13 @@ pub(super) async fn serve_with(ip: &str, limits: Limits, tls: Tls, app: Router) 
     Served { address, drain, task, tls }
 }
 
+/// A listener that is this and names nobody who vouches for clients.
+pub(super) fn only(own: ListenerTls) -> Wanted {
+    Wanted { own, client_ca: None }
+}
+
 pub(super) fn plain(ip: &str) -> Tls {
-    Tls::start(files(Path::new("/nonexistent"), ip), ListenerTls::None, &Readiness::default())
+    Tls::start(files(Path::new("/nonexistent"), ip), only(ListenerTls::None), &Readiness::default())
 }
 
 /// Without TLS, answering with [`app`].

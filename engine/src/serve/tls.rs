@@ -4,7 +4,7 @@
 use std::{
     error::Error,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,11 +13,12 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::{sync::watch, task::AbortHandle};
-use visnyk_crds::valid::ListenerTls;
+use visnyk_crds::valid::{Listener, ListenerTls, SecretRef};
 
 use super::{
     certificates::{Certificates, Pair},
-    client_ca::ClientCa,
+    client_ca::{ClientCa, ClientCaError},
+    client_certificate::Authorities,
     file_watch::FileWatch,
     self_signed::KeptAuthority,
     server_config::server_config,
@@ -32,7 +33,29 @@ pub enum TlsMode {
     /// HTTP/1 in the clear.
     Plain,
     /// TLS 1.2 or 1.3; HTTP/2 or HTTP/1, as agreed in the handshake.
-    Tls(Arc<ServerConfig>),
+    Tls(Handshakes),
+}
+
+/// How TLS is agreed on, and who vouches for whoever shows a certificate.
+#[derive(Clone, Debug)]
+pub struct Handshakes {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) authorities: Authorities,
+}
+
+/// What a manifest wants of a listener's TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who the listener proves to be.
+    pub own: ListenerTls,
+    /// The bundle of those who vouch for clients; absent: clients are not asked, unless by [`TlsFiles::client_ca`].
+    pub client_ca: Option<SecretRef>,
+}
+
+impl From<&Listener> for Wanted {
+    fn from(listener: &Listener) -> Self {
+        Self { own: listener.tls.clone(), client_ca: listener.client_ca.clone() }
+    }
 }
 
 /// Where certificates are found and made.
@@ -42,7 +65,8 @@ pub struct TlsFiles {
     pub data_dir: PathBuf,
     /// A folder where somebody else keeps the self-signed certificate fresh: `tls.crt` and `tls.key`.
     pub tls_dir: Option<PathBuf>,
-    /// The authorities that vouch for clients, a PEM bundle; absent: clients are not asked who they are.
+    /// The authorities that vouch for clients, a PEM bundle, without which the listener is not ready; absent: those
+    /// that the manifest names, if any.
     pub client_ca: Option<PathBuf>,
     /// Secrets are folders here.
     pub secrets_dir: PathBuf,
@@ -63,7 +87,7 @@ pub struct TlsStatus {
 #[derive(Clone, Debug)]
 pub struct Tls {
     shared: Arc<Shared>,
-    wanted: watch::Sender<ListenerTls>,
+    wanted: watch::Sender<Wanted>,
     _keeper: Arc<AbortOnDrop>,
 }
 
@@ -73,6 +97,7 @@ struct Shared {
     /// What handshakes are made of whenever the mode is TLS.
     config: ArcSwap<ServerConfig>,
     certificates: Arc<Certificates>,
+    authorities: Authorities,
     client_ca: Mutex<ClientCa>,
     problem: Mutex<Option<String>>,
     condition: Condition,
@@ -93,13 +118,15 @@ const AGE_CHECK: Duration = Duration::from_mins(10);
 impl Tls {
     /// Loads what is wanted and keeps it fresh. While there is no certificate to show, handshakes fail and
     /// the condition `certificate` is not met; it is looked for all the time.
-    pub fn start(files: TlsFiles, wanted: ListenerTls, readiness: &Readiness) -> Self {
-        let certificates = Arc::new(Certificates::default());
+    pub fn start(files: TlsFiles, wanted: Wanted, readiness: &Readiness) -> Self {
+        let (certificates, authorities) = (Arc::new(Certificates::default()), Authorities::default());
         let config = server_config(certificates.clone(), None);
+        let handshakes = Handshakes { config: config.clone(), authorities: authorities.clone() };
         let shared = Arc::new(Shared {
-            mode: ArcSwap::from_pointee(TlsMode::Tls(config.clone())),
+            mode: ArcSwap::from_pointee(TlsMode::Tls(handshakes)),
             config: ArcSwap::from(config),
             certificates,
+            authorities,
             client_ca: Mutex::default(),
             problem: Mutex::default(),
             condition: readiness.condition("certificate", "not loaded yet"),
@@ -112,7 +139,7 @@ impl Tls {
     }
 
     /// Wants something else from now on; takes effect in a moment, for new connections.
-    pub fn configure(&self, wanted: ListenerTls) {
+    pub fn configure(&self, wanted: Wanted) {
         self.wanted.send_if_modified(|current| {
             let differs = *current != wanted;
             *current = wanted;
@@ -138,9 +165,9 @@ impl Tls {
 async fn keep(
     shared: Arc<Shared>,
     files: TlsFiles,
-    mut wanted: ListenerTls,
+    mut wanted: Wanted,
     mut watch: Option<FileWatch>,
-    mut receiver: watch::Receiver<ListenerTls>,
+    mut receiver: watch::Receiver<Wanted>,
 ) {
     loop {
         tokio::select! {
@@ -155,7 +182,7 @@ async fn keep(
             }
             () = changed(&mut watch) => shared.load(&files, &wanted),
             () = tokio::time::sleep(AGE_CHECK) => {
-                if matches!(wanted, ListenerTls::SelfSigned { .. }) && shared.is_old() {
+                if matches!(wanted.own, ListenerTls::SelfSigned { .. }) && shared.is_old() {
                     shared.load(&files, &wanted);
                 }
             }
@@ -163,14 +190,24 @@ async fn keep(
     }
 }
 
-fn watch_files(files: &TlsFiles, wanted: &ListenerTls) -> Option<FileWatch> {
-    let folder = match wanted {
+impl TlsFiles {
+    /// Where the bundle is of those who vouch for clients.
+    fn bundle(&self, wanted: &Wanted) -> Option<PathBuf> {
+        let named = wanted.client_ca.as_ref();
+        self.client_ca
+            .clone()
+            .or_else(|| named.map(|secret| self.secrets_dir.join(&secret.name).join(&secret.key)))
+    }
+}
+
+fn watch_files(files: &TlsFiles, wanted: &Wanted) -> Option<FileWatch> {
+    let folder = match &wanted.own {
         ListenerTls::None => return None,
         ListenerTls::Secret { name } => Some(files.secrets_dir.join(name)),
         ListenerTls::SelfSigned { .. } => files.tls_dir.clone(),
     };
     let pair = folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]);
-    let paths: Vec<PathBuf> = pair.chain(files.client_ca.clone()).collect();
+    let paths: Vec<PathBuf> = pair.chain(files.bundle(wanted)).collect();
     (!paths.is_empty()).then(|| FileWatch::start(paths))
 }
 
@@ -182,16 +219,18 @@ async fn changed(watch: &mut Option<FileWatch>) {
 }
 
 impl Shared {
-    fn load(&self, files: &TlsFiles, wanted: &ListenerTls) {
-        if *wanted == ListenerTls::None {
+    fn load(&self, files: &TlsFiles, wanted: &Wanted) {
+        if wanted.own == ListenerTls::None {
             self.mode.store(Arc::new(TlsMode::Plain));
             self.condition.met();
             return self.note(None);
         }
-        let clients = files.client_ca.as_deref().map_or(Ok(()), |path| self.load_client_ca(path));
-        let own = self.load_certificate(files, wanted);
-        self.mode.store(Arc::new(TlsMode::Tls(self.config.load_full())));
-        let problem = own.and(clients).err().map(|error| with_causes(&*error));
+        let clients = self.load_client_ca(files.bundle(wanted));
+        let own = self.load_certificate(files, &wanted.own);
+        let handshakes =
+            Handshakes { config: self.config.load_full(), authorities: self.authorities.clone() };
+        self.mode.store(Arc::new(TlsMode::Tls(handshakes)));
+        let problem = own.and(clients.map_err(Into::into)).err().map(|error| with_causes(&*error));
         if let Some(problem) = &problem {
             tracing::warn!(%problem, "not all of tls was loaded; what was before it, if anything, stays in use");
         }
@@ -216,18 +255,21 @@ impl Shared {
         Ok(())
     }
 
-    fn load_client_ca(&self, path: &Path) -> Result<(), Box<dyn Error>> {
+    fn load_client_ca(&self, path: Option<PathBuf>) -> Result<(), ClientCaError> {
         let mut current = self.client_ca.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(trust) = current.read(path)? {
-            tracing::info!("authorities of clients loaded");
-            self.config.store(server_config(self.certificates.clone(), Some(&trust)));
+        let read = current.read(path);
+        let (before, trust) = (self.authorities.load_full(), current.trust());
+        if before.as_ref().map(Arc::as_ptr) != trust.as_ref().map(Arc::as_ptr) {
+            tracing::info!(known = trust.is_some(), "authorities of clients changed");
+            self.config.store(server_config(self.certificates.clone(), trust.as_deref()));
+            self.authorities.store(trust);
         }
-        Ok(())
+        read
     }
 
-    /// Whether everything was loaded once.
+    /// Whether there is all that the listener cannot do without.
     fn is_usable(&self, files: &TlsFiles) -> bool {
-        let knows_clients = || self.client_ca.lock().unwrap_or_else(PoisonError::into_inner).is_loaded();
+        let knows_clients = || self.authorities.load().is_some();
         self.certificates.not_after().is_some() && (files.client_ca.is_none() || knows_clients())
     }
 

@@ -99,6 +99,7 @@ pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
     referred
         .map(|secret| Key::new(&secret.name, &secret.key))
         .chain(Key::of_listener(&relay.listener.tls))
+        .chain(relay.listener.client_ca.iter().map(|bundle| Key::new(&bundle.name, &bundle.key)))
         .collect()
 }
 

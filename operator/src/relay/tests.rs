@@ -101,9 +101,13 @@ fn relay_with_a_volume_becomes_these() {
 fn relay_with_every_override_becomes_these() {
     let spec = json!({
         "replicas": 3,
-        "listener": { "port": 9443, "tls": { "certManager": {
-            "issuerRef": { "name": "port-authority", "kind": "ClusterIssuer" }, "dnsNames": ["harbour.example.org"],
-        } } },
+        "listener": { "port": 9443, "tls": {
+            "certManager": {
+                "issuerRef": { "name": "port-authority", "kind": "ClusterIssuer" },
+                "dnsNames": ["harbour.example.org"],
+            },
+            "clientCa": { "secretRef": { "name": "pilots", "key": "ca.crt" } },
+        } },
         "spool": { "ephemeral": { "size": "256Mi" } },
         "service": {
             "type": "LoadBalancer", "port": 8443, "externalTrafficPolicy": "Local",

@@ -4,6 +4,7 @@
 //! In layers, from below: [`secrets`] reads files, [`signature`] checks an HMAC in a header, a file for each
 //! [`Provider`] knows one sender, [`gate`] puts a provider before each source, and reads secrets anew.
 
+mod client_certificate;
 mod cloud_events;
 #[cfg(test)]
 mod descriptions;

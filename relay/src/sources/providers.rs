@@ -6,9 +6,10 @@ use super::generic::{Basic, Bearer, Hmac, Open};
 use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
 use super::{
-    Provider, github::GitHub, gitlab::GitLab, meta::Meta, pay_pal::PayPal, pay_pal::PayPalCertificates,
-    shopify::Shopify, slack::Slack, standard_webhooks::StandardWebhooks, stripe::Stripe, telegram::Telegram,
-    twilio::Twilio, woo_commerce::WooCommerce,
+    Provider, client_certificate::ClientCertificate, github::GitHub, gitlab::GitLab, meta::Meta,
+    pay_pal::PayPal, pay_pal::PayPalCertificates, shopify::Shopify, slack::Slack,
+    standard_webhooks::StandardWebhooks, stripe::Stripe, telegram::Telegram, twilio::Twilio,
+    woo_commerce::WooCommerce,
 };
 
 /// Knows the sender that the manifest means; with what is wrong with its secrets noted beside them.
@@ -21,6 +22,9 @@ pub fn provider(
         Verify::None => Box::new(Open),
         Verify::Basic { username, password } => Box::new(Basic::new(username, password, secrets)),
         Verify::Bearer { secrets: refs } => Box::new(Bearer(secrets.tokens(refs))),
+        Verify::ClientCertificate { subjects, authorities } => {
+            Box::new(ClientCertificate::new(subjects, authorities, secrets))
+        }
         Verify::GitHub { secrets: refs } => {
             let shape = of_body("x-hub-signature-256", Hex, "sha256=");
             Box::new(GitHub(Signature::new(&shape, refs, secrets)))

@@ -18,7 +18,7 @@ use crate::serve::{
     limits::Limits,
     test_support::{
         SHORT, SOON, Served, app, connect, connect_tls, connector, eventually, exchange, files,
-        kubelet_writes, serve_with, until_closed,
+        kubelet_writes, only, serve_with, until_closed,
     },
 };
 
@@ -38,7 +38,7 @@ async fn site(ip: &str, limits: Limits, wanted: ListenerTls) -> Site {
 
 async fn site_in(folder: tempfile::TempDir, ip: &str, limits: Limits, wanted: ListenerTls) -> Site {
     let readiness = Readiness::default();
-    let tls = Tls::start(files(folder.path(), ip), wanted, &readiness);
+    let tls = Tls::start(files(folder.path(), ip), only(wanted), &readiness);
     let served = serve_with(ip, limits, tls, app(Bodies::default())).await;
     Site { folder, readiness, served }
 }
@@ -169,14 +169,15 @@ async fn missing_certificate_is_waited_for() {
 #[tokio::test]
 async fn listener_turns_to_what_the_manifest_says_now() {
     let site = site("127.34.0.6", Limits::default(), self_signed()).await;
-    site.served.tls.configure(ListenerTls::SelfSigned { dns_names: vec!["other.example.org".into()] });
+    let other = ListenerTls::SelfSigned { dns_names: vec!["other.example.org".into()] };
+    site.served.tls.configure(only(other));
     let connector = connector(&[&site.ca()], "http/1.1");
     eventually("the new name is served", async || {
         connect_tls(&connector, site.served.address, "other.example.org").await.is_ok()
     })
     .await;
     connect_tls(&connector, site.served.address, "hooks.example.org").await.unwrap_err();
-    site.served.tls.configure(ListenerTls::None);
+    site.served.tls.configure(only(ListenerTls::None));
     eventually("plain HTTP", async || matches!(site.served.tls.mode(), TlsMode::Plain)).await;
     assert!(exchange(&mut connect(site.served.address).await, GET).await.starts_with("HTTP/1.1 200 "));
 }

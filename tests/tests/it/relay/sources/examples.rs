@@ -5,6 +5,7 @@ use std::process::Output;
 use data_encoding::BASE64;
 use serde_json::Value;
 use visnyk_tests::{
+    authority::Authority,
     files::write_secret,
     manifest::{self, destination},
     process::Process,
@@ -38,17 +39,25 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
         for (name, key) in secrets(&example["spec"]["sources"]) {
             write_secret(folder.path(), &name, &key, &format!("{SECRET}\n"));
         }
+        if let Some(client_ca) = example.pointer("/spec/listener/tls/clientCa") {
+            all["spec"]["listener"]["tls"]["clientCa"] = client_ca.clone();
+        }
         sources.extend(example["spec"]["sources"].as_array().unwrap().clone());
     }
     assert!(sources.len() > 12, "{}", sources.len());
     all["spec"]["sources"] = sources.clone().into();
     let data_dir = folder.path().join("data");
-    let relay = Relay::start_in(folder, data_dir, &all).await;
+    let mut relay = Relay::start_in(folder, data_dir, &all).await;
+    relay.terminate().await;
+    relay.restart_at_trace().await;
     let client = relay.client();
 
     let mut accepted = 0;
-    // PayPal's proof takes PayPal: what it refuses is seen here, and the rest beside its code.
-    for source in sources.iter().filter(|source| source["name"] != "paypal") {
+    // PayPal's proof takes PayPal: what it refuses is seen here, and the rest beside its code. A certificate is no
+    // secret: see `certificates`.
+    for source in
+        sources.iter().filter(|source| source["name"] != "paypal" && source["name"] != "client-certificate")
+    {
         let (name, path) = (source["name"].as_str().unwrap(), source["path"].as_str().unwrap());
         let url = format!("{}{}", relay.url(), &path[1..]);
         let body = format!("{{\"from\": \"{name}\", \"number\": {}}}", accepted + 1);
@@ -82,6 +91,7 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
     assert_eq!(relay.probes.status().await["accepted"], accepted);
     sink.took_events(accepted).await;
 
+    assert!(relay.process.said().contains("TRACE"), "nothing was logged at trace");
     // Every provider's secret is the same canary, and once it is half of a header in base64.
     let basic = BASE64.encode(format!("{SECRET}:{SECRET}").as_bytes());
     for canary in [SECRET, &SECRET["whsec_".len()..], &basic] {
@@ -96,7 +106,8 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
 
 #[test]
 fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
-    let needs_secrets = |example: &Value| !secrets(&example["spec"]["sources"]).is_empty();
+    let needs_secrets = |example: &Value| !secrets(&example["spec"]).is_empty();
+    let bundle = Authority::new("partners").certificate;
     for (path, example) in examples().into_iter().filter(|(_, example)| needs_secrets(example)) {
         let folder = tempfile::tempdir().unwrap();
         let check = || -> Output {
@@ -104,7 +115,7 @@ fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
             let (manifest, secrets) = (path.to_str().unwrap(), secrets.to_str().unwrap());
             Process::run(RELAY, ["check", "--manifest", manifest, "--secrets-dir", secrets])
         };
-        let secrets = secrets(&example["spec"]["sources"]);
+        let secrets = secrets(&example["spec"]);
         let write_secrets = |content: &str| {
             for (name, key) in &secrets {
                 write_secret(folder.path(), name, key, content);
@@ -122,7 +133,8 @@ fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
                 assert_eq!(said.matches(&line).count(), 1, "{line} in {said}");
             }
         }
-        write_secrets(SECRET);
+        let is_bundle = secrets.iter().any(|(_, key)| key == "ca.crt");
+        write_secrets(if is_bundle { &bundle } else { SECRET });
         let valid = check();
         assert_eq!(valid.status.code(), Some(0), "{}: {valid:?}", path.display());
     }
