@@ -13,13 +13,13 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tracing::info;
 use uuid::Uuid;
-use visnyk_crds::valid::ValidatedRelay;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
 use visnyk_engine::serve::problem::Problem;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
+
+use crate::status::Status;
 
 /// What the commands act on.
 pub struct Admin {
@@ -27,8 +27,8 @@ pub struct Admin {
     pub spool: Spool,
     /// Who delivers.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// What is in force.
-    pub configuration: Arc<Configuration<ValidatedRelay>>,
+    /// What is told of it all.
+    pub status: Status,
 }
 
 /// Which dead letters to list.
@@ -121,7 +121,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    Json(crate::status::status(&admin.spool, &admin.configuration))
+    Json(admin.status.now())
 }
 
 async fn list(

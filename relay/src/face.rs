@@ -1,17 +1,16 @@
 //! What the relay shows of itself at its health address.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
-use visnyk_crds::valid::ValidatedRelay;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::journal;
 use visnyk_engine::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::health::Face;
 use visnyk_engine::state;
 
 use crate::home::Opening;
+use crate::status::Status;
 
 /// Everything there is to see.
 pub struct RelayFace {
@@ -21,10 +20,10 @@ pub struct RelayFace {
     pub readiness: Readiness,
     /// The figures.
     pub metrics: Metrics,
-    /// What is in force.
-    pub configuration: Arc<Configuration<ValidatedRelay>>,
     /// What is kept, once that is known.
     pub opening: Arc<Opening>,
+    /// What `/status` says, once anything is in force.
+    pub status: Arc<OnceLock<Status>>,
     /// Whether the listener was bound.
     pub started: Arc<AtomicBool>,
 }
@@ -59,11 +58,7 @@ impl Face for RelayFace {
     }
 
     fn status(&self) -> Value {
-        // Before that, nothing is in force.
-        self.opening
-            .spool
-            .get()
-            .map_or_else(|| json!({}), |spool| crate::status::status(spool, &self.configuration))
+        self.status.get().map_or_else(|| json!({}), Status::now)
     }
 }
 

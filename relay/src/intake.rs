@@ -103,12 +103,13 @@ impl Intake {
 
         let attributes = gate.identify(&request, attributes);
         let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
-        let id = self.append(&gate.source, &event).await.map_err(refusal)?;
+        let id = self.append(&gate, &event).await.map_err(refusal)?;
         Ok(handled(id))
     }
 
     /// What the event is called: another name if it was accepted before.
-    async fn append(&self, source: &Source, event: &Event) -> Result<Uuid, AppendError> {
+    async fn append(&self, gate: &Gate, event: &Event) -> Result<Uuid, AppendError> {
+        let source = &gate.source;
         let appended = match &source.deduplicate {
             Some(deduplicate) => self.spool.append_once(event, deduplicate.window).await?,
             None => Appended::New(self.spool.shared.journal.append(event.encode()).await?),
@@ -117,6 +118,7 @@ impl Intake {
         match appended {
             Appended::New(seq) => {
                 debug!(event = %id, seq, source, bytes, "accepted");
+                gate.accepted.inc();
                 Ok(id)
             }
             Appended::Repeat(id) => {
@@ -129,7 +131,7 @@ impl Intake {
 
     /// Tells the sender nothing of the reason, and the metrics all of it.
     fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
-        self.metrics.refused(&gate.source.name, refusal.label());
+        self.metrics.refused(&gate.source.name, refusal);
         Problem::unauthorized("Not authorized")
     }
 

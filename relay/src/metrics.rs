@@ -1,5 +1,7 @@
 //! What the relay counts besides its listener and its dispatchers: answers to senders, and the sum of promise 2.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -10,11 +12,14 @@ use prometheus_client::registry::Registry;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationStatus;
 
+use crate::sources::Refusal;
+
 /// Answers to senders. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct IntakeMetrics {
     answers: Family<Answer, Counter>,
     refused: Family<Refused, Counter>,
+    accepted: Family<OfSource, Counter>,
     greetings: Family<OfSource, Counter>,
     repeats: Family<OfSource, Counter>,
 }
@@ -35,12 +40,27 @@ struct OfSource {
     source: String,
 }
 
+/// What came of the requests of one source.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Events, each counted once however often it was sent.
+    pub accepted: u64,
+    /// Requests with an event that was accepted before.
+    pub repeats: u64,
+    /// Requests that were a greeting.
+    pub greetings: u64,
+    /// Requests whose sender did not prove who it is, by reason; those that there were.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
 impl IntakeMetrics {
     /// Adds these to a registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("requests", "Answers to senders by status", self.answers.clone());
         let help = "Requests whose sender did not prove who it is, by source and reason";
         registry.register("unverified_requests", help, self.refused.clone());
+        let help = "Events accepted, by source, since the process started";
+        registry.register("source_events", help, self.accepted.clone());
         let help = "Requests that were a sender's greeting, which is answered and not stored";
         registry.register("greetings", help, self.greetings.clone());
         let help = "Requests with an event that was accepted before, which are not delivered again";
@@ -48,8 +68,31 @@ impl IntakeMetrics {
     }
 
     /// A sender was not let in.
-    pub fn refused(&self, source: &str, reason: &'static str) {
-        self.refused.get_or_create(&Refused { source: source.to_owned(), reason }).inc();
+    pub fn refused(&self, source: &str, refusal: Refusal) {
+        self.refused.get_or_create(&Refused { source: source.to_owned(), reason: refusal.label() }).inc();
+    }
+
+    /// Counts the events of a source.
+    pub fn accepted(&self, source: &str) -> Counter {
+        self.accepted.get_or_create_owned(&OfSource { source: source.to_owned() })
+    }
+
+    /// What was counted of a source.
+    pub fn of(&self, source: &str) -> Counts {
+        let label = OfSource { source: source.to_owned() };
+        let count =
+            |family: &Family<OfSource, Counter>| family.get(&label).map_or(0, |counter| counter.get());
+        let refused = |refusal: &Refusal| {
+            let reason = refusal.label();
+            let counter = self.refused.get(&Refused { source: source.to_owned(), reason })?;
+            Some((reason, counter.get()))
+        };
+        Counts {
+            accepted: count(&self.accepted),
+            repeats: count(&self.repeats),
+            greetings: count(&self.greetings),
+            refused: Refusal::ALL.iter().filter_map(refused).collect(),
+        }
     }
 
     /// An event had been accepted before.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,6 +42,7 @@ use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::reload::{Reload, Watches};
 use crate::sources::{Gates, PayPalCertificates};
+use crate::status::Status;
 
 /// The relay cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -129,12 +130,13 @@ async fn run_once(
     let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
     let valid = configuration.current();
     let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
+    let status = Arc::new(OnceLock::new());
     let face = RelayFace {
         watchdog: watchdog.clone(),
         readiness: readiness.clone(),
         metrics: metrics.clone(),
-        configuration: Arc::clone(&configuration),
         opening: Arc::clone(&opening),
+        status: Arc::clone(&status),
         started: Arc::clone(&started),
     };
     let _health =
@@ -155,9 +157,11 @@ async fn run_once(
     };
     let tls = (!args.deliver_only).then(|| Tls::start(files, (&valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
-    let gates = gates(&secrets_dir, &outbound, &valid.sources)?;
-
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
+    let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
+    let told = Status::of(&spool, &configuration, &gates, &intake_metrics);
+    let _ = status.set(told.clone());
+
     register(&metrics, &listener_metrics, &intake_metrics, &spool);
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
     fleet.lock().await.apply(&destinations).await;
@@ -167,8 +171,7 @@ async fn run_once(
         let (spool, stop) = (spool.clone(), stop.clone());
         async move { spool.keep_state(stop, || ticker.tick()).await }
     });
-    let admin =
-        Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), configuration: Arc::clone(&configuration) };
+    let admin = Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), status: told };
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
     let router = intake::router(Intake {
@@ -284,9 +287,14 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, R
 }
 
 /// What stands before these sources.
-fn gates(secrets_dir: &Path, outbound: &Outbound, sources: &[Source]) -> Result<Arc<Gates>, RunError> {
+fn gates(
+    secrets_dir: &Path,
+    outbound: &Outbound,
+    metrics: &IntakeMetrics,
+    sources: &[Source],
+) -> Result<Arc<Gates>, RunError> {
     let certificates = PayPalCertificates::new(outbound).map_err(RunError::Tls)?;
-    let gates = Arc::new(Gates::new(secrets_dir, certificates));
+    let gates = Arc::new(Gates::new(secrets_dir, certificates, metrics.clone()));
     gates.load(sources);
     Ok(gates)
 }

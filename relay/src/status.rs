@@ -1,4 +1,7 @@
-//! `/status`: the sum of promise 2 for each destination, all of one moment, and which configuration is in force.
+//! `/status`: the sum of promise 2 for each destination, all of one moment; what came of each source's requests; and
+//! which configuration is in force.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,20 +11,64 @@ use visnyk_engine::deliver::waits::Waits;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
 
-/// The status now.
-pub fn status(spool: &Spool, configuration: &Configuration<ValidatedRelay>) -> Value {
-    let Snapshot { accepted, destinations } = spool.snapshot();
-    let now_ms = Timestamp::now().as_millisecond();
-    let identity = &configuration.current().identity;
-    json!({
-        "accepted": accepted,
-        "configurationHash": identity.configuration_hash,
-        "generation": identity.generation,
-        "manifestProblem": configuration.problem(),
-        "tornTail": spool.recovery().torn_tail,
-        "stateSetAside": spool.set_aside().map(|path| path.display().to_string()),
-        "destinations": destinations.iter().map(|status| destination(status, &spool.shared.waits, now_ms)).collect::<Vec<_>>(),
-    })
+use crate::metrics::{Counts, IntakeMetrics};
+use crate::sources::{Gate, Gates};
+
+/// What is looked at. Clones share it.
+#[derive(Clone)]
+pub struct Status {
+    spool: Spool,
+    configuration: Arc<Configuration<ValidatedRelay>>,
+    gates: Arc<Gates>,
+    intake: IntakeMetrics,
+}
+
+impl Status {
+    /// Of what is kept, what is in force, who may send, and what came of requests.
+    pub fn of(
+        spool: &Spool,
+        configuration: &Arc<Configuration<ValidatedRelay>>,
+        gates: &Arc<Gates>,
+        intake: &IntakeMetrics,
+    ) -> Self {
+        Self {
+            spool: spool.clone(),
+            configuration: Arc::clone(configuration),
+            gates: Arc::clone(gates),
+            intake: intake.clone(),
+        }
+    }
+
+    /// The status now.
+    pub fn now(&self) -> Value {
+        let Snapshot { accepted, destinations } = self.spool.snapshot();
+        let now_ms = Timestamp::now().as_millisecond();
+        let (waits, identity) = (&self.spool.shared.waits, &self.configuration.current().identity);
+        let destinations = destinations.iter().map(|status| destination(status, waits, now_ms));
+        json!({
+            "accepted": accepted,
+            "configurationHash": identity.configuration_hash,
+            "generation": identity.generation,
+            "manifestProblem": self.configuration.problem(),
+            "tornTail": self.spool.recovery().torn_tail,
+            "stateSetAside": self.spool.set_aside().map(|path| path.display().to_string()),
+            "destinations": destinations.collect::<Vec<_>>(),
+            "sources": self.gates.all().iter().map(|gate| self.source(gate)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What the metrics count of a source, since this process started, and what it lacks.
+    fn source(&self, gate: &Gate) -> Value {
+        let Counts { accepted, repeats, greetings, refused } = self.intake.of(&gate.source.name);
+        json!({
+            "name": gate.source.name,
+            "accepted": accepted,
+            "repeats": repeats,
+            "greetings": greetings,
+            "refused": refused,
+            "waitsFor": (!gate.problems.is_empty()).then(|| gate.problems.join("; ")),
+        })
+    }
 }
 
 fn destination(status: &DestinationStatus, waits: &Waits, now_ms: i64) -> Value {

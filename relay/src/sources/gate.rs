@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 use visnyk_crds::valid::{IdAt, Source};
 use visnyk_engine::event::Attributes;
+
+use crate::metrics::IntakeMetrics;
 
 use super::json::Json;
 use super::pay_pal::PayPalCertificates;
@@ -21,6 +24,10 @@ pub struct Gate {
     pub source: Source,
     /// Knows its sender.
     pub provider: Box<dyn Provider>,
+    /// What is wrong with its secrets.
+    pub problems: Vec<String>,
+    /// Counts its events.
+    pub accepted: Counter,
 }
 
 impl Gate {
@@ -54,13 +61,14 @@ impl Gate {
 pub struct Gates {
     secrets_dir: PathBuf,
     certificates: PayPalCertificates,
+    metrics: IntakeMetrics,
     by_source: ArcSwap<Vec<Arc<Gate>>>,
 }
 
 impl Gates {
     /// With Secrets in this folder; no source until [`Gates::load`].
-    pub fn new(secrets_dir: &Path, certificates: PayPalCertificates) -> Self {
-        Self { secrets_dir: secrets_dir.to_owned(), certificates, by_source: ArcSwap::default() }
+    pub fn new(secrets_dir: &Path, certificates: PayPalCertificates, metrics: IntakeMetrics) -> Self {
+        Self { secrets_dir: secrets_dir.to_owned(), certificates, metrics, by_source: ArcSwap::default() }
     }
 
     /// From now on these sources are in force, with every secret read anew. One that is missing or empty lets nobody
@@ -74,12 +82,18 @@ impl Gates {
         self.by_source.load().iter().find(|gate| gate.source.path == path).cloned()
     }
 
+    /// Every source, in the manifest's order.
+    pub fn all(&self) -> Arc<Vec<Arc<Gate>>> {
+        self.by_source.load_full()
+    }
+
     fn gate(&self, source: &Source) -> Gate {
         let mut secrets = Secrets::of(&self.secrets_dir);
         let provider = provider(&source.verify, &mut secrets, &self.certificates);
-        for problem in secrets.into_problems() {
-            warn!(source = source.name, %problem, "secret lets nobody in");
+        let problems: Vec<String> = secrets.into_problems().iter().map(ToString::to_string).collect();
+        for problem in &problems {
+            warn!(source = source.name, problem, "secret lets nobody in");
         }
-        Gate { source: source.clone(), provider }
+        Gate { source: source.clone(), provider, problems, accepted: self.metrics.accepted(&source.name) }
     }
 }

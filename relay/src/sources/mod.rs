@@ -164,6 +164,18 @@ impl<'a> Request<'a> {
 }
 
 impl Refusal {
+    /// Every one that there is.
+    pub const ALL: [Self; 8] = [
+        Self::Address,
+        Self::NoSecret,
+        Self::Missing,
+        Self::Repeated,
+        Self::Malformed,
+        Self::Time,
+        Self::Wrong,
+        Self::NoCertificate,
+    ];
+
     /// As a metric's label.
     pub fn label(self) -> &'static str {
         match self {

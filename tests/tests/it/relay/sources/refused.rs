@@ -44,6 +44,11 @@ async fn every_refusal_looks_the_same_to_the_sender_and_is_counted_by_its_reason
     assert_eq!(good.send(&client, &relay.url()).await.status(), 200);
     sink.took_events(1).await;
     assert_eq!(sink.arrivals().len(), 1);
+    let expected = json!([{
+        "name": "network", "accepted": 1, "repeats": 0, "greetings": 0, "waitsFor": null,
+        "refused": {"malformed": 1, "missing": 1, "repeated": 1, "time": 2, "wrong": 1},
+    }]);
+    assert_eq!(relay.probes.status().await["sources"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +62,8 @@ async fn a_secret_that_goes_lets_nobody_in_and_one_that_comes_does_without_a_res
     let file = relay.secrets_dir().join("hook/one");
     std::fs::rename(&file, file.with_extension("away")).unwrap();
     eventually("nobody is let in", status, |status| *status == 401).await;
+    let waits_for = &relay.probes.status().await["sources"][0]["waitsFor"];
+    assert_eq!(waits_for, "secret hook/one cannot be read: No such file or directory (os error 2)");
     std::fs::rename(file.with_extension("away"), &file).unwrap();
     eventually("the sender is let in", status, |status| *status == 200).await;
 }
