@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use visnyk_tests::{
     address::Address,
+    authority::Authority,
     manifest::{self, destination, with},
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -15,6 +16,9 @@ use visnyk_tests::{
 use super::start;
 
 const TOKEN: &str = "canary-t0ken-5f1e";
+/// What some put into a URL or a header is no less a secret than what is in a Secret.
+const WRITTEN: [&str; 4] =
+    ["canary-path-5f1e", "canary-query-5f1e", "canary-login-5f1e", "canary-literal-5f1e"];
 
 /// An authorization server; what it was sent is kept.
 async fn authorization_server(address: &Address) -> Arc<Mutex<Vec<String>>> {
@@ -53,14 +57,19 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     let asked = authorization_server(&login).await;
     let (taking, refusing) =
         (Sink::start(Behaviour::Ok).await, Sink::start(Behaviour::Answer(401, None)).await);
+    let [path, query, login_query, literal] = WRITTEN;
     let fields = |fields: serde_json::Value| {
-        let header = json!({"headers": [{"name": "X-Key", "secretRef": secret("header")}]});
+        let header = json!({"headers": [
+            {"name": "X-Key", "secretRef": secret("header")},
+            {"name": "X-Literal", "value": literal},
+        ]});
         with(with(fields, header), json!({"retry": {"schedule": ["0s"]}}))
     };
+    let to = |url: &str| format!("{url}/{path}?key={query}");
     let oauth = json!({
         "sign": {"standardWebhooks": {"secretRefs": [secret("standard")]}},
         "authorization": {"oauth2ClientCredentials": {
-            "tokenUrl": format!("http://{}/token", login.port(8000)),
+            "tokenUrl": format!("http://{}/token?key={login_query}", login.port(8000)),
             "clientIdRef": secret("id"), "clientSecretRef": secret("secret"),
         }},
     });
@@ -69,18 +78,23 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
         "authorization": {"basic": {"usernameRef": secret("user"), "passwordRef": secret("password")}},
     });
     let destinations = [
-        with(destination("taking", &taking.url()), fields(oauth.clone())),
-        with(destination("refusing", &refusing.url()), fields(oauth)),
-        with(destination("plain", &taking.url()), fields(basic)),
+        with(destination("taking", &to(&taking.url())), fields(oauth.clone())),
+        with(destination("refusing", &to(&refusing.url())), fields(oauth)),
+        with(destination("plain", &to(&taking.url())), fields(basic)),
         // Nobody is there, and the error says so.
         with(
-            destination("away", "http://127.0.0.1:1/"),
+            destination("away", &to("https://127.0.0.1:1")),
             fields(json!({
                 "authorization": {"bearer": {"secretRef": secret("secret")}},
+                "tls": {"clientCertificateRef": {"name": "proof"}},
             })),
         ),
     ];
-    let mut relay = start(&manifest::relay(destinations), &canaries).await;
+    let identity = Authority::new("ours").client("relay", vec![]);
+    let key_at = identity.find("-----BEGIN PRIVATE KEY").unwrap();
+    let key_line = identity[key_at..].lines().nth(1).unwrap();
+    let files = [("tls.crt", &identity[..key_at]), ("tls.key", &identity[key_at..])];
+    let mut relay = start(&manifest::relay(destinations), &[&canaries[..], &files].concat()).await;
     relay.terminate().await;
     relay.restart_at_trace().await;
     let id = Sender::to(&relay).send_accepted().await;
@@ -115,7 +129,7 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     let base64_of_basic = "Y2FuYXJ5LXVzZXItNWYxZTpjYW5hcnktcGFzc3dvcmQtNWYxZQ==";
     let base64_of_client = "Y2FuYXJ5LWlkLTVmMWU6Y2FuYXJ5LXNlY3JldC01ZjFl";
     let secrets = canaries.iter().map(|(_, text)| *text);
-    for secret in secrets.chain([TOKEN, base64_of_basic, base64_of_client]) {
+    for secret in secrets.chain(WRITTEN).chain([TOKEN, base64_of_basic, base64_of_client, key_line]) {
         for (place, text) in
             [("log", &said), ("metrics", &metrics), ("status", &status), ("dead letters", &dead)]
         {
