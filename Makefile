@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart soak bench generate
+.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart test-e2e soak bench generate
 
 NEXTEST ?= 0.9.148
 CARGO_DENY ?= 0.20.2
@@ -9,7 +9,7 @@ CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/nextest/bin:$(CURDIR)/.cache/deny/bin
 
 help: ## show what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
 		printf '  make %-16s %s\n' "$$target" "$$says"; done
 
 demo: ## build relay and collector, run them here, and send them events
@@ -36,6 +36,12 @@ test-rust: | nextest xfsprogs ## the tests that need no cluster
 
 test-chart: ## helm lint and checkov
 	@charts/test
+
+# Ended whatever comes of it; what fails says why.
+test-e2e: export CLUSTER = e2e
+test-e2e: | nextest ## the operator, installed by its chart on a node
+	@tests/cluster/run up
+	@tests/e2e/run; status=$$?; tests/cluster/run down; exit $$status
 
 soak: | nextest xfsprogs ## the long form of the proofs that docs/guarantees.md lists; takes hours
 	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \

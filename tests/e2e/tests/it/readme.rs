@@ -67,6 +67,12 @@ async fn nothing_is_installed() {
     example_is_gone().await;
     let namespace = format!("kubectl create namespace {} --dry-run=client --output yaml", chart::SYSTEM);
     shell(&format!("{namespace} | kubectl apply --server-side --filename -")).await;
+    // It outlives an uninstall, and to make it takes a right of its own.
+    run(
+        "kubectl",
+        &["delete", "--ignore-not-found", "lease", "visnyk-operator", "--namespace", chart::SYSTEM],
+    )
+    .await;
     let label = "pod-security.kubernetes.io/enforce=restricted";
     run("kubectl", &["label", "--overwrite", "namespace", "default", chart::SYSTEM, label]).await;
 }

@@ -1,0 +1,39 @@
+//! The chart's own life: brought up from its first version.
+
+use serde_json::json;
+use visnyk_cluster_harness::with_temp_ns;
+use visnyk_crds::WebhookRelay;
+use visnyk_e2e::chart::{self, CHART};
+use visnyk_e2e::stage::{RELAY, Stage, relay, restarts, uids};
+use visnyk_e2e::traffic::{Traffic, assert_collected};
+
+/// The chart as it was first packaged.
+const FIRST: &str = "charts/fixtures/visnyk-0.1.0.tgz";
+
+#[tokio::test]
+async fn upgrade_from_the_first_version_restarts_no_pod_and_loses_nothing() {
+    with_temp_ns(async |client, namespace| {
+        chart::uninstall().await;
+        chart::install(FIRST, &[]).await;
+        let stage = Stage::set(&client, &namespace, relay(2)).await;
+        let before = uids(&stage.relay_pods().await);
+        let collector = stage.collector_pod().await;
+        let traffic = Traffic::start(&client, &namespace, RELAY).await;
+
+        chart::install(CHART, &[]).await;
+        let mut spec = relay(2);
+        spec["sources"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
+        stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
+        let after = stage.relay_pods().await;
+        assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (before, 0));
+        let ledger = traffic.end().await;
+        assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
+        assert_eq!(uids(&[stage.collector_pod().await]), uids(std::slice::from_ref(&collector)));
+        assert_collected(&namespace, &collector, &ledger).await;
+    })
+    .await;
+}
