@@ -106,6 +106,8 @@ impl RunError {
 
 /// Runs the relay until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
+    #[cfg(feature = "stall")]
+    visnyk_engine::observe::stall::obey(&args.data_dir);
     let configuration = Arc::new(Configuration::new(valid));
     while run_once(args.clone(), Arc::clone(&configuration)).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");

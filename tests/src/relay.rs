@@ -1,6 +1,7 @@
 //! A relay under test.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
     time::Instant,
@@ -21,6 +22,8 @@ use crate::{
 
 /// The name of the binary.
 pub const RELAY: &str = "visnyk-relay";
+/// The same with loops that can be made to hang.
+const STALLING: &str = "visnyk-relay-stall";
 
 /// A relay on an address of its own.
 #[derive(Debug)]
@@ -41,6 +44,24 @@ impl Relay {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         Self::start_in(folder, data_dir, manifest).await
+    }
+
+    /// Starts one whose loops can be made to hang, and waits until it is ready.
+    pub async fn start_stalling(manifest: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, data_dir) = (Address::take(), folder.path().join("data"));
+        write_manifest(folder.path(), &manifest.to_string());
+        let args = args(folder.path(), &data_dir, &address);
+        let process = Process::start(STALLING, args, &said(folder.path()));
+        let probes = Probes::new(address.port(HEALTH_PORT));
+        let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
+        relay.probes.ready().await;
+        relay
+    }
+
+    /// Makes one of its loops hang.
+    pub fn stall(&self, name: &str) {
+        fs::write(self.data_dir.join("stall"), name).unwrap();
     }
 
     /// Starts a relay on a given data folder and waits until it is ready.

@@ -34,3 +34,13 @@ pub fn process(pod: &Pod, program: &str) -> Option<Pid> {
         ours.then(|| Pid::from_raw(pid)).flatten()
     })
 }
+
+/// Makes a loop of a pod's relay hang, where its image is one whose loops can be made to.
+///
+/// # Panics
+/// When there is no such process, or it has no data folder.
+pub fn stall(pod: &Pod, program: &str, name: &str) {
+    let pid = process(pod, program).unwrap_or_else(|| panic!("no {program} runs in pod {}", pod.name_any()));
+    let file = format!("/proc/{}/root/var/lib/visnyk/stall", pid.as_raw_nonzero());
+    fs::write(&file, name).unwrap_or_else(|error| panic!("{file}: {error}"));
+}

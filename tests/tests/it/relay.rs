@@ -15,4 +15,5 @@ mod refusals;
 mod reload;
 mod secrets;
 mod sources;
+mod stall;
 mod wire;

@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_cluster_harness::{image, wait_until, with_temp_ns};
 use visnyk_e2e::node;
 use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, restarts, uids};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
@@ -50,6 +50,30 @@ async fn hung_process_is_restarted_within_the_probes_bound_and_loses_nothing() {
         let took = hung.elapsed();
         eprintln!("process hung: restarted after {took:?}");
         assert!(took < Duration::from_secs(40), "{took:?}");
+        traffic.goes_on(20).await;
+        let ledger = traffic.end().await;
+        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+    })
+    .await;
+}
+
+/// The file that names the loop is root's, and the folder the relay's: it can take it away.
+#[tokio::test]
+async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses_nothing() {
+    with_temp_ns(async |client, namespace| {
+        let mut spec = relay(1);
+        spec["pod"] = json!({ "image": image("visnyk-relay-stall") });
+        let stage = Stage::set(&client, &namespace, spec).await;
+        let traffic = Traffic::start(&client, &namespace, RELAY).await;
+        let pod = stage.relay_pods().await.remove(0);
+        let hung = Instant::now();
+        node::stall(&pod, "visnyk-relay-stall", "dispatcher archive");
+        let restarted = |pod: Option<&Pod>| pod.is_some_and(|pod| restarts(pod) == 1);
+        wait_until(&stage.api::<Pod>(), &pod.name_any(), restarted).await;
+        // A loop may be silent for 30 s; then three probes in 15 s, each waited for 2 s, and 5 s to go.
+        let took = hung.elapsed();
+        eprintln!("loop hung: restarted after {took:?}");
+        assert!(took > Duration::from_secs(30) && took < Duration::from_secs(70), "{took:?}");
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
         assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;

@@ -1,0 +1,96 @@
+//! The relay: the way of an event from its sender to every destination.
+
+mod admin;
+mod args;
+mod body_kind;
+mod client;
+mod commands;
+mod face;
+mod heartbeat;
+mod home;
+mod in_flight;
+mod intake;
+mod metrics;
+mod reload;
+mod run;
+mod sources;
+mod status;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use visnyk_crds::manifest;
+use visnyk_engine::configuration;
+use visnyk_engine::deliver::credentials;
+
+use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
+
+/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
+const BAD_CONFIGURATION: u8 = 64;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    obey(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("visnyk-relay: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    match command {
+        Command::Run(args) => return run(&runtime, &args),
+        Command::Check(args) => return Ok(check(&args)),
+        Command::Status(args) => runtime.block_on(commands::status(&args))?,
+        Command::DeadLetters { command: DeadLettersCommand::List(args) } => {
+            runtime.block_on(commands::list(&args))?;
+        }
+        Command::Redrive(args) => runtime.block_on(commands::redrive(&args))?,
+        Command::Destination { command: DestinationCommand::Discard(args) } => {
+            runtime.block_on(commands::discard(&args))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &CheckArgs) -> ExitCode {
+    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
+        Ok(valid) => valid,
+        Err(error) => return refuse(&error),
+    };
+    let secrets_dir = args.secrets_dir.as_ref();
+    let mistakes = secrets_dir.map(|dir| {
+        let of_sources = sources::check(&valid.sources, dir);
+        [of_sources, credentials::check(&valid.destinations, dir)].concat()
+    });
+    let mistakes = mistakes.unwrap_or_default();
+    if !mistakes.is_empty() {
+        return refuse(&mistakes.join("\n"));
+    }
+    println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+    ExitCode::SUCCESS
+}
+
+fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    match runtime.block_on(run::run(args.clone(), valid)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is_configuration() => {
+            eprintln!("visnyk-relay: {:#}", anyhow::Error::from(error));
+            Ok(ExitCode::from(BAD_CONFIGURATION))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what is wrong, a line per mistake.
+fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
+    eprintln!("{mistakes}");
+    ExitCode::from(BAD_CONFIGURATION)
+}

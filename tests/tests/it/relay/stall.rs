@@ -1,0 +1,65 @@
+//! A loop that hangs while the rest of the process goes on: the watchdog sees it, and a restart loses nothing.
+
+use std::time::{Duration, Instant};
+
+use visnyk_tests::{
+    conservation::assert_adds_up,
+    manifest::{self, destination},
+    patience::eventually,
+    relay::Relay,
+    sender::Sender,
+    sink::{Behaviour, Sink},
+};
+
+/// A loop may be silent for so long, and `/livez` is asked again and again.
+const BOUND: Duration = Duration::from_secs(30);
+
+async fn hung_loop_is_noticed_and_a_restart_loses_nothing(name: &str) {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut relay = Relay::start_stalling(&manifest::relay([destination("sink", &sink.url())])).await;
+    let sender = Sender::to(&relay);
+    sender.send(20, 4).await;
+    assert!(relay.probes.alive().await);
+
+    relay.stall(name);
+    let begun = Instant::now();
+    let dead = eventually(
+        "not alive",
+        async || relay.probes.get("/livez").await.filter(|(status, _)| status.is_server_error()),
+        Option::is_some,
+    )
+    .await;
+    let (took, said) = (begun.elapsed(), dead.unwrap().1);
+    eprintln!("{name} hangs: noticed after {took:?}");
+    assert!(took < BOUND + Duration::from_secs(5), "{took:?}");
+    assert!(said.contains(name), "{said}");
+
+    relay.kill();
+    relay.restart().await;
+    sender.send(20, 4).await;
+    relay.until("sink", "delivered", |sink| sink["pending"] == 0).await;
+    assert_adds_up(&relay.probes.status().await);
+    // What the state committer had not kept is delivered again, as after a kill: repeats, not loss.
+    let accepted: Vec<String> = sender.ledger().accepted.into_keys().collect();
+    assert_eq!(sink.ledger().into_keys().collect::<Vec<_>>(), accepted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journal_writer_that_hangs() {
+    hung_loop_is_noticed_and_a_restart_loses_nothing("journal writer").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_committer_that_hangs() {
+    hung_loop_is_noticed_and_a_restart_loses_nothing("state committer").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accept_loop_that_hangs() {
+    hung_loop_is_noticed_and_a_restart_loses_nothing("accept loop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dispatcher_that_hangs() {
+    hung_loop_is_noticed_and_a_restart_loses_nothing("dispatcher sink").await;
+}
