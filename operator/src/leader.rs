@@ -62,12 +62,12 @@ impl Election {
     }
 
     /// Waits to lead, then works until the work ends, the lease is lost or `stop` comes. The fence is open only
-    /// while the lease is surely ours; `ticker` ticks on every try.
+    /// while the lease is surely ours; `ticker` ticks on every try. Who lost it may stand again.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the lease to expire, and the fence to close by itself.
     pub async fn lead<T>(
-        mut self,
+        &mut self,
         fence: &Fence,
         stop: &CancellationToken,
         ticker: &Ticker,

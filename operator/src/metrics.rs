@@ -99,9 +99,15 @@ impl OperatorMetrics {
         self.certificates.remove(certificate);
     }
 
-    /// Whether this operator leads.
-    pub fn leading(&self, leading: bool) {
-        self.leading.set(leading.into());
+    /// This operator leads from now on.
+    pub fn term_began(&self) {
+        self.leading.set(1);
+    }
+
+    /// It leads no more: of certificates another one tells.
+    pub fn term_ended(&self) {
+        self.leading.set(0);
+        self.certificates.clear();
     }
 
     fn ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
@@ -122,8 +128,10 @@ mod tests {
         page.register(|registry| metrics.register(registry));
         metrics.succeeded("WebhookRelay", Duration::from_millis(30));
         metrics.failed("Collector", "Api", Duration::from_secs(2));
-        metrics.leading(true);
         let of = |name: &str| Certificate { kind: "Collector", namespace: "it".into(), name: name.into() };
+        metrics.certificate_expires(&of("earlier"), Timestamp::from_second(1_700_000_000).unwrap());
+        metrics.term_ended();
+        metrics.term_began();
         metrics.certificate_expires(&of("archive"), Timestamp::from_second(1_800_000_000).unwrap());
         metrics.certificate_expires(&of("gone"), Timestamp::from_second(1_800_000_000).unwrap());
         metrics.certificate_gone(&of("gone"));

@@ -49,9 +49,6 @@ pub enum RunError {
     /// The system refuses a signal.
     #[error("the system refuses what a process needs")]
     System(#[source] std::io::Error),
-    /// Another leads now. A new start is the surest way to leave nothing of the old term behind.
-    #[error("lease was lost")]
-    Lost,
     /// The controllers ended by themselves.
     #[error("controllers ended")]
     Ended,
@@ -65,7 +62,7 @@ const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// Runs the operator until SIGTERM: `controllers` work while it leads, and are dropped when it no longer does.
 pub async fn run<Work: Future<Output = ()>>(
     args: RunArgs,
-    controllers: impl FnOnce(Outfit) -> Work,
+    controllers: impl Fn(Outfit) -> Work,
 ) -> Result<(), RunError> {
     let config = Config::infer().await.map_err(RunError::Config)?;
     let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
@@ -87,28 +84,35 @@ pub async fn run<Work: Future<Output = ()>>(
     let namespaces = args.namespaces();
     info!(identity = args.identity, ?namespaces, version = env!("CARGO_PKG_VERSION"), "starting");
 
-    let work = async {
-        let outfit = Outfit {
-            events: Events::new(fenced.clone(), &args.identity),
-            client: fenced,
-            namespaces,
-            images: args.images,
-            metrics: metrics.clone(),
-        };
-        metrics.leading(true);
-        controllers(outfit).await;
+    let outfit = Outfit {
+        events: Events::new(fenced.clone(), &args.identity),
+        client: fenced,
+        namespaces,
+        images: args.images,
+        metrics: metrics.clone(),
     };
     let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let leases = Api::namespaced(client.clone(), &namespace);
-    let election = Election::new(leases, LEASE, &args.identity, Timing::default());
+    let mut election = Election::new(leases, LEASE, &args.identity, Timing::default());
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
         () = definitions::served(&client, missing, &ticker) => {}
     }
-    match election.lead(&fence, &stop, &ticker, work).await {
-        Ended::Stopped => signals.await.map_err(std::io::Error::other).flatten().map_err(RunError::System),
-        Ended::Finished(()) => Err(RunError::Ended),
-        Ended::Lost => Err(RunError::Lost),
+    loop {
+        // Each term has controllers of its own: what those of the last one knew went with them.
+        let work = async {
+            metrics.term_began();
+            controllers(outfit.clone()).await;
+        };
+        let ended = election.lead(&fence, &stop, &ticker, work).await;
+        metrics.term_ended();
+        match ended {
+            Ended::Lost => {}
+            Ended::Finished(()) => return Err(RunError::Ended),
+            Ended::Stopped => {
+                return signals.await.map_err(std::io::Error::other).flatten().map_err(RunError::System);
+            }
+        }
     }
 }
 

@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
-use kube::{Client, Config};
+use kube::runtime::conditions::is_crd_established;
+use kube::{Client, Config, CustomResourceExt};
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::filter::FilterLayer;
-use visnyk_cluster_harness::{AuditLog, with_temp_ns};
+use visnyk_cluster_harness::{AuditLog, wait_for, with_temp_ns};
+use visnyk_crds::schema::definition;
+use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_engine::observe::watchdog::Watchdog;
+use visnyk_operator::args::{Images, RunArgs};
 use visnyk_operator::fence::Fence;
 use visnyk_operator::leader::{Election, Ended, Timing};
+use visnyk_operator::run::{self, Outfit, RunError};
 
 const LEASE: &str = "visnyk-operator";
 const TIMING: Timing = Timing {
@@ -40,7 +46,7 @@ fn candidate(client: Client, namespace: &str, name: &'static str) -> Candidate {
     let (stop, fence) = (CancellationToken::new(), Fence::default());
     let (begun, leads) = oneshot::channel();
     let leases: Api<Lease> = Api::namespaced(client, namespace);
-    let election = Election::new(leases, LEASE, name, TIMING);
+    let mut election = Election::new(leases, LEASE, name, TIMING);
     let ended = tokio::spawn({
         let (stop, fence) = (stop.clone(), fence.clone());
         async move {
@@ -163,4 +169,67 @@ async fn deposed_leader_writes_nothing_more() {
         writing.abort();
     })
     .await;
+}
+
+/// An operator whose controllers do nothing but say with which client each term begins.
+async fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::UnboundedReceiver<Client>) {
+    let (begun, terms) = mpsc::unbounded_channel();
+    let args = RunArgs {
+        images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
+        watch_namespaces: vec![namespace.to_owned()],
+        lease_namespace: Some(namespace.to_owned()),
+        identity: "first".into(),
+        health: None,
+        log_format: None,
+    };
+    let controllers = move |outfit: Outfit| {
+        begun.send(outfit.client).expect("the test waits for it");
+        std::future::pending()
+    };
+    (tokio::spawn(run::run(args, controllers)), terms)
+}
+
+#[tokio::test]
+async fn deposed_operator_waits_without_writing_and_leads_again_in_the_same_process() {
+    with_temp_ns(async |client, namespace| {
+        install::<WebhookRelay>(&client).await;
+        install::<Collector>(&client).await;
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
+        let give = async |holder: Option<&str>| {
+            let patch = json!({"spec": {"holderIdentity": holder}});
+            leases.patch(LEASE, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        };
+        let write = async |client: &Client| {
+            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+            let map = serde_json::from_value(json!({"metadata": {"generateName": "term-"}})).unwrap();
+            maps.create(&PostParams::default(), &map).await.map(drop)
+        };
+        let (running, mut terms) = operator(&namespace).await;
+        let first = timeout(SOON, terms.recv()).await.expect("nobody else wants it").unwrap();
+        write(&first).await.unwrap();
+
+        give(Some("another")).await;
+        let deposed = Instant::now();
+        while write(&first).await.is_ok() {
+            assert!(deposed.elapsed() < SOON, "it goes on writing");
+            sleep(Duration::from_millis(100)).await;
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert!(terms.is_empty() && !running.is_finished());
+        assert!(write(&first).await.is_err());
+
+        give(None).await;
+        let second = timeout(SOON, terms.recv()).await.expect("nobody holds it any more").unwrap();
+        write(&second).await.unwrap();
+        assert_eq!(holder(&leases).await.as_deref(), Some("first"));
+        running.abort();
+    })
+    .await;
+}
+
+async fn install<K: CustomResourceExt>(client: &Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let parameters = PatchParams::apply("test").force();
+    definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition::<K>())).await.unwrap();
+    wait_for(&definitions, K::crd_name(), is_crd_established()).await;
 }
