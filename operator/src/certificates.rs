@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use visnyk_crds::valid::ListenerTls;
 
-use crate::build::{Mount, dns_names};
+use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
 use crate::error::Error;
 use crate::fetch::referred;
@@ -84,10 +84,11 @@ pub fn wanted(
         .map_err(|source| Error::Write { what: "a certificate", source: Box::new(source) })
 }
 
-/// Every name once: the Service's, and those of the spec.
+/// Every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the spec.
 fn names(owner: &Owner, further: &[String]) -> Vec<String> {
-    let mut names = dns_names(owner);
-    names.extend(further.iter().filter(|name| !dns_names(owner).contains(name)).cloned());
+    let mut names = [dns_names(owner), pod_names(owner), vec!["localhost".to_owned()]].concat();
+    let more: Vec<String> = further.iter().filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(more);
     names
 }
 

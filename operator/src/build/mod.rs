@@ -24,7 +24,7 @@ pub use disruption::disruption_budget;
 pub use network::network_policy;
 pub use peers::{Peers, peers};
 pub use routes::{Vouching, ingress, routes};
-pub use services::{dns_names, pods_service, service, service_account, service_monitor, service_port, url};
+pub use services::{dns_names, pod_names, pods_service, service, service_account, service_monitor, service_port, url};
 pub use workload::{claim_size, workload};
 
 use crate::meta::Owner;

@@ -19,6 +19,18 @@ pub fn dns_names(owner: &Owner) -> Vec<String> {
     ]
 }
 
+/// Names of each pod inside the cluster, the shortest first. One asterisk stands for all pods, so that scaling makes no
+/// new certificate.
+pub fn pod_names(owner: &Owner) -> Vec<String> {
+    let (name, namespace) = (owner.child("pods"), &owner.namespace);
+    vec![
+        format!("*.{name}"),
+        format!("*.{name}.{namespace}"),
+        format!("*.{name}.{namespace}.svc"),
+        format!("*.{name}.{namespace}.svc.cluster.local"),
+    ]
+}
+
 /// The port of the Service.
 pub fn service_port(service: &visnyk_crds::api::Service, scheme: Scheme) -> u16 {
     service.port.unwrap_or_else(|| scheme.usual_port())

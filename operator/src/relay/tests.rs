@@ -1,11 +1,12 @@
 //! What a relay becomes, whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::expect_file;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay, validate};
+use visnyk_engine::authority::Facts;
 
 use super::fetch::{Found, Peer};
 use super::report::{Seen, report};
@@ -248,6 +249,23 @@ fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
     assert!(spec["containers"][0]["args"].to_string().contains("--tls-dir=/etc/visnyk/tls"));
 }
 
+#[test]
+fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
+    let further = ["harbour.example.org".to_owned(), "localhost".to_owned()];
+    let kept = certificates::Kept::default();
+    let trust = certificates::wanted(&owner(), &kept, Some(&further), now()).unwrap();
+    let facts = Facts::of_pem(&trust.server["tls.crt"]).unwrap();
+    let within = |name: &str| {
+        ["", ".ships", ".ships.svc", ".ships.svc.cluster.local"].map(|rest| format!("{name}{rest}"))
+    };
+    let mut names: BTreeSet<String> = further.into();
+    names.extend(within("harbour-relay"));
+    names.extend(within("*.harbour-relay-pods"));
+    assert_eq!(facts.dns_names, names);
+    let addresses: Vec<String> = facts.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["127.0.0.1", "::1"]);
+}
+
 fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
     Report {
         name: name.into(),
@@ -263,7 +281,7 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
 fn finding(
     runnable: &Runnable,
     found: &Found,
-    kinds: &std::collections::BTreeSet<Kind>,
+    kinds: &BTreeSet<Kind>,
     pods: &[Report],
     about: &str,
 ) -> (Holds, &'static str, String) {

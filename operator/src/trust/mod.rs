@@ -11,6 +11,7 @@ mod leaf;
 mod remark;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use visnyk_engine::authority::{Issued, Purpose, SenderName};
@@ -28,6 +29,9 @@ pub const CERTIFICATE: &str = "tls.crt";
 pub const KEY: &str = "tls.key";
 /// Whom to trust: what is published, and what a Collector lets relays in by.
 pub const BUNDLE: &str = "ca.crt";
+
+/// Every server of ours is known by these, as on a laptop: `kubectl port-forward` leads there.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Nothing could be issued.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,7 @@ pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Want
     let mut look_again = authorities.look_again(now);
     let mut not_after = None;
     if !names.is_empty() {
-        let purpose = Purpose::Server { names: names.to_vec(), addresses: Vec::new() };
+        let purpose = Purpose::Server { names: names.to_vec(), addresses: LOOPBACK.to_vec() };
         let leaf = Leaf::decide(found.server.and_then(|data| issued(data, "")), &purpose, &authorities, now)?;
         look_again = look_again.min(leaf.renew_at);
         not_after = Some(leaf.not_after);
