@@ -18,6 +18,8 @@ pub const LOG_SIZE: Sizes = Sizes { least: "64Ki", most: "1Ti" };
 
 /// How long a removed destination keeps its events.
 pub const RETAIN_REMOVED: Spans = Spans { least: "0s", most: "8760h" };
+/// How long a spool is drained that no pod uses any more.
+pub const DRAIN_TIMEOUT: Spans = Spans { least: "1s", most: "168h" };
 /// One wait of the retry schedule.
 pub const RETRY_WAIT: Spans = Spans { least: "0s", most: "168h" };
 /// One attempt.

@@ -17,6 +17,7 @@ const OF_THE_OPERATOR: &[&str] = &[
     "listener.tls.certManager.issuerRef",
     "listener.tls.certManager.dnsNames",
     "spool.onDelete",
+    "spool.drainTimeout",
     "spool.persistent.storageClassName",
 ];
 

@@ -110,6 +110,8 @@ pub struct Spool {
     pub kind: SpoolKind,
     /// How long a removed destination keeps its undelivered events.
     pub retain_removed: Duration,
+    /// How long a spool that no pod uses any more is drained, if it is.
+    pub drain_timeout: Duration,
 }
 
 /// How long the data folder lives, and how much it may hold.

@@ -2,14 +2,17 @@
 //! already, and nothing is touched that another made.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::{Api, Client, ResourceExt};
+use serde::de::DeserializeOwned;
 use tracing::info;
 
 use crate::child::{Child, Kind};
+use crate::context::Context;
 use crate::covers::covers;
 use crate::error::Error;
 use crate::grow;
@@ -37,13 +40,29 @@ type Place = (Kind, String, String);
 type Seen = (String, String);
 
 /// Makes the children of `owner` these, and no others.
-pub async fn apply(
-    client: &Client,
-    watched: &Watched,
-    verified: &Verified,
+pub async fn apply(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
+    carry_out(context, owner, children, Life::Lasting).await
+}
+
+/// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
+pub async fn keep_up(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
+    carry_out(context, owner, children, Life::Ending).await
+}
+
+/// The owner's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Lasting,
+    Ending,
+}
+
+async fn carry_out(
+    context: &Context,
     owner: &Owner,
     children: &[Child],
+    life: Life,
 ) -> Result<Applied, Error> {
+    let Context { client, watched, verified, .. } = context;
     verified.tidy(watched);
     let applier = Applier { client, verified, owner };
     let unsure: Vec<&Child> =
@@ -60,9 +79,12 @@ pub async fn apply(
     }
     let written = async {
         for (child, found) in unsure.iter().zip(&found) {
-            applier.bring_about(child, found).await?;
+            applier.bring_about(child, found, life).await?;
         }
-        applier.prune(watched, children).await
+        match life {
+            Life::Lasting => applier.prune(watched, children).await,
+            Life::Ending => Ok(()),
+        }
     };
     match written.await {
         Ok(()) => Ok(Applied::Done),
@@ -106,9 +128,12 @@ impl Applier<'_> {
         })
     }
 
-    async fn bring_about(&self, child: &Child, found: &Found) -> Result<(), Error> {
+    async fn bring_about(&self, child: &Child, found: &Found, life: Life) -> Result<(), Error> {
         let Found::Ours(live) = found else {
-            return self.write(child, None).await;
+            return match life {
+                Life::Ending if child.kind != Kind::Job => Ok(()),
+                Life::Lasting | Life::Ending => self.write(child, None).await,
+            };
         };
         let value = serde_json::to_value(live)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
@@ -118,6 +143,9 @@ impl Applier<'_> {
         }
         if live.metadata.deletion_timestamp.is_some() {
             return Ok(()); // made again once it is gone, which is an event
+        }
+        if child.kind == Kind::Job {
+            return Ok(()); // it is for one run, and cannot change
         }
         if child.kind == Kind::StatefulSet && grow::is_needed(live, child) {
             grow::claims(self.client, self.owner, child).await?;
@@ -155,8 +183,8 @@ impl Applier<'_> {
 }
 
 /// Deletes just the object that was seen: one that is another by now, or gone, is left alone.
-pub async fn delete(
-    api: &Api<DynamicObject>,
+pub async fn delete<K: Clone + Debug + DeserializeOwned>(
+    api: &Api<K>,
     seen: &kube::api::ObjectMeta,
     propagation: PropagationPolicy,
 ) -> Result<(), kube::Error> {

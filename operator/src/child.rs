@@ -29,6 +29,8 @@ pub enum Kind {
     Deployment,
     /// Pods with volumes.
     StatefulSet,
+    /// A pod that empties a volume.
+    Job,
     /// How many there are.
     HorizontalPodAutoscaler,
     /// A way in from outside.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::Secret,
@@ -54,6 +56,7 @@ impl Kind {
         Self::PodDisruptionBudget,
         Self::Deployment,
         Self::StatefulSet,
+        Self::Job,
         Self::HorizontalPodAutoscaler,
         Self::Ingress,
         Self::HttpRoute,
@@ -78,6 +81,7 @@ impl Kind {
             Self::PodDisruptionBudget => ("policy", "v1", "PodDisruptionBudget"),
             Self::Deployment => ("apps", "v1", "Deployment"),
             Self::StatefulSet => ("apps", "v1", "StatefulSet"),
+            Self::Job => ("batch", "v1", "Job"),
             Self::HorizontalPodAutoscaler => ("autoscaling", "v2", "HorizontalPodAutoscaler"),
             Self::Ingress => ("networking.k8s.io", "v1", "Ingress"),
             Self::HttpRoute => ("gateway.networking.k8s.io", "v1", "HTTPRoute"),

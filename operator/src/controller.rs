@@ -31,7 +31,7 @@ use crate::relay::{Referred, refers_to};
 use crate::run::Outfit;
 use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
 use crate::watched::{Concerned, Scope, Watched, references};
-use crate::{collector, discovery, relay};
+use crate::{collector, discovery, finalizer, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;
@@ -207,6 +207,10 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
     let done = match &resource.0 {
         Ok(resource) if is_left_alone(resource) => return Ok(Action::await_change()),
         Ok(resource) => visit_readable(resource, &context).await,
+        // Nobody can tell how it would be drained.
+        Err(error) if error.metadata.deletion_timestamp.is_some() && finalizer::is_on(&error.metadata) => {
+            finalizer::take_off::<K>(&context.client, &error.metadata).await.map(|()| LATER)
+        }
         Err(error) => {
             write_unreadable::<K>(&context.client, &error.metadata, &error.error).await.map(|()| LATER)
         }

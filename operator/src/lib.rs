@@ -20,6 +20,7 @@ pub mod events;
 pub mod face;
 pub mod fence;
 mod fetch;
+mod finalizer;
 mod grow;
 pub mod leader;
 mod meta;

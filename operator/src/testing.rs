@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -38,6 +39,7 @@ fn check_type(child: &Child) {
         Kind::PodDisruptionBudget => check::<PodDisruptionBudget>(child),
         Kind::Deployment => check::<Deployment>(child),
         Kind::StatefulSet => check::<StatefulSet>(child),
+        Kind::Job => check::<Job>(child),
         Kind::HorizontalPodAutoscaler => check::<HorizontalPodAutoscaler>(child),
         Kind::Ingress => check::<Ingress>(child),
         Kind::HttpRoute | Kind::BackendTlsPolicy | Kind::ServiceMonitor | Kind::Certificate => {}

@@ -13,6 +13,7 @@ use visnyk_crds::api::Status;
 
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::error::Error;
+use crate::finalizer;
 use crate::meta::{MANAGER, Owner, PAUSED};
 use crate::trust::{Remark, Wanted};
 
@@ -70,10 +71,10 @@ impl Visit {
     }
 }
 
-/// Whether a resource is to be left as it is: it is paused, or on its way out.
+/// Whether a resource is to be left as it is: it is paused, or on its way out and nothing waits for us.
 pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
-    resource.meta().deletion_timestamp.is_some()
-        || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
+    let is_gone = resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta());
+    is_gone || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// Writes down what came out of it, if that is new; returns the conditions as they are now.

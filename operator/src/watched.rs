@@ -132,25 +132,28 @@ impl Watched {
 
     /// The pods of a resource that are not on their way out, in the order of their names.
     pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
-        let is_ours = |pod: &Pod| {
-            instance(&pod.metadata).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
-                && pod.metadata.deletion_timestamp.is_none()
-        };
+        let is_ours = |pod: &Pod| is_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
         let mut pods = self.pods.state_filter(is_ours);
         pods.sort_by_key(|pod| pod.name_any());
         pods
     }
 
-    /// The names of a resource's claims.
-    pub fn claims_of(&self, owner: &Owner) -> Vec<String> {
+    /// Whether a resource has pods, if only on their way out.
+    pub fn has_pods(&self, owner: &Owner) -> bool {
+        self.pods.find(|pod| is_of(&pod.metadata, owner)).is_some()
+    }
+
+    /// Whether there is a pod of this name, if only on its way out.
+    pub fn is_pod_there(&self, owner: &Owner, name: &str) -> bool {
+        self.pods.get(&ObjectRef::new(name).within(&owner.namespace)).is_some()
+    }
+
+    /// The claims of a resource that are not on their way out.
+    pub fn claims_of(&self, owner: &Owner) -> Vec<ObjectMeta> {
         let is_ours = |claim: &PartialObjectMeta<PersistentVolumeClaim>| {
-            instance(&claim.metadata)
-                .is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
+            is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none()
         };
-        let mut names: Vec<String> =
-            self.claims.state_filter(is_ours).iter().map(|claim| claim.name_any()).collect();
-        names.sort();
-        names
+        self.claims.state_filter(is_ours).iter().map(|claim| claim.metadata.clone()).collect()
     }
 }
 
@@ -216,6 +219,11 @@ fn owner_named(meta: &ObjectMeta, role: Role) -> Option<Concerned> {
 fn instance(meta: &ObjectMeta) -> Option<Concerned> {
     let name = meta.labels.as_ref()?.get(INSTANCE)?.clone();
     Some(Concerned { namespace: meta.namespace.clone()?, name })
+}
+
+/// Whether a pod or a claim belongs to a resource, by its labels.
+fn is_of(meta: &ObjectMeta, owner: &Owner) -> bool {
+    instance(meta).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
 }
 
 fn strip_metadata<K: Resource>(object: &mut K) {

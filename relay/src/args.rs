@@ -72,7 +72,8 @@ pub struct RunArgs {
     /// without it, one is made in the data folder.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
-    /// Accept nothing: deliver what is pending, and end with 0 once nothing is.
+    /// Accept nothing: deliver what is pending, and end once nothing is; with 0 if all was delivered, with 3 if dead
+    /// letters or damaged events are left.
     #[arg(long)]
     pub deliver_only: bool,
     /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.

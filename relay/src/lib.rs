@@ -26,9 +26,7 @@ use visnyk_engine::configuration;
 use visnyk_engine::deliver::credentials;
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
-
-/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
-const BAD_CONFIGURATION: u8 = 64;
+use run::BAD_CONFIGURATION;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -81,11 +79,11 @@ fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<Exit
     visnyk_engine::observe::logging::install(None).context("cannot log")?;
     match runtime.block_on(run::run(args.clone(), valid)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.is_configuration() => {
+        Err(error) => {
+            let code = error.exit_code();
             eprintln!("visnyk-relay: {:#}", anyhow::Error::from(error));
-            Ok(ExitCode::from(BAD_CONFIGURATION))
+            Ok(ExitCode::from(code))
         }
-        Err(error) => Err(error.into()),
     }
 }
 

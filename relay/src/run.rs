@@ -30,7 +30,7 @@ use visnyk_engine::serve::limits::{Limits, raise_open_files};
 use visnyk_engine::serve::listener::Listener;
 use visnyk_engine::serve::tls::{Tls, TlsFiles};
 use visnyk_engine::spool::Spool;
-use visnyk_engine::state;
+use visnyk_engine::state::{self, DestinationStatus};
 
 use crate::admin::{self, Admin};
 use crate::args::RunArgs;
@@ -73,6 +73,14 @@ pub enum RunError {
         /// How many, each event counted for each of its destinations.
         pending: u64,
     },
+    /// All was delivered that could be, and some could not.
+    #[error("nothing is pending; left are {dead_lettered} dead letters and {damaged} damaged deliveries")]
+    Undelivered {
+        /// How many were given up, each event counted for each of its destinations.
+        dead_lettered: u64,
+        /// How many cannot be read any more.
+        damaged: u64,
+    },
     /// The system refuses a signal.
     #[error("the system refuses what a process needs")]
     System(#[source] io::Error),
@@ -97,10 +105,19 @@ enum Ended {
     StateBroken,
 }
 
+/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
+pub const BAD_CONFIGURATION: u8 = 64;
+/// Another try would change nothing: what is left waits for a person. The operator's drain Jobs know it.
+const UNDELIVERED: u8 = 3;
+
 impl RunError {
-    /// Whether the manifest has to change before another start makes sense.
-    pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Home(error) if error.is_configuration())
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Home(error) if error.is_configuration() => BAD_CONFIGURATION,
+            Self::Undelivered { .. } => UNDELIVERED,
+            _ => 1,
+        }
     }
 }
 
@@ -270,16 +287,22 @@ async fn broken(mut state: watch::Receiver<state::Condition>) {
     }
 }
 
-/// Until nothing is pending. Told to go before, it fails: the rest takes another run.
+/// Until nothing is pending. Told to go before, it fails: the rest takes another run. It fails, too, if something could
+/// not be delivered: whoever left the spool behind must not take it for empty.
 async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, RunError> {
-    let pending = || spool.snapshot().destinations.iter().map(|destination| destination.pending).sum::<u64>();
+    let sum =
+        |term: fn(&DestinationStatus) -> u64| spool.snapshot().destinations.iter().map(term).sum::<u64>();
+    let pending = || sum(|one| one.pending);
     let none_pending = async {
         while pending() > 0 {
             tokio::time::sleep(PENDING).await;
         }
     };
     tokio::select! {
-        () = none_pending => Ok(Ended::Asked),
+        () = none_pending => match (sum(|one| one.dead_lettered), sum(|one| one.damaged)) {
+            (0, 0) => Ok(Ended::Asked),
+            (dead_lettered, damaged) => Err(RunError::Undelivered { dead_lettered, damaged }),
+        },
         () = broken(spool.shared.state.clone()) => Ok(Ended::StateBroken),
         signalled = Drain::new().on_signal(readiness, Duration::ZERO) => {
             signalled.map_err(RunError::System)?;

@@ -29,6 +29,10 @@ pub struct Spool {
     /// down.
     #[serde(default)]
     pub on_delete: OnDelete,
+    /// How long `onDelete: Drain` tries to deliver what is left. After it the volume is kept with the rest.
+    #[serde(default = "drain_timeout")]
+    #[schemars(extend("x-kubernetes-validations" = bounds::DRAIN_TIMEOUT.rules()))]
+    pub drain_timeout: GoDuration,
 }
 
 /// What becomes of a spool that no pod uses any more.
@@ -38,10 +42,17 @@ pub enum OnDelete {
     /// Its volume is kept, undelivered events and all; a relay of the same name uses it again.
     #[default]
     Retain,
+    /// A Job delivers its events, then its volume is deleted. One with events that could not be delivered is
+    /// kept. A relay that is deleted goes when that is done, or after `drainTimeout`.
+    Drain,
     /// Its volume is deleted, **and undelivered events with it**.
     Discard,
 }
 
 fn retain_removed() -> GoDuration {
     GoDuration::from("24h")
+}
+
+fn drain_timeout() -> GoDuration {
+    GoDuration::from("1h")
 }

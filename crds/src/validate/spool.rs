@@ -10,7 +10,9 @@ pub(super) fn spool(spool: &api::Spool, place: &Place, problems: &mut Problems) 
     let kind = kind(spool.persistent.as_ref(), spool.ephemeral.as_ref(), place, problems);
     let retained = bounds::RETAIN_REMOVED.check(&spool.retain_removed);
     let retain_removed = problems.note(place.field("retainRemoved"), retained);
-    Some(Spool { kind: kind?, retain_removed: retain_removed? })
+    let drained = bounds::DRAIN_TIMEOUT.check(&spool.drain_timeout);
+    let drain_timeout = problems.note(place.field("drainTimeout"), drained);
+    Some(Spool { kind: kind?, retain_removed: retain_removed?, drain_timeout: drain_timeout? })
 }
 
 /// The process takes what the file system has; only the operator needs to know more.

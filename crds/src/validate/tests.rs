@@ -90,8 +90,8 @@ fn collector() -> Value {
 /// A relay with all that only the operator reads.
 fn everything() -> Value {
     let mut relay = relay();
-    relay["spec"]["spool"] =
-        json!({ "persistent": { "size": "64Mi", "storageClassName": "fast" }, "onDelete": "Discard" });
+    let persistent = json!({ "size": "64Mi", "storageClassName": "fast" });
+    relay["spec"]["spool"] = json!({ "persistent": persistent, "onDelete": "Drain", "drainTimeout": "2h" });
     relay["spec"]["listener"]["tls"].as_object_mut().unwrap().remove("selfSigned");
     relay["spec"]["listener"]["tls"]["certManager"] =
         json!({ "issuerRef": { "name": "harbour-ca" }, "dnsNames": ["harbour.example.org"] });
@@ -211,6 +211,8 @@ fn listener_and_spool_mistakes_are_named() {
         ("/spec/spool", json!({ "ephemeral": { "size": "99999Ti" } })),
         ("/spec/spool/retainRemoved", json!("-1h")),
         ("/spec/spool/retainRemoved", json!("9999999h")),
+        ("/spec/spool/drainTimeout", json!("0s")),
+        ("/spec/spool/drainTimeout", json!("169h")),
     ];
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
     expect_file!["mistakes/listener_and_spool.txt"].assert_eq(&refusals);

@@ -5,6 +5,7 @@ mod autoscaler;
 mod certificate;
 mod configuration;
 mod disruption;
+mod drain;
 mod network;
 mod peers;
 mod pod;
@@ -21,10 +22,13 @@ pub use autoscaler::autoscaler;
 pub use certificate::certificate;
 pub use configuration::{configuration, manifest, manifest_in};
 pub use disruption::disruption_budget;
+pub use drain::drain;
 pub use network::network_policy;
 pub use peers::{Peers, peers};
 pub use routes::{Vouching, ingress, routes};
-pub use services::{dns_names, pod_names, pods_service, service, service_account, service_monitor, service_port, url};
+pub use services::{
+    dns_names, pod_names, pods_service, service, service_account, service_monitor, service_port, url,
+};
 pub use workload::{claim_size, workload};
 
 use crate::meta::Owner;

@@ -8,6 +8,7 @@ use visnyk_crds::api::Resources;
 use super::workload::quantity;
 use super::{Data, HEALTH_PORT, Key, Workload};
 use crate::child::merged;
+use crate::meta::NAME;
 
 /// The user and group of our images.
 const USER: u32 = 65532;
@@ -24,9 +25,29 @@ const TERMINATION_GRACE: u32 = 60;
 /// What changes when a running pod cannot follow.
 const RESTART: &str = "visnyk.dev/restart";
 
+/// The label [`NAME`] of a pod that drains: no Service leads to it, no budget counts it.
+const DRAINS: &str = "visnyk-relay-drain";
+
+/// What a pod is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty<'a> {
+    /// To accept, for as long as there is a resource.
+    Serve,
+    /// To deliver what is in this claim, and end.
+    Drain {
+        /// The claim's name.
+        claim: &'a str,
+    },
+}
+
 /// The pod template.
-pub(super) fn template(workload: &Workload<'_>) -> Value {
+pub(super) fn template(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
     let (owner, pod) = (workload.owner, workload.pod);
+    let affinity = match (&pod.affinity, duty) {
+        (Some(affinity), _) => json!(affinity),
+        (None, Duty::Serve) => apart(&owner.pods()),
+        (None, Duty::Drain { .. }) => json!({}),
+    };
     let mut spec = json!({
         "serviceAccountName": owner.base(),
         "automountServiceAccountToken": false,
@@ -37,27 +58,32 @@ pub(super) fn template(workload: &Workload<'_>) -> Value {
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": { "type": "RuntimeDefault" },
         },
-        "containers": [container(workload)],
-        "volumes": volumes(workload),
+        "containers": [container(workload, duty)],
+        "volumes": volumes(workload, duty),
         "nodeSelector": pod.node_selector,
         "tolerations": pod.tolerations,
         "topologySpreadConstraints": pod.topology_spread_constraints,
         "imagePullSecrets": pod.image_pull_secrets,
-        "affinity": pod.affinity.as_ref().map_or_else(|| apart(&owner.pods()), |affinity| json!(affinity)),
+        "affinity": affinity,
     });
     if let Some(class) = &pod.priority_class_name {
         spec["priorityClassName"] = class.0.clone().into();
     }
+    let mut labels = merged(&json!(pod.labels), owner.labels());
+    if let Duty::Drain { .. } = duty {
+        spec["restartPolicy"] = "Never".into();
+        labels[NAME] = DRAINS.into();
+    }
     json!({
         "metadata": {
-            "labels": merged(&json!(pod.labels), owner.labels()),
+            "labels": labels,
             "annotations": merged(&json!(pod.annotations), json!({ RESTART: workload.restart })),
         },
         "spec": spec,
     })
 }
 
-fn container(workload: &Workload<'_>) -> Value {
+fn container(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
     let mut args: Vec<String> = [
         "run".to_owned(),
         format!("--manifest={CONFIG}/manifest.yaml"),
@@ -67,7 +93,13 @@ fn container(workload: &Workload<'_>) -> Value {
     ]
     .into();
     args.extend(workload.args.iter().cloned());
-    json!({
+    let mut ports = vec![json!({ "name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP" })];
+    if duty == Duty::Serve {
+        let listener =
+            json!({ "name": workload.scheme.name(), "containerPort": workload.port, "protocol": "TCP" });
+        ports.insert(0, listener);
+    }
+    let mut container = json!({
         "name": workload.owner.role.suffix(),
         "image": workload.pod.image.as_deref().unwrap_or(workload.image),
         "imagePullPolicy": "IfNotPresent",
@@ -77,17 +109,13 @@ fn container(workload: &Workload<'_>) -> Value {
             { "name": "VISNYK_DATA_DIR", "value": DATA },
             { "name": "VISNYK_MANIFEST", "value": format!("{CONFIG}/manifest.yaml") },
         ],
-        "ports": [
-            { "name": workload.scheme.name(), "containerPort": workload.port, "protocol": "TCP" },
-            { "name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP" },
-        ],
+        "ports": ports,
         // A spool is read through before the first event: up to five minutes on a slow disk.
         "startupProbe": probe("/startupz", json!({ "periodSeconds": 1, "failureThreshold": 300 })),
         // What hangs is not worth the long way out.
         "livenessProbe": probe("/livez", json!({
             "periodSeconds": 5, "failureThreshold": 3, "terminationGracePeriodSeconds": 5,
         })),
-        "readinessProbe": probe("/readyz", json!({ "periodSeconds": 2, "failureThreshold": 2 })),
         "resources": resources(&workload.pod.resources),
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -95,7 +123,11 @@ fn container(workload: &Workload<'_>) -> Value {
             "capabilities": { "drop": ["ALL"] },
         },
         "volumeMounts": volume_mounts(workload),
-    })
+    });
+    if duty == Duty::Serve {
+        container["readinessProbe"] = probe("/readyz", json!({ "periodSeconds": 2, "failureThreshold": 2 }));
+    }
+    container
 }
 
 fn probe(path: &str, times: Value) -> Value {
@@ -145,8 +177,11 @@ fn volume_mounts(workload: &Workload<'_>) -> Vec<Value> {
     mounts
 }
 
-fn volumes(workload: &Workload<'_>) -> Vec<Value> {
+fn volumes(workload: &Workload<'_>, duty: Duty<'_>) -> Vec<Value> {
     let mut volumes = vec![json!({ "name": "config", "configMap": { "name": workload.owner.base() } })];
+    if let Duty::Drain { claim } = duty {
+        volumes.push(json!({ "name": "data", "persistentVolumeClaim": { "claimName": claim } }));
+    }
     if let Data::Ephemeral { limit } = workload.data {
         let mut folder = Map::new();
         if let Some(limit) = limit {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use visnyk_crds::api::OnDelete;
 
-use super::pod::template;
+use super::pod::{Duty, template};
 use super::{Data, Workload};
 use crate::child::{Child, Kind};
 use crate::meta::Owner;
@@ -28,7 +28,7 @@ pub fn workload(workload: &Workload<'_>) -> Child {
         "replicas": workload.replicas,
         "revisionHistoryLimit": 2,
         "selector": { "matchLabels": owner.pods() },
-        "template": template(workload),
+        "template": template(workload, Duty::Serve),
     });
     match workload.data {
         Data::Ephemeral { .. } => {
@@ -50,7 +50,7 @@ pub fn workload(workload: &Workload<'_>) -> Child {
 
 fn retention(then: OnDelete) -> Value {
     let policy = match then {
-        OnDelete::Retain => "Retain",
+        OnDelete::Retain | OnDelete::Drain => "Retain",
         OnDelete::Discard => "Delete",
     };
     json!({ "whenDeleted": policy, "whenScaled": policy })

@@ -44,7 +44,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     };
     let children =
         build::build(&runnable, &owner, trust.as_ref(), &context.images.collector, &context.kinds)?;
-    let applied = apply(&context.client, &context.watched, &context.verified, &owner, &children).await?;
+    let applied = apply(context, &owner, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let pods = take_up(context, &owner, hash, now).await?;

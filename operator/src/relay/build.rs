@@ -7,6 +7,7 @@ use visnyk_crds::valid::{ListenerTls, SpoolKind, ValidatedRelay};
 
 use super::Runnable;
 use super::fetch::secret_keys;
+use super::left::Left;
 use super::peers::Resolved;
 use crate::build::{self, Data, Mount, Scheme, Vouching, Workload, claim_size};
 use crate::certificates;
@@ -26,24 +27,7 @@ pub fn build(
 ) -> Result<Vec<Child>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
-    let manifest = build::manifest::<WebhookRelay>(owner, spec)
-        .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
-    let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" };
-    let workload = Workload {
-        owner,
-        manifest,
-        image,
-        replicas: spec.replicas,
-        port: valid.listener.port,
-        scheme: Scheme::of(&valid.listener.tls),
-        data: data(relay, valid),
-        secrets: secret_keys(valid),
-        mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
-        args: trust.map(|_| format!("--tls-dir={}", certificates::FOLDER)).into_iter().collect(),
-        restart: restart(valid),
-        pod: &spec.pod,
-        service: &spec.service,
-    };
+    let workload = workload(runnable, owner, trust, image)?;
     let mut children = vec![
         build::service_account(owner),
         build::configuration(&workload),
@@ -65,6 +49,43 @@ pub fn build(
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
     children.retain(|child| kinds.contains(&child.kind));
     Ok(children)
+}
+
+/// The Jobs that drain what is left behind.
+pub fn drains(runnable: &Runnable, owner: &Owner, image: &str, left: &[Left]) -> Result<Vec<Child>, Error> {
+    let workload = workload(runnable, owner, None, image)?;
+    let timeout = runnable.valid.spool.drain_timeout;
+    let with_job = left.iter().filter(|left| left.has_job());
+    Ok(with_job.map(|left| build::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
+}
+
+/// The pods of a relay.
+fn workload<'a>(
+    runnable: &'a Runnable,
+    owner: &'a Owner,
+    trust: Option<&Wanted>,
+    image: &'a str,
+) -> Result<Workload<'a>, Error> {
+    let Runnable { resource: relay, valid } = runnable;
+    let spec = &relay.spec;
+    let manifest = build::manifest::<WebhookRelay>(owner, spec)
+        .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
+    let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" };
+    Ok(Workload {
+        owner,
+        manifest,
+        image,
+        replicas: spec.replicas,
+        port: valid.listener.port,
+        scheme: Scheme::of(&valid.listener.tls),
+        data: data(relay, valid),
+        secrets: secret_keys(valid),
+        mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
+        args: trust.map(|_| format!("--tls-dir={}", certificates::FOLDER)).into_iter().collect(),
+        restart: restart(valid),
+        pod: &spec.pod,
+        service: &spec.service,
+    })
 }
 
 /// Where the spool is.

@@ -3,19 +3,23 @@
 
 mod build;
 mod fetch;
+mod leave;
+mod left;
 mod peers;
 mod report;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
+use visnyk_crds::api::OnDelete;
 use visnyk_crds::valid::ValidatedRelay;
-use visnyk_crds::{WebhookRelay, validate};
+use visnyk_crds::{Problem, WebhookRelay, validate};
 
 use crate::apply::apply;
 use crate::certificates;
 use crate::context::Context;
 use crate::error::Error;
+use crate::finalizer;
 use crate::meta::{Owner, Role};
 use crate::pods::take_up;
 use crate::report::nothing_runs;
@@ -30,22 +34,30 @@ type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 /// Brings about what a relay says.
 pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Visit, Error> {
     let owner = Owner::of(Role::Relay, relay);
-    // How many pods there are is the one thing that is taken from an invalid spec.
-    let (runnable, problems) = judge(relay, &owner, &context.client, validate::relay, |last| {
-        last.spec.replicas = relay.spec.replicas;
-    })
-    .await?;
+    if relay.metadata.deletion_timestamp.is_some() {
+        return leave::leave(relay, &owner, context, now).await;
+    }
+    let (runnable, problems) = judged(relay, &owner, context).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, &problems, &["Delivering"]));
     };
+    match (runnable.drains(), finalizer::is_on(&relay.metadata)) {
+        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,
+        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await?,
+        (true, true) | (false, false) => {}
+    }
     let found = fetch::fetch(&runnable.valid, &owner, context).await?;
     let resolved = peers::resolve(&owner, &found, now)?;
     let trust = certificates::own_names(&runnable.valid.listener.tls)
         .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
         .transpose()?;
-    let children =
-        build::build(&runnable, &owner, &resolved, trust.as_ref(), &context.images.relay, &context.kinds)?;
-    let applied = apply(&context.client, &context.watched, &context.verified, &owner, &children).await?;
+    let spec = &runnable.resource.spec;
+    let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
+    let image = &context.images.relay;
+    let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image, &context.kinds)?;
+    children.extend(build::drains(&runnable, &owner, image, &left)?);
+    let applied = apply(context, &owner, &children).await?;
+    leave::delete_drained(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let pods = take_up(context, &owner, hash, now).await?;
@@ -59,7 +71,25 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         trust: trust.as_ref(),
         kinds: &context.kinds,
         pods: &pods,
-        claims: &context.watched.claims_of(&owner),
+        left: &left,
         now,
     }))
+}
+
+/// Which spec runs. How many pods there are is the one thing that is taken from an invalid one.
+async fn judged(
+    relay: &WebhookRelay,
+    owner: &Owner,
+    context: &Context,
+) -> Result<(Option<Runnable>, Vec<Problem>), Error> {
+    judge(relay, owner, &context.client, validate::relay, |last| last.spec.replicas = relay.spec.replicas)
+        .await
+}
+
+impl Runnable {
+    /// Whether a spool that no pod uses any more is drained.
+    fn drains(&self) -> bool {
+        let spool = &self.resource.spec.spool;
+        spool.persistent.is_some() && spool.on_delete == OnDelete::Drain
+    }
 }

@@ -8,6 +8,7 @@ use visnyk_crds::Problem;
 use super::Runnable;
 use super::build::data;
 use super::fetch::Found;
+use super::left::{Left, retained};
 use super::peers::Resolved;
 use crate::apply::Applied;
 use crate::build::{self, Scheme, service_port};
@@ -44,8 +45,8 @@ pub struct Seen<'a> {
     pub kinds: &'a BTreeSet<Kind>,
     /// The pods, and what they say.
     pub pods: &'a [Report],
-    /// The volumes, as their claims are named.
-    pub claims: &'a [String],
+    /// Volumes of replicas that are no more.
+    pub left: &'a [Left],
     /// The time.
     pub now: Timestamp,
 }
@@ -65,7 +66,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         durable(&data(relay, valid)),
         delivering(seen.pods),
     ];
-    findings.extend(retained(seen.owner, spec.replicas, seen.claims));
+    findings.extend(retained(seen.left));
     let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
@@ -117,19 +118,4 @@ fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
     ];
     let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !seen.kinds.contains(kind));
     missing.map(|(_, kind)| crate::report::missing_kind(kind)).collect()
-}
-
-/// Volumes of replicas that are no more: what is undelivered there stays there.
-fn retained(owner: &Owner, replicas: u16, claims: &[String]) -> Option<Finding> {
-    let prefix = format!("data-{}-", owner.base());
-    let is_left = |claim: &&String| {
-        let ordinal = claim.strip_prefix(&prefix).and_then(|ordinal| ordinal.parse::<u32>().ok());
-        ordinal.is_some_and(|ordinal| ordinal >= u32::from(replicas))
-    };
-    let left: Vec<&str> = claims.iter().filter(is_left).map(String::as_str).collect();
-    let message = format!(
-        "kept, with what is undelivered in them, until that many replicas run again: {}",
-        left.join(", ")
-    );
-    (!left.is_empty()).then(|| Finding::yes("SpoolRetained", "ScaledDown", message))
 }

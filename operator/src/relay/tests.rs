@@ -9,6 +9,7 @@ use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_engine::authority::Facts;
 
 use super::fetch::{Found, Peer};
+use super::left::{Fate, Left};
 use super::report::{Seen, report};
 use super::*;
 use crate::apply::Applied;
@@ -296,7 +297,7 @@ fn finding(
         trust: None,
         kinds,
         pods,
-        claims: &["data-harbour-relay-0".to_owned(), "data-harbour-relay-1".to_owned()],
+        left: &[],
         now: now(),
     });
     let found = visit.findings.into_iter().find(|finding| finding.about == about).unwrap();
@@ -348,8 +349,18 @@ fn delivering_names_whom_and_where() {
 }
 
 #[test]
-fn volumes_of_replicas_that_are_no_more_are_named() {
-    let (holds, _, message) = finding(&relay(&json!({})), &found(), &every_kind(), &[], "SpoolRetained");
-    assert_eq!(holds, Holds::Yes);
-    assert!(message.ends_with(": data-harbour-relay-1"), "{message}");
+fn volume_that_is_left_behind_is_drained_by_this_job() {
+    let spool = json!({ "persistent": { "size": "1Gi" }, "onDelete": "Drain", "drainTimeout": "90m" });
+    let runnable = relay(&json!({ "spool": spool }));
+    let claim = kube::api::ObjectMeta { name: Some("data-harbour-relay-1".into()), ..Default::default() };
+    let of = |fate: Fate| Left { ordinal: 1, claim: claim.clone(), fate };
+    let jobs =
+        |fate: Fate| build::drains(&runnable, &owner(), "registry.example.org/relay:1", &[of(fate)]).unwrap();
+    expect_file!["tests/drain.yaml"].assert_eq(&yaml(&jobs(Fate::Draining)));
+    for fate in [Fate::Drained, Fate::Undelivered, Fate::TimedOut] {
+        assert_eq!(jobs(fate), jobs(Fate::Draining), "{fate:?}");
+    }
+    for fate in [Fate::Kept, Fate::InUse, Fate::DrainedOnce] {
+        assert_eq!(jobs(fate), [], "{fate:?}");
+    }
 }

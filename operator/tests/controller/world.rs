@@ -167,7 +167,7 @@ impl Said for Collector {
 /// The kinds of children that every cluster knows.
 fn kinds() -> Vec<ApiResource> {
     use k8s_openapi::api::{apps::v1 as apps, autoscaling::v2 as autoscaling, core::v1 as core};
-    use k8s_openapi::api::{networking::v1 as networking, policy::v1 as policy};
+    use k8s_openapi::api::{batch::v1 as batch, networking::v1 as networking, policy::v1 as policy};
     vec![
         ApiResource::erase::<core::ServiceAccount>(&()),
         ApiResource::erase::<core::ConfigMap>(&()),
@@ -178,6 +178,7 @@ fn kinds() -> Vec<ApiResource> {
         ApiResource::erase::<policy::PodDisruptionBudget>(&()),
         ApiResource::erase::<apps::Deployment>(&()),
         ApiResource::erase::<apps::StatefulSet>(&()),
+        ApiResource::erase::<batch::Job>(&()),
         ApiResource::erase::<autoscaling::HorizontalPodAutoscaler>(&()),
     ]
 }

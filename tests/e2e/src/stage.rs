@@ -44,7 +44,8 @@ pub fn relay(replicas: u32) -> Value {
     })
 }
 
-fn collector() -> Value {
+/// A collector that takes from everybody.
+pub fn collector() -> Value {
     json!({
         "listener": {"port": 8080, "tls": {"none": {}}},
         "storage": {"persistent": {"size": "64Mi"}},

@@ -7,6 +7,7 @@ mod chart;
 mod children;
 mod configuration;
 mod healing;
+mod left;
 mod operator;
 mod readme;
 mod rollout;

@@ -56,3 +56,20 @@ async fn told_to_go_before_all_is_delivered_it_fails_and_keeps_the_rest() {
     relay.restart().await;
     assert_eq!(relay.destination("sink").await["pending"], json!(3));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spool_with_dead_letters_is_not_taken_for_empty() {
+    let sink = Sink::start(Behaviour::Answer(500, None)).await;
+    let mut once = destination("sink", &sink.url());
+    once["retry"] = json!({ "schedule": ["0s"] });
+    let mut relay = Relay::start(&manifest::relay([once])).await;
+    Sender::to(&relay).send(3, 1).await;
+    relay.until("sink", "given up", |sink| sink["deadLettered"] == 3).await;
+    assert_eq!(relay.terminate().await.code(), Some(0));
+
+    relay.restart_to_deliver_only();
+    assert_eq!(relay.process.ended().await.code(), Some(3));
+    assert!(relay.process.said().contains("left are 3 dead letters and 0 damaged deliveries"));
+    relay.restart().await;
+    assert_eq!(relay.destination("sink").await["deadLettered"], json!(3));
+}

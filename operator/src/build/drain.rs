@@ -1,0 +1,31 @@
+//! The Job that delivers what is in a volume which no replica uses any more.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Workload;
+use super::pod::{Duty, template};
+use crate::child::{Child, Kind};
+
+/// What the relay ends with when all was tried and some could not be delivered: another pod would fare no better.
+const UNDELIVERED: u8 = 3;
+/// Pods that may fail: the deadline ends a Job, and nothing else.
+const NO_LIMIT: i32 = i32::MAX;
+
+/// The Job of this name, that drains a claim.
+pub fn drain(workload: &Workload<'_>, name: &str, claim: &str, timeout: Duration) -> Child {
+    let owner = workload.owner;
+    let mut delivering = workload.clone();
+    delivering.args.push("--deliver-only".into());
+    let on_exit = json!({
+        "containerName": owner.role.suffix(), "operator": "In", "values": [UNDELIVERED],
+    });
+    let body = json!({ "spec": {
+        "activeDeadlineSeconds": timeout.as_secs(),
+        "backoffLimit": NO_LIMIT,
+        "podFailurePolicy": { "rules": [{ "action": "FailJob", "onExitCodes": on_exit }] },
+        "template": template(&delivering, Duty::Drain { claim }),
+    } });
+    Child::new(owner, Kind::Job, name, body)
+}

@@ -1,0 +1,150 @@
+//! A relay on its way out that has to be drained first. Its pods go, then a Job each delivers what is left in their
+//! volumes: of all that a visit may create, only that. What cannot be drained is kept.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
+use kube::api::{DynamicObject, ObjectMeta, PropagationPolicy};
+use kube::{Api, Resource, ResourceExt};
+use tracing::info;
+use visnyk_crds::WebhookRelay;
+use visnyk_crds::api::OnDelete;
+
+use super::left::{Fate, Left, retained};
+use super::{Runnable, build, fetch, judged, left, peers};
+use crate::apply::{delete, keep_up};
+use crate::child::{Child, Kind};
+use crate::conditions::Finding;
+use crate::context::Context;
+use crate::error::Error;
+use crate::finalizer;
+use crate::meta::Owner;
+use crate::visit::{BLOCKED, Certificates, Visit};
+
+/// Drains what is to be drained, then lets the relay go.
+pub async fn leave(
+    relay: &WebhookRelay,
+    owner: &Owner,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Visit, Error> {
+    if is_namespace_going(context, owner).await? {
+        return let_go(relay, owner, context, &[]).await;
+    }
+    let (runnable, _) = judged(relay, owner, context).await?;
+    let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
+    let left = left::look(context, owner, 0, then, now).await?;
+    let worth_waiting =
+        |runnable: &Runnable| is_worth_waiting(runnable, relay.meta(), now) && has_manifest(context, owner);
+    let Some(runnable) = runnable.filter(worth_waiting) else {
+        return let_go(relay, owner, context, &left).await;
+    };
+    stop(context, owner, &left).await?;
+    keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?;
+    delete_drained(context, owner, &left).await?;
+    if left.iter().all(Left::is_settled) && !context.watched.has_pods(owner) {
+        return let_go(relay, owner, context, &left).await;
+    }
+    Ok(going(owner, &left, context.watched.pods_of(owner).len()))
+}
+
+/// The Jobs, and what they read.
+async fn children(
+    context: &Context,
+    owner: &Owner,
+    runnable: &Runnable,
+    left: &[Left],
+    now: Timestamp,
+) -> Result<Vec<Child>, Error> {
+    let image = &context.images.relay;
+    let found = fetch::fetch(&runnable.valid, owner, context).await?;
+    let resolved = peers::resolve(owner, &found, now)?;
+    let mut children = build::build(runnable, owner, &resolved, None, image, &context.kinds)?;
+    children.retain(|child| matches!(child.kind, Kind::ConfigMap | Kind::Secret));
+    children.extend(build::drains(runnable, owner, image, left)?);
+    Ok(children)
+}
+
+/// Deletes the claims in which nothing is left.
+pub async fn delete_drained(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &owner.namespace);
+    for one in left.iter().filter(|left| left.fate == Fate::Drained) {
+        delete(&claims, &one.claim, PropagationPolicy::Background)
+            .await
+            .map_err(Error::api(format!("delete PersistentVolumeClaim {}", one.name())))?;
+        info!(namespace = owner.namespace, name = one.name(), "drained claim deleted");
+    }
+    Ok(())
+}
+
+/// Whether draining is wanted, possible, and not yet too late.
+fn is_worth_waiting(runnable: &Runnable, relay: &ObjectMeta, now: Timestamp) -> bool {
+    // By these of the API server's finalizers its children go before it, or stay and work on without it.
+    let mut finalizers = relay.finalizers.iter().flatten();
+    let goes_alone = !finalizers.any(|one| one == "foregroundDeletion" || one == "orphan");
+    let since = relay.deletion_timestamp.as_ref().map(|time| now.duration_since(time.0).unsigned_abs());
+    runnable.drains() && goes_alone && since.unwrap_or_default() < runnable.valid.spool.drain_timeout
+}
+
+/// Whether what a Job would read is still there: a deletion in the foreground takes it away, and it is not made again.
+fn has_manifest(context: &Context, owner: &Owner) -> bool {
+    let children = context.watched.children_of(owner);
+    children.iter().any(|(kind, child)| {
+        *kind == Kind::ConfigMap
+            && child.name_any() == owner.base()
+            && child.metadata.deletion_timestamp.is_none()
+    })
+}
+
+async fn is_namespace_going(context: &Context, owner: &Owner) -> Result<bool, Error> {
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let found = namespaces.get_metadata_opt(&owner.namespace).await;
+    let found = found.map_err(Error::api(format!("look at namespace {}", owner.namespace)))?;
+    Ok(found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
+}
+
+/// Ends its pods, and Jobs whose word no longer counts: a prune would begin with what is still needed.
+async fn stop(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+    let is_old = |job: &str| left.iter().any(|one| one.fate == Fate::DrainedOnce && one.job(owner) == job);
+    for (kind, child) in context.watched.children_of(owner) {
+        let name = child.name_any();
+        let ends = match kind {
+            Kind::StatefulSet => true,
+            Kind::Job => is_old(&name),
+            _ => false,
+        };
+        if ends && child.metadata.deletion_timestamp.is_none() {
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(context.client.clone(), &owner.namespace, &kind.resource());
+            let deleted = delete(&api, &child.metadata, PropagationPolicy::Background).await;
+            deleted.map_err(Error::api(format!("delete {} {name}", kind.gvk().kind)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the finalizer off, and tells what is kept.
+async fn let_go(
+    relay: &WebhookRelay,
+    owner: &Owner,
+    context: &Context,
+    left: &[Left],
+) -> Result<Visit, Error> {
+    finalizer::take_off::<WebhookRelay>(&context.client, relay.meta()).await?;
+    let kept: Vec<&str> = left.iter().filter(|one| one.fate != Fate::Drained).map(Left::name).collect();
+    if !kept.is_empty() {
+        let note = format!("kept, with what is undelivered in them: {}", kept.join(", "));
+        context.events.warning(&relay.object_ref(&()), "Drain", "SpoolRetained", &note).await;
+    }
+    Ok(going(owner, left, 0))
+}
+
+fn going(owner: &Owner, left: &[Left], pods: usize) -> Visit {
+    let ready = Finding::no("Ready", "Leaving", "it is being deleted, and goes once its spools are drained");
+    Visit {
+        findings: [ready].into_iter().chain(retained(left)).collect(),
+        url: None,
+        pods: (pods, owner.pods_selector()),
+        again: BLOCKED,
+        certificates: Certificates::default(),
+    }
+}

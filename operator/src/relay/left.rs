@@ -1,0 +1,212 @@
+//! Volumes that no replica uses any more, and how far each has been drained. What is said of them is pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+use kube::api::ObjectMeta;
+use visnyk_crds::api::OnDelete;
+
+use crate::conditions::Finding;
+use crate::context::Context;
+use crate::error::Error;
+use crate::meta::Owner;
+
+/// A claim that no replica uses any more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    /// Of which replica.
+    pub ordinal: u32,
+    /// Its claim.
+    pub claim: ObjectMeta,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of such a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays as it is.
+    Kept,
+    /// Its pod is still there.
+    InUse,
+    /// A Job delivers what is in it, or is to begin.
+    Draining,
+    /// A Job found nothing left in it, just now.
+    Drained,
+    /// A Job did once. Who knows who used it since: another has to look.
+    DrainedOnce,
+    /// A Job delivered what could be delivered.
+    Undelivered,
+    /// The time for it is over.
+    TimedOut,
+}
+
+/// How long a Job's word counts that a volume is empty.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// The claims of replicas from `replicas` on.
+pub async fn look(
+    context: &Context,
+    owner: &Owner,
+    replicas: u16,
+    then: OnDelete,
+    now: Timestamp,
+) -> Result<Vec<Left>, Error> {
+    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &owner.namespace);
+    let mut left = Vec::new();
+    for claim in context.watched.claims_of(owner) {
+        let Some(ordinal) = ordinal(owner, &claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
+            continue;
+        };
+        let fate = if then == OnDelete::Drain {
+            let name = job_name(owner, ordinal);
+            let found = jobs.get_opt(&name).await.map_err(Error::api(format!("read Job {name}")))?;
+            let ours = found.filter(|job| owner.controls(&job.metadata));
+            let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
+            fate(is_used, ours.as_ref(), now)
+        } else {
+            Fate::Kept
+        };
+        left.push(Left { ordinal, claim, fate });
+    }
+    left.sort_by_key(|left| left.ordinal);
+    Ok(left)
+}
+
+fn job_name(owner: &Owner, ordinal: u32) -> String {
+    owner.child(&format!("drain-{ordinal}"))
+}
+
+fn ordinal(owner: &Owner, claim: &ObjectMeta) -> Option<u32> {
+    claim.name.as_ref()?.strip_prefix(&format!("data-{}-", owner.base()))?.parse().ok()
+}
+
+/// What the Job says. It is not begun beside a pod, which has the volume for itself.
+fn fate(is_used: bool, job: Option<&Job>, now: Timestamp) -> Fate {
+    if is_used {
+        return Fate::InUse;
+    }
+    let Some(status) = job.and_then(|job| job.status.as_ref()) else { return Fate::Draining };
+    let ended = |how: &str| {
+        let conditions = status.conditions.iter().flatten();
+        conditions.into_iter().find(|one| one.type_ == how && one.status == "True")
+    };
+    if ended("Complete").is_some() {
+        let since = status.completion_time.as_ref().map(|time| now.duration_since(time.0).unsigned_abs());
+        return if since.is_some_and(|since| since <= FRESH) { Fate::Drained } else { Fate::DrainedOnce };
+    }
+    match ended("Failed").and_then(|failed| failed.reason.as_deref()) {
+        None => Fate::Draining,
+        Some("PodFailurePolicy") => Fate::Undelivered,
+        Some(_) => Fate::TimedOut,
+    }
+}
+
+impl Left {
+    /// The claim's name.
+    pub fn name(&self) -> &str {
+        self.claim.name.as_deref().unwrap_or_default()
+    }
+
+    /// The name of the Job that drains it.
+    pub fn job(&self, owner: &Owner) -> String {
+        job_name(owner, self.ordinal)
+    }
+
+    /// Whether its Job is to be there. One that has failed stays: deleting it is how a person asks for another.
+    pub fn has_job(&self) -> bool {
+        matches!(self.fate, Fate::Draining | Fate::Drained | Fate::Undelivered | Fate::TimedOut)
+    }
+
+    /// Whether there is nothing more to wait for.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.fate, Fate::Kept | Fate::Drained | Fate::Undelivered | Fate::TimedOut)
+    }
+
+    fn says(&self) -> String {
+        let why = match self.fate {
+            Fate::Kept => "kept until that many replicas run again",
+            Fate::InUse => "its pod is still there",
+            Fate::Draining | Fate::Drained | Fate::DrainedOnce => "being drained",
+            Fate::Undelivered => "kept, for what could not be delivered",
+            Fate::TimedOut => "kept, for it was not drained in time",
+        };
+        format!("{} ({why})", self.name())
+    }
+}
+
+/// What is said of them, if there are any: the first of these reasons that one has.
+pub fn retained(left: &[Left]) -> Option<Finding> {
+    let kept =
+        [(Fate::Undelivered, "Undelivered"), (Fate::TimedOut, "DrainTimedOut"), (Fate::Kept, "ScaledDown")];
+    let is_any = |fate: Fate| left.iter().any(|one| one.fate == fate);
+    let reason = kept.into_iter().find(|(fate, _)| is_any(*fate)).map_or("Draining", |(_, reason)| reason);
+    let all: Vec<String> = left.iter().map(Left::says).collect();
+    (!left.is_empty()).then(|| Finding::yes("SpoolRetained", reason, all.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-24T12:00:00Z";
+
+    fn job(status: &Value) -> Job {
+        serde_json::from_value(json!({ "metadata": {}, "status": status })).unwrap()
+    }
+
+    fn said(status: &Value) -> Fate {
+        fate(false, Some(&job(status)), NOW.parse().unwrap())
+    }
+
+    fn ended(how: &str, reason: &str) -> Value {
+        json!({ "conditions": [{ "type": how, "status": "True", "reason": reason }] })
+    }
+
+    #[test]
+    fn nothing_is_drained_beside_a_pod() {
+        let now = NOW.parse().unwrap();
+        assert_eq!(fate(true, None, now), Fate::InUse);
+        assert_eq!(fate(true, Some(&job(&ended("Complete", ""))), now), Fate::InUse);
+        assert_eq!(fate(false, None, now), Fate::Draining);
+    }
+
+    #[test]
+    fn job_says_what_became_of_the_volume() {
+        assert_eq!(said(&json!({})), Fate::Draining);
+        assert_eq!(said(&json!({ "active": 1, "failed": 3 })), Fate::Draining);
+        assert_eq!(said(&ended("Failed", "PodFailurePolicy")), Fate::Undelivered);
+        assert_eq!(said(&ended("Failed", "DeadlineExceeded")), Fate::TimedOut);
+    }
+
+    #[test]
+    fn word_of_a_job_that_a_volume_is_empty_gets_old() {
+        let complete = |at: &str| {
+            let mut status = ended("Complete", "CompletionsReached");
+            status["completionTime"] = at.into();
+            said(&status)
+        };
+        assert_eq!(complete("2026-11-24T11:59:00Z"), Fate::Drained);
+        assert_eq!(complete("2026-11-24T11:58:59Z"), Fate::DrainedOnce);
+        assert_eq!(said(&ended("Complete", "")), Fate::DrainedOnce);
+    }
+
+    #[test]
+    fn retained_volumes_are_named_each_with_its_reason() {
+        let left = |ordinal: u32, fate: Fate| {
+            let claim =
+                ObjectMeta { name: Some(format!("data-harbour-relay-{ordinal}")), ..ObjectMeta::default() };
+            Left { ordinal, claim, fate }
+        };
+        assert_eq!(retained(&[]), None);
+        let message = "data-harbour-relay-1 (being drained), data-harbour-relay-2 (kept, for what could not be delivered)";
+        let both = [left(1, Fate::Draining), left(2, Fate::Undelivered)];
+        assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Undelivered", message)));
+        let kept = "data-harbour-relay-1 (kept until that many replicas run again)";
+        assert_eq!(retained(&[left(1, Fate::Kept)]), Some(Finding::yes("SpoolRetained", "ScaledDown", kept)));
+    }
+}

@@ -1,0 +1,260 @@
+//! What a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs here: what a Job's
+//! pod came to is said in its place.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use visnyk_cluster_harness::{AuditLog, wait_until};
+use visnyk_crds::WebhookRelay;
+
+use crate::world::{World, in_world};
+
+/// A relay `harbour` with so many pods and their volumes.
+async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
+    world.start().await;
+    let mut spool = spool;
+    spool["persistent"] = json!({ "size": "64Mi" });
+    world.create_relay("harbour", &json!({ "replicas": replicas, "spool": spool })).await;
+    for ordinal in 0..replicas {
+        wait_until(&world.api::<PersistentVolumeClaim>(), &claim(ordinal), |claim| claim.is_some()).await;
+        wait_until(&world.api::<Pod>(), &format!("harbour-relay-{ordinal}"), |pod| pod.is_some()).await;
+    }
+}
+
+fn claim(ordinal: u32) -> String {
+    format!("data-harbour-relay-{ordinal}")
+}
+
+fn job(ordinal: u32) -> String {
+    format!("harbour-relay-drain-{ordinal}")
+}
+
+async fn scale(world: &World, replicas: u32) {
+    world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": replicas } })).await;
+}
+
+async fn delete(world: &World) {
+    world.api::<WebhookRelay>().delete("harbour", &DeleteParams::background()).await.unwrap();
+}
+
+async fn gone<K>(world: &World, name: &str)
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + 'static,
+{
+    wait_until(&world.api::<K>(), name, |object| object.is_none()).await;
+}
+
+/// The names of the claims that are there to stay.
+async fn claims(world: &World) -> Vec<String> {
+    let list = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
+    list.iter()
+        .filter(|claim| claim.metadata.deletion_timestamp.is_none())
+        .map(ResourceExt::name_any)
+        .collect()
+}
+
+/// Lets the pod of a Job end with this code.
+async fn end(world: &World, ordinal: u32, code: i32) {
+    wait_until(&world.api::<Job>(), &job(ordinal), |job| job.is_some()).await;
+    let of = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job(ordinal)));
+    let pods = world.api::<Pod>();
+    let pod = loop {
+        if let Some(pod) = pods.list(&of).await.unwrap().items.pop() {
+            break pod.name_any();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    let ended = json!({ "terminated": { "exitCode": code } });
+    let container = json!({
+        "name": "relay", "image": "relay:test", "imageID": "", "ready": false, "restartCount": 0, "state": ended,
+    });
+    let phase = if code == 0 { "Succeeded" } else { "Failed" };
+    let status = json!({ "status": { "phase": phase, "containerStatuses": [container] } });
+    pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+}
+
+async fn is_told(world: &World, reason: &str) -> String {
+    loop {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        let told = events.into_iter().find(|event| event.reason.as_deref() == Some(reason));
+        if let Some(note) = told.and_then(|event| event.note) {
+            return note;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn volume_of_a_scaled_down_relay_is_drained_and_goes() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        scale(&world, 1).await;
+        let said =
+            world.wait_for_condition::<WebhookRelay>("harbour", "SpoolRetained", "True", "Draining").await;
+        let draining = said.conditions.iter().find(|condition| condition.type_ == "SpoolRetained").unwrap();
+        assert!(draining.message.starts_with("data-harbour-relay-1 ("), "{}", draining.message);
+        end(&world, 1, 0).await;
+        gone::<PersistentVolumeClaim>(&world, &claim(1)).await;
+        gone::<Job>(&world, &job(1)).await;
+        let without = |relay: Option<&WebhookRelay>| {
+            let conditions = &relay.unwrap().status.as_ref().unwrap().conditions;
+            !conditions.iter().any(|condition| condition.type_ == "SpoolRetained")
+        };
+        wait_until(&world.api::<WebhookRelay>(), "harbour", without).await;
+        assert_eq!(claims(&world).await, [claim(0)]);
+        assert!(world.api::<Job>().get_opt(&job(0)).await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn volume_with_what_cannot_be_delivered_is_kept_and_another_try_is_for_the_asking() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        scale(&world, 1).await;
+        end(&world, 1, 3).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "SpoolRetained", "True", "Undelivered").await;
+        assert_eq!(claims(&world).await, [claim(0), claim(1)]);
+        let jobs = world.api::<Job>();
+        let first = jobs.get(&job(1)).await.unwrap();
+        jobs.delete(&job(1), &DeleteParams::background()).await.unwrap();
+        let another = |job: Option<&Job>| job.is_some_and(|job| job.uid() != first.uid());
+        wait_until(&jobs, &job(1), another).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_is_scaled_up_again_takes_its_volume_back() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        let before = world.api::<PersistentVolumeClaim>().get(&claim(1)).await.unwrap();
+        scale(&world, 1).await;
+        wait_until(&world.api::<Job>(), &job(1), |job| job.is_some()).await;
+        scale(&world, 2).await;
+        gone::<Job>(&world, &job(1)).await;
+        wait_until(&world.api::<Pod>(), "harbour-relay-1", |pod| pod.is_some()).await;
+        assert_eq!(world.api::<PersistentVolumeClaim>().get(&claim(1)).await.unwrap().uid(), before.uid());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleted_relay_ends_its_pods_is_drained_and_goes_and_only_jobs_are_created_meanwhile() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let log = AuditLog::from_now().unwrap();
+        delete(&world).await;
+        end(&world, 0, 0).await;
+        assert!(world.api::<StatefulSet>().get_opt("harbour-relay").await.unwrap().is_none());
+        let relay = world.api::<WebhookRelay>().get("harbour").await.unwrap();
+        assert!(relay.metadata.deletion_timestamp.is_some());
+        end(&world, 1, 0).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        for ordinal in [0, 1] {
+            gone::<PersistentVolumeClaim>(&world, &claim(ordinal)).await;
+        }
+        let created = log.writes_in(&world.namespace).unwrap().into_iter();
+        let ours = created.filter(|event| event.user.username == "admin" && event.code() == 201);
+        let mut what: Vec<String> = ours.map(|event| event.object_ref.unwrap().resource).collect();
+        what.retain(|resource| resource != "events");
+        assert_eq!(what, ["jobs", "jobs"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_is_not_drained_in_time_goes_and_its_volumes_stay_and_are_named() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain", "drainTimeout": "3s" })).await;
+        delete(&world).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        let note = is_told(&world, "SpoolRetained").await;
+        assert_eq!(note, "kept, with what is undelivered in them: data-harbour-relay-0");
+        assert_eq!(claims(&world).await, [claim(0)]);
+        gone::<Job>(&world, &job(0)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_whose_children_go_before_it_is_not_drained_and_its_volumes_stay() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
+        world.api::<WebhookRelay>().delete("harbour", &DeleteParams::foreground()).await.unwrap();
+        gone::<WebhookRelay>(&world, "harbour").await;
+        is_told(&world, "SpoolRetained").await;
+        assert_eq!(claims(&world).await, [claim(0)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_goes_with_its_namespace() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
+        let namespaces: Api<Namespace> = Api::all(world.client.clone());
+        namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+        gone::<WebhookRelay>(&world, "harbour").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_draining_needs_a_finalizer() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
+        let relays = world.api::<WebhookRelay>();
+        let held = |relay: Option<&WebhookRelay>| relay.unwrap().finalizers() == ["visnyk.dev/drain"];
+        wait_until(&relays, "harbour", held).await;
+        for other in ["Retain", "Discard"] {
+            world
+                .change::<WebhookRelay>("harbour", &json!({ "spec": { "spool": { "onDelete": other } } }))
+                .await;
+            wait_until(&relays, "harbour", |relay| relay.unwrap().finalizers().is_empty()).await;
+            let drain = json!({ "spec": { "spool": { "onDelete": "Drain" } } });
+            world.change::<WebhookRelay>("harbour", &drain).await;
+            wait_until(&relays, "harbour", held).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retained_volume_is_the_next_relays_of_that_name() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Retain" })).await;
+        let before = world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap();
+        delete(&world).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        gone::<Pod>(&world, "harbour-relay-0").await;
+        world.create_relay("harbour", &json!({})).await;
+        wait_until(&world.api::<Pod>(), "harbour-relay-0", |pod| pod.is_some()).await;
+        assert_eq!(world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap().uid(), before.uid());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn discarded_volumes_go_with_their_pods() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Discard" })).await;
+        scale(&world, 1).await;
+        gone::<PersistentVolumeClaim>(&world, &claim(1)).await;
+        assert_eq!(claims(&world).await, [claim(0)]);
+        delete(&world).await;
+        gone::<PersistentVolumeClaim>(&world, &claim(0)).await;
+        assert!(world.api::<Job>().list(&ListParams::default()).await.unwrap().items.is_empty());
+    })
+    .await;
+}
