@@ -1,14 +1,51 @@
-//! The chart's own life: brought up from its first version.
+//! The chart's own life: removed and installed again, brought up from its first version.
 
 use serde_json::json;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
-use visnyk_e2e::chart::{self, CHART};
+use visnyk_e2e::chart::{self, CHART, RELEASE, SYSTEM};
+use visnyk_e2e::kubectl::{run, shell};
 use visnyk_e2e::stage::{RELAY, Stage, relay, restarts, uids};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
 
 /// The chart as it was first packaged.
 const FIRST: &str = "charts/fixtures/visnyk-0.1.0.tgz";
+
+#[tokio::test]
+async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_takes_over() {
+    with_temp_ns(async |client, namespace| {
+        chart::install(CHART, &[]).await;
+        let stage = Stage::set(&client, &namespace, relay(1)).await;
+        let before = uids(&stage.relay_pods().await);
+        let traffic = Traffic::start(&client, &namespace, RELAY).await;
+
+        let manifest = format!("manifest=$(helm get manifest {RELEASE} --namespace {SYSTEM})");
+        let uninstall = format!("helm uninstall {RELEASE} --namespace {SYSTEM} --wait >/dev/null");
+        let left = "kubectl get --ignore-not-found --output name --filename - <<<$manifest";
+        let definition = "customresourcedefinition.apiextensions.k8s.io";
+        assert_eq!(
+            shell(&format!("{manifest}; {uninstall}; {left}")).await.lines().collect::<Vec<_>>(),
+            [format!("{definition}/collectors.visnyk.dev"), format!("{definition}/webhookrelays.visnyk.dev")],
+        );
+        run("kubectl", &["get", "lease", "visnyk-operator", "--namespace", SYSTEM]).await;
+        traffic.goes_on(20).await;
+
+        let mut spec = relay(1);
+        spec["sources"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
+        chart::install(CHART, &[]).await;
+        stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
+        let after = stage.relay_pods().await;
+        assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (before, 0));
+        let ledger = traffic.end().await;
+        assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
+        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn upgrade_from_the_first_version_restarts_no_pod_and_loses_nothing() {
