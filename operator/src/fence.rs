@@ -2,16 +2,25 @@
 //! code runs, in whichever task, even one that wakes after the process was stopped for a minute.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::{Method, Request};
+use bytes::Bytes;
+use http::{Method, Request, Response};
 use kube::Config;
+use kube::client::retry::RetryPolicy;
 use kube::client::{Body, Client, ClientBuilder};
 use tokio::time::Instant;
+use tower::buffer::BufferLayer;
 use tower::filter::{FilterLayer, Predicate};
+use tower::retry::RetryLayer;
+use tower::{BoxError, Service};
 
 /// Until when writes pass. Clones share it; closed at first.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
+
+/// Requests that wait for a connection; as many as the client's own queue takes.
+const WAITING: usize = 1024;
 
 /// The write was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +48,27 @@ impl Fence {
     /// # Errors
     /// When the configuration makes no client.
     pub fn client(&self, config: Config) -> kube::Result<Client> {
-        Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(self.clone())).build())
+        // Those retries would be on the far side.
+        let mut config = config;
+        config.default_retry = false;
+        Ok(self.over(ClientBuilder::try_from(config)?))
+    }
+
+    /// A client behind this fence, over any service. It tries again what a busy server puts off, when the server
+    /// says; each try passes the fence anew.
+    pub fn over<S, B>(&self, service: ClientBuilder<S>) -> Client
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        service
+            .with_layer(&FilterLayer::new(self.clone()))
+            .with_layer(&BufferLayer::new(WAITING))
+            .with_layer(&RetryLayer::new(patience()))
+            .build()
     }
 
     fn until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
@@ -47,10 +76,16 @@ impl Fence {
     }
 }
 
+/// Three tries more: what takes longer is for the next visit.
+fn patience() -> RetryPolicy {
+    let heed_server = true;
+    RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(5), 3, heed_server).unwrap_or_default()
+}
+
 impl Predicate<Request<Body>> for Fence {
     type Request = Request<Body>;
 
-    fn check(&mut self, request: Request<Body>) -> Result<Request<Body>, tower::BoxError> {
+    fn check(&mut self, request: Request<Body>) -> Result<Request<Body>, BoxError> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads || self.is_open() { Ok(request) } else { Err(Fenced.into()) }
     }
@@ -58,7 +93,10 @@ impl Predicate<Request<Body>> for Fence {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::Empty;
+    use tower::service_fn;
 
     use super::*;
 
@@ -82,5 +120,26 @@ mod tests {
         fence.open_until(Instant::now() + Duration::from_secs(10));
         fence.close();
         assert!(!passes(&fence, Method::DELETE) && passes(&fence, Method::GET));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn write_that_is_tried_again_needs_the_lease_again() {
+        let (fence, sent) = (Fence::default(), Arc::new(AtomicUsize::new(0)));
+        fence.open_until(Instant::now() + Duration::from_secs(10));
+        let busy = service_fn({
+            let (fence, sent) = (fence.clone(), Arc::clone(&sent));
+            move |_: Request<Body>| {
+                sent.fetch_add(1, Ordering::Relaxed);
+                fence.close();
+                let answer = Response::builder().status(429).header("retry-after", "1");
+                std::future::ready(answer.body(Empty::<Bytes>::new()))
+            }
+        });
+        let client = fence.over(ClientBuilder::new(busy, "default"));
+        let write = || Request::put("/").body(Vec::new()).unwrap();
+        assert!(client.request_text(write()).await.is_err());
+        assert_eq!(sent.load(Ordering::Relaxed), 1);
+        let read = || Request::get("/").body(Vec::new()).unwrap();
+        assert!(client.request_text(read()).await.is_err());
+        assert_eq!(sent.load(Ordering::Relaxed), 1 + 4);
     }
 }
