@@ -82,7 +82,7 @@ async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everyth
         let killed = Instant::now();
         relay.kill();
         relay.restart().await;
-        outages.push((killed - AROUND_A_KILL, Instant::now() + AROUND_A_KILL));
+        outages.push((killed.checked_sub(AROUND_A_KILL).unwrap(), Instant::now() + AROUND_A_KILL));
         assert_adds_up(&relay.probes.status().await);
     }
     flood.pause();
