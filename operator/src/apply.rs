@@ -129,30 +129,30 @@ impl Applier<'_> {
     }
 
     async fn bring_about(&self, child: &Child, found: &Found, life: Life) -> Result<(), Error> {
-        let Found::Ours(live) = found else {
+        let Found::Ours(ours) = found else {
             return match life {
                 Life::Ending if child.kind != Kind::Job => Ok(()),
                 Life::Lasting | Life::Ending => self.write(child, None).await,
             };
         };
-        let value = serde_json::to_value(live)
+        let value = serde_json::to_value(ours)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
         if covers(&value, &child.object) {
-            self.verified.note(self.owner, child, live);
+            self.verified.note(self.owner, child, ours);
             return Ok(());
         }
-        if live.metadata.deletion_timestamp.is_some() {
+        if ours.metadata.deletion_timestamp.is_some() {
             return Ok(()); // made again once it is gone, which is an event
         }
         if child.kind == Kind::Job {
             return Ok(()); // it is for one run, and cannot change
         }
-        if child.kind == Kind::StatefulSet && grow::is_needed(live, child) {
+        if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) {
             grow::claims(self.client, self.owner, child).await?;
             // It is made again once it is gone, which is an event.
-            return grow::release(&self.api(child.kind), live).await;
+            return grow::release(&self.api(child.kind), ours).await;
         }
-        self.write(child, live.metadata.uid.as_deref()).await
+        self.write(child, ours.metadata.uid.as_deref()).await
     }
 
     async fn write(&self, child: &Child, uid: Option<&str>) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! The election, on a real API server: who writes, when nobody does, and how soon the next one does.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -172,7 +174,7 @@ async fn deposed_leader_writes_nothing_more() {
 }
 
 /// An operator whose controllers do nothing but say with which client each term begins.
-async fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::UnboundedReceiver<Client>) {
+fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::UnboundedReceiver<Client>) {
     let (begun, terms) = mpsc::unbounded_channel();
     let args = RunArgs {
         images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
@@ -204,7 +206,7 @@ async fn deposed_operator_waits_without_writing_and_leads_again_in_the_same_proc
             let map = serde_json::from_value(json!({"metadata": {"generateName": "term-"}})).unwrap();
             maps.create(&PostParams::default(), &map).await.map(drop)
         };
-        let (running, mut terms) = operator(&namespace).await;
+        let (running, mut terms) = operator(&namespace);
         let first = timeout(SOON, terms.recv()).await.expect("nobody else wants it").unwrap();
         write(&first).await.unwrap();
 
