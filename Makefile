@@ -30,9 +30,8 @@ lint: | deny ## formatting, clippy without a warning, licences and sources of wh
 	cargo deny --log-level error check licenses bans sources
 
 test-rust: | nextest xfsprogs ## the tests that need no cluster
-	cargo nextest run --package visnyk-crds --package visnyk-engine --package visnyk-collector \
-		--package visnyk-relay --package visnyk-tests --no-fail-fast
-	cargo nextest run --package visnyk-operator --lib
+	cargo nextest run --workspace --no-fail-fast \
+		-E 'not (package(visnyk-e2e) + package(visnyk-cluster-harness) + (package(visnyk-operator) & kind(test)))'
 
 test-chart: ## helm lint and checkov
 	@charts/test
@@ -45,8 +44,7 @@ test-e2e: | nextest ## the operator, installed by its chart on a node
 
 soak: | nextest xfsprogs ## the long form of the proofs that docs/guarantees.md lists; takes hours
 	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
-		--package visnyk-engine --package visnyk-tests \
-		-E 'test(proof::) + test(crash_states::) + test(rot::) + test(model::) + test(spool::) + test(relay::kill)'
+		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(model::) + test(spool::) + test(relay::kill)'
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run
