@@ -10,8 +10,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 
-use crate::subjects::{HOST, Running, SINKS, Subject, Subjects};
+use crate::subjects::{HOST, Running, SECRET, SINKS, Subject, Subjects};
 
 /// What is to be measured.
 pub struct Plan {
@@ -42,15 +44,37 @@ pub type Measured = BTreeMap<(u32, Subject), Vec<Sample>>;
 
 /// A body like those of the old system's senders: about 480 bytes.
 pub const BODY: &str = r#"{"objectName":"some_objectName","policyName":" Packet Loss alert test","policyId":"877643hhh","alertState":"raised","processedTimestamp":"1693921799999","customer":"bmw","from_city":"bolinas","from_country":"us","from_edge":"c8500-clb5","from_link":"some_link","to_city":"bolinas","to_country":"us","to_edge":"aiu71x-clb","to_link":"inet_int","triggeredValue":"7.143","value":"4.0","padding":"0123456789012345678901234567890123456789"}"#;
+/// Every request is signed and has an id of its own, whoever it is for: the load costs the same for all.
+const SCRIPT: &str = r#"
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["X-Sig"] = "SIGNATURE"
+wrk.body = [[BODY]]
+
+local threads, sent = 0, 0
+local before, after
+
+function setup(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+
+function init()
+  wrk.headers["X-Id"] = "@"
+  before, after = string.match(wrk.format(), "^(.*X%-Id: )@(.*)$")
+end
+
+function request()
+  sent = sent + 1
+  return before .. number .. "-" .. sent .. after
+end
+"#;
 /// What is still undelivered after this is not waited for.
 const DRAIN: Duration = Duration::from_mins(1);
 
 /// Measures every subject in every round.
 pub fn measure(subjects: &Subjects, plan: &Plan) -> anyhow::Result<Measured> {
-    let script = format!(
-        "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{BODY}'\n"
-    );
-    fs::write(subjects.folder().join("post.lua"), script)?;
+    fs::write(subjects.folder().join("post.lua"), script())?;
     let mut measured = Measured::new();
     for round in 1..=plan.rounds {
         for connections in &plan.connections {
@@ -68,6 +92,12 @@ pub fn measure(subjects: &Subjects, plan: &Plan) -> anyhow::Result<Measured> {
         }
     }
     Ok(measured)
+}
+
+fn script() -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = HEXLOWER.encode(hmac::sign(&key, BODY.as_bytes()).as_ref());
+    SCRIPT.replace("SIGNATURE", &signature).replace("BODY", BODY)
 }
 
 fn sample(subjects: &Subjects, subject: Subject, connections: u32, seconds: u64) -> anyhow::Result<Sample> {

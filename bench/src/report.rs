@@ -49,6 +49,16 @@ pub fn markdown(
                 value(|sample| sample.memory),
             );
         }
+        if let (Some(open), Some(verifying)) = (
+            of(Subject::RelayAlone, |sample| sample.accepted),
+            of(Subject::RelayVerifying, |sample| sample.accepted),
+        ) {
+            let cost = (1.0 - verifying / open) * 100.0;
+            let _ = writeln!(
+                page,
+                "\nHMAC verification and deduplication cost {cost:.1} % of the accepted events (limit: 10 %)."
+            );
+        }
         if let Some(again) = of(Subject::BareAgain, |sample| sample.accepted) {
             let spread = (again / bare - 1.0).abs() * 100.0;
             let _ = writeln!(page, "\nSpread of A against A': {spread:.1} %.");

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// An address of this run alone, so that nothing else is ever hit.
@@ -18,6 +18,8 @@ pub const SINKS: [u16; 2] = [9101, 9102];
 /// Nobody listens here.
 const NOBODY: u16 = 9199;
 const PORT: u16 = 9443;
+/// What every request is signed with.
+pub const SECRET: &str = "bench";
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,6 +31,7 @@ pub enum Subject {
     Relay,
     RelayOneDown,
     RelayAlone,
+    RelayVerifying,
     Webhook,
     Benthos,
 }
@@ -73,6 +76,7 @@ impl Subject {
             Self::Relay => "relay, durable, two destinations",
             Self::RelayOneDown => "relay, durable, one of two down",
             Self::RelayAlone => "relay, durable accept alone: both down",
+            Self::RelayVerifying => "the same, verifies HMAC and deduplicates",
             Self::Webhook => "webhook (Debian), runs /bin/true",
             Self::Benthos => "Benthos, two destinations, stores nothing",
         }
@@ -87,7 +91,7 @@ impl Subject {
     /// The destinations that get events.
     pub fn sinks(self) -> &'static [u16] {
         match self {
-            Self::Bare | Self::BareAgain | Self::RelayAlone | Self::Webhook => &[],
+            Self::Bare | Self::BareAgain | Self::RelayAlone | Self::RelayVerifying | Self::Webhook => &[],
             Self::Relay | Self::Benthos => &SINKS,
             Self::RelayOneDown => &SINKS[..1],
         }
@@ -101,8 +105,15 @@ pub fn all(bin: &Path, benthos: Option<&Path>) -> anyhow::Result<Subjects> {
     fs::create_dir_all(folder.path().join("secrets/bench"))?;
     fs::write(folder.path().join("secrets/bench/tls.crt"), pair.cert.pem())?;
     fs::write(folder.path().join("secrets/bench/tls.key"), pair.signing_key.serialize_pem())?;
-    let mut list =
-        vec![Subject::Bare, Subject::Relay, Subject::RelayOneDown, Subject::RelayAlone, Subject::BareAgain];
+    fs::write(folder.path().join("secrets/bench/hmac"), SECRET)?;
+    let mut list = vec![
+        Subject::Bare,
+        Subject::Relay,
+        Subject::RelayOneDown,
+        Subject::RelayAlone,
+        Subject::RelayVerifying,
+        Subject::BareAgain,
+    ];
     if Command::new("webhook").arg("-version").output().is_ok() {
         list.push(Subject::Webhook);
     }
@@ -136,9 +147,10 @@ impl Subjects {
                 command.args(["bare", &format!("{HOST}:{PORT}")]).arg(certificate).arg(key);
                 command
             }
-            Subject::Relay => self.relay(folder.path(), SINKS)?,
-            Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY])?,
-            Subject::RelayAlone => self.relay(folder.path(), [NOBODY, NOBODY + 1])?,
+            Subject::Relay => self.relay(folder.path(), SINKS, open())?,
+            Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY], open())?,
+            Subject::RelayAlone => self.relay(folder.path(), [NOBODY, NOBODY + 1], open())?,
+            Subject::RelayVerifying => self.relay(folder.path(), [NOBODY, NOBODY + 1], verifying())?,
             Subject::Webhook => {
                 let hooks = folder.path().join("hooks.json");
                 fs::write(&hooks, json!([{"id": "bench", "execute-command": "/bin/true"}]).to_string())?;
@@ -152,7 +164,7 @@ impl Subjects {
         start(command, PORT, Some(folder))
     }
 
-    fn relay(&self, folder: &Path, ports: [u16; 2]) -> anyhow::Result<Command> {
+    fn relay(&self, folder: &Path, ports: [u16; 2], source: Value) -> anyhow::Result<Command> {
         let destinations = ports.map(|port| {
             json!({"name": format!("to-{port}"), "url": format!("http://{HOST}:{port}/"),
                 "network": {"allow": ["127.0.0.0/8"]}})
@@ -162,7 +174,7 @@ impl Subjects {
             "spec": {
                 "listener": {"port": PORT, "tls": {"secretName": "bench"}},
                 "spool": {"persistent": {"size": "4Gi"}},
-                "sources": [{"name": "bench", "path": "/", "verify": {"none": {}}}],
+                "sources": [source],
                 "destinations": destinations,
             },
         });
@@ -190,6 +202,21 @@ impl Subjects {
         command.arg("run").arg(path);
         Ok(command)
     }
+}
+
+/// Anyone may send.
+fn open() -> Value {
+    json!({"name": "bench", "path": "/", "verify": {"none": {}}})
+}
+
+/// Whoever signs may, and once.
+fn verifying() -> Value {
+    let secret = json!([{"name": "bench", "key": "hmac"}]);
+    json!({
+        "name": "bench", "path": "/",
+        "verify": {"hmac": {"secretRefs": secret, "header": "X-Sig"}},
+        "deduplicate": {"id": "headers['x-id']"},
+    })
 }
 
 fn start(mut command: Command, port: u16, folder: Option<TempDir>) -> anyhow::Result<Running> {
