@@ -23,9 +23,12 @@ pub const FOLDER: &str = "/etc/visnyk/tls";
 /// What there is of a resource's trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    authorities: Option<Data>,
-    published: Option<String>,
-    server: Option<Data>,
+    /// Its authorities.
+    pub authorities: Option<Data>,
+    /// Whom everybody was told to trust.
+    pub published: Option<String>,
+    /// What its pods mount.
+    pub server: Option<Data>,
 }
 
 /// Reads what there is of it.

@@ -20,11 +20,10 @@ pub fn dns_names(owner: &Owner) -> Vec<String> {
 }
 
 /// Names of each pod inside the cluster, the shortest first. One asterisk stands for all pods, so that scaling makes no
-/// new certificate.
+/// new certificate. The name without its namespace is left out: no verifier takes an asterisk before a single label.
 pub fn pod_names(owner: &Owner) -> Vec<String> {
     let (name, namespace) = (owner.child("pods"), &owner.namespace);
     vec![
-        format!("*.{name}"),
         format!("*.{name}.{namespace}"),
         format!("*.{name}.{namespace}.svc"),
         format!("*.{name}.{namespace}.svc.cluster.local"),

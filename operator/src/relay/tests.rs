@@ -259,12 +259,20 @@ fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     let within = |name: &str| {
         ["", ".ships", ".ships.svc", ".ships.svc.cluster.local"].map(|rest| format!("{name}{rest}"))
     };
-    let mut names: BTreeSet<String> = further.into();
+    let mut names: BTreeSet<String> = further.clone().into();
     names.extend(within("harbour-relay"));
-    names.extend(within("*.harbour-relay-pods"));
+    names.extend(within("*.harbour-relay-pods").into_iter().skip(1));
     assert_eq!(facts.dns_names, names);
     let addresses: Vec<String> = facts.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["127.0.0.1", "::1"]);
+
+    let kept = certificates::Kept {
+        authorities: Some(trust.authorities.secret()),
+        published: Some(trust.authorities.bundle()),
+        server: Some(trust.server.clone()),
+    };
+    let again = certificates::wanted(&owner(), &kept, Some(&further), now()).unwrap();
+    assert_eq!((&again.remarks[..], again.server), (&[][..], trust.server), "it stays while it is good");
 }
 
 fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
