@@ -1,12 +1,15 @@
 package lifecycle
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // cluster is one that a test runs commands on, as people do.
@@ -66,4 +69,24 @@ func (c cluster) pid(name string) int {
 	}
 	c.t.Fatalf("cluster %s has no program %s", c.name, name)
 	return 0
+}
+
+// kill ends a program, and returns when it has ended: a large one takes its
+// time, and whoever asks before that is told that it runs.
+func (c cluster) kill(pid int) {
+	c.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		c.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); !hasEnded(pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("process %d does not end", pid)
+		}
+	}
+}
+
+// hasEnded is true of a process that is gone, or that only its parent's leave keeps.
+func hasEnded(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
 }

@@ -8,7 +8,6 @@ package lifecycle
 import (
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -40,9 +39,7 @@ func TestUpRepairsAClusterAfterAnyProgramIsKilled(t *testing.T) {
 		}
 		t.Run(killed.name, func(t *testing.T) {
 			c := cluster{t, c.name}
-			if err := syscall.Kill(c.pid(killed.name), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
+			c.kill(c.pid(killed.name))
 			c.up("node")
 			for _, now := range c.programs() {
 				if now.state != "ready" || (now.name == killed.name && now.pid == killed.pid) {
@@ -58,9 +55,7 @@ func TestUpRebuildsAClusterWhoseSupervisorIsKilledAndKeepsItsObjects(t *testing.
 	c := own(t)
 	c.script("kubectl", "create", "configmap", "kept", "--from-literal=key=value")
 	supervisor := c.pid("supervisor")
-	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	c.kill(supervisor)
 	c.up("node")
 	if c.pid("supervisor") == supervisor {
 		t.Error("the supervisor is still the one that was killed")
