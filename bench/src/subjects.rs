@@ -147,10 +147,10 @@ impl Subjects {
                 command.args(["bare", &format!("{HOST}:{PORT}")]).arg(certificate).arg(key);
                 command
             }
-            Subject::Relay => self.relay(folder.path(), SINKS, open())?,
-            Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY], open())?,
-            Subject::RelayAlone => self.relay(folder.path(), [NOBODY, NOBODY + 1], open())?,
-            Subject::RelayVerifying => self.relay(folder.path(), [NOBODY, NOBODY + 1], verifying())?,
+            Subject::Relay => self.relay(folder.path(), SINKS, &open())?,
+            Subject::RelayOneDown => self.relay(folder.path(), [SINKS[0], NOBODY], &open())?,
+            Subject::RelayAlone => self.relay(folder.path(), [NOBODY, NOBODY + 1], &open())?,
+            Subject::RelayVerifying => self.relay(folder.path(), [NOBODY, NOBODY + 1], &verifying())?,
             Subject::Webhook => {
                 let hooks = folder.path().join("hooks.json");
                 fs::write(&hooks, json!([{"id": "bench", "execute-command": "/bin/true"}]).to_string())?;
@@ -164,7 +164,7 @@ impl Subjects {
         start(command, PORT, Some(folder))
     }
 
-    fn relay(&self, folder: &Path, ports: [u16; 2], source: Value) -> anyhow::Result<Command> {
+    fn relay(&self, folder: &Path, ports: [u16; 2], source: &Value) -> anyhow::Result<Command> {
         let destinations = ports.map(|port| {
             json!({"name": format!("to-{port}"), "url": format!("http://{HOST}:{port}/"),
                 "network": {"allow": ["127.0.0.0/8"]}})
