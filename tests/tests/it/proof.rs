@@ -6,6 +6,7 @@ mod bit_rot;
 mod failing_disk;
 mod fill;
 mod full_disk;
+mod guard;
 mod mess;
 mod power_cut;
 mod returned;
