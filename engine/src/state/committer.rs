@@ -96,12 +96,14 @@ impl Committer {
 
     /// Commits what changes until `stop`, then once more. Calls `tick` at least every second, unless a
     /// commit takes longer.
+    ///
+    /// # Cancel safety
+    /// None: dropped in the middle of a commit, it is the last one. `stop` ends it.
     pub async fn run(self, stop: CancellationToken, tick: impl Fn()) {
         let mut pause = GATHER;
         while stop.run_until_cancelled(sleep(pause)).await.is_some() {
             tick();
-            let kept = !self.inner.changed() || self.commit_now().await.is_ok();
-            pause = if kept { GATHER } else { RETRY };
+            pause = if self.inner.commit().await.is_ok() { GATHER } else { RETRY };
         }
         if let Err(error) = self.commit_now().await {
             tracing::error!(%error, "the last changes of the state are not kept: deliveries will repeat");
@@ -116,13 +118,6 @@ impl Inner {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether there is anything to commit: cheap, for an idle relay asks ten times a second.
-    fn changed(&self) -> bool {
-        let mut ledgers = self.ledgers();
-        ledgers.saw(*self.watermark.borrow());
-        ledgers.changed()
     }
 
     async fn commit(&self) -> Result<(), NotCommitted> {
