@@ -17,12 +17,10 @@ use clap::Parser;
 
 use visnyk_crds::manifest;
 use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+use visnyk_engine::exit;
 
 use args::{Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};
-
-/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
-const BAD_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -74,5 +72,5 @@ fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
 /// Says what is wrong, a line per mistake.
 fn refuse(error: &LoadError) -> ExitCode {
     eprintln!("{error}");
-    ExitCode::from(BAD_CONFIGURATION)
+    ExitCode::from(exit::BAD_CONFIGURATION)
 }

@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod crypto;
 pub mod deliver;
 pub mod event;
+pub mod exit;
 pub mod journal;
 pub mod observe;
 pub mod secrets;

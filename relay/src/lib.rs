@@ -24,9 +24,9 @@ use clap::Parser;
 use visnyk_crds::manifest;
 use visnyk_engine::configuration;
 use visnyk_engine::deliver::credentials;
+use visnyk_engine::exit;
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
-use run::BAD_CONFIGURATION;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -90,5 +90,5 @@ fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<Exit
 /// Says what is wrong, a line per mistake.
 fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
     eprintln!("{mistakes}");
-    ExitCode::from(BAD_CONFIGURATION)
+    ExitCode::from(exit::BAD_CONFIGURATION)
 }

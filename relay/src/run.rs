@@ -21,6 +21,7 @@ use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
+use visnyk_engine::exit;
 use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::body::Bodies;
@@ -105,17 +106,12 @@ enum Ended {
     StateBroken,
 }
 
-/// What sysexits.h calls a usage error: the manifest has to change before another try makes sense.
-pub const BAD_CONFIGURATION: u8 = 64;
-/// Another try would change nothing: what is left waits for a person. The operator's drain Jobs know it.
-const UNDELIVERED: u8 = 3;
-
 impl RunError {
     /// What the process ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Home(error) if error.is_configuration() => BAD_CONFIGURATION,
-            Self::Undelivered { .. } => UNDELIVERED,
+            Self::Home(error) if error.is_configuration() => exit::BAD_CONFIGURATION,
+            Self::Undelivered { .. } => exit::UNDELIVERED,
             _ => 1,
         }
     }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use visnyk_engine::exit;
 
 use super::Workload;
 use super::pod::{Duty, template};
 use crate::child::{Child, Kind};
 
-/// What the relay ends with when all was tried and some could not be delivered: another pod would fare no better.
-const UNDELIVERED: u8 = 3;
 /// Pods that may fail: the deadline ends a Job, and nothing else.
 const NO_LIMIT: i32 = i32::MAX;
 
@@ -19,7 +18,7 @@ pub fn drain(workload: &Workload<'_>, name: &str, claim: &str, timeout: Duration
     let mut delivering = workload.clone();
     delivering.args.push("--deliver-only".into());
     let on_exit = json!({
-        "containerName": owner.role.suffix(), "operator": "In", "values": [UNDELIVERED],
+        "containerName": owner.role.suffix(), "operator": "In", "values": [exit::UNDELIVERED],
     });
     let body = json!({ "spec": {
         "activeDeadlineSeconds": timeout.as_secs(),
