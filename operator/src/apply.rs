@@ -6,7 +6,9 @@ use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{
+    DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy,
+};
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use tracing::info;
@@ -107,7 +109,7 @@ struct Applier<'a> {
 
 impl Applier<'_> {
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.owner.namespace, &kind.resource())
+        api(self.client, self.owner, kind)
     }
 
     /// Looks at the metadata of a Secret first: what another keeps in his is not ours to read.
@@ -174,18 +176,36 @@ impl Applier<'_> {
             if wanted.iter().any(|child| child.kind == kind && child.name == name) {
                 continue;
             }
-            let deleted = delete(&self.api(kind), &object.metadata, PropagationPolicy::Background).await;
-            deleted.map_err(Error::api(format!("delete {} {name}", kind.gvk().kind)))?;
+            delete_child(self.client, self.owner, kind, &object.metadata).await?;
             info!(namespace = self.owner.namespace, kind = kind.gvk().kind, name, "deleted");
         }
         Ok(())
     }
 }
 
+/// Deletes just the child that was seen, and in the background what is its own.
+pub async fn delete_child(
+    client: &Client,
+    owner: &Owner,
+    kind: Kind,
+    seen: &ObjectMeta,
+) -> Result<(), Error> {
+    let deleted = delete(&api(client, owner, kind), seen, PropagationPolicy::Background).await;
+    deleted.map_err(Error::api(format!(
+        "delete {} {}",
+        kind.gvk().kind,
+        seen.name.as_deref().unwrap_or_default()
+    )))
+}
+
+fn api(client: &Client, owner: &Owner, kind: Kind) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), &owner.namespace, &kind.resource())
+}
+
 /// Deletes just the object that was seen: one that is another by now, or gone, is left alone.
 pub async fn delete<K: Clone + Debug + DeserializeOwned>(
     api: &Api<K>,
-    seen: &kube::api::ObjectMeta,
+    seen: &ObjectMeta,
     propagation: PropagationPolicy,
 ) -> Result<(), kube::Error> {
     let parameters = DeleteParams {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
-use kube::api::{DynamicObject, ObjectMeta, PropagationPolicy};
+use kube::api::{ObjectMeta, PropagationPolicy};
 use kube::{Api, Resource, ResourceExt};
 use tracing::info;
 use visnyk_crds::WebhookRelay;
@@ -11,7 +11,7 @@ use visnyk_crds::api::OnDelete;
 
 use super::left::{Fate, Left, retained};
 use super::{Runnable, build, fetch, judged, left, peers};
-use crate::apply::{delete, keep_up};
+use crate::apply::{delete, delete_child, keep_up};
 use crate::child::{Child, Kind};
 use crate::conditions::Finding;
 use crate::context::Context;
@@ -106,17 +106,13 @@ async fn is_namespace_going(context: &Context, owner: &Owner) -> Result<bool, Er
 async fn stop(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
     let is_old = |job: &str| left.iter().any(|one| one.fate == Fate::DrainedOnce && one.job(owner) == job);
     for (kind, child) in context.watched.children_of(owner) {
-        let name = child.name_any();
         let ends = match kind {
             Kind::StatefulSet => true,
-            Kind::Job => is_old(&name),
+            Kind::Job => is_old(&child.name_any()),
             _ => false,
         };
         if ends && child.metadata.deletion_timestamp.is_none() {
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(context.client.clone(), &owner.namespace, &kind.resource());
-            let deleted = delete(&api, &child.metadata, PropagationPolicy::Background).await;
-            deleted.map_err(Error::api(format!("delete {} {name}", kind.gvk().kind)))?;
+            delete_child(&context.client, owner, kind, &child.metadata).await?;
         }
     }
     Ok(())
