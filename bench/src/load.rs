@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 
-use crate::subjects::{HOST, Running, SECRET, SINKS, Subject, Subjects};
+use crate::subjects::{HOST, SECRET, Subject, Subjects};
 
 /// What is to be measured.
 pub struct Plan {
@@ -101,8 +101,7 @@ fn script() -> String {
 }
 
 fn sample(subjects: &Subjects, subject: Subject, connections: u32, seconds: u64) -> anyhow::Result<Sample> {
-    let sinks = SINKS.map(|port| subjects.start_sink(port));
-    let sinks: Vec<Running> = sinks.into_iter().collect::<anyhow::Result<_>>()?;
+    let sinks = subjects.start_sinks()?;
     let running = subjects.start(subject)?;
     let began = Instant::now();
     let output = Command::new("wrk")

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::load::{BODY, Plan};
-use crate::subjects::{SINKS, Subject, Subjects};
+use crate::subjects::{Subject, Subjects};
 
 /// Those whose latency is worth a comparison: what stores nothing, and the relay.
 const SUBJECTS: [Subject; 3] = [Subject::Bare, Subject::Relay, Subject::RelayAlone];
@@ -50,8 +50,7 @@ pub fn measure(
 
 fn paced(subjects: &Subjects, subject: Subject, seconds: u64, vegeta: &Path) -> anyhow::Result<Paced> {
     let load = |rate: u64| {
-        let _sinks =
-            SINKS.map(|port| subjects.start_sink(port)).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+        let _sinks = subjects.start_sinks()?;
         let _running = subjects.start(subject)?;
         attack(subjects.folder(), &subject.url(), rate, seconds, vegeta)
     };

@@ -129,8 +129,12 @@ impl Subjects {
         self.folder.path()
     }
 
-    /// A destination that counts.
-    pub fn start_sink(&self, port: u16) -> anyhow::Result<Running> {
+    /// Destinations that count, at all of [`SINKS`].
+    pub fn start_sinks(&self) -> anyhow::Result<Vec<Running>> {
+        SINKS.into_iter().map(|port| self.start_sink(port)).collect()
+    }
+
+    fn start_sink(&self, port: u16) -> anyhow::Result<Running> {
         let mut command = Command::new(self.bin.join("visnyk-bench"));
         command.args(["sink", &format!("{HOST}:{port}")]);
         start(command, port, None)

@@ -1,5 +1,5 @@
-//! Many events at once, or at a steady pace. Each body follows from its number, so that neither their sender nor the sinks
-//! ([`crate::tally`]) have to keep any to see that none was changed.
+//! Many events at once, or at a steady pace. Each body follows from its number, so that neither their sender nor
+//! the sinks ([`crate::tally`]) have to keep any to see that none was changed.
 
 use std::{
     collections::BTreeMap,

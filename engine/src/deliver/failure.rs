@@ -101,22 +101,11 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::testing::WITHOUT_ANSWER;
 
     #[test]
     fn only_what_concerns_the_whole_destination_is_an_outage() {
-        for kind in [
-            Kind::Status(500),
-            Kind::Status(503),
-            Kind::Status(599),
-            Kind::Token,
-            Kind::Connect,
-            Kind::Dns,
-            Kind::Tls,
-            Kind::Timeout,
-            Kind::Reset,
-            Kind::Denied,
-            Kind::Misconfigured,
-        ] {
+        for kind in [500, 503, 599].map(Kind::Status).into_iter().chain(WITHOUT_ANSWER) {
             assert!(kind.is_outage(), "{kind:?}");
         }
         for status in [101, 301, 400, 404, 410, 422, 429, 499] {

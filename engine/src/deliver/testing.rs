@@ -19,11 +19,23 @@ use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
-use super::{client::Outbound, resolver::Resolver};
+use super::{client::Outbound, failure::Kind, resolver::Resolver};
 use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.
 pub(super) const RECEIVED_AT_MS: i64 = 1_694_355_871_123;
+
+/// Every way in which an attempt fails without an answer.
+pub(super) const WITHOUT_ANSWER: [Kind; 8] = [
+    Kind::Token,
+    Kind::Connect,
+    Kind::Dns,
+    Kind::Tls,
+    Kind::Timeout,
+    Kind::Reset,
+    Kind::Denied,
+    Kind::Misconfigured,
+];
 
 /// Some while after the event came.
 pub(super) fn attempted_at() -> Timestamp {

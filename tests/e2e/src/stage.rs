@@ -44,6 +44,15 @@ pub fn relay(replicas: u32) -> Value {
     })
 }
 
+/// One source more, at `/added`: a change that a running pod can follow.
+///
+/// # Panics
+/// When the spec has no sources.
+pub fn add_source(spec: &mut Value) {
+    let sources = spec["sources"].as_array_mut().expect("a relay has sources");
+    sources.push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+}
+
 /// A collector that takes from everybody.
 pub fn collector() -> Value {
     json!({

@@ -8,7 +8,10 @@ use tempfile::TempDir;
 use visnyk_crds::valid::{Retry, Statuses};
 
 use super::*;
-use crate::deliver::{retry_after, testing::destination};
+use crate::deliver::{
+    retry_after,
+    testing::{WITHOUT_ANSWER, destination},
+};
 use crate::state::fake::{FakeJournal, record, wanted};
 use crate::state::{Death, DestinationId, Ledgers, Lifecycle, Postponed, Seq, Store, StoreOptions};
 
@@ -30,17 +33,7 @@ fn standard() -> Destination {
 
 /// Every way in which an attempt can fail, each with and without a wish of the destination's.
 fn failures() -> Vec<Failure> {
-    let others = [
-        Kind::Token,
-        Kind::Connect,
-        Kind::Dns,
-        Kind::Tls,
-        Kind::Timeout,
-        Kind::Reset,
-        Kind::Denied,
-        Kind::Misconfigured,
-    ];
-    let kinds = (300..=599).map(Kind::Status).chain(others);
+    let kinds = (300..=599).map(Kind::Status).chain(WITHOUT_ANSWER);
     kinds
         .flat_map(|kind| {
             [None, Some(Duration::from_secs(90)), Some(retry_after::LONGEST_FOR_EVENT)]

@@ -1,11 +1,10 @@
 //! The chart's own life: removed and installed again, brought up from its first version.
 
-use serde_json::json;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
 use visnyk_e2e::chart::{self, CHART, RELEASE, SYSTEM};
 use visnyk_e2e::kubectl::{run, shell};
-use visnyk_e2e::stage::{RELAY, Stage, relay, restarts, uids};
+use visnyk_e2e::stage::{RELAY, Stage, add_source, relay, restarts, uids};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
 
 /// The chart as it was first packaged.
@@ -31,10 +30,7 @@ async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_tak
         traffic.goes_on(20).await;
 
         let mut spec = relay(1);
-        spec["sources"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        add_source(&mut spec);
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
         chart::install(CHART, &[]).await;
         stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
@@ -59,10 +55,7 @@ async fn upgrade_from_the_first_version_restarts_no_pod_and_loses_nothing() {
 
         chart::install(CHART, &[]).await;
         let mut spec = relay(2);
-        spec["sources"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        add_source(&mut spec);
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
         stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
         let after = stage.relay_pods().await;

@@ -4,19 +4,15 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
-use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, restarts, uids};
+use visnyk_e2e::stage::{RELAY, Stage, add_source, is_ready, relay, restarts, uids};
 use visnyk_e2e::traffic::{self, Traffic, assert_collected};
 
 /// How soon a change is live on every replica.
 const LIVE: Duration = Duration::from_secs(5);
-
-fn add(spec: &mut Value, list: &str, item: Value) {
-    spec[list].as_array_mut().unwrap().push(item);
-}
 
 #[tokio::test]
 async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_restart() {
@@ -29,7 +25,7 @@ async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_rest
         assert_eq!(http.post(&url).body("{}").send().await.unwrap().status(), 404);
 
         let mut spec = relay(3);
-        add(&mut spec, "sources", json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        add_source(&mut spec);
         let changed = Instant::now();
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
         // A connection each, so that all three are asked: live is what so many in a row find.
@@ -65,7 +61,7 @@ async fn programmed_is_true_only_once_every_pod_runs_the_new_configuration() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(2)).await;
         let mut spec = relay(2);
-        add(&mut spec, "sources", json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
+        add_source(&mut spec);
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
         stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
         // From then on no pod may answer by the old one.
@@ -84,7 +80,8 @@ async fn invalid_spec_changes_nothing_and_the_last_good_one_survives_every_pod()
         let stage = Stage::set(&client, &namespace, relay(1)).await;
         let mut spec = relay(1);
         // The schema takes it; only who compiles it sees that it cannot be.
-        add(&mut spec, "destinations", json!({"name": "wrong", "url": "https://example.org:99999/"}));
+        let wrong = json!({"name": "wrong", "url": "https://example.org:99999/"});
+        spec["destinations"].as_array_mut().unwrap().push(wrong);
         stage.apply::<WebhookRelay>(RELAY, spec.clone()).await.expect("the schema takes it");
         let refused = stage.condition::<WebhookRelay>(RELAY, "Accepted", "False").await;
         assert!(refused.message.contains("destinations"), "{refused:?}");
