@@ -184,18 +184,18 @@ impl SimDisk {
         state.contents.insert(id, content);
     }
 
-    /// Flips bits of a byte, in what is seen and in what is synced.
-    pub fn flip(&self, name: &str, offset: usize, mask: u8) {
+    /// Rots a byte: from now on it reads so, and no power cut brings back what it was, or could have become.
+    pub fn rot(&self, name: &str, offset: usize, rotten: u8) {
         let mut state = self.state();
         let Some(id) = state.files.get(name).copied() else { return };
         if let Some(content) = state.contents.get_mut(&id) {
             let Content { current, durable, pending, .. } = content;
             for bytes in [current, durable] {
-                bytes.get_mut(offset).into_iter().for_each(|byte| *byte ^= mask);
+                bytes.get_mut(offset).into_iter().for_each(|byte| *byte = rotten);
             }
             for (at, bytes) in pending {
                 let within = offset.checked_sub(usize::try_from(*at).unwrap_or(usize::MAX));
-                within.and_then(|at| bytes.get_mut(at)).into_iter().for_each(|byte| *byte ^= mask);
+                within.and_then(|at| bytes.get_mut(at)).into_iter().for_each(|byte| *byte = rotten);
             }
         }
     }

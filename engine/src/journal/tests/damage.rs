@@ -1,5 +1,6 @@
 //! Bits that flip, blocks that vanish, frames that somebody forged: exactly the records hit are lost.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -87,6 +88,22 @@ fn copy_of_the_header_survives_a_zeroed_block() {
     }
 }
 
+#[test]
+fn zeroes_over_a_refused_record_do_not_bring_it_back() {
+    let mut world = World::new();
+    assert_eq!(world.append(&[2_353]), 1);
+    assert_eq!(world.append(&[1_457, 169, 16]), 3);
+    world.disk.fail(Operation::Sync, 0, 1, ErrorKind::StorageFull);
+    assert_eq!(world.append(&[16]), 0);
+    let file = world.segments().into_values().next().unwrap();
+    let data = 2 * HEADER_BLOCK;
+    world.damage(&file, |content| content[data + 512..data + 4_608].fill(0));
+    world.kill();
+    world.cut_power(0);
+    assert_eq!(world.read(0), [Entry::Void { first: 1, last: 1 }]);
+    world.check_alive();
+}
+
 /// Three records, the second of which contains `inner`; then the second one's header is damaged.
 fn with_a_frame_inside_a_body(inner: &[u8]) -> Vec<Entry> {
     let disk = SimDisk::new();
@@ -98,7 +115,7 @@ fn with_a_frame_inside_a_body(inner: &[u8]) -> Vec<Entry> {
     }
     let content = disk.content("000000.seg").unwrap();
     let body_at = content.windows(body.len()).position(|window| window == body).unwrap();
-    disk.flip("000000.seg", body_at - 32, 1);
+    disk.rot("000000.seg", body_at - 32, !content[body_at - 32]);
     let mut reader = log.view().reader(0);
     std::iter::from_fn(|| reader.next().unwrap()).collect()
 }

@@ -227,7 +227,7 @@ impl World {
         let payloads = self.payloads();
         for (offset, (old, new)) in before.iter().zip(&after).enumerate() {
             if old != new {
-                self.disk.flip(name, offset, old ^ new);
+                self.disk.rot(name, offset, *new);
             }
         }
         for (seq, bytes) in &self.accepted {
