@@ -11,12 +11,14 @@ use kube::api::{
 };
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tracing::info;
 
 use crate::child::{Child, Kind};
 use crate::context::Context;
 use crate::covers::covers;
 use crate::error::Error;
+use crate::exclusive;
 use crate::grow;
 use crate::meta::{MANAGER, Owner};
 use crate::watched::Watched;
@@ -66,7 +68,7 @@ async fn carry_out(
 ) -> Result<Applied, Error> {
     let Context { client, watched, verified, .. } = context;
     verified.tidy(watched);
-    let applier = Applier { client, verified, owner };
+    let applier = Applier { client, watched, verified, owner };
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
     let found = try_join_all(unsure.iter().map(|child| applier.read(child))).await?;
@@ -79,12 +81,15 @@ async fn carry_out(
     if !foreign.is_empty() {
         return Ok(Applied::NameConflict(foreign));
     }
+    if found.iter().any(|found| matches!(found, Found::Nothing)) {
+        applier.check_owner(life).await?;
+    }
     let written = async {
         for (child, found) in unsure.iter().zip(&found) {
             applier.bring_about(child, found, life).await?;
         }
         match life {
-            Life::Lasting => applier.prune(watched, children).await,
+            Life::Lasting => applier.prune(children).await,
             Life::Ending => Ok(()),
         }
     };
@@ -103,6 +108,7 @@ enum Found {
 
 struct Applier<'a> {
     client: &'a Client,
+    watched: &'a Watched,
     verified: &'a Verified,
     owner: &'a Owner,
 }
@@ -112,11 +118,25 @@ impl Applier<'_> {
         api(self.client, self.owner, kind)
     }
 
-    /// Looks at the metadata of a Secret first: what another keeps in his is not ours to read.
+    /// Asks the API server itself, before anything is made. What is watched may be late, and a child of a resource
+    /// that is gone would be deleted again, which is one more reason to make it.
+    async fn check_owner(&self, life: Life) -> Result<(), Error> {
+        let (owner, resource) = (self.owner, self.owner.role.resource());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &owner.namespace, &resource);
+        let found = api.get_metadata_opt(&owner.name).await;
+        let found = found.map_err(Error::api(format!("read {} {}", owner.role.kind(), owner.name)))?;
+        let stays = found.is_some_and(|found| {
+            let is_leaving = found.metadata.deletion_timestamp.is_some();
+            found.metadata.uid.as_ref() == Some(&owner.uid) && (life == Life::Ending || !is_leaving)
+        });
+        if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
+    }
+
+    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
     async fn read(&self, child: &Child) -> Result<Found, Error> {
         let (api, name) = (self.api(child.kind), &child.name);
         let doing = || format!("read {} {name}", child.kind.gvk().kind);
-        if child.kind == Kind::Secret {
+        if child.kind == Kind::Secret && !self.watched.has(self.owner, Kind::Secret, name) {
             match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
                 None => return Ok(Found::Nothing),
                 Some(found) if !self.owner.controls(&found.metadata) => return Ok(Found::Foreign),
@@ -139,7 +159,8 @@ impl Applier<'_> {
         };
         let value = serde_json::to_value(ours)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
-        if covers(&value, &child.object) {
+        let strangers = exclusive::without_strangers(&value, &child.object);
+        if strangers.is_none() && covers(&value, &child.object) {
             self.verified.note(self.owner, child, ours);
             return Ok(());
         }
@@ -148,6 +169,9 @@ impl Applier<'_> {
         }
         if child.kind == Kind::Job {
             return Ok(()); // it is for one run, and cannot change
+        }
+        if let Some(patch) = strangers {
+            self.expel(child, ours, patch).await?;
         }
         if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) {
             grow::claims(self.client, self.owner, child).await?;
@@ -169,9 +193,21 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// Takes away what others have put where it may not be; an apply would leave it there.
+    async fn expel(&self, child: &Child, live: &DynamicObject, mut patch: Value) -> Result<(), Error> {
+        let ObjectMeta { uid, resource_version, .. } = &live.metadata;
+        patch["metadata"] = json!({ "uid": uid, "resourceVersion": resource_version });
+        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+        let kind = child.kind.gvk().kind;
+        let written = self.api(child.kind).patch(&child.name, &parameters, &Patch::Merge(&patch)).await;
+        written.map_err(Error::api(format!("take from {kind} {} what others added", child.name)))?;
+        info!(namespace = self.owner.namespace, kind, name = child.name, "strangers expelled");
+        Ok(())
+    }
+
     /// Deletes children that are no longer wanted.
-    async fn prune(&self, watched: &Watched, wanted: &[Child]) -> Result<(), Error> {
-        for (kind, object) in watched.children_of(self.owner) {
+    async fn prune(&self, wanted: &[Child]) -> Result<(), Error> {
+        for (kind, object) in self.watched.children_of(self.owner) {
             let name = object.name_any();
             if wanted.iter().any(|child| child.kind == kind && child.name == name) {
                 continue;

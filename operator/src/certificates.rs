@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client};
+use kube::Api;
 use serde_json::json;
 use visnyk_crds::valid::ListenerTls;
 
 use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
+use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::referred;
 use crate::meta::Owner;
@@ -32,28 +33,31 @@ pub struct Kept {
 }
 
 /// Reads what there is of it.
-pub async fn fetch(client: &Client, owner: &Owner) -> Result<Kept, Error> {
+pub async fn fetch(context: &Context, owner: &Owner) -> Result<Kept, Error> {
     let (secret, certificate) = (owner.child("ca"), owner.child("tls"));
     let (authorities, published, server) = tokio::try_join!(
-        own_secret(client, owner, &secret),
-        referred::<ConfigMap>(client, &owner.namespace, &secret),
-        own_secret(client, owner, &certificate),
+        own_secret(context, owner, &secret),
+        referred::<ConfigMap>(&context.client, &owner.namespace, &secret),
+        own_secret(context, owner, &certificate),
     )?;
     let published = published.filter(|map| owner.controls(&map.metadata));
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
     Ok(Kept { authorities, published: bundle, server })
 }
 
-/// What a Secret of this resource holds. One of that name that is another's is not read.
-pub async fn own_secret(client: &Client, owner: &Owner, name: &str) -> Result<Option<Data>, Error> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+/// What a Secret of a resource holds. One of that name that is another's is not read: unless it was seen to be the
+/// resource's, its metadata are read first.
+pub async fn own_secret(context: &Context, owner: &Owner, name: &str) -> Result<Option<Data>, Error> {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &owner.namespace);
     let doing = || format!("read Secret {}/{name}", owner.namespace);
-    let is_ours = match api.get_metadata_opt(name).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => None,
-        found => found.map_err(Error::api(doing()))?,
-    };
-    if !is_ours.is_some_and(|found| owner.controls(&found.metadata)) {
-        return Ok(None);
+    if !context.watched.has(owner, Kind::Secret, name) {
+        let found = match api.get_metadata_opt(name).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => None,
+            found => found.map_err(Error::api(doing()))?,
+        };
+        if !found.is_some_and(|found| owner.controls(&found.metadata)) {
+            return Ok(None);
+        }
     }
     let secret = api.get_opt(name).await.map_err(Error::api(doing()))?;
     let ours = secret.filter(|secret| owner.controls(&secret.metadata));

@@ -12,6 +12,7 @@ use crate::child::Kind;
 use crate::events::Events;
 use crate::metrics::OperatorMetrics;
 use crate::pods::Pods;
+use crate::references::References;
 use crate::run::Outfit;
 use crate::watched::{Concerned, Watched};
 
@@ -25,6 +26,8 @@ pub struct Context {
     pub kinds: BTreeSet<Kind>,
     /// What is known of children, pods and claims.
     pub watched: Watched,
+    /// Who has to hear of what is not ours.
+    pub references: References,
     /// What need not be looked at again.
     pub verified: Verified,
     /// Asks pods.
@@ -45,6 +48,7 @@ impl Context {
             images: outfit.images.clone(),
             kinds: kinds.iter().copied().collect(),
             watched,
+            references: References::default(),
             verified: Verified::default(),
             pods: Pods::default(),
             metrics: outfit.metrics.clone(),

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::Resource;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{self, Action};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, watcher};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
@@ -27,11 +27,11 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{Owner, Role};
 use crate::metrics::Certificate;
-use crate::relay::{Referred, refers_to};
+use crate::references::{Reference, References, Referred};
 use crate::run::Outfit;
 use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
-use crate::watched::{Concerned, Scope, Watched, references};
-use crate::{collector, discovery, finalizer, relay};
+use crate::watched::{Concerned, Scope, Watched};
+use crate::{collector, discovery, finalizer, relay, watched};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;
@@ -60,7 +60,7 @@ trait Kept:
     ) -> impl Future<Output = Result<Visit, Error>> + Send;
 
     /// Watches what resources of this kind refer to.
-    fn watch_referred(around: &Around<'_>, resources: &Resources<Self>, concerned: &Concern) -> Vec<Watch>;
+    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch>;
 }
 
 /// Where a controller works.
@@ -89,19 +89,16 @@ impl Kept for WebhookRelay {
         relay::reconcile(self, context, now)
     }
 
-    /// Collectors, what they sign with, Services, and its own Secrets.
-    fn watch_referred(around: &Around<'_>, relays: &Resources<Self>, concerned: &Concern) -> Vec<Watch> {
+    /// Collectors, Services and Secrets, wherever relays may refer to them.
+    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch> {
         let client = &around.outfit.client;
-        let whom = |what: Referred| {
-            of_those(relays, move |relay, namespace, name| refers_to(relay, what, namespace, name))
-        };
         let elsewhere = around.scopes.iter().flat_map(|scope| {
             let [of_collectors, of_services, of_secrets] =
-                [Referred::Collector, Referred::Service, Referred::Secret].map(whom);
+                [Referred::Collector, Referred::Service, Referred::Secret].map(|what| whom(references, what));
             [
-                references::<Collector>(scope.api(client), concerned.clone(), of_collectors).boxed(),
-                references::<Service>(scope.api(client), concerned.clone(), of_services).boxed(),
-                references::<Secret>(scope.api(client), concerned.clone(), of_secrets).boxed(),
+                watched::references::<Collector>(scope.api(client), concerned.clone(), of_collectors).boxed(),
+                watched::references::<Service>(scope.api(client), concerned.clone(), of_services).boxed(),
+                watched::references::<Secret>(scope.api(client), concerned.clone(), of_secrets).boxed(),
             ]
         });
         elsewhere.collect()
@@ -124,15 +121,13 @@ impl Kept for Collector {
     }
 
     /// Secrets of its own scope.
-    fn watch_referred(around: &Around<'_>, collectors: &Resources<Self>, concerned: &Concern) -> Vec<Watch> {
-        let whom = of_those(collectors, collector::refers_to);
+    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch> {
         let secrets = around.scope.api(&around.outfit.client);
-        vec![references::<Secret>(secrets, concerned.clone(), whom).boxed()]
+        let of_secrets = whom(references, Referred::Secret);
+        vec![watched::references::<Secret>(secrets, concerned.clone(), of_secrets).boxed()]
     }
 }
 
-/// Resources of a kind, of which one that cannot be read does not hide the others.
-type Resources<K> = Store<DeserializeGuard<K>>;
 type Watch = BoxFuture<'static, ()>;
 type Concern = UnboundedSender<Concerned>;
 
@@ -180,8 +175,8 @@ async fn control<K: Kept>(around: Around<'_>) {
             .reconcile_on(
                 triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)),
             );
-    running.extend(K::watch_referred(&around, &controller.store(), &concerned));
     let context = Arc::new(Context::new(outfit, kinds, watched));
+    running.extend(K::watch_referred(&around, &context.references, &concerned));
     let work = async {
         // What is there and not seen yet would be taken for missing.
         context.watched.ready().await;
@@ -189,7 +184,7 @@ async fn control<K: Kept>(around: Around<'_>) {
         visits
             .for_each(async |visited| {
                 if let Err(error) = visited {
-                    log(&error);
+                    failed(&error, &context.references);
                 }
             })
             .await;
@@ -259,10 +254,13 @@ fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: 
     Action::requeue(context.patience.next(&*resource))
 }
 
-fn log(error: &controller::Error<Error, watcher::Error>) {
+fn failed(error: &controller::Error<Error, watcher::Error>, references: &References) {
     match error {
         // It was deleted while it waited for its visit.
-        controller::Error::ObjectNotFound(_) => {}
+        controller::Error::ObjectNotFound(gone) => {
+            let namespace = gone.namespace.clone().unwrap_or_default();
+            references.forget(&Concerned { namespace, name: gone.name.clone() });
+        }
         controller::Error::ReconcilerFailed(error, resource) => {
             warn!(error = error as &dyn std::error::Error, %resource, "visit failed, trying again");
         }
@@ -270,16 +268,10 @@ fn log(error: &controller::Error<Error, watcher::Error>) {
     }
 }
 
-/// Those of the resources that refer to an object, by its namespace and name.
-fn of_those<K: Kept>(
-    resources: &Resources<K>,
-    refers_to: impl Fn(&K, &str, &str) -> bool + Send + 'static,
-) -> impl Fn(&str, &str) -> Vec<Concerned> + Send + 'static {
-    let resources = resources.clone();
+/// Those that refer to an object, by its namespace and name.
+fn whom(references: &References, what: Referred) -> impl Fn(&str, &str) -> Vec<Concerned> + Send + 'static {
+    let references = references.clone();
     move |namespace, name| {
-        let concerns = |one: &DeserializeGuard<K>| {
-            one.0.as_ref().is_ok_and(|resource| refers_to(resource, namespace, name))
-        };
-        resources.state_filter(concerns).iter().map(|resource| Concerned::of(&**resource)).collect()
+        references.to(&Reference { what, namespace: namespace.to_owned(), name: name.to_owned() })
     }
 }

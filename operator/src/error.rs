@@ -12,6 +12,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The resource went, or became another of its name, and the watch has not told yet.
+    #[error("nothing is made for {0}, which is gone or on its way out")]
+    Gone(String),
     /// Something of ours makes no JSON or YAML.
     #[error("cannot write {what}")]
     Write {
@@ -39,6 +42,7 @@ impl Error {
                 kube::Error::Api(status) if status.code < 500 => "Refused",
                 _ => "Unavailable",
             },
+            Self::Gone(_) => "Gone",
             Self::Write { .. } => "Internal",
         }
     }
@@ -52,7 +56,7 @@ impl Error {
                 }
                 _ => None,
             },
-            Self::Write { .. } => None,
+            Self::Gone(_) | Self::Write { .. } => None,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Names, labels and owners: how a child says whose it is.
 
 use kube::api::ObjectMeta;
+use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
+use visnyk_crds::{Collector, WebhookRelay};
+
+use crate::watched::Concerned;
 
 /// Who writes: the manager of every field that the operator sets.
 pub const MANAGER: &str = "visnyk-operator";
@@ -38,6 +42,14 @@ impl Role {
         match self {
             Self::Relay => "WebhookRelay",
             Self::Collector => "Collector",
+        }
+    }
+
+    /// The kind as a client needs it.
+    pub fn resource(self) -> ApiResource {
+        match self {
+            Self::Relay => ApiResource::erase::<WebhookRelay>(&()),
+            Self::Collector => ApiResource::erase::<Collector>(&()),
         }
     }
 
@@ -77,6 +89,11 @@ impl Owner {
             name: resource.name_any(),
             uid: resource.uid().unwrap_or_default(),
         }
+    }
+
+    /// The resource, to be looked at.
+    pub fn concerned(&self) -> Concerned {
+        Concerned { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
     /// The name that children share, `<name>-relay` or `<name>-collector`.

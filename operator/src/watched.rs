@@ -121,8 +121,17 @@ impl Watched {
 
     /// The resource version in which a child was last seen.
     pub fn version_of(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
+        self.child(namespace, kind, name)?.resource_version()
+    }
+
+    /// Whether a child that is controlled by this resource was seen.
+    pub fn has(&self, owner: &Owner, kind: Kind, name: &str) -> bool {
+        self.child(&owner.namespace, kind, name).is_some_and(|child| owner.controls(&child.metadata))
+    }
+
+    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<Metadata>> {
         let (_, store) = self.children.iter().find(|(of, _)| *of == kind)?;
-        store.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))?.resource_version()
+        store.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))
     }
 
     /// How many children there are, of all resources.

@@ -84,9 +84,3 @@ pub fn data(collector: &Collector) -> Data<'_> {
 pub fn secret_keys(collector: &ValidatedCollector) -> BTreeSet<Key> {
     Key::of_listener(&collector.listener.tls)
 }
-
-/// Whether a collector refers to a Secret.
-pub fn refers_to(collector: &Collector, namespace: &str, secret: &str) -> bool {
-    let Ok(valid) = visnyk_crds::validate::collector(collector) else { return false };
-    valid.identity.namespace == namespace && secret_keys(&valid).iter().any(|key| key.secret == secret)
-}

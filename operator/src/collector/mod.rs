@@ -10,17 +10,17 @@ use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
+use crate::build::Key;
 use crate::certificates;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::missing_secrets;
 use crate::meta::{Owner, Role};
 use crate::pods::take_up;
+use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
 use crate::runnable::{self, judge};
 use crate::visit::Visit;
-
-pub use build::refers_to;
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
@@ -33,12 +33,18 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         return Ok(nothing_runs(&owner, &problems, &[]));
     };
     let keys = build::secret_keys(&runnable.valid);
+    let reference = |key: &Key| Reference {
+        what: Referred::Secret,
+        namespace: owner.namespace.clone(),
+        name: key.secret.clone(),
+    };
+    context.references.note(&owner.concerned(), keys.iter().map(reference).collect());
     let missing = missing_secrets(&context.client, &owner.namespace, &keys).await?;
     let trust = match &runnable.valid.listener.tls {
         ListenerTls::None => None,
         // Relays are known by certificates of the collector's own authority, whosever it shows itself.
         tls => {
-            let kept = certificates::fetch(&context.client, &owner).await?;
+            let kept = certificates::fetch(context, &owner).await?;
             Some(certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?)
         }
     };

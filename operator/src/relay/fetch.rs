@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
+use visnyk_crds::Collector;
 use visnyk_crds::valid::{Destination, Target, ValidatedRelay};
-use visnyk_crds::{Collector, WebhookRelay, validate};
 
 use crate::build::Key;
 use crate::certificates::{self, Kept, own_secret};
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{missing_secrets, referred};
 use crate::meta::{Owner, Role};
+use crate::references::{Reference, Referred};
 use crate::trust::Data;
 
 /// Namespace and name.
@@ -45,12 +46,13 @@ pub struct Peer {
 /// Looks at all of it.
 pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Found, Error> {
     let client = &context.client;
+    context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
         let peer = match referred::<Collector>(client, &namespace, &name).await? {
             None => None,
             Some(collector) => {
                 let owner = Owner::of(Role::Collector, &collector);
-                let authorities = own_secret(client, &owner, &owner.child("ca")).await?;
+                let authorities = own_secret(context, &owner, &owner.child("ca")).await?;
                 Some(Peer { collector, authorities })
             }
         };
@@ -64,14 +66,22 @@ pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> 
     let keys = secret_keys(relay);
     let peers = owner.child("peers");
     let (kept, peers, collectors, services, missing_secrets) = tokio::try_join!(
-        certificates::fetch(client, owner),
-        own_secret(client, owner, &peers),
+        kept(relay, owner, context),
+        own_secret(context, owner, &peers),
         try_join_all(collectors.into_iter().map(collector)),
         try_join_all(services.into_iter().map(service)),
         missing_secrets(client, &owner.namespace, &keys),
     )?;
     let (collectors, services) = (collectors.into_iter().collect(), services.into_iter().collect());
     Ok(Found { kept, peers, collectors, services, missing_secrets })
+}
+
+/// Its own authority and certificate, where it shows one of its own.
+async fn kept(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Kept, Error> {
+    match certificates::own_names(&relay.listener.tls) {
+        Some(_) => certificates::fetch(context, owner).await,
+        None => Ok(Kept::default()),
+    }
 }
 
 /// The Collectors and Services among the destinations.
@@ -103,26 +113,15 @@ pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
         .collect()
 }
 
-/// What a change may be of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Referred {
-    /// A Collector.
-    Collector,
-    /// A Service.
-    Service,
-    /// A Secret.
-    Secret,
-}
-
-/// Whether a relay refers to an object.
-pub fn refers_to(relay: &WebhookRelay, what: Referred, namespace: &str, name: &str) -> bool {
-    let Ok(relay) = validate::relay(relay) else { return false };
-    let named = (namespace.to_owned(), name.to_owned());
-    match what {
-        Referred::Collector => targets(&relay).0.contains(&named),
-        Referred::Service => targets(&relay).1.contains(&named),
-        Referred::Secret => {
-            relay.identity.namespace == namespace && secret_keys(&relay).iter().any(|key| key.secret == name)
-        }
-    }
+/// All that a relay refers to.
+fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
+    let (collectors, services) = targets(relay);
+    let secrets = secret_keys(relay).into_iter().map(|key| (relay.identity.namespace.clone(), key.secret));
+    let each = [
+        (Referred::Collector, collectors),
+        (Referred::Service, services),
+        (Referred::Secret, secrets.collect()),
+    ];
+    let reference = |what| move |(namespace, name): Named| Reference { what, namespace, name };
+    each.into_iter().flat_map(|(what, named)| named.into_iter().map(reference(what))).collect()
 }

@@ -26,8 +26,6 @@ use crate::report::nothing_runs;
 use crate::runnable::{self, judge};
 use crate::visit::Visit;
 
-pub use fetch::{Referred, refers_to};
-
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 
