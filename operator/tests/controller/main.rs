@@ -5,8 +5,11 @@
 
 mod children;
 mod left;
+mod line;
 mod names;
 mod silence;
+mod snapshot;
 mod specs;
 mod trust;
+mod twins;
 mod world;

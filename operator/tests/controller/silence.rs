@@ -38,7 +38,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
             "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }],
         });
         world.create_relay("harbour", &spec).await;
-        world.create_collector("logbook").await;
+        world.create_collector("logbook", &json!({})).await;
         settled(&world).await;
 
         let log = AuditLog::from_now().unwrap();

@@ -26,7 +26,7 @@ async fn with_relay_and_collector(world: &mut World) {
         "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }],
     });
     world.create_relay("harbour", &spec).await;
-    world.create_collector("logbook").await;
+    world.create_collector("logbook", &json!({})).await;
     let key = format!("{}.logbook.ca.crt", world.namespace);
     wait_until(&world.api::<Secret>(), "harbour-relay-peers", |peers| file(peers, &key).is_some()).await;
 }

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::runtime::conditions::is_crd_established;
 use kube::{Api, Client, CustomResourceExt, Resource};
@@ -20,6 +22,8 @@ use visnyk_operator::events::Events;
 use visnyk_operator::metrics::OperatorMetrics;
 use visnyk_operator::run::Outfit;
 
+use crate::line::Line;
+
 /// A namespace that controllers look after.
 pub struct World {
     pub client: Client,
@@ -35,14 +39,20 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
 impl World {
     /// Installs the kinds, if they are not, and starts the controllers.
     pub async fn start(&mut self) {
+        self.start_on(&Line::sound()).await;
+    }
+
+    /// The same, with this line between the controllers and the API server.
+    pub async fn start_on(&mut self, line: &Line) {
         install::<WebhookRelay>(&self.client).await;
         install::<Collector>(&self.client).await;
+        let client = line.client().await;
         let outfit = Outfit {
-            client: self.client.clone(),
+            client: client.clone(),
             namespaces: Namespaces::Only(vec![self.namespace.clone()]),
             images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
             metrics: OperatorMetrics::default(),
-            events: Events::new(self.client.clone(), "test"),
+            events: Events::new(client, "test"),
         };
         self.controllers = Some(tokio::spawn(controller::run(outfit)));
     }
@@ -66,9 +76,9 @@ impl World {
         self.api::<WebhookRelay>().create(&PostParams::default(), &relay).await.unwrap()
     }
 
-    /// Creates a collector of this name.
-    pub async fn create_collector(&self, name: &str) -> Collector {
-        let collector = serde_json::from_value(collector(name)).unwrap();
+    /// Creates a collector of this name, with these fields of its spec set.
+    pub async fn create_collector(&self, name: &str, spec: &Value) -> Collector {
+        let collector = serde_json::from_value(collector(name, spec)).unwrap();
         self.api::<Collector>().create(&PostParams::default(), &collector).await.unwrap()
     }
 
@@ -123,17 +133,20 @@ impl World {
     /// Every child with all its fields but those that change from one life to the next.
     pub async fn objects(&self) -> Vec<DynamicObject> {
         let mut objects = Vec::new();
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
         for resource in kinds() {
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-            let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
-            for mut object in api.list(&ours).await.unwrap() {
-                object.types = Some(kube::api::TypeMeta {
-                    api_version: resource.api_version.clone(),
-                    kind: resource.kind.clone(),
-                });
-                objects.push(object);
-            }
+            objects.extend(self.list(&resource, &ours).await);
+        }
+        objects
+    }
+
+    /// Objects of a kind, which say of what kind they are.
+    pub async fn list(&self, resource: &ApiResource, which: &ListParams) -> Vec<DynamicObject> {
+        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, resource);
+        let mut objects = api.list(which).await.unwrap().items;
+        for object in &mut objects {
+            object.types = Some(types.clone());
         }
         objects
     }
@@ -196,22 +209,28 @@ pub fn relay(name: &str, spec: &Value) -> Value {
             "destinations": [{ "name": "pilot", "url": "https://pilot.example.org/hook" }],
         },
     });
-    for (field, value) in spec.as_object().unwrap() {
-        relay["spec"][field] = value.clone();
-    }
+    set(&mut relay["spec"], spec);
     relay
 }
 
-/// A collector.
-pub fn collector(name: &str) -> Value {
-    json!({
+/// A collector, with these fields of its spec set.
+pub fn collector(name: &str, spec: &Value) -> Value {
+    let mut collector = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
         "kind": "Collector",
         "metadata": { "name": name },
         "spec": {
             "listener": { "tls": { "selfSigned": {} } }, "log": {}, "access": { "anonymousIngest": {} },
         },
-    })
+    });
+    set(&mut collector["spec"], spec);
+    collector
+}
+
+fn set(spec: &mut Value, fields: &Value) {
+    for (field, value) in fields.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
 }
 
 async fn install<K: CustomResourceExt>(client: &Client) {
@@ -220,4 +239,25 @@ async fn install<K: CustomResourceExt>(client: &Client) {
     let parameters = PatchParams::apply("test").force();
     definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition)).await.unwrap();
     wait_for(&definitions, K::crd_name(), is_crd_established()).await;
+}
+
+/// A class of volumes that can grow, named as the namespace.
+pub async fn growing_class(world: &World) -> Api<StorageClass> {
+    let class: StorageClass = serde_json::from_value(json!({
+        "metadata": { "name": world.namespace }, "provisioner": "example.org/none", "allowVolumeExpansion": true,
+    }))
+    .unwrap();
+    let classes = Api::all(world.client.clone());
+    classes.create(&PostParams::default(), &class).await.unwrap();
+    classes
+}
+
+/// Says of all claims that they have their volumes, as a provisioner would: only then can they grow.
+pub async fn bind_claims(world: &World) {
+    let claims = world.api::<PersistentVolumeClaim>();
+    let bound = json!({ "status": { "phase": "Bound", "capacity": { "storage": "104Mi" } } });
+    for claim in claims.list(&ListParams::default()).await.unwrap() {
+        let name = claim.metadata.name.unwrap();
+        claims.patch_status(&name, &PatchParams::default(), &Patch::Merge(&bound)).await.unwrap();
+    }
 }

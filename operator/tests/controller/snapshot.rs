@@ -1,0 +1,185 @@
+//! What a namespace holds, in a form that can be held against another's: without times, numbers and keys that differ
+//! from one life to the next, and with what certificates say in place of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_engine::authority::{Facts, Purpose, SenderName, Trust};
+use visnyk_engine::serve::certificates::Pair;
+
+use crate::world::World;
+
+/// Objects by kind and name.
+pub type Snapshot = BTreeMap<String, Value>;
+
+/// Of children and claims. What is said of resources follows later, as their pods come and go.
+pub async fn snapshot(world: &World) -> Snapshot {
+    let mut objects = world.objects().await;
+    for resource in [
+        ApiResource::erase::<WebhookRelay>(&()),
+        ApiResource::erase::<Collector>(&()),
+        ApiResource::erase::<PersistentVolumeClaim>(&()),
+    ] {
+        objects.extend(world.list(&resource, &ListParams::default()).await);
+    }
+    let alike = Alike::of(world, &objects);
+    let children = objects.iter().filter(|object| is_child(object));
+    children.map(|object| (name_of(object), alike.told(object))).collect()
+}
+
+/// Waits until there is just this.
+///
+/// # Panics
+/// When it does not come to that in time, with what is another.
+pub async fn wait_for(world: &World, wanted: &Snapshot, patience: Duration, when: &str) {
+    let begun = Instant::now();
+    loop {
+        let found = snapshot(world).await;
+        if found == *wanted {
+            return;
+        }
+        let differences = || differences(&json!(found), &json!(wanted)).join("\n");
+        assert!(begun.elapsed() < patience, "{when}:\n{}", differences());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Where two differ, a line for each place.
+fn differences(found: &Value, wanted: &Value) -> Vec<String> {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            let names: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+            let in_it = |name: &String| -> Vec<String> {
+                let [found, wanted] = [found, wanted].map(|side| side.get(name).unwrap_or(&Value::Null));
+                differences(found, wanted).iter().map(|line| format!("{name}: {line}")).collect()
+            };
+            names.into_iter().flat_map(in_it).collect()
+        }
+        (found, wanted) if found == wanted => Vec::new(),
+        (found, wanted) => vec![format!("{found} and not {wanted}")],
+    }
+}
+
+fn is_child(object: &DynamicObject) -> bool {
+    object.labels().contains_key("app.kubernetes.io/managed-by")
+}
+
+fn name_of(object: &DynamicObject) -> String {
+    format!("{} {}", object.types.as_ref().unwrap().kind, object.name_any())
+}
+
+/// How to tell one life's names by those of any other.
+struct Alike {
+    names: Vec<(String, String)>,
+    authorities: Vec<(String, Trust)>,
+}
+
+impl Alike {
+    fn of(world: &World, objects: &[DynamicObject]) -> Self {
+        let mut names = vec![(world.namespace.clone(), "[namespace]".to_owned())];
+        let mut authorities = Vec::new();
+        for object in objects {
+            let uid = object.uid().unwrap();
+            names.push((uid, format!("[uid of {}]", name_of(object))));
+            if object.name_any().ends_with("-ca") {
+                let pems = files(object)
+                    .into_iter()
+                    .filter(|(name, _)| name.strip_suffix(".crt").is_some_and(is_number));
+                for (index, (_, pem)) in pems.enumerate() {
+                    let name = format!("[authority {index} of {}]", object.name_any());
+                    authorities.push((name.clone(), Trust::in_bundle(pem.as_bytes()).unwrap()));
+                    names.push((pem, name));
+                }
+            }
+        }
+        Self { names, authorities }
+    }
+
+    fn told(&self, object: &DynamicObject) -> Value {
+        let mut value = serde_json::to_value(object).unwrap();
+        let fields = value.as_object_mut().unwrap();
+        fields.remove("status"); // the business of others
+        let metadata = fields["metadata"].as_object_mut().unwrap();
+        for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+            metadata.remove(field);
+        }
+        if let Some(applied) =
+            metadata.get_mut("annotations").and_then(|all| all.get_mut("visnyk.dev/applied"))
+        {
+            *applied = "[hash]".into();
+        }
+        if object.types.as_ref().unwrap().kind == "Secret" {
+            fields.insert("data".into(), self.files_told(&files(object)).into());
+        }
+        for field in ["clusterIP", "clusterIPs"] {
+            value["spec"].as_object_mut().and_then(|spec| spec.remove(field));
+        }
+        self.in_all(value)
+    }
+
+    /// Every text by names that are the same in each life.
+    fn in_all(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.text(text).into(),
+            Value::Array(items) => items.into_iter().map(|item| self.in_all(item)).collect(),
+            Value::Object(fields) => fields.into_iter().map(|(name, it)| (name, self.in_all(it))).collect(),
+            other => other,
+        }
+    }
+
+    fn text(&self, text: String) -> String {
+        self.names.iter().fold(text, |text, (name, told)| text.replace(name, told))
+    }
+
+    /// Certificates by what they say and who signed them, keys by whether they are theirs.
+    fn files_told(&self, files: &BTreeMap<String, String>) -> Map<String, Value> {
+        let told = |(name, content): (&String, &String)| {
+            let told = match name.rsplit_once('.') {
+                Some((pair, "key")) => {
+                    match Pair::parse(files[&format!("{pair}.crt")].as_bytes(), content.as_bytes()) {
+                        Ok(_) => "[key of the certificate]".to_owned(),
+                        Err(error) => format!("[key of another: {error}]"),
+                    }
+                }
+                Some((_, "crt")) if !self.names.iter().any(|(pem, _)| content.contains(pem)) => {
+                    self.certificate(content)
+                }
+                _ => content.clone(),
+            };
+            let digits = name.split('.').next().filter(|first| is_number(first));
+            (digits.map_or(name.clone(), |digits| name.replacen(digits, "[time]", 1)), told.into())
+        };
+        files.iter().map(told).collect()
+    }
+
+    fn certificate(&self, pem: &str) -> String {
+        let facts = Facts::of_pem(pem.as_bytes()).unwrap();
+        let sender = facts.uris.first().and_then(|uri| SenderName::parse(uri));
+        let names = facts.dns_names.iter().cloned().collect();
+        let purpose = sender.map_or(Purpose::Server { names, addresses: Vec::new() }, Purpose::Sender);
+        let believes =
+            |(_, trust): &&(String, Trust)| trust.believes(pem.as_bytes(), &purpose, Timestamp::now());
+        let by: Vec<&String> = self.authorities.iter().filter(believes).map(|(name, _)| name).collect();
+        format!("[certificate for {:?} {:?} by {by:?}]", facts.dns_names, facts.uris)
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What a Secret holds.
+fn files(object: &DynamicObject) -> BTreeMap<String, String> {
+    let data: BTreeMap<String, ByteString> =
+        serde_json::from_value(object.data["data"].clone()).unwrap_or_default();
+    data.into_iter().map(|(name, content)| (name, String::from_utf8(content.0).unwrap())).collect()
+}
