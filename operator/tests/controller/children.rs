@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use visnyk_cluster_harness::wait_until;
 use visnyk_crds::{Collector, WebhookRelay};
 
-use crate::snapshot::{Snapshot, snapshot, wait_for};
+use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
 use crate::world::{World, bind_claims, growing_class, in_world};
 
 const OF_A_RELAY: [&str; 8] = [
@@ -69,7 +69,7 @@ async fn with_both(world: &mut World) -> Snapshot {
         world.wait_for_condition::<WebhookRelay>(name, "Available", "False", "NoPodReady").await;
     }
     wait_until(&world.api::<PersistentVolumeClaim>(), "data-harbour-relay-0", |claim| claim.is_some()).await;
-    snapshot(world).await
+    snapshot(world, Part::Children).await
 }
 
 /// Less than the minute after which everything is looked at anyway: what is back in it was heard of. On a machine with
@@ -90,7 +90,7 @@ async fn each_deleted_child_is_made_anew_when_that_is_heard_of() {
             let api: Api<DynamicObject> =
                 Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
             api.delete(&object.name_any(), &DeleteParams::default()).await.unwrap();
-            wait_for(&world, &before, SOON, &format!("{} deleted", kind.kind)).await;
+            wait_for(&world, Part::Children, &before, SOON, &format!("{} deleted", kind.kind)).await;
             let found = api.get(&object.name_any()).await.unwrap();
             assert_ne!(found.uid(), object.uid());
         }
@@ -135,7 +135,7 @@ async fn what_is_edited_by_hand_is_restored_when_that_is_heard_of() {
             let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, kind);
             api.patch(name, &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
             let when = format!("{} {name} edited: {edit}", kind.kind);
-            wait_for(&world, &before, SOON, &when).await;
+            wait_for(&world, Part::Children, &before, SOON, &when).await;
         }
     })
     .await;

@@ -1,11 +1,12 @@
-//! The line between the controllers and the API server: it counts writes, and breaks where a test says so.
+//! The line between the controllers and the API server: it counts what goes over it, and breaks where a test says so.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode, header};
 use kube::Config;
 use kube::client::{Body, Client, ClientBuilder, DynBody};
 use tokio::time::{Duration, Instant};
@@ -19,8 +20,16 @@ type Answer = Response<Box<DynBody>>;
 pub enum Fate {
     /// It is sent, and answered.
     Passes,
+    /// It is not sent, and fails.
+    Lost,
     /// It is not sent, and nobody ever hears so.
     Silent,
+    /// It is sent and takes effect, and fails after so long.
+    TimesOut(Duration),
+    /// It is sent, and answered after so long.
+    Slow(Duration),
+    /// It is not sent, and answered like this.
+    Answered(StatusCode),
 }
 
 type Decide = Box<dyn FnMut(&Request<Body>) -> Fate + Send>;
@@ -31,18 +40,30 @@ pub struct Line(Arc<Mutex<Seen>>);
 
 struct Seen {
     decide: Decide,
+    /// How often, by method and path.
+    requests: BTreeMap<String, usize>,
     writes: usize,
 }
 
 impl Line {
     /// One on which `decide` decides.
     pub fn new(decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Seen { decide: Box::new(decide), writes: 0 })))
+        Self(Arc::new(Mutex::new(Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 })))
     }
 
     /// One that never breaks.
     pub fn sound() -> Self {
         Self::new(|_| Fate::Passes)
+    }
+
+    /// Changes what becomes of requests from now on.
+    pub fn decide(&self, decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) {
+        self.seen().decide = Box::new(decide);
+    }
+
+    /// How many requests there were, by method and path.
+    pub fn requests(&self) -> BTreeMap<String, usize> {
+        self.seen().requests.clone()
     }
 
     /// How many writes there were.
@@ -65,6 +86,8 @@ impl Line {
 
     fn fate(&self, request: &Request<Body>) -> Fate {
         let mut seen = self.seen();
+        let which = format!("{} {}", request.method(), request.uri().path());
+        *seen.requests.entry(which).or_default() += 1;
         seen.writes += usize::from(!matches!(*request.method(), Method::GET | Method::HEAD));
         (seen.decide)(request)
     }
@@ -101,6 +124,40 @@ where
         match self.line.fate(&request) {
             Fate::Passes => self.inner.call(request).boxed(),
             Fate::Silent => std::future::pending().boxed(),
+            Fate::Lost => async { Err("connection reset by the test".into()) }.boxed(),
+            Fate::TimesOut(wait) => {
+                let answer = self.inner.call(request);
+                async move {
+                    answer.await?;
+                    tokio::time::sleep(wait).await;
+                    Err("timed out by the test".into())
+                }
+                .boxed()
+            }
+            Fate::Slow(wait) => {
+                let answer = self.inner.call(request);
+                async move {
+                    let answer = answer.await;
+                    tokio::time::sleep(wait).await;
+                    answer
+                }
+                .boxed()
+            }
+            Fate::Answered(status) => async move { Ok(refusal(status)) }.boxed(),
         }
     }
+}
+
+/// As an API server answers that is too busy, or broken.
+fn refusal(status: StatusCode) -> Answer {
+    let body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),
+        "reason": status.canonical_reason(), "message": "made up by the test",
+    });
+    let mut answer = Response::builder().status(status);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        answer = answer.header(header::RETRY_AFTER, "1");
+    }
+    let body = http_body_util::BodyExt::map_err(http_body_util::Full::from(body.to_string()), BoxError::from);
+    answer.body(Box::new(body) as Box<DynBody>).unwrap()
 }

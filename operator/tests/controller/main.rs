@@ -5,11 +5,13 @@
 
 mod children;
 mod left;
+mod life;
 mod line;
 mod names;
 mod silence;
 mod snapshot;
 mod specs;
+mod storm;
 mod trust;
 mod twins;
 mod world;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
@@ -21,8 +21,17 @@ use crate::world::World;
 /// Objects by kind and name.
 pub type Snapshot = BTreeMap<String, Value>;
 
-/// Of children and claims. What is said of resources follows later, as their pods come and go.
-pub async fn snapshot(world: &World) -> Snapshot {
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Resources, their children and claims.
+    All,
+    /// Without the resources: what is said of them follows later, as their pods come and go.
+    Children,
+}
+
+/// Of a namespace.
+pub async fn snapshot(world: &World, part: Part) -> Snapshot {
     let mut objects = world.objects().await;
     for resource in [
         ApiResource::erase::<WebhookRelay>(&()),
@@ -31,25 +40,26 @@ pub async fn snapshot(world: &World) -> Snapshot {
     ] {
         objects.extend(world.list(&resource, &ListParams::default()).await);
     }
-    let alike = Alike::of(world, &objects);
-    let children = objects.iter().filter(|object| is_child(object));
-    children.map(|object| (name_of(object), alike.told(object))).collect()
+    let pods = world.list(&ApiResource::erase::<Pod>(&()), &ListParams::default()).await;
+    let alike = Alike::of(world, &objects, &pods);
+    let is_part = |object: &&DynamicObject| part == Part::All || is_child(object);
+    objects.iter().filter(is_part).map(|object| (name_of(object), alike.told(object))).collect()
 }
 
 /// Waits until there is just this.
 ///
 /// # Panics
 /// When it does not come to that in time, with what is another.
-pub async fn wait_for(world: &World, wanted: &Snapshot, patience: Duration, when: &str) {
+pub async fn wait_for(world: &World, part: Part, wanted: &Snapshot, patience: Duration, when: &str) {
     let begun = Instant::now();
     loop {
-        let found = snapshot(world).await;
+        let found = snapshot(world, part).await;
         if found == *wanted {
             return;
         }
         let differences = || differences(&json!(found), &json!(wanted)).join("\n");
         assert!(begun.elapsed() < patience, "{when}:\n{}", differences());
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -84,8 +94,9 @@ struct Alike {
 }
 
 impl Alike {
-    fn of(world: &World, objects: &[DynamicObject]) -> Self {
+    fn of(world: &World, objects: &[DynamicObject], pods: &[DynamicObject]) -> Self {
         let mut names = vec![(world.namespace.clone(), "[namespace]".to_owned())];
+        names.extend(pods.iter().map(|pod| (pod.name_any(), "[pod]".to_owned())));
         let mut authorities = Vec::new();
         for object in objects {
             let uid = object.uid().unwrap();
@@ -107,7 +118,11 @@ impl Alike {
     fn told(&self, object: &DynamicObject) -> Value {
         let mut value = serde_json::to_value(object).unwrap();
         let fields = value.as_object_mut().unwrap();
-        fields.remove("status"); // the business of others
+        if is_child(object) {
+            fields.remove("status"); // the business of others
+        } else {
+            fields.get_mut("status").into_iter().for_each(forget_times);
+        }
         let metadata = fields["metadata"].as_object_mut().unwrap();
         for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
             metadata.remove(field);
@@ -137,7 +152,8 @@ impl Alike {
     }
 
     fn text(&self, text: String) -> String {
-        self.names.iter().fold(text, |text, (name, told)| text.replace(name, told))
+        let text = self.names.iter().fold(text, |text, (name, told)| text.replace(name, told));
+        text.split(", valid until ").next().unwrap().to_owned()
     }
 
     /// Certificates by what they say and who signed them, keys by whether they are theirs.
@@ -170,6 +186,13 @@ impl Alike {
             |(_, trust): &&(String, Trust)| trust.believes(pem.as_bytes(), &purpose, Timestamp::now());
         let by: Vec<&String> = self.authorities.iter().filter(believes).map(|(name, _)| name).collect();
         format!("[certificate for {:?} {:?} by {by:?}]", facts.dns_names, facts.uris)
+    }
+}
+
+/// When conditions became what they are is another matter.
+fn forget_times(status: &mut Value) {
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        condition.as_object_mut().unwrap().remove("lastTransitionTime");
     }
 }
 

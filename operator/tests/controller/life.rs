@@ -1,0 +1,141 @@
+//! What happens to two relays and to the Collector that they refer to, from creation to deletion: the same story for
+//! every trouble that the operator meets on the way.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
+use visnyk_cluster_harness::DEADLINE;
+use visnyk_crds::{Collector, WebhookRelay};
+
+use crate::line::Line;
+use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
+use crate::world::{World, bind_claims, growing_class};
+
+/// In which a busy operator would have written something, on a busy machine too.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// One after the other.
+pub const PHASES: [Phase; 4] = [Phase::Creation, Phase::Change, Phase::Growth, Phase::Deletion];
+
+#[derive(Clone, Copy, Debug)]
+pub enum Phase {
+    Creation,
+    Change,
+    Growth,
+    Deletion,
+}
+
+/// A life: `harbour` and the Collector have volumes, `skiff` has none.
+pub struct Life<'a> {
+    pub world: &'a mut World,
+    classes: Api<StorageClass>,
+}
+
+impl<'a> Life<'a> {
+    pub async fn new(world: &'a mut World) -> Self {
+        let classes = growing_class(world).await;
+        Self { world, classes }
+    }
+
+    /// Lets a phase begin.
+    pub async fn begin(&self, phase: Phase) {
+        let world = &self.world;
+        match phase {
+            Phase::Creation => {
+                let spec = json!({
+                    "spool": self.volumes("64Mi"), "ingress": { "hosts": ["harbour.example.org"] },
+                    "listener": { "tls": { "selfSigned": {} } }, "destinations": destinations(),
+                });
+                world.create_relay("harbour", &spec).await;
+                let spec = json!({ "spool": { "ephemeral": {} }, "destinations": destinations() });
+                world.create_relay("skiff", &spec).await;
+                world.create_collector("logbook", &json!({ "storage": self.volumes("64Mi") })).await;
+            }
+            Phase::Change => {
+                let tls = json!({ "selfSigned": { "dnsNames": ["harbour.example.org"] } });
+                let harbour = json!({ "spec": {
+                    "replicas": 2, "ingress": null, "autoscaling": { "maxReplicas": 3 },
+                    "listener": { "port": 9443, "tls": tls },
+                } });
+                world.change::<WebhookRelay>("harbour", &harbour).await;
+                let elsewhere = json!([{ "name": "pilot", "url": "https://pilot.example.org/hook" }]);
+                let skiff =
+                    json!({ "spec": { "pod": { "labels": { "team": "net" } }, "destinations": elsewhere } });
+                world.change::<WebhookRelay>("skiff", &skiff).await;
+                let logbook = json!({ "spec": { "service": { "port": 8443 } } });
+                world.change::<Collector>("logbook", &logbook).await;
+            }
+            Phase::Growth => {
+                bind_claims(world).await;
+                let harbour = json!({ "spec": { "spool": self.volumes("128Mi") } });
+                world.change::<WebhookRelay>("harbour", &harbour).await;
+                let logbook = json!({ "spec": { "storage": self.volumes("128Mi") } });
+                world.change::<Collector>("logbook", &logbook).await;
+            }
+            Phase::Deletion => {
+                for relay in ["harbour", "skiff"] {
+                    world.api::<WebhookRelay>().delete(relay, &DeleteParams::default()).await.unwrap();
+                }
+                world.api::<Collector>().delete("logbook", &DeleteParams::default()).await.unwrap();
+            }
+        }
+    }
+
+    fn volumes(&self, size: &str) -> Value {
+        json!({ "persistent": { "size": size, "storageClassName": self.world.namespace } })
+    }
+
+    /// Lives without a fault, and leaves nothing behind. Returns how many writes each phase took, and what it came to.
+    pub async fn calm(&mut self) -> Vec<(usize, Snapshot)> {
+        let mut phases = Vec::new();
+        for phase in PHASES {
+            let line = Line::sound();
+            self.world.start_on(&line).await;
+            self.begin(phase).await;
+            let end = self.settled(&line).await;
+            self.world.stop().await;
+            phases.push((line.writes(), end));
+        }
+        self.without_claims().await;
+        phases
+    }
+
+    /// What there is once nothing has been written for a while.
+    async fn settled(&self, line: &Line) -> Snapshot {
+        let now = async || (line.writes(), snapshot(self.world, Part::All).await);
+        let mut before = now().await;
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let after = now().await;
+            if before == after {
+                return after.1;
+            }
+            before = after;
+        }
+    }
+
+    /// Waits until there is just this.
+    pub async fn comes_to(&self, end: &Snapshot, when: &str) {
+        wait_for(self.world, Part::All, end, DEADLINE, when).await;
+    }
+
+    /// Leaves the cluster as it was.
+    pub async fn end(self) {
+        self.without_claims().await;
+        self.classes.delete(&self.world.namespace, &DeleteParams::default()).await.unwrap();
+    }
+
+    async fn without_claims(&self) {
+        let claims = self.world.api::<PersistentVolumeClaim>();
+        claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        self.comes_to(&Snapshot::new(), "nothing is left").await;
+    }
+}
+
+fn destinations() -> Value {
+    json!([{ "name": "quay", "collectorRef": { "name": "logbook" } }])
+}
