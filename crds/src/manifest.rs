@@ -39,7 +39,7 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     if spec.is_null() {
         problems.add(Place::of("spec"), "is required");
     } else {
-        schema::check(&schema, spec, &Place::of("spec"), &mut problems);
+        schema::check(schema, spec, &Place::of("spec"), &mut problems);
     }
     let metadata = document.get("metadata").cloned().unwrap_or_else(|| Map::new().into());
     let metadata = serde_json::from_value(metadata).map_err(|error| error.to_string());
@@ -48,7 +48,7 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
         return Err(problems.into_vec());
     }
     // One mistake must not hide another, so what is checked further is the spec as far as it can be read.
-    let Repaired { value, stand_ins } = schema::repair(&schema, spec, &Place::of("spec"));
+    let Repaired { value, stand_ins } = schema::repair(schema, spec, &Place::of("spec"));
     let spec = problems.note(Place::of("spec"), S::deserialize(value).map_err(|error| error.to_string()));
 
     let Some((metadata, spec)) = metadata.zip(spec) else { return Err(problems.into_vec()) };

@@ -21,12 +21,12 @@ pub(super) fn reference() -> String {
     for (kind, schema) in [section::<WebhookRelay>(), section::<Collector>()] {
         let _ =
             write!(page, "\n## {kind}\n\n| field | what may stand there | default | |\n|---|---|---|---|\n");
-        rows(&schema, "spec", &mut page);
+        rows(schema, "spec", &mut page);
     }
     page
 }
 
-fn section<K: CustomResourceExt>() -> (String, Value) {
+fn section<K: CustomResourceExt>() -> (String, &'static Value) {
     (K::api_resource().kind, spec_schema::<K>())
 }
 

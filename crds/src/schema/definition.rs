@@ -1,5 +1,8 @@
 //! From the derived types to the `CustomResourceDefinition` that is published.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::Value;
@@ -20,8 +23,14 @@ pub fn definition<K: CustomResourceExt>() -> CustomResourceDefinition {
     serde_json::from_value(value).expect("a tidied definition is a definition")
 }
 
-/// The schema of a kind's `spec`.
-pub fn spec_schema<K: CustomResourceExt>() -> Value {
+/// The schema of a kind's `spec`. It is derived once and kept: that takes far longer than anything it is used for.
+pub fn spec_schema<K: CustomResourceExt>() -> &'static Value {
+    static DERIVED: Mutex<BTreeMap<&str, &Value>> = Mutex::new(BTreeMap::new());
+    let mut derived = DERIVED.lock().unwrap_or_else(PoisonError::into_inner);
+    derived.entry(K::crd_name()).or_insert_with(|| Box::leak(Box::new(derive_spec_schema::<K>())))
+}
+
+fn derive_spec_schema<K: CustomResourceExt>() -> Value {
     let mut value = serde_json::to_value(definition::<K>()).unwrap_or_default();
     value
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec")

@@ -41,8 +41,8 @@ fn each_schema(visit: &mut impl FnMut(&str, &Value)) {
             }
         }
     }
-    walk("WebhookRelay", &spec_schema::<WebhookRelay>(), visit);
-    walk("Collector", &spec_schema::<Collector>(), visit);
+    walk("WebhookRelay", spec_schema::<WebhookRelay>(), visit);
+    walk("Collector", spec_schema::<Collector>(), visit);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use relay::relay;
 /// Notes what the schema of kind `K` has against the spec.
 fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Problems) {
     let value = serde_json::to_value(spec).unwrap_or_default();
-    schema::check(&schema::spec_schema::<K>(), &value, &Place::of("spec"), problems);
+    schema::check(schema::spec_schema::<K>(), &value, &Place::of("spec"), problems);
 }
 
 /// Name and revision of the resource.

@@ -148,7 +148,7 @@ fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
 /// What an API server would say, without its words.
 fn refused_by<K: CustomResourceExt>(manifest: &Value) -> &'static str {
     let mut problems = Problems::default();
-    schema::check(&schema::spec_schema::<K>(), &manifest["spec"], &Place::of("spec"), &mut problems);
+    schema::check(schema::spec_schema::<K>(), &manifest["spec"], &Place::of("spec"), &mut problems);
     if !problems.is_empty() {
         return "the schema";
     }
