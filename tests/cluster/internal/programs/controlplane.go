@@ -53,7 +53,8 @@ func apiServer(c layout.Cluster, api apiClient) (Program, error) {
 			"--service-account-signing-key-file=" + pki("service-account.key"),
 			"--service-cluster-ip-range=" + layout.ServiceCIDR,
 			"--authorization-mode=Node,RBAC",
-			"--enable-admission-plugins=NodeRestriction",
+			// The second asks for rights that some clusters want of an operator.
+			"--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
 			"--allow-privileged=true",
 			// Logs, exec and port-forward: the node's name is in no DNS, its address will do.
 			"--kubelet-preferred-address-types=InternalIP",
