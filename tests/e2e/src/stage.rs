@@ -1,7 +1,6 @@
 //! A relay that delivers to a collector, in a test's namespace, and their pods.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,8 +10,7 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::sleep;
-use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
 /// A namespace with a relay `front` and the collector `store`, to which it delivers.
@@ -42,6 +40,17 @@ pub fn relay(replicas: u32) -> Value {
             "retry": {"schedule": ["0s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]},
         }],
     })
+}
+
+/// Lets the relay try for longer than a test takes.
+///
+/// # Panics
+/// When the spec has no destination.
+pub fn be_patient(spec: &mut Value) {
+    let mut schedule = vec!["0s"];
+    schedule.extend(["1s"; 5]);
+    schedule.extend(["10s"; 26]);
+    spec["destinations"][0]["retry"] = json!({ "schedule": schedule });
 }
 
 /// One source more, at `/added`: a change that a running pod can follow.
@@ -142,19 +151,35 @@ impl Stage {
         self.pods("visnyk-relay", RELAY).await
     }
 
-    /// The collector's only pod.
+    /// The only pod of the collector `store`.
     ///
     /// # Panics
     /// When there is none in time.
     pub async fn collector_pod(&self) -> Pod {
-        let began = Instant::now();
-        loop {
-            if let Some(pod) = self.pods("visnyk-collector", COLLECTOR).await.pop().filter(is_ready) {
-                return pod;
-            }
-            assert!(began.elapsed() < DEADLINE, "the collector has no pod that is ready");
-            sleep(Duration::from_millis(200)).await;
-        }
+        self.pod_of_collector(COLLECTOR).await
+    }
+
+    /// The only pod of a collector.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub async fn pod_of_collector(&self, name: &str) -> Pod {
+        let ready = || async { self.pods("visnyk-collector", name).await.pop().filter(is_ready) };
+        eventually("the collector has a pod that is ready", ready, Option::is_some)
+            .await
+            .expect("it was waited for")
+    }
+
+    /// Waits until the relay has so many pods, all ready, and none of these is among them.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn fresh_relay_pods(&self, before: &[Pod], count: usize) {
+        let old = uids(before);
+        let is_fresh = |now: &Vec<Pod>| {
+            now.len() == count && now.iter().all(is_ready) && uids(now).iter().all(|uid| !old.contains(uid))
+        };
+        eventually("the relay has fresh pods", || self.relay_pods(), is_fresh).await;
     }
 
     async fn pods(&self, app: &str, instance: &str) -> Vec<Pod> {

@@ -12,7 +12,7 @@ use reqwest::Certificate;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_cluster_harness::{DEADLINE, eventually, wait_until};
 
 use visnyk_crds::WebhookRelay;
 
@@ -71,12 +71,23 @@ async fn authority(cluster: &Client, namespace: &str, relay: &str) -> String {
 }
 
 impl Traffic {
-    /// Begins to send to the Service of a relay.
+    /// Begins to send small events to the Service of a relay.
     ///
     /// # Panics
     /// When nothing is accepted in time.
     pub async fn start(cluster: &Client, namespace: &str, relay: &str) -> Self {
+        Self::start_padded(cluster, namespace, relay, 0).await
+    }
+
+    /// The same, with so many bytes more in each event.
+    ///
+    /// # Panics
+    /// As [`Traffic::start`].
+    pub async fn start_padded(cluster: &Client, namespace: &str, relay: &str, padding: usize) -> Self {
         let (http, url) = sender(cluster, namespace, relay).await;
+        // A pod is ready some moments before its Service leads to it.
+        let first = || send(&http, &url, 0, padding);
+        eventually("the first event is accepted", first, Result::is_ok).await.expect("it was waited for");
         let (stop, ledger) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Ledger>>::default());
         let next = Arc::new(AtomicU64::new(1));
         let mut senders = JoinSet::new();
@@ -86,14 +97,15 @@ impl Traffic {
             senders.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let outcome = send(&http, &url, number).await;
+                    let outcome = send(&http, &url, number, padding).await;
                     note(&mut ledger.lock().expect("no sender panics"), number, outcome);
                     sleep(PACE).await;
                 }
             });
         }
+        note(&mut ledger.lock().expect("no sender panics"), 0, Ok(()));
         let traffic = Self { stop, ledger, senders };
-        traffic.until("the first events are accepted", |ledger| ledger.accepted.len() >= 8).await;
+        traffic.goes_on(8).await;
         traffic
     }
 
@@ -152,8 +164,9 @@ impl Ledger {
     }
 }
 
-async fn send(http: &reqwest::Client, url: &str, number: u64) -> Result<(), String> {
-    let answer = http.post(url).body(format!("{{\"number\": {number}}}")).send().await;
+async fn send(http: &reqwest::Client, url: &str, number: u64, padding: usize) -> Result<(), String> {
+    let body = format!("{{\"number\": {number}, \"padding\": \"{:padding$}\"}}", "");
+    let answer = http.post(url).body(body).send().await;
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(answer.status().to_string()),
@@ -186,19 +199,10 @@ pub async fn collected(namespace: &str, pod: &Pod) -> BTreeSet<u64> {
 /// # Panics
 /// When some do not come, with their numbers.
 pub async fn assert_collected(namespace: &str, collector: &Pod, ledger: &Ledger) {
-    let began = Instant::now();
-    loop {
+    let lost = || async {
         let collected = collected(namespace, collector).await;
-        let lost: Vec<_> = ledger.accepted.difference(&collected).collect();
-        if lost.is_empty() {
-            return;
-        }
-        assert!(
-            began.elapsed() < DEADLINE,
-            "{} of {} accepted events did not arrive: {lost:?}",
-            lost.len(),
-            ledger.accepted.len()
-        );
-        sleep(Duration::from_millis(500)).await;
-    }
+        ledger.accepted.difference(&collected).copied().collect::<Vec<_>>()
+    };
+    let what = format!("{} accepted events arrive, none is lost", ledger.accepted.len());
+    eventually(&what, lost, Vec::is_empty).await;
 }

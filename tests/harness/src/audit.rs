@@ -1,5 +1,6 @@
 //! What the API server was asked: one line of its audit log for each request.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ pub struct AuditEvent {
     pub response_status: Option<AuditStatus>,
     /// When the request came in.
     pub request_received_timestamp: Timestamp,
+    /// What authorisation and admission noted.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -64,6 +68,7 @@ pub struct AuditObject {
 pub struct AuditStatus {
     pub code: u16,
     pub reason: String,
+    pub message: String,
 }
 
 impl AuditLog {
@@ -134,6 +139,16 @@ impl AuditEvent {
     /// The namespace of the object, or nothing.
     pub fn namespace(&self) -> &str {
         self.object_ref.as_ref().map_or("", |object| &object.namespace)
+    }
+
+    /// Whether no rule gives the account this right. Admission, which comes later, refuses with 403 too.
+    pub fn is_denied(&self) -> bool {
+        self.annotations.get("authorization.k8s.io/decision").is_some_and(|decision| decision == "forbid")
+    }
+
+    /// What the answer says, where it is a refusal.
+    pub fn message(&self) -> &str {
+        self.response_status.as_ref().map_or("", |status| &status.message)
     }
 
     /// The answer's HTTP status.

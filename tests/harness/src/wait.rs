@@ -1,7 +1,7 @@
-//! Waiting for a condition of an object, by watching it.
+//! Waiting for a condition: of an object by watching it, of anything else by asking again.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::serde::de::DeserializeOwned;
 use kube::Api;
@@ -40,6 +40,26 @@ where
     K: Clone + Debug + Send + DeserializeOwned + kube::Resource + 'static,
 {
     wait_until(api, name, |object| condition.matches_object(object)).await
+}
+
+/// Asks again and again until the answer satisfies, and returns that answer: for what cannot be watched.
+///
+/// # Panics
+/// After [`DEADLINE`], with the last answer.
+pub async fn eventually<T: Debug, Asked: Future<Output = T>>(
+    what: &str,
+    ask: impl Fn() -> Asked,
+    satisfies: impl Fn(&T) -> bool,
+) -> T {
+    let began = Instant::now();
+    loop {
+        let answer = ask().await;
+        if satisfies(&answer) {
+            return answer;
+        }
+        assert!(began.elapsed() < DEADLINE, "not in {DEADLINE:?}: {what}; last seen: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn describe<K>(name: &str) -> String {

@@ -23,7 +23,6 @@ async fn operator_can_change_nothing_of_a_pod_but_one_annotation_of_its_own() {
             json!({"metadata": {"labels": {"example.org/label": "new"}}}),
             json!({"metadata": {"labels": {"app.kubernetes.io/name": "another"}}}),
             json!({"metadata": {"finalizers": ["example.org/stays"]}}),
-            json!({"metadata": {"ownerReferences": [{"$patch": "replace"}]}}),
             json!({"spec": {"containers": [{"name": "relay", "image": "example.org/another:1"}]}}),
             json!({"spec": {"activeDeadlineSeconds": 1}}),
         ];
@@ -32,6 +31,9 @@ async fn operator_can_change_nothing_of_a_pod_but_one_annotation_of_its_own() {
             let reason = "the operator may change only the annotation visnyk.dev/sync of a pod";
             assert!(said.contains(reason), "{change}: {said:?}");
         }
+        // An API server that asks whether the operator might delete the pod refuses before the policy does.
+        let orphaned = json!({"metadata": {"ownerReferences": [{"$patch": "replace"}]}});
+        assert_ne!(refusal(&pods, &own, orphaned).await, None);
         for change in [annotation("visnyk.dev/sync"), annotation("example.org/note")] {
             let said = refusal(&pods, &foreign, change.clone()).await.unwrap_or_default();
             assert!(said.contains("the operator may change only its own pods"), "{change}: {said:?}");

@@ -1,14 +1,43 @@
-//! The chart's own life: removed and installed again, brought up from its first version.
+//! The chart's own life: narrowed to some namespaces, removed and installed again, brought up from its first version.
 
-use visnyk_cluster_harness::with_temp_ns;
-use visnyk_crds::WebhookRelay;
+use kube::api::{Api, DeleteParams};
+use serde_json::json;
+use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::chart::{self, CHART, RELEASE, SYSTEM};
-use visnyk_e2e::kubectl::{run, shell};
+use visnyk_e2e::kubectl::{run, shell, try_run};
 use visnyk_e2e::stage::{RELAY, Stage, add_source, relay, restarts, uids};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
 
 /// The chart as it was first packaged.
 const FIRST: &str = "charts/fixtures/visnyk-0.1.0.tgz";
+
+#[tokio::test]
+async fn operator_of_some_namespaces_has_rights_there_and_nowhere_else() {
+    with_temp_ns(async |client, namespace| {
+        chart::install(CHART, &[&format!("watchNamespaces={{{namespace}}}")]).await;
+        let role = try_run("kubectl", &["get", "clusterrole", "visnyk-operator"]).await;
+        assert!(role.is_err_and(|said| said.contains("NotFound")));
+        run("kubectl", &["get", "role", "visnyk-operator", "--namespace", &namespace]).await;
+        let elsewhere = Stage { client: client.clone(), namespace: "default".to_owned() };
+        elsewhere.apply::<Collector>("elsewhere", json!({
+            "listener": {"tls": {"selfSigned": {}}}, "storage": {"ephemeral": {}}, "log": {}, "access": {},
+        })).await.unwrap();
+
+        let stage = Stage::set(&client, &namespace, relay(1)).await;
+        let traffic = Traffic::start(&client, &namespace, RELAY).await;
+        let ledger = traffic.end().await;
+        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+
+        let collectors: Api<Collector> = elsewhere.api();
+        assert_eq!(collectors.get("elsewhere").await.unwrap().status, None);
+        chart::install(CHART, &[]).await;
+        elsewhere.condition::<Collector>("elsewhere", "Ready", "True").await;
+        collectors.delete("elsewhere", &DeleteParams::default()).await.unwrap();
+        wait_until(&collectors, "elsewhere", |collector| collector.is_none()).await;
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_takes_over() {

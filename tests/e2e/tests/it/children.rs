@@ -1,7 +1,5 @@
 //! Children that only some clusters know, those that nobody wants, and volumes that grow.
 
-use std::time::{Duration, Instant};
-
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -9,10 +7,9 @@ use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, Patc
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use tokio::time::sleep;
-use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_cluster_harness::{eventually, wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, relay, uids};
+use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, relay};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
 
 /// What other projects define: group, version, kind and plural.
@@ -62,7 +59,7 @@ async fn every_kind_of_child_is_made_where_it_is_known_and_goes_when_nobody_want
         stage.apply::<WebhookRelay>("fleet", fleet).await.unwrap();
         stage.apply::<WebhookRelay>(RELAY, relay(1)).await.unwrap();
         stage.apply::<Collector>(COLLECTOR, certified).await.unwrap();
-        define_optional_kinds(&client).await;
+        define_optional_kinds(&stage).await;
         // The operator looks for new kinds every minute.
         assert_made(&stage).await;
 
@@ -73,13 +70,13 @@ async fn every_kind_of_child_is_made_where_it_is_known_and_goes_when_nobody_want
     .await;
 }
 
-async fn define_optional_kinds(client: &Client) {
+async fn define_optional_kinds(stage: &Stage) {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(
         "apiextensions.k8s.io",
         "v1",
         "CustomResourceDefinition",
     ));
-    let definitions: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let definitions: Api<DynamicObject> = Api::all_with(stage.client.clone(), &kind);
     for (group, version, kind, plural) in OPTIONAL {
         let name = format!("{plural}.{group}");
         // Definitions in this group are protected: this one says by whose leave it is made.
@@ -100,6 +97,11 @@ async fn define_optional_kinds(client: &Client) {
             .patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(definition))
             .await
             .unwrap();
+    }
+    let everything = ListParams::default();
+    for kind in OPTIONAL.map(resource) {
+        let (what, objects) = (format!("{} is served", kind.kind), stage.objects(&kind));
+        eventually(&what, || objects.list(&everything), Result::is_ok).await.unwrap();
     }
 }
 
@@ -176,7 +178,7 @@ async fn larger_spool_asks_for_larger_volumes_and_loses_nothing() {
         let stage = Stage::set(&client, &namespace, spec.clone()).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         let (sets, claims) = (stage.api::<StatefulSet>(), stage.api::<PersistentVolumeClaim>());
-        let (set, pods) = (sets.get("front-relay").await.unwrap(), uids(&stage.relay_pods().await));
+        let (set, pods) = (sets.get("front-relay").await.unwrap(), stage.relay_pods().await);
 
         spec["spool"]["persistent"]["size"] = json!("128Mi");
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
@@ -189,11 +191,7 @@ async fn larger_spool_asks_for_larger_volumes_and_loses_nothing() {
         wait_until(&claims, "data-front-relay-0", is_larger).await;
         wait_until(&sets, "front-relay", |now| now.is_some_and(|now| now.uid() != set.uid())).await;
         // A pod reads the size when it starts.
-        let began = Instant::now();
-        while uids(&stage.relay_pods().await) == pods {
-            assert!(began.elapsed() < Duration::from_mins(2), "the pod is not replaced");
-            sleep(Duration::from_millis(200)).await;
-        }
+        stage.fresh_relay_pods(&pods, 1).await;
         stage.ready().await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;

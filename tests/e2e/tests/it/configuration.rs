@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
-use visnyk_e2e::stage::{RELAY, Stage, add_source, is_ready, relay, restarts, uids};
+use visnyk_e2e::stage::{RELAY, Stage, add_source, relay, restarts, uids};
 use visnyk_e2e::traffic::{self, Traffic, assert_collected};
 
 /// How soon a change is live on every replica.
@@ -94,16 +94,7 @@ async fn invalid_spec_changes_nothing_and_the_last_good_one_survives_every_pod()
             .unwrap();
         spec["replicas"] = json!(2);
         stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
-        let began = Instant::now();
-        loop {
-            let now = stage.relay_pods().await;
-            let fresh = uids(&now).iter().all(|uid| !uids(&before).contains(uid));
-            if fresh && now.len() == 2 && now.iter().all(is_ready) {
-                break;
-            }
-            assert!(began.elapsed() < Duration::from_secs(90), "two new pods do not get ready");
-            sleep(Duration::from_millis(200)).await;
-        }
+        stage.fresh_relay_pods(&before, 2).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;

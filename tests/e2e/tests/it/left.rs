@@ -5,20 +5,17 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Client;
 use kube::api::DeleteParams;
-use serde_json::{Value, json};
+use serde_json::Value;
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, collector, is_ready, relay};
+use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, be_patient, collector, is_ready, relay};
 use visnyk_e2e::traffic::{Ledger, Traffic, assert_collected, collected};
 
 /// A relay whose collector is not there yet. It tries for longer than a test takes.
 fn spec(replicas: u32, on_delete: &str) -> Value {
     let mut spec = relay(replicas);
     spec["spool"]["onDelete"] = on_delete.into();
-    let mut schedule = vec!["0s"];
-    schedule.extend(["1s"; 5]);
-    schedule.extend(["10s"; 26]);
-    spec["destinations"][0]["retry"] = json!({ "schedule": schedule });
+    be_patient(&mut spec);
     spec
 }
 

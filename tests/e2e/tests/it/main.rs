@@ -10,4 +10,8 @@ mod healing;
 mod left;
 mod operator;
 mod readme;
+mod restored;
+mod rights;
 mod rollout;
+mod trust;
+mod volume;

@@ -1,12 +1,10 @@
 //! The README's half on Kubernetes: its commands are taken from there, so that it stays true.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use kube::{Api, Client};
 use serde_json::Value;
-use tokio::time::sleep;
-use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::chart;
 use visnyk_e2e::kubectl::{root, run, shell};
@@ -39,16 +37,11 @@ async fn five_commands_of_the_readme_install_receive_and_deliver() {
     assert_eq!(shell(send).await, "{\"success\":\"Webhook handled\"}\n");
     let event = fs::read_to_string(root().join("examples/events/packet-loss.json")).unwrap();
     let event: Value = serde_json::from_str(&event).unwrap();
-    let began = Instant::now();
-    loop {
+    let lines = || async {
         let log = shell(tail).await;
-        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        if lines == [event.clone()] {
-            break;
-        }
-        assert!(began.elapsed() < DEADLINE, "the collector has no such event, but {lines:?}");
-        sleep(Duration::from_millis(200)).await;
-    }
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    eventually("the collector has the event", lines, |lines| *lines == [event.clone()]).await;
     example_is_gone().await;
 }
 

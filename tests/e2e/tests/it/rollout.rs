@@ -1,30 +1,19 @@
 //! What takes new pods: with two replicas no sender notices, with one there is a gap, and nothing is lost either way.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
-use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, uids};
+use visnyk_e2e::stage::{RELAY, Stage, relay};
 use visnyk_e2e::traffic::{Ledger, Traffic, assert_collected};
 
 /// Rolls all pods under traffic by changing something that a running pod cannot follow.
 async fn roll(stage: &Stage, changed: Value) -> Ledger {
-    let before = uids(&stage.relay_pods().await);
+    let before = stage.relay_pods().await;
     let traffic = Traffic::start(&stage.client, &stage.namespace, RELAY).await;
-    let replicas = before.len();
     stage.apply::<WebhookRelay>(RELAY, changed).await.unwrap();
-    let began = Instant::now();
-    loop {
-        let now = stage.relay_pods().await;
-        let fresh = uids(&now).iter().all(|uid| !before.contains(uid));
-        if fresh && now.len() == replicas && now.iter().all(is_ready) {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_mins(4), "the pods are not replaced");
-        sleep(Duration::from_millis(200)).await;
-    }
+    stage.fresh_relay_pods(&before, before.len()).await;
     traffic.goes_on(40).await;
     let ledger = traffic.end().await;
     assert_collected(&stage.namespace, &stage.collector_pod().await, &ledger).await;
