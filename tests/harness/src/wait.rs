@@ -9,7 +9,7 @@ use kube::runtime::wait::{Condition, await_condition};
 
 /// How long any condition may take. It bounds a failing test, not a passing one;
 /// generous, since the machine may be building something at the same time.
-pub const DEADLINE: Duration = Duration::from_mins(2);
+pub const DEADLINE: Duration = Duration::from_mins(4);
 
 /// Waits until the object of that name, or its absence, meets the condition.
 /// Returns it as it was then.
