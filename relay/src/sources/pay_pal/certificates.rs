@@ -27,7 +27,7 @@ const KEPT: usize = 8;
 const KEPT_IN_VAIN: usize = 256;
 const IN_VAIN_FOR: Duration = Duration::from_mins(1);
 /// Between two fetches, whoever asks for them.
-const PACE: Duration = Duration::from_secs(1);
+pub(super) const PACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A chain has a few thousand bytes.
 const LARGEST: usize = 64 << 10;

@@ -1,13 +1,14 @@
 //! A real TLS server with real certificates in PayPal's place, and strangers who would like to be it.
 
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use jiff::tz::TimeZone;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_RSA_SHA256};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_RSA_SHA256};
 use rustls::RootCertStore;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +18,7 @@ use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::resolver::Resolver;
 
+use super::certificates::PACE;
 use super::*;
 use crate::sources::mutations::texts;
 use crate::sources::testing::Message;
@@ -54,12 +56,26 @@ impl Authority {
         Arc::new(roots)
     }
 
+    /// One for whom this one vouches.
+    fn subordinate(&self) -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "between");
+        Self(CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
     fn signer(&self, name: &str) -> Signer {
+        self.signer_until(name, (2099, 1, 1))
+    }
+
+    /// Until midnight, when this day begins.
+    fn signer_until(&self, name: &str, (year, month, day): (i32, u8, u8)) -> Signer {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8 = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&key).unwrap();
         let pair = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.as_ref()));
         let pair = KeyPair::from_der_and_sign_algo(&pair, &PKCS_RSA_SHA256).unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, month, day);
         Signer { key, pem: params.signed_by(&pair, &self.0).unwrap().pem() }
     }
 }
@@ -276,6 +292,78 @@ async fn certificate_that_nobody_vouches_for_or_for_another_name_lets_nobody_in(
         }
         assert_eq!(server.connections(), 1, "it is not asked for again and again");
     }
+}
+
+#[tokio::test]
+async fn an_authority_may_vouch_by_way_of_another_that_comes_with_the_certificate() {
+    let authority = Authority::new();
+    let between = authority.subordinate();
+    let signer = between.signer(NAME);
+    let (leaf, issuer) = (signer.pem.clone(), between.0.pem());
+    for (served, expected) in [
+        (format!("{leaf}{issuer}"), Ok(())),
+        (format!("{leaf}{}{issuer}", authority.0.pem()), Ok(())),
+        (leaf.clone(), Err(Refusal::NoCertificate)),
+        (format!("{leaf}{leaf}"), Err(Refusal::NoCertificate)),
+        (format!("{leaf}{}", authority.0.pem()), Err(Refusal::NoCertificate)),
+        (format!("{issuer}{leaf}"), Err(Refusal::NoCertificate)),
+    ] {
+        let server = Server::start(&authority, move |_| found(&served)).await;
+        let pay_pal = pay_pal(&authority, &server.origin, loopback());
+        let message = signer.sign(&server.url("CERT-1"), BODY);
+        assert_eq!(judge(&pay_pal, &message, 0).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn certificate_is_kept_until_it_ends_and_then_asked_for_again() {
+    let authority = Authority::new();
+    let signer = authority.signer_until(NAME, (2026, 11, 25));
+    let pem = signer.pem.clone();
+    let server = Server::start(&authority, move |_| found(&pem)).await;
+    let tolerance = Duration::from_hours(24);
+    let pay_pal = PayPal { tolerance, ..pay_pal(&authority, &server.origin, loopback()) };
+    let message = signer.sign(&server.url("CERT-1"), BODY);
+    let until_it_ends = 12 * 3_600_000;
+    for after_ms in [0, until_it_ends - 1_000, until_it_ends] {
+        assert_eq!(judge(&pay_pal, &message, after_ms).await, Some(Ok(())), "after {after_ms} ms");
+    }
+    assert_eq!(server.connections(), 1);
+    tokio::time::sleep(PACE).await;
+    let judged = judge(&pay_pal, &message, until_it_ends + 1_000).await;
+    assert_eq!(judged, Some(Err(Refusal::NoCertificate)));
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_certificate_is_fetched_at_a_time_however_long_it_takes() {
+    let authority = Authority::new();
+    let signer = authority.signer(NAME);
+    let pem = signer.pem.clone();
+    let (answer, answered) = std::sync::mpsc::channel::<()>();
+    let answered = Mutex::new(answered);
+    let server = Server::start(&authority, move |_| {
+        answered.lock().unwrap().recv().unwrap();
+        found(&pem)
+    })
+    .await;
+    let pay_pal = Arc::new(pay_pal(&authority, &server.origin, loopback()));
+    let judging = |name: &str| {
+        let (pay_pal, message) = (Arc::clone(&pay_pal), signer.sign(&server.url(name), BODY));
+        tokio::spawn(async move { judge(&pay_pal, &message, 0).await })
+    };
+    let first = judging("CERT-1");
+    while server.connections() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(PACE).await; // another second is another fetch
+    let second = judging("CERT-2");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.connections(), 1, "two at a time");
+    answer.send(()).unwrap();
+    answer.send(()).unwrap();
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (Some(Ok(())), Some(Ok(()))));
+    assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]
