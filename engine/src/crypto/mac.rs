@@ -121,4 +121,11 @@ mod tests {
         }
         assert!(!Token::is_any(&[], b""));
     }
+
+    #[test]
+    fn nothing_of_a_secret_is_shown() {
+        let key = MacKey::new(HmacAlgorithm::SHA256, b"canary");
+        let shown = format!("{key:?} {:?} {:?}", key.tag(&[b"message"]), Token::new(b"canary"));
+        assert_eq!(shown, "MacKey Tag Token");
+    }
 }

@@ -179,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_key_is_shown() {
+        let secret = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let private = b"whsk_xaqN9D+fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc=";
+        let public = b"whpk_/FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU=";
+        let signing = [secret.as_slice(), private].map(|key| SigningKey::parse(key).unwrap());
+        let verifying = [secret.as_slice(), public].map(|key| VerifyingKey::parse(key).unwrap());
+        assert_eq!(format!("{signing:?} {verifying:?}"), "[Secret, Private] [Secret, Public]");
+    }
+
+    #[test]
     fn keys_that_are_none_are_told_apart_without_a_word_of_them() {
         let error = |text: &str| VerifyingKey::parse(text.as_bytes()).unwrap_err();
         assert_eq!(error("whsec_not base64"), KeyError::Base64);

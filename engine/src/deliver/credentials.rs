@@ -114,3 +114,58 @@ pub fn check(destinations: &[Destination], secrets_dir: &Path) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::marker::PhantomData;
+
+    use super::*;
+    use crate::deliver::authorization::Authorization;
+    use crate::deliver::headers::secret_value;
+    use crate::deliver::peer::{Peer, Said};
+    use crate::deliver::tokens::{Token, Tokens};
+
+    struct Kind<T>(PhantomData<T>);
+
+    /// What holds for every type, unless it has a constant of its own by that name.
+    trait Unshown {
+        const IS_SHOWN: bool = false;
+    }
+
+    impl<T> Unshown for Kind<T> {}
+
+    impl<T: Debug> Kind<T> {
+        const IS_SHOWN: bool = true;
+    }
+
+    macro_rules! shown {
+        ($($kind:ty),+ $(,)?) => {
+            [$((stringify!($kind), Kind::<$kind>::IS_SHOWN)),+]
+                .into_iter()
+                .filter_map(|(name, is_shown)| is_shown.then_some(name))
+                .collect::<Vec<_>>()
+        };
+    }
+
+    #[test]
+    fn nothing_that_holds_a_secret_can_be_put_into_a_log_or_a_panic() {
+        let shown = shown![
+            Credentials,
+            Signer,
+            Authorization,
+            TokenRequest,
+            Token,
+            Tokens,
+            ExtraHeaders,
+            Identity,
+            Peer,
+            Said,
+            Secrets<'static>,
+            HeaderValue,
+        ];
+        assert_eq!(shown, ["HeaderValue"]);
+        let header = secret_value("canary").unwrap();
+        assert_eq!(format!("{header:?}"), "Sensitive");
+    }
+}

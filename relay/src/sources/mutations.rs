@@ -4,6 +4,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::Refusal;
 use super::form;
+use super::pay_pal::PayPalCertificates;
+use super::providers::provider;
+use super::secrets::Secrets;
 use super::testing::{Case, Message, cases};
 
 /// Changes of several bytes, per message.
@@ -49,6 +52,74 @@ fn a_signed_time_is_good_for_five_minutes_to_the_millisecond() {
         ] {
             let judged = case.judge(&*provider, &case.message, after_ms);
             assert_eq!(judged, Some(expected), "{} after {after_ms} ms", case.name);
+        }
+    }
+}
+
+#[test]
+fn one_of_several_signatures_is_enough_and_another_scheme_is_none() {
+    let judge = |name: &str, signatures: &str| {
+        let case = cases().into_iter().find(|case| case.name == name).unwrap();
+        let message = case.message.with(case.proof.last().unwrap(), signatures.as_bytes());
+        case.judge(&*case.provider(), &message, 0).unwrap()
+    };
+    let right = "7b751e678ac3cd60693af15ba1ae1fc39e6a12beb59795ff4ba46a1caa2d7ad8";
+    let wrong = "0".repeat(64);
+    let stripe = |rest: &str| judge("stripe", &format!("t=1700000000,{rest}"));
+    assert_eq!(stripe(&format!("v1={wrong},v1={right},v0={wrong}")), Ok(()));
+    assert_eq!(stripe(&format!("v1={right},v1={wrong},v2=any")), Ok(()));
+    assert_eq!(stripe(&format!("v1={wrong},v0={right}")), Err(Refusal::Wrong));
+    assert_eq!(stripe(&format!("v0={right}")), Err(Refusal::Malformed));
+    assert_eq!(stripe(&vec![format!("v1={right}"); 17].join(",")), Err(Refusal::Malformed));
+
+    let right = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    let wrong = right.replace("g0", "h0");
+    let standard = |signatures: &str| judge("standard webhooks v1, as published", signatures);
+    assert_eq!(standard(&format!("v1,{wrong} v1,{right}")), Ok(()));
+    assert_eq!(standard(&format!("v1,{right} v1a,{wrong} v2,any")), Ok(()));
+    assert_eq!(standard(&format!("v1a,{right}")), Err(Refusal::Wrong));
+    assert_eq!(standard(&format!("v2,{right}")), Err(Refusal::Malformed));
+    assert_eq!(standard(&vec![format!("v1,{right}"); 17].join(" ")), Err(Refusal::Malformed));
+}
+
+#[test]
+fn a_signing_secret_of_gitlab_is_no_token() {
+    let case = cases().into_iter().find(|case| case.name == "gitlab, signed").unwrap();
+    let token = Message::post("/", &[("x-gitlab-token", case.secret)], "{}");
+    assert_eq!(case.judge(&*case.provider(), &token, 0), Some(Err(Refusal::Missing)));
+    let plain = "a long token";
+    let other = token.with("x-gitlab-token", plain.as_bytes());
+    let provider = case.provider_with(&[case.secret, plain]);
+    assert_eq!(case.judge(&*provider, &token, 0), Some(Err(Refusal::Missing)));
+    assert_eq!(case.judge(&*provider, &other, 0), Some(Ok(())), "the token that it takes the place of");
+    assert_eq!(case.judge(&*provider, &case.message, 0), Some(Ok(())));
+}
+
+#[test]
+fn a_secret_that_is_none_is_named_without_a_word_of_it_and_makes_nothing_panic() {
+    const CANARY: &str = "canary";
+    let odd = [
+        "canary: of \u{445}\n\nnone",
+        "whsec_canary!",
+        "whpk_canary!",
+        "whsk_canary!",
+        "whsec_",
+        "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----",
+        "\0",
+    ];
+    for case in cases() {
+        for secret in odd {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("hook")).unwrap();
+            std::fs::write(folder.path().join("hook/k0"), secret).unwrap();
+            let mut secrets = Secrets::of(folder.path());
+            let provider = provider(&case.verify, &mut secrets, &PayPalCertificates::none());
+            assert_ne!(case.judge(&*provider, &case.message, 0), Some(Ok(())), "{}, {secret:?}", case.name);
+            let problems = secrets.into_problems();
+            let said: Vec<String> = problems.iter().map(|one| format!("{one} {one:?}")).collect();
+            let said = said.join(", ");
+            assert!(said.contains("hook/k1 cannot be read") || case.name == "basic", "{}: {said}", case.name);
+            assert!(!said.contains(CANARY), "{}: {said}", case.name);
         }
     }
 }

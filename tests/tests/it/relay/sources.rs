@@ -1,5 +1,6 @@
 //! Nobody gets in who did not prove who it is, and whoever did is taken at its word.
 
+mod bodies;
 mod certificates;
 mod cloud_events;
 mod examples;
