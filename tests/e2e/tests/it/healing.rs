@@ -99,9 +99,10 @@ async fn deleted_pods_come_back_and_what_the_collector_missed_arrives_afterwards
     .await;
 }
 
-/// What runs goes on, and whoever falls ill meanwhile is looked after when the kubelet is back.
+/// What runs goes on, and whoever falls ill meanwhile is looked after when the kubelet is back. It may take a pod for
+/// not ready until it has asked, and then no request gets through to an only replica.
 #[tokio::test]
-async fn restarted_kubelet_stops_nothing_and_goes_on_healing() {
+async fn restarted_kubelet_restarts_no_pod_and_goes_on_healing() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(1)).await;
         let before = stage.relay_pods().await;
@@ -110,9 +111,9 @@ async fn restarted_kubelet_stops_nothing_and_goes_on_healing() {
         kill_process(kubelet, Signal::KILL).unwrap();
         traffic.until("a new kubelet runs", |_| node::kubelet().is_some_and(|now| now != kubelet)).await;
         traffic.goes_on(100).await;
-        let undisturbed = traffic.ledger();
-        assert!(undisturbed.refused.is_empty(), "{:?}", undisturbed.refused);
-        assert_eq!(uids(&stage.relay_pods().await), uids(&before));
+        eprintln!("kubelet restarted: longest gap {:?}", traffic.ledger().longest_gap());
+        let after = stage.relay_pods().await;
+        assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (uids(&before), 0));
 
         node::signal(&before[0], "visnyk-relay", Signal::KILL);
         let back = |pod: Option<&Pod>| pod.is_some_and(|pod| restarts(pod) == 1 && is_ready(pod));

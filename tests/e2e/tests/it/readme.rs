@@ -7,7 +7,7 @@ use serde_json::Value;
 use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::chart;
-use visnyk_e2e::kubectl::{root, run, shell};
+use visnyk_e2e::kubectl::{root, run, shell, try_shell};
 use visnyk_e2e::stage::Told;
 
 #[tokio::test]
@@ -34,7 +34,9 @@ async fn five_commands_of_the_readme_install_receive_and_deliver() {
     assert_eq!(collectors[1][..4], ["collector.visnyk.dev/archive", "True", "1", url]);
     assert!(is_age(&collectors[1][4]), "{collectors:?}");
 
-    assert_eq!(shell(send).await, "{\"success\":\"Webhook handled\"}\n");
+    // A pod is ready some moments before its Service leads to it.
+    let answer = eventually("the event is accepted", || try_shell(send), Result::is_ok).await;
+    assert_eq!(answer.unwrap(), "{\"success\":\"Webhook handled\"}\n");
     let event = fs::read_to_string(root().join("examples/events/packet-loss.json")).unwrap();
     let event: Value = serde_json::from_str(&event).unwrap();
     let lines = || async {
