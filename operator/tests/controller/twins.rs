@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, DynamicObject};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
-use visnyk_cluster_harness::{DEADLINE, wait_until};
+use tokio::time::sleep;
+use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::WebhookRelay;
 
 use crate::line::{Fate, Line};
@@ -43,11 +43,8 @@ async fn resource_made_anew_takes_no_child_of_the_one_before() {
             |service: Option<&Service>| service.is_some_and(|it| it.metadata.deletion_timestamp.is_some());
         let left = wait_until(&services, "harbour-relay", going).await.unwrap();
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
-        let until = Instant::now() + DEADLINE;
-        while world.children().await != ["Service harbour-relay"] {
-            assert!(Instant::now() < until, "{:?}", world.children().await);
-            sleep(Duration::from_millis(100)).await;
-        }
+        let is_alone = |children: &Vec<String>| *children == ["Service harbour-relay"];
+        eventually("all but the first one's Service goes", || world.children(), is_alone).await;
         assert_eq!(services.get("harbour-relay").await.unwrap(), left, "it is the first one's");
 
         world.change::<Service>("harbour-relay", &held(&[])).await;
@@ -81,6 +78,7 @@ async fn operator_that_hears_late_makes_nothing_for_a_resource_that_is_gone() {
                 && request.uri().query().is_some_and(|query| query.contains("watch=true"));
             if is_deaf { Fate::Silent } else { Fate::Passes }
         });
+        world.install_kinds().await;
         world.create_relay("harbour", &json!({})).await;
         world.start_on(&line).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
@@ -93,11 +91,7 @@ async fn operator_that_hears_late_makes_nothing_for_a_resource_that_is_gone() {
         world.change::<WebhookRelay>("harbour", &held(&[])).await;
         let second = world.create_relay("harbour", &json!({})).await;
         let before = line.writes();
-        let until = Instant::now() + DEADLINE;
-        while !world.children().await.is_empty() {
-            assert!(Instant::now() < until, "{:?}", world.children().await);
-            sleep(Duration::from_millis(100)).await;
-        }
+        eventually("the first one's children go", || world.children(), Vec::is_empty).await;
         sleep(Duration::from_secs(3)).await;
         assert_eq!((line.writes(), world.children().await), (before, Vec::new()));
 

@@ -37,6 +37,12 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
 }
 
 impl World {
+    /// Installs the kinds, if they are not: for what is there before the controllers are.
+    pub async fn install_kinds(&self) {
+        install::<WebhookRelay>(&self.client).await;
+        install::<Collector>(&self.client).await;
+    }
+
     /// Installs the kinds, if they are not, and starts the controllers.
     pub async fn start(&mut self) {
         self.start_on(&Line::sound()).await;
@@ -44,8 +50,7 @@ impl World {
 
     /// The same, with this line between the controllers and the API server.
     pub async fn start_on(&mut self, line: &Line) {
-        install::<WebhookRelay>(&self.client).await;
-        install::<Collector>(&self.client).await;
+        self.install_kinds().await;
         let client = line.client().await;
         let outfit = Outfit {
             client: client.clone(),

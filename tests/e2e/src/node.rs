@@ -13,8 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// # Panics
 /// When there is no such process.
 pub fn signal(pod: &Pod, program: &str, signal: Signal) {
-    let pid = process(pod, program).unwrap_or_else(|| panic!("no {program} runs in pod {}", pod.name_any()));
-    kill_process(pid, signal).expect("a process of the node can be signalled by root");
+    kill_process(running(pod, program), signal).expect("a process of the node can be signalled by root");
 }
 
 /// The process of a pod's program, by its name and the pod's control group.
@@ -70,10 +69,13 @@ fn find(program: &str, is_it: impl Fn(&Path) -> bool) -> Option<Pid> {
     })
 }
 
+fn running(pod: &Pod, program: &str) -> Pid {
+    process(pod, program).unwrap_or_else(|| panic!("no {program} runs in pod {}", pod.name_any()))
+}
+
 /// Where a pod's program keeps its data, as seen from the node.
 fn data_folder(pod: &Pod, program: &str) -> PathBuf {
-    let pid = process(pod, program).unwrap_or_else(|| panic!("no {program} runs in pod {}", pod.name_any()));
-    format!("/proc/{}/root/var/lib/visnyk", pid.as_raw_nonzero()).into()
+    format!("/proc/{}/root/var/lib/visnyk", running(pod, program).as_raw_nonzero()).into()
 }
 
 /// Makes a loop of a pod's relay hang, where its image is one whose loops can be made to.

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
+use crate::traffic::{Ledger, assert_collected};
+
 /// A namespace with a relay `front` and the collector `store`, to which it delivers.
 pub struct Stage {
     /// The API server.
@@ -168,6 +170,14 @@ impl Stage {
         eventually("the collector has a pod that is ready", ready, Option::is_some)
             .await
             .expect("it was waited for")
+    }
+
+    /// Waits until every accepted event is in the log of the collector `store`.
+    ///
+    /// # Panics
+    /// As [`assert_collected`].
+    pub async fn assert_arrived(&self, ledger: &Ledger) {
+        assert_collected(&self.namespace, &self.collector_pod().await, ledger).await;
     }
 
     /// Waits until the relay has so many pods, all ready, and none of these is among them.

@@ -19,4 +19,4 @@ pub use dump::describe;
 pub use image::image;
 pub use namespace::with_temp_ns;
 pub use pod::{restricted_container, restricted_pod, run_pod};
-pub use wait::{DEADLINE, eventually, wait_for, wait_until};
+pub use wait::{DEADLINE, eventually, wait_for, wait_until, within};

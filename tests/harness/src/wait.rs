@@ -51,13 +51,26 @@ pub async fn eventually<T: Debug, Asked: Future<Output = T>>(
     ask: impl Fn() -> Asked,
     satisfies: impl Fn(&T) -> bool,
 ) -> T {
+    within(DEADLINE, what, ask, satisfies).await
+}
+
+/// The same for what may not take longer than that.
+///
+/// # Panics
+/// After the limit, with the last answer.
+pub async fn within<T: Debug, Asked: Future<Output = T>>(
+    limit: Duration,
+    what: &str,
+    ask: impl Fn() -> Asked,
+    satisfies: impl Fn(&T) -> bool,
+) -> T {
     let began = Instant::now();
     loop {
         let answer = ask().await;
         if satisfies(&answer) {
             return answer;
         }
-        assert!(began.elapsed() < DEADLINE, "not in {DEADLINE:?}: {what}; last seen: {answer:?}");
+        assert!(began.elapsed() < limit, "not in {limit:?}: {what}; last seen: {answer:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

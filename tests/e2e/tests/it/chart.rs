@@ -27,7 +27,7 @@ async fn operator_of_some_namespaces_has_rights_there_and_nowhere_else() {
         let stage = Stage::set(&client, &namespace, relay(1)).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
 
         let collectors: Api<Collector> = elsewhere.api();
         assert_eq!(collectors.get("elsewhere").await.unwrap().status, None);
@@ -67,7 +67,7 @@ async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_tak
         assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (before, 0));
         let ledger = traffic.end().await;
         assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }

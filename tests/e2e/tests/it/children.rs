@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::{eventually, wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, relay};
-use visnyk_e2e::traffic::{Traffic, assert_collected};
+use visnyk_e2e::traffic::Traffic;
 
 /// What other projects define: group, version, kind and plural.
 const OPTIONAL: [(&str, &str, &str, &str); 4] = [
@@ -195,7 +195,7 @@ async fn larger_spool_asks_for_larger_volumes_and_loses_nothing() {
         stage.ready().await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
         Api::<StorageClass>::all(client).delete(&class, &DeleteParams::default()).await.unwrap();
     })
     .await;

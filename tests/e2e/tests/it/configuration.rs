@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
 use visnyk_e2e::stage::{RELAY, Stage, add_source, relay, restarts, uids};
-use visnyk_e2e::traffic::{self, Traffic, assert_collected};
+use visnyk_e2e::traffic::{self, Traffic};
 
 /// How soon a change is live on every replica.
 const LIVE: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_rest
         assert_eq!(after.iter().map(restarts).sum::<i32>(), 0);
         let ledger = traffic.end().await;
         assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -98,7 +98,7 @@ async fn invalid_spec_changes_nothing_and_the_last_good_one_survives_every_pod()
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }

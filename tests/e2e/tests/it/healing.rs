@@ -25,7 +25,7 @@ async fn killed_process_is_started_again_and_loses_nothing() {
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
         eprintln!("process killed: longest gap {:?}", ledger.longest_gap());
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -46,7 +46,7 @@ async fn hung_process_is_restarted_within_the_probes_bound_and_loses_nothing() {
         assert!(took < Duration::from_secs(40), "{took:?}");
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -70,7 +70,7 @@ async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses
         assert!(took > Duration::from_secs(30) && took < Duration::from_secs(70), "{took:?}");
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -120,7 +120,7 @@ async fn restarted_kubelet_restarts_no_pod_and_goes_on_healing() {
         wait_until(&stage.api::<Pod>(), &before[0].name_any(), back).await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }

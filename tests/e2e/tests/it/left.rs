@@ -9,7 +9,7 @@ use serde_json::Value;
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, be_patient, collector, is_ready, relay};
-use visnyk_e2e::traffic::{Ledger, Traffic, assert_collected, collected};
+use visnyk_e2e::traffic::{Ledger, Traffic, collected};
 
 /// A relay whose collector is not there yet. It tries for longer than a test takes.
 fn spec(replicas: u32, on_delete: &str) -> Value {
@@ -63,7 +63,7 @@ async fn job_is_there(stage: &Stage, ordinal: u32) {
 /// The collector comes, and gets everything.
 async fn everything_arrives(stage: &Stage, ledger: &Ledger) {
     stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
-    assert_collected(&stage.namespace, &stage.collector_pod().await, ledger).await;
+    stage.assert_arrived(ledger).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Children that somebody deletes or edits: the operator restores them, and nobody is asked.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
@@ -8,11 +8,10 @@ use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
-use tokio::time::sleep;
-use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_cluster_harness::{wait_until, with_temp_ns, within};
 use visnyk_crds::WebhookRelay;
 use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, uids};
-use visnyk_e2e::traffic::{Traffic, assert_collected};
+use visnyk_e2e::traffic::Traffic;
 
 /// What is deleted or edited is restored within this.
 const RESTORED: Duration = Duration::from_secs(5);
@@ -44,7 +43,7 @@ async fn deleted_and_edited_children_are_restored_in_five_seconds_and_the_pods_s
         assert_eq!(uids(&stage.relay_pods().await).len(), before.len());
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -60,7 +59,7 @@ async fn deleted_workloads_are_restored_in_five_seconds_and_lose_nothing() {
         wait_until(&stage.api::<Pod>(), &before.name_any(), replaced).await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
 
         let mut fleet = relay(1);
         fleet["spool"] = json!({"ephemeral": {}});
@@ -93,14 +92,9 @@ async fn deleted_is_restored(stage: &Stage, kind: &ApiResource, name: &str) {
     let objects = stage.objects(kind);
     let before = objects.get(name).await.unwrap();
     objects.delete(name, &DeleteParams::default()).await.unwrap();
-    let began = Instant::now();
-    loop {
-        if objects.get_opt(name).await.unwrap().is_some_and(|now| now.uid() != before.uid()) {
-            return;
-        }
-        assert!(began.elapsed() < RESTORED, "{} {name} is not restored", kind.kind);
-        sleep(Duration::from_millis(50)).await;
-    }
+    let uid = || async { objects.get_opt(name).await.unwrap().and_then(|now| now.uid()) };
+    let is_another = |now: &Option<String>| now.is_some() && *now != before.uid();
+    within(RESTORED, &format!("{} {name} is restored", kind.kind), uid, is_another).await;
 }
 
 /// Restored is what covers what was there before: fields that a controller fills in may differ.
@@ -112,13 +106,6 @@ async fn edited_is_restored<K: Resource<DynamicType = ()>>(stage: &Stage, name: 
     };
     let before = wish(&objects.get(name).await.unwrap());
     objects.patch(name, &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
-    let began = Instant::now();
-    loop {
-        let now = wish(&objects.get(name).await.unwrap());
-        if now == before {
-            return;
-        }
-        assert!(began.elapsed() < RESTORED, "{} {name} is not restored: {now:?}", K::kind(&()));
-        sleep(Duration::from_millis(50)).await;
-    }
+    let now = || async { wish(&objects.get(name).await.unwrap()) };
+    within(RESTORED, &format!("{} {name} is restored", K::kind(&())), now, |now| *now == before).await;
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::with_temp_ns;
 use visnyk_crds::WebhookRelay;
 use visnyk_e2e::stage::{RELAY, Stage, relay};
-use visnyk_e2e::traffic::{Ledger, Traffic, assert_collected};
+use visnyk_e2e::traffic::{Ledger, Traffic};
 
 /// Rolls all pods under traffic by changing something that a running pod cannot follow.
 async fn roll(stage: &Stage, changed: Value) -> Ledger {
@@ -16,7 +16,7 @@ async fn roll(stage: &Stage, changed: Value) -> Ledger {
     stage.fresh_relay_pods(&before, before.len()).await;
     traffic.goes_on(40).await;
     let ledger = traffic.end().await;
-    assert_collected(&stage.namespace, &stage.collector_pod().await, &ledger).await;
+    stage.assert_arrived(&ledger).await;
     ledger
 }
 

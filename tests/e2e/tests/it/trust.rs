@@ -10,7 +10,7 @@ use serde_json::json;
 use visnyk_cluster_harness::{eventually, wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, be_patient, collector, relay};
-use visnyk_e2e::traffic::{Traffic, assert_collected, collected};
+use visnyk_e2e::traffic::{Traffic, collected};
 
 #[tokio::test]
 async fn lost_authority_is_replaced_with_a_warning_and_peers_follow() {
@@ -27,7 +27,7 @@ async fn lost_authority_is_replaced_with_a_warning_and_peers_follow() {
         stage.apply::<WebhookRelay>(RELAY, front).await.unwrap();
         stage.ready().await;
         let before = Traffic::start(&client, &namespace, RELAY).await.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &before).await;
+        stage.assert_arrived(&before).await;
 
         for name in ["front-relay-ca", "store-collector-ca"] {
             let authority = published(&stage, name, |_| true).await;
@@ -41,7 +41,7 @@ async fn lost_authority_is_replaced_with_a_warning_and_peers_follow() {
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         traffic.goes_on(before.accepted.len() + 20).await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
     })
     .await;
 }
@@ -75,7 +75,7 @@ async fn service_that_turns_into_an_external_name_is_refused_and_not_followed() 
         stage.condition::<Collector>("trap", "Ready", "True").await;
         stage.ready().await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
-        assert_collected(&namespace, &stage.collector_pod().await, &traffic.ledger()).await;
+        stage.assert_arrived(&traffic.ledger()).await;
 
         let elsewhere = format!("trap-collector.{namespace}.svc.cluster.local");
         turn(
@@ -90,7 +90,7 @@ async fn service_that_turns_into_an_external_name_is_refused_and_not_followed() 
         turn(&stage, json!({"type": "ClusterIP", "externalName": null})).await;
         stage.ready().await;
         let ledger = traffic.end().await;
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
         let trap = stage.pod_of_collector("trap").await;
         assert_eq!(collected(&namespace, &trap).await, BTreeSet::new());
     })

@@ -7,7 +7,7 @@ use visnyk_cluster_harness::{wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::node;
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, be_patient, collector, is_ready, relay, restarts};
-use visnyk_e2e::traffic::{Traffic, assert_collected};
+use visnyk_e2e::traffic::Traffic;
 
 /// Large enough that two segments are full in some seconds.
 const PADDING: usize = 32 << 10;
@@ -38,7 +38,7 @@ async fn relay_on_a_full_volume_refuses_without_a_restart_and_goes_on_once_there
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
         stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
-        assert_collected(&namespace, &stage.collector_pod().await, &ledger).await;
+        stage.assert_arrived(&ledger).await;
         assert_eq!(restarts(&pods.get("front-relay-0").await.unwrap()), 0);
     })
     .await;
