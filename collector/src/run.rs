@@ -23,7 +23,7 @@ use visnyk_engine::{
     },
     serve::{
         body::Bodies,
-        drain::Drain,
+        drain::{Drain, Signals},
         file_watch::FileWatch,
         folder_lock::{FolderLock, FolderLockError},
         health::{Health, HealthError},
@@ -78,6 +78,7 @@ const LOOP_BOUND: Duration = Duration::from_secs(30);
 
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
+    let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
     fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
@@ -141,13 +142,12 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         access,
     });
     let reload = Reload { manifest: args.manifest, data_dir, configuration, writer, tls };
-    let signals = drain.clone().on_signal(readiness, Duration::from_secs(args.drain_grace));
-    let drained = tokio::select! {
-        drained = async { tokio::join!(listener.serve(router, drain), signals) } => drained,
+    let leaving = drain.clone().on_signal(&mut signals, readiness, Duration::from_secs(args.drain_grace));
+    let (drained, ()) = tokio::select! {
+        drained = async { tokio::join!(listener.serve(router, drain), leaving) } => drained,
         () = reload.run(watch) => unreachable!("a manifest is watched until the end"),
     };
-    drained.1.map_err(RunError::System)?;
     log_thread.close();
-    info!(connections_cut = drained.0.cut, "every accepted line is synced; ending");
+    info!(connections_cut = drained.cut, "every accepted line is synced; ending");
     Ok(())
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use visnyk_engine::observe::metrics::Metrics;
 use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
-use visnyk_engine::serve::drain::Drain;
+use visnyk_engine::serve::drain::{Drain, Signals};
 use visnyk_engine::serve::health::{Health, HealthError};
 
 use crate::args::{Images, Namespaces, RunArgs};
@@ -64,6 +64,7 @@ pub async fn run<Work: Future<Output = ()>>(
     args: RunArgs,
     controllers: impl Fn(Outfit) -> Work,
 ) -> Result<(), RunError> {
+    let mut signals = Signals::listen().map_err(RunError::System)?;
     let config = Config::infer().await.map_err(RunError::Config)?;
     let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
     let fence = Fence::default();
@@ -80,7 +81,7 @@ pub async fn run<Work: Future<Output = ()>>(
 
     let drain = Drain::new();
     let stop = stop_with(&drain);
-    let signals = tokio::spawn(drain.on_signal(readiness, Duration::ZERO));
+    tokio::spawn(async move { drain.on_signal(&mut signals, readiness, Duration::ZERO).await });
     let namespaces = args.namespaces();
     info!(identity = args.identity, ?namespaces, version = env!("CARGO_PKG_VERSION"), "starting");
 
@@ -109,9 +110,7 @@ pub async fn run<Work: Future<Output = ()>>(
         match ended {
             Ended::Lost => {}
             Ended::Finished(()) => return Err(RunError::Ended),
-            Ended::Stopped => {
-                return signals.await.map_err(std::io::Error::other).flatten().map_err(RunError::System);
-            }
+            Ended::Stopped => return Ok(()),
         }
     }
 }

@@ -25,7 +25,7 @@ use visnyk_engine::exit;
 use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
 use visnyk_engine::serve::body::Bodies;
-use visnyk_engine::serve::drain::{self, Drain};
+use visnyk_engine::serve::drain::{Drain, Signals};
 use visnyk_engine::serve::health::{Health, HealthError};
 use visnyk_engine::serve::limits::{Limits, raise_open_files};
 use visnyk_engine::serve::listener::Listener;
@@ -121,8 +121,9 @@ impl RunError {
 pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
     #[cfg(feature = "stall")]
     visnyk_engine::observe::stall::obey(&args.data_dir);
+    let mut signals = Signals::listen().map_err(RunError::System)?;
     let configuration = Arc::new(Configuration::new(valid));
-    while run_once(args.clone(), Arc::clone(&configuration)).await? == Ended::StateBroken {
+    while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");
         // A manifest that cannot be used leaves the one before it in force, as always.
         if let Ok(valid) = configuration::load(&args.manifest, manifest::load_relay) {
@@ -135,6 +136,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
 async fn run_once(
     args: RunArgs,
     configuration: Arc<Configuration<ValidatedRelay>>,
+    signals: &mut Signals,
 ) -> Result<Ended, RunError> {
     let data_dir = args.data_dir.clone();
     // Armed before anything of these files is used, so that no change falls between.
@@ -158,7 +160,7 @@ async fn run_once(
         args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
     let home = tokio::select! {
         home = home::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
-        asked = drain::asked_to_go() => return asked.map(|()| Ended::Asked).map_err(RunError::System),
+        () = signals.asked_to_go() => return Ok(Ended::Asked),
     };
     let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
@@ -223,12 +225,12 @@ async fn run_once(
             metrics: listener_metrics,
         };
         let (grace, state) = (Duration::from_secs(args.drain_grace), spool.shared.state.clone());
-        accept(listener, router, readiness, grace, state).await
+        Ok(accept(listener, router, readiness, signals, grace, state).await)
     } else {
         started.store(true, Ordering::Relaxed);
         readiness.lost("listener", "delivers only");
         info!(hash, "accepting nothing, delivering what is pending");
-        deliver_pending(&spool, readiness).await
+        deliver_pending(&spool, readiness, signals).await
     };
 
     background.iter().for_each(tokio::task::AbortHandle::abort);
@@ -255,23 +257,24 @@ async fn accept(
     listener: Listener,
     router: Router,
     readiness: Readiness,
+    signals: &mut Signals,
     grace: Duration,
     state: watch::Receiver<state::Condition>,
-) -> Result<Ended, RunError> {
+) -> Ended {
     let drain = Drain::new();
     let ending = async {
         tokio::select! {
-            signalled = drain.clone().on_signal(readiness.clone(), grace) => signalled.map(|()| Ended::Asked),
+            () = drain.clone().on_signal(signals, readiness.clone(), grace) => Ended::Asked,
             () = broken(state) => {
                 readiness.lost("state file", "cannot be written; beginning anew");
                 drain.close();
-                Ok(Ended::StateBroken)
+                Ended::StateBroken
             }
         }
     };
     let (drained, ended) = tokio::join!(listener.serve(router, drain.clone()), ending);
     info!(connections_cut = drained.cut, "accepting no more");
-    ended.map_err(RunError::System)
+    ended
 }
 
 /// Until the state file cannot be written any more.
@@ -285,7 +288,11 @@ async fn broken(mut state: watch::Receiver<state::Condition>) {
 
 /// Until nothing is pending. Told to go before, it fails: the rest takes another run. It fails, too, if something could
 /// not be delivered: whoever left the spool behind must not take it for empty.
-async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, RunError> {
+async fn deliver_pending(
+    spool: &Spool,
+    readiness: Readiness,
+    signals: &mut Signals,
+) -> Result<Ended, RunError> {
     let sum =
         |term: fn(&DestinationStatus) -> u64| spool.snapshot().destinations.iter().map(term).sum::<u64>();
     let pending = || sum(|one| one.pending);
@@ -300,8 +307,7 @@ async fn deliver_pending(spool: &Spool, readiness: Readiness) -> Result<Ended, R
             (dead_lettered, damaged) => Err(RunError::Undelivered { dead_lettered, damaged }),
         },
         () = broken(spool.shared.state.clone()) => Ok(Ended::StateBroken),
-        signalled = Drain::new().on_signal(readiness, Duration::ZERO) => {
-            signalled.map_err(RunError::System)?;
+        () = Drain::new().on_signal(signals, readiness, Duration::ZERO) => {
             Err(RunError::Interrupted { pending: pending() })
         }
     }

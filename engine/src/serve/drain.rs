@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::observe::readiness::Readiness;
@@ -43,38 +43,44 @@ impl Drain {
         self.closed.cancelled().await;
     }
 
-    /// Waits for SIGTERM or SIGINT, then goes through the stages: not ready and leaving at once, closed after
-    /// `grace`, or on a second signal, for the person at the keyboard.
-    pub async fn on_signal(self, readiness: Readiness, grace: Duration) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut stop = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        stop().await;
+    /// Waits for a signal, then goes through the stages: not ready and leaving at once, closed after `grace`, or on a
+    /// second signal, for the person at the keyboard.
+    pub async fn on_signal(self, signals: &mut Signals, readiness: Readiness, grace: Duration) {
+        signals.asked_to_go().await;
         readiness.lost("drain", "going away");
         self.leave();
         tracing::info!(grace = ?grace, "going away: not ready, still accepting");
         tokio::select! {
             () = tokio::time::sleep(grace) => {}
-            () = stop() => {}
+            () = signals.asked_to_go() => {}
         }
         self.close();
-        Ok(())
     }
 }
 
-/// Waits for SIGTERM or SIGINT where there is nothing to drain.
-pub async fn asked_to_go() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, heard from the start of a process to its end: one that comes while nobody waits is kept for who
+/// waits next. Without, the kernel ends a process in the middle of its start, or, where it is the first of its
+/// container, takes no notice.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. Fails if the system refuses.
+    pub fn listen() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
     }
-    Ok(())
+
+    /// Until one comes, or at once if one came before.
+    pub async fn asked_to_go(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,26 +94,35 @@ mod tests {
     #[tokio::test]
     async fn first_signal_leaves_and_second_closes() {
         let (drain, readiness) = (Drain::new(), Readiness::default());
-        let mut running = Box::pin(drain.clone().on_signal(readiness.clone(), Duration::from_hours(1)));
-        // The first poll installs the handlers.
-        assert!((&mut running).now_or_never().is_none());
-        let running = tokio::spawn(running);
+        let mut signals = Signals::listen().unwrap();
+        let running = tokio::spawn({
+            let (drain, readiness) = (drain.clone(), readiness.clone());
+            async move { drain.on_signal(&mut signals, readiness, Duration::from_hours(1)).await }
+        });
         kill_process(getpid(), Signal::TERM).unwrap();
         drain.leaving().await;
         assert_eq!(readiness.unmet(), [Unmet { name: "drain".into(), reason: "going away".into() }]);
         assert!(drain.closed().now_or_never().is_none());
         kill_process(getpid(), Signal::INT).unwrap();
         drain.closed().await;
-        running.await.unwrap().unwrap();
+        running.await.unwrap();
     }
 
     #[tokio::test]
     async fn grace_ends_by_itself() {
-        let drain = Drain::new();
-        let mut running = Box::pin(drain.clone().on_signal(Readiness::default(), Duration::ZERO));
-        assert!((&mut running).now_or_never().is_none());
+        let (drain, mut signals) = (Drain::new(), Signals::listen().unwrap());
         kill_process(getpid(), Signal::TERM).unwrap();
-        running.await.unwrap();
+        drain.clone().on_signal(&mut signals, Readiness::default(), Duration::ZERO).await;
         drain.closed().await;
+    }
+
+    #[tokio::test]
+    async fn signal_that_comes_while_nobody_waits_is_kept() {
+        let mut signals = Signals::listen().unwrap();
+        assert!(signals.asked_to_go().now_or_never().is_none());
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        signals.asked_to_go().await;
+        assert!(signals.asked_to_go().now_or_never().is_none(), "heard twice");
     }
 }

@@ -1,5 +1,8 @@
 //! What a relay shows of itself, and how it goes.
 
+use std::{os::unix::process::ExitStatusExt, time::Duration};
+
+use rustix::process::Signal;
 use visnyk_tests::{
     conservation::assert_conserved,
     manifest::{self, destination},
@@ -37,4 +40,22 @@ async fn sigterm_loses_nothing_repeats_nothing_and_exits_cleanly() {
     relay.restart().await;
     // No kill is recorded, so that a single repeated delivery fails.
     assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
+}
+
+/// Asked at any moment of its start, it goes: also between two things that listen for signals.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_in_the_middle_of_a_start_is_heard() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut relay = Relay::start(&manifest::relay([destination("sink", &sink.url())])).await;
+    relay.terminate().await;
+    for delay in (0..200).step_by(5).map(Duration::from_millis) {
+        relay.launch();
+        tokio::time::sleep(delay).await;
+        let status = relay.terminate().await;
+        // Asked before it has begun to listen it is ended by the signal itself.
+        assert!(
+            status.success() || status.signal() == Some(Signal::TERM.as_raw()),
+            "{status} after {delay:?}"
+        );
+    }
 }
