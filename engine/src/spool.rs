@@ -19,7 +19,7 @@ use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, R
 use crate::observe::watchdog::Ticker;
 use crate::state::{
     self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key, Ledgers,
-    NotCommitted, Seen, SeenEvent, Seq, Store, StoreOptions, Wanted,
+    NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
@@ -132,19 +132,14 @@ impl Spool {
         }
 
         let events = store.events();
-        let ledgers = Arc::new(Mutex::new(ledgers));
+        let ledgers = SharedLedgers::new(ledgers);
         let free = journal.clone();
-        let committer = Committer::new(
-            store,
-            Arc::clone(&ledgers),
-            Arc::clone(&seen),
-            journal.watermark(),
-            move |through| {
+        let committer =
+            Committer::new(store, ledgers.clone(), Arc::clone(&seen), journal.watermark(), move |through| {
                 if let Some(seq) = through {
                     free.free_through(seq);
                 }
-            },
-        );
+            });
         let state = committer.condition();
         let (metrics, waits) = (DeliveryMetrics::default(), Waits::default());
         let shared = Shared { journal, ledgers, events, state, metrics, waits };

@@ -1,5 +1,5 @@
-//! The hand that writes: looks ten times a second whether anything changed, commits it, and then lets the
-//! journal free what every destination is past. An idle relay writes nothing.
+//! The hand that writes: commits what changed, at most ten times a second, and then lets the journal free what every
+//! destination is past. An idle relay writes nothing, and wakes once a second.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,12 +10,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Seq;
-use super::ledgers::Ledgers;
 use super::seen::Seen;
+use super::shared::SharedLedgers;
 use super::store::{CommitError, Store};
 
-/// The pause after a commit, in which changes gather.
+/// From the first change to its commit, so that others gather.
 const GATHER: Duration = Duration::from_millis(100);
+/// The longest that it sleeps while nothing changes.
+const TICK: Duration = Duration::from_secs(1);
 /// The pause after a commit that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,7 @@ pub struct Committer {
 
 struct Inner {
     store: Store,
-    ledgers: Arc<Mutex<Ledgers>>,
+    ledgers: SharedLedgers,
     seen: Arc<Mutex<Seen>>,
     /// Held over a commit, so that one batch is out at a time.
     committing: tokio::sync::Mutex<()>,
@@ -63,7 +65,7 @@ impl Committer {
     /// destination needs it any more, `None` without destinations.
     pub fn new(
         store: Store,
-        ledgers: Arc<Mutex<Ledgers>>,
+        ledgers: SharedLedgers,
         seen: Arc<Mutex<Seen>>,
         watermark: watch::Receiver<Seq>,
         free_through: impl Fn(Option<Seq>) + Send + Sync + 'static,
@@ -94,16 +96,16 @@ impl Committer {
         tokio::spawn(async move { inner.commit().await }).await.unwrap_or(Err(NotCommitted::Broken))
     }
 
-    /// Commits what changes until `stop`, then once more. Calls `tick` at least every second, unless a
-    /// commit takes longer.
+    /// Commits what changes until `stop`, then once more. Calls `tick` about each second, unless a commit takes longer.
     ///
     /// # Cancel safety
     /// None: dropped in the middle of a commit, it is the last one. `stop` ends it.
     pub async fn run(self, stop: CancellationToken, tick: impl Fn()) {
-        let mut pause = GATHER;
-        while stop.run_until_cancelled(sleep(pause)).await.is_some() {
+        let mut watermark = self.inner.watermark.clone();
+        let mut last = Ok(());
+        while stop.run_until_cancelled(self.inner.pause(last, &mut watermark)).await.is_some() {
             tick();
-            pause = if self.inner.commit().await.is_ok() { GATHER } else { RETRY };
+            last = self.inner.commit().await;
         }
         if let Err(error) = self.commit_now().await {
             tracing::error!(%error, "the last changes of the state are not kept: deliveries will repeat");
@@ -112,12 +114,21 @@ impl Committer {
 }
 
 impl Inner {
-    fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
-        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until it is worth another commit, `last` having ended the one before.
+    async fn pause(&self, last: Result<(), NotCommitted>, watermark: &mut watch::Receiver<Seq>) {
+        if last.is_err() {
+            return sleep(RETRY).await;
+        }
+        tokio::select! {
+            () = self.ledgers.touched() => {}
+            Ok(()) = watermark.changed() => {}
+            () = sleep(TICK) => return,
+        }
+        sleep(GATHER).await;
     }
 
     async fn commit(&self) -> Result<(), NotCommitted> {
@@ -127,7 +138,7 @@ impl Inner {
         }
         // A statement of its own: the guard must not live across the commit.
         let batch = {
-            let mut ledgers = self.ledgers();
+            let mut ledgers = self.ledgers.lock_unnoticed();
             ledgers.saw(*self.watermark.borrow());
             ledgers.take_batch()
         };
@@ -138,7 +149,7 @@ impl Inner {
         match self.store.commit(&batch).await {
             Ok(()) => {
                 self.seen().committed(&batch.seen);
-                let free_through = self.ledgers().committed(&batch);
+                let free_through = self.ledgers.lock_unnoticed().committed(&batch);
                 // No event goes before its id is kept.
                 let kept = self.seen().kept_through();
                 let free_through = free_through.map(|through| through.min(kept));
@@ -148,7 +159,7 @@ impl Inner {
             }
             Err(error) => {
                 self.seen().failed(std::mem::take(&mut batch.seen));
-                self.ledgers().failed(batch);
+                self.ledgers.lock_unnoticed().failed(batch);
                 let (condition, not_committed) = match &error {
                     CommitError::Full(_) => (Condition::Full, NotCommitted::Full),
                     CommitError::Broken(_) => (Condition::Broken, NotCommitted::Broken),

@@ -9,7 +9,7 @@ mod settle;
 mod start;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -29,7 +29,7 @@ use super::waits::Waits;
 use crate::event::Event;
 use crate::journal::{Journal, Seq};
 use crate::observe::watchdog::Ticker;
-use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers};
+use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
 
 /// What every dispatcher of a process works with.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub struct Shared {
     /// Where the events are.
     pub journal: Journal,
     /// Who has had which.
-    pub ledgers: Arc<Mutex<Ledgers>>,
+    pub ledgers: SharedLedgers,
     /// Reads the bytes of waiting events.
     pub events: EventReader,
     /// Whether what happens can be remembered; deliveries pause while it cannot.
@@ -51,7 +51,7 @@ pub struct Shared {
 impl Shared {
     /// The ledgers, for as long as a line of code.
     pub fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
-        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledgers.lock()
     }
 
     /// Tells one destination's ledger something. A destination whose retention ended has none any more, and

@@ -5,13 +5,13 @@ use tempfile::TempDir;
 
 use super::super::fake::{FakeJournal, postponed, wanted};
 use super::super::{
-    DestinationId, Ending, First, Key, Ledger, Loaded, Record, SeenEvent, SeenPage, StoreOptions,
+    DestinationId, Ending, First, Key, Ledger, Ledgers, Loaded, Record, SeenEvent, SeenPage, StoreOptions,
 };
 use super::*;
 
 struct Setup {
     dir: TempDir,
-    ledgers: Arc<Mutex<Ledgers>>,
+    ledgers: SharedLedgers,
     seen: Arc<Mutex<Seen>>,
     committer: Committer,
     watermark: watch::Sender<Seq>,
@@ -34,7 +34,7 @@ impl Setup {
         let journal = FakeJournal::with_events(9);
         let (mut ledgers, _) = Ledgers::open(loaded, 1 << 30, 1, 0, &journal);
         let id = ledgers.configure(&[wanted("archive")], 0, &journal).ids[0];
-        let ledgers = Arc::new(Mutex::new(ledgers));
+        let ledgers = SharedLedgers::new(ledgers);
         let (report, freed) = watch::channel(None);
         let (watermark, synced) = watch::channel(9);
         let free = move |seq| _ = report.send_replace(seq);
@@ -44,7 +44,7 @@ impl Setup {
     }
 
     fn ledger<R>(&self, act: impl FnOnce(&mut Ledger) -> R) -> R {
-        act(self.ledgers.lock().unwrap().get_mut(self.id).unwrap())
+        act(self.ledgers.lock().get_mut(self.id).unwrap())
     }
 
     fn postpone(&self, seq: Seq, size: usize) {
@@ -150,7 +150,7 @@ async fn file_that_was_opened_is_written_to_once_whatever_happens_and_then_only_
     setup.committer.commit_now().await.unwrap();
     let (store, loaded) = load(setup.dir.path(), 1 << 30).await;
     let (ledgers, _) = Ledgers::open(loaded, 1 << 30, 1, 0, &FakeJournal::with_events(9));
-    let ledgers = Arc::new(Mutex::new(ledgers));
+    let ledgers = SharedLedgers::new(ledgers);
     let commits = Arc::new(AtomicUsize::new(0));
     let count = {
         let commits = commits.clone();
@@ -161,4 +161,23 @@ async fn file_that_was_opened_is_written_to_once_whatever_happens_and_then_only_
         committer.commit_now().await.unwrap();
         assert_eq!(commits.load(Ordering::Relaxed), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_committer_wakes_once_a_second_and_at_once_for_a_change() {
+    let mut setup = Setup::new(1 << 30).await;
+    setup.committer.commit_now().await.unwrap();
+    let (stop, ticks) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let counter = ticks.clone();
+    let run = setup.committer.clone().run(stop.clone(), move || _ = counter.fetch_add(1, Ordering::Relaxed));
+    let run = tokio::spawn(run);
+    sleep(Duration::from_mins(1)).await;
+    let idle = ticks.load(Ordering::Relaxed);
+    assert!((55..=61).contains(&idle), "{idle} in 60 s");
+
+    setup.ledger(|ledger| ledger.finish_fresh(1, Ending::Delivered));
+    setup.freed.wait_for(|freed| *freed == Some(1)).await.unwrap();
+    assert_eq!(ticks.load(Ordering::Relaxed), idle + 1);
+    stop.cancel();
+    run.await.unwrap();
 }
