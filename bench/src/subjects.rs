@@ -3,11 +3,11 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -64,6 +64,10 @@ impl Running {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 }
 
@@ -224,18 +228,28 @@ fn verifying() -> Value {
 }
 
 fn start(mut command: Command, port: u16, folder: Option<TempDir>) -> anyhow::Result<Running> {
+    // A child that the subject before was just about to run has its listener for some moments longer.
+    until(|| !listens(port)).with_context(|| format!("port {port} is still taken"))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().with_context(|| format!("start {command:?}"))?;
     let mut running = Running { child, folder };
+    until(|| listens(port) || running.ended().is_some())
+        .with_context(|| format!("{command:?} does not listen on port {port}"))?;
+    match running.ended() {
+        Some(status) => bail!("{command:?} ended with {status}"),
+        None => Ok(running),
+    }
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect((HOST, port)).is_ok()
+}
+
+fn until(mut is_so: impl FnMut() -> bool) -> anyhow::Result<()> {
     let began = Instant::now();
-    while TcpStream::connect((HOST, port)).is_err() {
-        if let Some(status) = running.child.try_wait()? {
-            bail!("{command:?} ended with {status}");
-        }
-        if began.elapsed() > PATIENCE {
-            bail!("{command:?} does not listen on port {port}");
-        }
+    while !is_so() {
+        ensure!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}");
         sleep(Duration::from_millis(20));
     }
-    Ok(running)
+    Ok(())
 }
