@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_engine::observe::causes::with_causes;
 
 use crate::args::Namespaces;
 use crate::child::Kind;
@@ -262,9 +263,9 @@ fn failed(error: &controller::Error<Error, watcher::Error>, references: &Referen
             references.forget(&Concerned { namespace, name: gone.name.clone() });
         }
         controller::Error::ReconcilerFailed(error, resource) => {
-            warn!(error = error as &dyn std::error::Error, %resource, "visit failed, trying again");
+            warn!(error = with_causes(error), %resource, "visit failed, trying again");
         }
-        other => warn!(error = other as &dyn std::error::Error, "watch of resources broke, trying again"),
+        other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
     }
 }
 

@@ -10,7 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use crate::observe::causes::causes;
+use crate::observe::causes::{causes, with_causes};
 
 use super::{
     connect::{ConnectError, Connector},
@@ -65,7 +65,7 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
     let mut kind = Kind::Reset;
     for error in causes(error) {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
-            return Failure::new(error.kind(), &chain(error));
+            return Failure::new(error.kind(), &with_causes(error));
         }
         if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
             kind = Kind::Connect;
@@ -77,18 +77,10 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
             kind = Kind::Tls;
         }
     }
-    Failure::new(kind, &chain(error))
+    Failure::new(kind, &with_causes(error))
 }
 
 /// What the manifest refers to cannot be used.
 pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
-    Failure::new(Kind::Misconfigured, &chain(error))
-}
-
-/// The error with its causes, as one line. None of our errors, nor of the libraries', carries a query
-/// string or a header.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
+    Failure::new(Kind::Misconfigured, &with_causes(error))
 }
