@@ -21,7 +21,7 @@ demo-stop: ## stop what demo started; its data stays in .demo/
 cluster-demo: ## the same on a Kubernetes of this machine's own, by the operator; `make cluster-down` ends it
 	@scripts/cluster-demo.sh
 
-test: lint test-rust test-chart test-cluster ## every test, a real cluster included
+test: lint test-rust test-chart test-cluster test-e2e ## every test, a real cluster included
 
 lint: | deny ## formatting, clippy without a warning, licences and sources of what is used
 	cargo fmt --check
