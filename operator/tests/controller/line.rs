@@ -1,6 +1,7 @@
 //! The line between the controllers and the API server: it counts what goes over it, and breaks where a test says so.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -36,7 +37,13 @@ type Decide = Box<dyn FnMut(&Request<Body>) -> Fate + Send>;
 
 /// Clones share it.
 #[derive(Clone)]
-pub struct Line(Arc<Mutex<Seen>>);
+pub struct Line(Arc<Shared>);
+
+struct Shared {
+    seen: Mutex<Seen>,
+    /// How many requests wait for their answers, watches aside.
+    waiting: AtomicUsize,
+}
 
 struct Seen {
     decide: Decide,
@@ -48,7 +55,8 @@ struct Seen {
 impl Line {
     /// One on which `decide` decides.
     pub fn new(decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 })))
+        let seen = Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 };
+        Self(Arc::new(Shared { seen: Mutex::new(seen), waiting: AtomicUsize::new(0) }))
     }
 
     /// One that never breaks.
@@ -71,6 +79,11 @@ impl Line {
         self.seen().writes
     }
 
+    /// Whether no request waits for its answer.
+    pub fn is_quiet(&self) -> bool {
+        self.0.waiting.load(Ordering::SeqCst) == 0
+    }
+
     /// A client at this end, made as the operator makes its own, which leads for as long as the test runs.
     pub async fn client(&self) -> Client {
         let fence = Fence::default();
@@ -81,7 +94,7 @@ impl Line {
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fate(&self, request: &Request<Body>) -> Fate {
@@ -121,12 +134,14 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.line.fate(&request) {
-            Fate::Passes => self.inner.call(request).boxed(),
+        let waits = Waits::begin(&self.line, &request);
+        let inner = &mut self.inner;
+        let outcome: Self::Future = match self.line.fate(&request) {
+            Fate::Passes => inner.call(request).boxed(),
             Fate::Silent => std::future::pending().boxed(),
             Fate::Lost => async { Err("connection reset by the test".into()) }.boxed(),
             Fate::TimesOut(wait) => {
-                let answer = self.inner.call(request);
+                let answer = inner.call(request);
                 async move {
                     answer.await?;
                     tokio::time::sleep(wait).await;
@@ -135,7 +150,7 @@ where
                 .boxed()
             }
             Fate::Slow(wait) => {
-                let answer = self.inner.call(request);
+                let answer = inner.call(request);
                 async move {
                     let answer = answer.await;
                     tokio::time::sleep(wait).await;
@@ -144,7 +159,31 @@ where
                 .boxed()
             }
             Fate::Answered(status) => async move { Ok(refusal(status)) }.boxed(),
+        };
+        async {
+            let _waits = waits;
+            outcome.await
         }
+        .boxed()
+    }
+}
+
+/// Counts a request for as long as it waits.
+struct Waits(Line);
+
+impl Waits {
+    fn begin(line: &Line, request: &Request<Body>) -> Option<Self> {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        (!is_watch).then(|| {
+            line.0.waiting.fetch_add(1, Ordering::SeqCst);
+            Self(line.clone())
+        })
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

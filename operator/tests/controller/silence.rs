@@ -1,12 +1,16 @@
 //! Nothing is written when nothing changed.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::task::spawn_blocking;
+use tokio::time::{advance, pause, resume, sleep};
 use visnyk_cluster_harness::{AuditEvent, AuditLog};
 use visnyk_crds::{Collector, WebhookRelay};
 
+use crate::line::Line;
 use crate::world::{World, in_world};
 
 /// What the controllers wrote: the cluster's own controllers have other names.
@@ -23,7 +27,7 @@ fn written(log: &AuditLog, world: &World) -> Vec<String> {
 async fn settled(world: &World) {
     world.wait_for_condition::<WebhookRelay>("harbour", "Available", "False", "NoPodReady").await;
     world.wait_for_condition::<Collector>("logbook", "Available", "False", "NoPodReady").await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
@@ -47,15 +51,64 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
         let patch = Patch::Merge(&touch);
         world.api::<WebhookRelay>().patch("harbour", &PatchParams::default(), &patch).await.unwrap();
         world.api::<Collector>().patch("logbook", &PatchParams::default(), &patch).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        sleep(Duration::from_secs(10)).await;
         let touches = ["patch webhookrelays/ harbour: 200", "patch collectors/ logbook: 200"];
         assert_eq!(written(&log, &world), touches);
 
         world.stop().await;
         let log = AuditLog::from_now().unwrap();
         world.start().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        sleep(Duration::from_secs(10)).await;
         assert_eq!(written(&log, &world), Vec::<String>::new());
     })
     .await;
+}
+
+/// So much of it at once: less than anything of the controllers' own is late by.
+const STEP: Duration = Duration::from_secs(5);
+
+/// Lets that much time pass on the clocks of the controllers, and none while they wait for an answer.
+async fn pass(time: Duration, line: &Line) {
+    // A paused clock jumps to the next timer when tokio has nothing to do, and to wait for an API server is nothing
+    // to it. What blocks holds it back.
+    let (over, held) = mpsc::channel::<()>();
+    let holding = spawn_blocking(move || held.recv());
+    pause();
+    for _ in 0..time.as_secs() / STEP.as_secs() {
+        advance(STEP).await;
+        let turn = || spawn_blocking(|| std::thread::sleep(Duration::from_millis(3)));
+        turn().await.unwrap();
+        while !line.is_quiet() {
+            turn().await.unwrap();
+        }
+    }
+    resume();
+    drop(over);
+    let _ = holding.await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_in_an_idle_hour() {
+    in_world(async |mut world| {
+        let line = Line::sound();
+        world.start_on(&line).await;
+        let spec = json!({ "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }] });
+        world.create_relay("harbour", &spec).await;
+        world.create_collector("logbook", &json!({})).await;
+        settled(&world).await;
+
+        let (log, before) = (AuditLog::from_now().unwrap(), looks(&line, &world, "harbour"));
+        pass(Duration::from_hours(1), &line).await;
+        let visits = looks(&line, &world, "harbour") - before;
+        // One a minute, and what a visit takes: the clock goes on between its requests.
+        assert!((30..=61).contains(&visits), "{visits} visits in an hour");
+        assert_eq!(written(&log, &world), Vec::<String>::new());
+    })
+    .await;
+}
+
+/// How often a visit to this relay began to read.
+fn looks(line: &Line, world: &World, relay: &str) -> usize {
+    let path = format!("GET /api/v1/namespaces/{}/secrets/{relay}-relay-peers", world.namespace);
+    line.requests().get(&path).copied().unwrap_or_default()
 }
