@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
 use kube::Config;
 use kube::client::{Body, Client, ClientBuilder, DynBody};
+use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 use tower::{BoxError, Layer, Service};
 use visnyk_operator::fence::Fence;
@@ -31,6 +32,17 @@ pub enum Fate {
     Slow(Duration),
     /// It is not sent, and answered like this.
     Answered(StatusCode),
+    /// With it the process ends, before it was sent or after it took effect.
+    Kills(Moment),
+}
+
+/// When a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the request was sent.
+    Before,
+    /// After it took effect.
+    After,
 }
 
 type Decide = Box<dyn FnMut(&Request<Body>) -> Fate + Send>;
@@ -41,6 +53,8 @@ pub struct Line(Arc<Shared>);
 
 struct Shared {
     seen: Mutex<Seen>,
+    /// Whether the process at its end is dead: it neither asks nor hears any more.
+    dead: watch::Sender<bool>,
     /// How many requests wait for their answers, watches aside.
     waiting: AtomicUsize,
 }
@@ -56,12 +70,28 @@ impl Line {
     /// One on which `decide` decides.
     pub fn new(decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) -> Self {
         let seen = Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 };
-        Self(Arc::new(Shared { seen: Mutex::new(seen), waiting: AtomicUsize::new(0) }))
+        Self(Arc::new(Shared {
+            seen: Mutex::new(seen),
+            dead: watch::Sender::new(false),
+            waiting: AtomicUsize::new(0),
+        }))
     }
 
     /// One that never breaks.
     pub fn sound() -> Self {
         Self::new(|_| Fate::Passes)
+    }
+
+    /// One that ends the process with one of its writes, after it let so many pass.
+    pub fn deadly(lets_pass: usize, moment: Moment) -> Self {
+        let mut passed = 0;
+        Self::new(move |request| {
+            if is_read(request) {
+                return Fate::Passes;
+            }
+            passed += 1;
+            if passed > lets_pass { Fate::Kills(moment) } else { Fate::Passes }
+        })
     }
 
     /// Changes what becomes of requests from now on.
@@ -84,6 +114,12 @@ impl Line {
         self.0.waiting.load(Ordering::SeqCst) == 0
     }
 
+    /// Returns once the process is dead.
+    pub async fn death(&self) {
+        let mut dead = self.0.dead.subscribe();
+        let _ = dead.wait_for(|dead| *dead).await;
+    }
+
     /// A client at this end, made as the operator makes its own, which leads for as long as the test runs.
     pub async fn client(&self) -> Client {
         let fence = Fence::default();
@@ -101,9 +137,21 @@ impl Line {
         let mut seen = self.seen();
         let which = format!("{} {}", request.method(), request.uri().path());
         *seen.requests.entry(which).or_default() += 1;
-        seen.writes += usize::from(!matches!(*request.method(), Method::GET | Method::HEAD));
+        seen.writes += usize::from(!is_read(request));
         (seen.decide)(request)
     }
+
+    fn kill(&self) {
+        self.0.dead.send_replace(true);
+    }
+
+    fn is_dead(&self) -> bool {
+        *self.0.dead.borrow()
+    }
+}
+
+fn is_read(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 impl<S> Layer<S> for Line {
@@ -134,6 +182,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if self.line.is_dead() {
+            return std::future::pending().boxed();
+        }
         let waits = Waits::begin(&self.line, &request);
         let inner = &mut self.inner;
         let outcome: Self::Future = match self.line.fate(&request) {
@@ -159,6 +210,19 @@ where
                 .boxed()
             }
             Fate::Answered(status) => async move { Ok(refusal(status)) }.boxed(),
+            Fate::Kills(Moment::Before) => {
+                self.line.kill();
+                std::future::pending().boxed()
+            }
+            Fate::Kills(Moment::After) => {
+                let (line, answer) = (self.line.clone(), inner.call(request));
+                async move {
+                    let _ = answer.await;
+                    line.kill();
+                    std::future::pending().await
+                }
+                .boxed()
+            }
         };
         async {
             let _waits = waits;
