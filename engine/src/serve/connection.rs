@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     client_certificate::ClientCertificate,
@@ -90,17 +90,31 @@ pub(super) async fn run(
                 () = cut(pace) => return,
             };
             let Ok(Ok(stream)) = stream else { return };
+            tokio::select! {
+                biased;
+                () = says_something(&stream) => {}
+                () = cut(pace) => return,
+            }
             let session = stream.get_ref().1;
             let chain = session.peer_certificates();
             let certificate = chain.and_then(|chain| ClientCertificate::of(chain, authorities));
             let client = Client { peer, certificate };
             if session.alpn_protocol() == Some(b"h2") {
                 pace.speaks_http2();
-                http_2(stream, client, &shared, pace).await;
+                Box::pin(http_2(stream, client, &shared, pace)).await;
             } else {
-                http_1(stream, client, &shared, pace).await;
+                Box::pin(http_1(stream, client, &shared, pace)).await;
             }
         }
+    }
+}
+
+/// Until the client has sent something, or has gone: who stays silent costs no more than a TLS session.
+async fn says_something(stream: &TlsStream<TcpStream>) {
+    let (socket, session) = stream.get_ref();
+    if session.wants_read() {
+        // An error is the next reader's.
+        let _ = socket.readable().await;
     }
 }
 

@@ -8,7 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The bounds of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once. With at most 40 KiB each (TLS state, buffers, task) they cost 160 MiB.
+    /// Connections at once. One that stays silent costs 11 KiB (its TLS session), so that all of them cost 45 MiB; one that
+    /// speaks has buffers beside it.
     pub connections: usize,
     /// Connections at once from one address: an IPv4 address or an IPv6 /64, which is what one customer
     /// of a provider gets. A quarter of all, because a balancer may stand in front of every sender.

@@ -7,6 +7,7 @@ mod failing_disk;
 mod fill;
 mod full_disk;
 mod guard;
+mod hostile;
 mod mess;
 mod power_cut;
 mod returned;

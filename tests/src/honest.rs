@@ -1,0 +1,95 @@
+//! Honest senders beside hostile ones: 200 events a second, each on time whatever became of those before it.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use reqwest::Client;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use crate::{client, flood::small_body, manifest::RELAY_PORT, relay::Relay};
+
+/// Between two events.
+const EVERY: Duration = Duration::from_millis(5);
+/// One in so many comes on a connection of its own, so that getting in is measured, too.
+const NEWCOMERS: u64 = 20;
+
+/// Senders of events to one relay, from an address that is nobody else's.
+#[derive(Debug)]
+pub struct Honest {
+    url: String,
+    regular: Client,
+    newcomer: Client,
+    next: u64,
+}
+
+/// What became of their events.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Answered with 2xx, each with the time from when it was due.
+    pub latencies: Vec<Duration>,
+    /// Everything else, a line each.
+    pub failures: Vec<String>,
+}
+
+impl Honest {
+    /// To this relay.
+    pub fn to(relay: &Relay, from: Ipv4Addr) -> Self {
+        let (ca, address) = (relay.data_dir().join("tls/ca.crt"), relay.address().port(RELAY_PORT));
+        let client = |idle| client::https_from(from, &ca, address, idle);
+        Self { url: relay.url(), regular: client(usize::MAX), newcomer: client(0), next: 1 }
+    }
+
+    /// Sends for so long.
+    pub async fn send_for(&mut self, span: Duration) -> Seen {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut requests = JoinSet::new();
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let end = Instant::now() + span;
+        loop {
+            let due = ticks.tick().await;
+            if due >= end {
+                break;
+            }
+            let number = self.next;
+            self.next += 1;
+            let client = if number.is_multiple_of(NEWCOMERS) { &self.newcomer } else { &self.regular };
+            let request = client.post(&self.url).body(small_body(number));
+            let seen = seen.clone();
+            requests.spawn(async move {
+                let answer = request.send().await;
+                seen.lock().unwrap().note(number, answer, due.elapsed());
+            });
+        }
+        requests.join_all().await;
+        Arc::into_inner(seen).unwrap().into_inner().unwrap()
+    }
+
+    /// How many events it has sent.
+    pub fn sent(&self) -> u64 {
+        self.next - 1
+    }
+}
+
+impl Seen {
+    fn note(&mut self, number: u64, answer: reqwest::Result<reqwest::Response>, took: Duration) {
+        match answer {
+            Ok(answer) if answer.status().is_success() => self.latencies.push(took),
+            Ok(answer) => self.failures.push(format!("{number}: {}", answer.status())),
+            Err(error) => self.failures.push(format!("{number}: {error:?}")),
+        }
+    }
+
+    /// What 99 in 100 were faster than.
+    pub fn p99(&self) -> Duration {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        latencies[latencies.len() * 99 / 100]
+    }
+}

@@ -1,0 +1,120 @@
+//! Slow and hostile clients beside honest ones, who must not notice: 200 events a second go on succeeding, memory stays
+//! within bounds, and afterwards the relay has as many files open as before.
+
+mod floods;
+mod slow;
+mod smuggling;
+
+use std::{net::Ipv4Addr, sync::LazyLock, time::Duration};
+
+use rustix::process::setpriority_process;
+use serde_json::json;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+    time::timeout,
+};
+use visnyk_tests::{
+    honest::{Honest, Seen},
+    manifest::{self, RELAY_PORT, destination, with},
+    patience::eventually,
+    proof::{extent, report},
+    relay::Relay,
+    tally::{Manner, Tally},
+    wire::Wire,
+};
+
+/// Twice what they have alone, but a machine of two cores that runs the attack and other things besides, all of it built
+/// for debugging, is allowed this.
+const SLOWEST: Duration = Duration::from_secs(3);
+const MEMORY: u64 = 64 << 20;
+/// How soon what attackers had is given back once they have gone.
+const RETURN: Duration = Duration::from_secs(30);
+
+const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+/// Attackers have what the honest and the relay leave of the processors: they are to trouble the relay, not the machine.
+static ATTACKERS: LazyLock<Runtime> = LazyLock::new(|| {
+    // Of the thread that says so.
+    let humble = || setpriority_process(None, 19).unwrap();
+    Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(humble).build().unwrap()
+});
+
+/// A relay with honest senders, before anybody attacks it.
+struct Siege {
+    relay: Relay,
+    honest: Honest,
+    sink: Tally,
+    alone: Seen,
+    memory: u64,
+    files: usize,
+}
+
+impl Siege {
+    async fn new() -> Self {
+        let sink = Tally::start(Manner::Takes).await;
+        // Both read what they are sent.
+        let formats = ["Line", "CloudEvents"];
+        let reading = formats.map(|format| {
+            let retry = json!({"schedule": ["0s"]});
+            with(destination(&format.to_lowercase(), &sink.url()), json!({"format": format, "retry": retry}))
+        });
+        let mut manifest = manifest::relay([destination("sink", &sink.url())].into_iter().chain(reading));
+        manifest["spec"]["listener"]["maxBodySize"] = "4Mi".into();
+        // In memory: it is not the disk that is attacked, and other tests keep it busy.
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let data = folder.path().join("data");
+        let relay = Relay::start_in(folder, data, &manifest).await;
+        let mut honest = Honest::to(&relay, HONEST);
+        honest.send_for(Duration::from_secs(1)).await;
+        let alone = honest.send_for(Duration::from_secs(extent(2, 20))).await;
+        assert_eq!(alone.failures, Vec::<String>::new());
+        let (memory, files) = (relay.process.memory(), relay.process.open_files());
+        Self { relay, honest, sink, alone, memory, files }
+    }
+
+    /// To attack it on.
+    fn wire(&self) -> Wire {
+        let ca = self.relay.data_dir().join("tls/ca.crt");
+        Wire::new(self.relay.address().port(RELAY_PORT), ATTACKER, &ca)
+    }
+
+    /// Lets honest senders send while somebody attacks, then ends the attack, and sees what it did to them and to the
+    /// relay.
+    async fn withstands(mut self, what: &str, attack: JoinHandle<()>) {
+        let beside = self.honest.send_for(Duration::from_secs(extent(3, 60))).await;
+        let peak = self.relay.process.peak_memory().max(self.relay.process.memory());
+        assert!(!attack.is_finished(), "{what} ended by itself");
+        attack.abort();
+        let (alone, p99) = (self.alone.p99(), beside.p99());
+        let sent = beside.latencies.len() + beside.failures.len();
+        report(
+            &format!("beside {what}"),
+            &format!(
+                "{} of {sent} honest requests failed, p99 {p99:.1?} (alone {alone:.1?}), memory {} MiB at most \
+                 (before {} MiB)",
+                beside.failures.len(),
+                peak >> 20,
+                self.memory >> 20,
+            ),
+        );
+        let grown = peak.saturating_sub(self.memory);
+        assert!(beside.failures.len() * 1_000 <= sent, "{:?}", beside.failures);
+        assert!(p99 <= SLOWEST.max(alone * 2), "{p99:?} beside {what}, {alone:?} alone");
+        assert!(grown <= MEMORY, "memory grew by {} MiB", grown >> 20);
+        self.recovers().await;
+    }
+
+    async fn recovers(&mut self) {
+        self.relay.process.assert_running();
+        let (process, before) = (&self.relay.process, self.files);
+        // The honest have come and gone, too: a handful of connections more or less. Memory is the allocator's, which keeps
+        // what it once had.
+        let all = eventually("files given back", async || process.open_files(), |now| *now <= before + 16);
+        timeout(RETURN, all).await.expect("files are given back in time");
+        assert!(self.relay.probes.alive().await);
+        let sent = self.honest.sent();
+        eventually("all delivered", async || self.sink.taken() as u64, |taken| *taken >= sent).await;
+    }
+}

@@ -1,0 +1,238 @@
+//! Clients that send much, over HTTP/2 or in one request.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
+use visnyk_tests::{
+    http2::{END_HEADERS, END_STREAM, Kind, POST, PREFACE, field, frame},
+    wire::{Protocol, Wire},
+};
+
+use super::{ATTACKERS, Siege};
+
+/// Connections that attack at once, each begun anew when it was cut.
+const CONNECTIONS: usize = 8;
+/// The same where each request is accepted, and is then to be delivered.
+const ACCEPTED: usize = 2;
+/// Frames that are sent together.
+const TOGETHER: u32 = 500;
+
+/// Sends a preface, then this, which is told how often it was sent before, until the other side has had enough; and
+/// again from the beginning.
+fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> JoinHandle<()> {
+    let wire = wire.clone();
+    ATTACKERS.spawn(async move {
+        let mut attackers = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let wire = wire.clone();
+            attackers.spawn(async move {
+                loop {
+                    flood_once(&wire, more).await;
+                    // It may have been refused at once.
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+        attackers.join_all().await;
+    })
+}
+
+async fn flood_once(wire: &Wire, more: fn(u32) -> Vec<u8>) {
+    let Ok(stream) = wire.tls(Protocol::Http2).await else { return };
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let write = async {
+        writing.write_all(PREFACE).await?;
+        for round in 0.. {
+            writing.write_all(&more(round)).await?;
+            writing.flush().await?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    let mut nowhere = sink();
+    tokio::select! {
+        _ = write => {}
+        _ = copy(&mut reading, &mut nowhere) => {}
+    }
+}
+
+fn together(round: u32, frames: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    (round * TOGETHER..(round + 1) * TOGETHER).flat_map(frames).collect()
+}
+
+fn rapid_reset(round: u32) -> Vec<u8> {
+    let cancel = 8u32.to_be_bytes();
+    together(round, |number| {
+        let stream = number * 2 + 1;
+        let headers = frame(Kind::Headers, END_HEADERS, stream, POST);
+        [headers, frame(Kind::ResetStream, 0, stream, &cancel)].concat()
+    })
+}
+
+fn continuation(round: u32) -> Vec<u8> {
+    // HEADERS that never end.
+    let field = field("x-flood", &"f".repeat(100));
+    let first = if round == 0 { frame(Kind::Headers, END_STREAM, 1, POST) } else { Vec::new() };
+    [first, together(round, |_| frame(Kind::Continuation, 0, 1, &field))].concat()
+}
+
+fn settings(round: u32) -> Vec<u8> {
+    // INITIAL_WINDOW_SIZE, another one each time.
+    together(round, |number| {
+        frame(Kind::Settings, 0, 0, &[&[0, 4][..], &(number % 60_000 + 1).to_be_bytes()].concat())
+    })
+}
+
+fn ping(round: u32) -> Vec<u8> {
+    together(round, |number| frame(Kind::Ping, 0, 0, &u64::from(number).to_be_bytes()))
+}
+
+fn empty_data(round: u32) -> Vec<u8> {
+    let first = if round == 0 { frame(Kind::Headers, END_HEADERS, 1, POST) } else { Vec::new() };
+    [first, together(round, |_| frame(Kind::Data, 0, 1, &[]))].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rapid_reset_is_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = http2(&siege.wire(), rapid_reset);
+    siege.withstands("rapid reset", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn continuation_flood_is_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = http2(&siege.wire(), continuation);
+    siege.withstands("a CONTINUATION flood", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_flood_is_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = http2(&siege.wire(), settings);
+    siege.withstands("a SETTINGS flood", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ping_flood_is_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = http2(&siege.wire(), ping);
+    siege.withstands("a PING flood", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flood_of_empty_data_is_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = http2(&siege.wire(), empty_data);
+    siege.withstands("a flood of empty DATA", attack).await;
+}
+
+/// Says the same on one connection after another.
+fn over_and_over(wire: &Wire, connections: usize, said: Vec<u8>) -> JoinHandle<()> {
+    let wire = wire.clone();
+    ATTACKERS.spawn(async move {
+        let mut attackers = JoinSet::new();
+        for _ in 0..connections {
+            let (wire, said) = (wire.clone(), said.clone());
+            attackers.spawn(async move {
+                loop {
+                    let _ = wire.exchange(Protocol::Http1, &said).await;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+        attackers.join_all().await;
+    })
+}
+
+const HEAD: &str = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+
+fn post(headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    [format!("{HEAD}{headers}content-length: {length}\r\n\r\n").as_bytes(), body].concat()
+}
+
+/// Besieges a relay with this request, which has to be answered like this.
+async fn withstands_request(what: &str, said: Vec<u8>, answered: &str) {
+    let siege = Siege::new().await;
+    let wire = siege.wire();
+    let answer = wire.exchange(Protocol::Http1, &said).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with(&format!("HTTP/1.1 {answered} ")), "{what}: {answer}");
+    let connections = if answered == "200" { ACCEPTED } else { CONNECTIONS };
+    let attack = over_and_over(&wire, connections, said);
+    siege.withstands(what, attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_headers_are_refused() {
+    withstands_request("10,000 headers", post(&"x:\r\n".repeat(10_000), b"{}"), "431").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn header_of_64_kib_is_refused() {
+    let header = format!("x-long: {}\r\n", "x".repeat(64 << 10));
+    withstands_request("a header of 64 KiB", post(&header, b"{}"), "431").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_a_million_deep_is_only_bytes() {
+    let deep = ["[".repeat(1_000_000), "]".repeat(1_000_000)].concat();
+    withstands_request("JSON a million deep", post("", deep.as_bytes()), "200").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_body_is_not_unpacked() {
+    // Ten gibibytes of zeroes for whoever unpacks it.
+    let bomb = [&b"\x1f\x8b\x08\0\0\0\0\0\0\xff"[..], &vec![0; 1 << 20]].concat();
+    withstands_request(
+        "compressed bodies",
+        post("content-encoding: gzip\r\ncontent-type: text/plain\r\n", &bomb),
+        "200",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_body_ends_at_the_limit() {
+    let siege = Siege::new().await;
+    let wire = siege.wire();
+    let attack = ATTACKERS.spawn(async move {
+        let mut attackers = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let wire = wire.clone();
+            attackers.spawn(async move {
+                loop {
+                    endless(&wire).await;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+        attackers.join_all().await;
+    });
+    siege.withstands("endless chunked bodies", attack).await;
+}
+
+async fn endless(wire: &Wire) {
+    let Ok(stream) = wire.tls(Protocol::Http1).await else { return };
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let chunk = [b"4000\r\n", &vec![b'1'; 0x4000][..], b"\r\n"].concat();
+    let write = async {
+        let head = format!("{HEAD}transfer-encoding: chunked\r\n\r\n");
+        let mut sent = writing.write_all(head.as_bytes()).await;
+        while sent.is_ok() {
+            sent = writing.write_all(&chunk).await;
+        }
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        () = write => {}
+        answered = reading.read_exact(&mut answer) => {
+            answered.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 413");
+        }
+    }
+}

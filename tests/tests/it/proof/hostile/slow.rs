@@ -1,0 +1,124 @@
+//! Clients that take their time.
+
+use std::{
+    net::Ipv4Addr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt,
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
+use visnyk_tests::{
+    http2::{END_HEADERS, Kind, POST, PREFACE, frame},
+    wire::{Protocol, Wire},
+};
+
+use super::Siege;
+
+/// A program that ends with its handle.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// slowhttptest's own connections, all from 127.0.0.1.
+fn slowhttptest(siege: &Siege, manner: &[&str]) -> JoinHandle<()> {
+    let mut command = Command::new("slowhttptest");
+    command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", &siege.relay.url()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().expect("slowhttptest is installed"));
+    tokio::spawn(async move {
+        while running.0.try_wait().unwrap().is_none() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_headers_are_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = slowhttptest(&siege, &["-H", "-i", "1"]);
+    siege.withstands("slow headers", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_bodies_are_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = slowhttptest(&siege, &["-B", "-i", "1", "-s", "65536"]);
+    siege.withstands("slow bodies", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_are_not_noticed() {
+    let siege = Siege::new().await;
+    let attack = slowhttptest(&siege, &["-X", "-n", "1", "-z", "8", "-k", "8", "-w", "1", "-y", "8"]);
+    siege.withstands("slow readers", attack).await;
+}
+
+/// So many connections from each of three addresses, of which one may have 1,024.
+const SILENT: usize = 1_000;
+const FROM: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(127, 0, 1, 1), Ipv4Addr::new(127, 0, 1, 2), Ipv4Addr::new(127, 0, 1, 3)];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_silent_connections_are_not_noticed() {
+    let siege = Siege::new().await;
+    let wire = siege.wire();
+    let mut held = Vec::new();
+    for from in FROM {
+        for _ in 0..SILENT {
+            held.push(wire.from(from).tcp().await.unwrap());
+        }
+    }
+    let attack = tokio::spawn(hold(held));
+    siege.withstands("3,000 silent TCP connections", attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_silent_tls_connections_are_not_noticed() {
+    let siege = Siege::new().await;
+    let wire = siege.wire();
+    let mut held = Vec::new();
+    for from in FROM {
+        for _ in 0..SILENT {
+            held.push(wire.from(from).tls(Protocol::Http2).await.unwrap());
+        }
+    }
+    let attack = tokio::spawn(hold(held));
+    siege.withstands("3,000 silent TLS connections", attack).await;
+}
+
+async fn hold<T>(_held: Vec<T>) {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousand_stalled_streams_are_not_noticed() {
+    let siege = Siege::new().await;
+    let wire = siege.wire();
+    let mut connections = JoinSet::new();
+    for _ in 0..10 {
+        connections.spawn(stalled_streams(wire.clone()));
+    }
+    let attack = tokio::spawn(hold(connections.join_all().await));
+    siege.withstands("1,000 stalled streams", attack).await;
+}
+
+/// A hundred requests whose bodies have begun.
+async fn stalled_streams(wire: Wire) -> impl Sized {
+    let mut stream = wire.tls(Protocol::Http2).await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    for id in (1..200).step_by(2) {
+        stream.write_all(&frame(Kind::Headers, END_HEADERS, id, POST)).await.unwrap();
+        stream.write_all(&frame(Kind::Data, 0, id, &[b'1'; 500])).await.unwrap();
+    }
+    stream.flush().await.unwrap();
+    stream
+}
