@@ -2,8 +2,11 @@
 
 use percent_encoding::percent_decode;
 
+/// A name and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 /// Names and values in their order.
-pub fn pairs(encoded: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn pairs(encoded: &[u8]) -> Vec<Pair> {
     encoded
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())

@@ -14,6 +14,9 @@ use super::{Provider, Refusal, Request, Said, form};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const BODY_HASH: &[u8] = b"bodySHA256";
+/// More fields are nobody's form: Twilio sends some dozens. Each may cost fifty times its two bytes, and that before
+/// it is known who sent it.
+const MOST_FIELDS: usize = 1_000;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Fields that say what happened, the more telling first.
 const KINDS: [&[u8]; 3] = [b"MessageStatus", b"CallStatus", b"SmsStatus"];
@@ -43,7 +46,7 @@ impl Provider for Twilio {
         if let Some(query) = query {
             signed.extend([b"?", query.as_bytes()]);
         }
-        let query = form::pairs(query.unwrap_or_default().as_bytes());
+        let query = parse_fields(query.unwrap_or_default().as_bytes())?;
         let hashes: Vec<_> = query.iter().filter(|(name, _)| name == BODY_HASH).collect();
         let fields = match hashes[..] {
             // The URL's hash vouches for the body, whatever its type says, and nothing else does.
@@ -56,7 +59,7 @@ impl Provider for Twilio {
                 Vec::new()
             }
             [] if request.media_type() == FORM => {
-                let mut fields = form::pairs(request.body);
+                let mut fields = parse_fields(request.body)?;
                 fields.sort_unstable();
                 fields.dedup();
                 fields
@@ -79,5 +82,25 @@ impl Provider for Twilio {
             id: request.text("i-twilio-idempotency-token"),
             ..Attributes::default()
         })
+    }
+}
+
+/// The fields of a form that may be forged.
+fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Refusal> {
+    if encoded.split(|byte| *byte == b'&').count() > MOST_FIELDS {
+        return Err(Refusal::Malformed);
+    }
+    Ok(form::pairs(encoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_of_more_fields_than_anyone_sends_is_refused_before_it_is_taken_apart() {
+        let fields = parse_fields("a=1&".repeat(MOST_FIELDS - 1).as_bytes()).unwrap();
+        assert_eq!(fields.len(), MOST_FIELDS - 1);
+        assert_eq!(parse_fields("a=1&".repeat(MOST_FIELDS).as_bytes()), Err(Refusal::Malformed));
     }
 }
