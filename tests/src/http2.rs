@@ -16,7 +16,6 @@ pub enum Kind {
     ResetStream = 3,
     Settings = 4,
     Ping = 6,
-    WindowUpdate = 8,
     Continuation = 9,
 }
 

@@ -60,7 +60,7 @@ pub async fn read_to_end(mut body: Incoming) -> Result<(), hyper::Error> {
 }
 
 /// What kind of failure an exchange ended with: known where the connection was not made, to be looked
-/// for among the causes where it broke.
+/// for among the causes where it broke. None of our errors, nor of the libraries', carries a query string or a header.
 pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
     let mut kind = Kind::Reset;
     for error in causes(error) {

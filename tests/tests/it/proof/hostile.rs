@@ -84,7 +84,7 @@ impl Siege {
     /// relay.
     async fn withstands(mut self, what: &str, attack: JoinHandle<()>) {
         let beside = self.honest.send_for(Duration::from_secs(extent(3, 60))).await;
-        let peak = self.relay.process.peak_memory().max(self.relay.process.memory());
+        let peak = self.relay.process.peak_memory();
         assert!(!attack.is_finished(), "{what} ended by itself");
         attack.abort();
         let (alone, p99) = (self.alone.p99(), beside.p99());

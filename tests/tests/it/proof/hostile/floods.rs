@@ -21,17 +21,18 @@ const ACCEPTED: usize = 2;
 /// Frames that are sent together.
 const TOGETHER: u32 = 500;
 
-/// Sends a preface, then this, which is told how often it was sent before, until the other side has had enough; and
-/// again from the beginning.
-fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> JoinHandle<()> {
-    let wire = wire.clone();
+/// Does the same over and over, so many at once.
+fn over_and_over<Once>(connections: usize, once: impl Fn() -> Once + Clone + Send + 'static) -> JoinHandle<()>
+where
+    Once: Future<Output = ()> + Send,
+{
     ATTACKERS.spawn(async move {
         let mut attackers = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let wire = wire.clone();
+        for _ in 0..connections {
+            let once = once.clone();
             attackers.spawn(async move {
                 loop {
-                    flood_once(&wire, more).await;
+                    once().await;
                     // It may have been refused at once.
                     sleep(Duration::from_millis(20)).await;
                 }
@@ -41,7 +42,14 @@ fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> JoinHandle<()> {
     })
 }
 
-async fn flood_once(wire: &Wire, more: fn(u32) -> Vec<u8>) {
+/// Sends a preface, then this, which is told how often it was sent before, until the other side has had enough; and
+/// again from the beginning.
+fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> JoinHandle<()> {
+    let wire = wire.clone();
+    over_and_over(CONNECTIONS, move || flood_once(wire.clone(), more))
+}
+
+async fn flood_once(wire: Wire, more: fn(u32) -> Vec<u8>) {
     let Ok(stream) = wire.tls(Protocol::Http2).await else { return };
     let (mut reading, mut writing) = tokio::io::split(stream);
     let write = async {
@@ -130,24 +138,6 @@ async fn flood_of_empty_data_is_not_noticed() {
     siege.withstands("a flood of empty DATA", attack).await;
 }
 
-/// Says the same on one connection after another.
-fn over_and_over(wire: &Wire, connections: usize, said: Vec<u8>) -> JoinHandle<()> {
-    let wire = wire.clone();
-    ATTACKERS.spawn(async move {
-        let mut attackers = JoinSet::new();
-        for _ in 0..connections {
-            let (wire, said) = (wire.clone(), said.clone());
-            attackers.spawn(async move {
-                loop {
-                    let _ = wire.exchange(Protocol::Http1, &said).await;
-                    sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
-        attackers.join_all().await;
-    })
-}
-
 const HEAD: &str = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
 
 fn post(headers: &str, body: &[u8]) -> Vec<u8> {
@@ -163,7 +153,10 @@ async fn withstands_request(what: &str, said: Vec<u8>, answered: &str) {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with(&format!("HTTP/1.1 {answered} ")), "{what}: {answer}");
     let connections = if answered == "200" { ACCEPTED } else { CONNECTIONS };
-    let attack = over_and_over(&wire, connections, said);
+    let attack = over_and_over(connections, move || {
+        let (wire, said) = (wire.clone(), said.clone());
+        async move { drop(wire.exchange(Protocol::Http1, &said).await) }
+    });
     siege.withstands(what, attack).await;
 }
 
@@ -200,23 +193,11 @@ async fn compressed_body_is_not_unpacked() {
 async fn endless_body_ends_at_the_limit() {
     let siege = Siege::new().await;
     let wire = siege.wire();
-    let attack = ATTACKERS.spawn(async move {
-        let mut attackers = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let wire = wire.clone();
-            attackers.spawn(async move {
-                loop {
-                    endless(&wire).await;
-                    sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
-        attackers.join_all().await;
-    });
+    let attack = over_and_over(CONNECTIONS, move || endless(wire.clone()));
     siege.withstands("endless chunked bodies", attack).await;
 }
 
-async fn endless(wire: &Wire) {
+async fn endless(wire: Wire) {
     let Ok(stream) = wire.tls(Protocol::Http1).await else { return };
     let (mut reading, mut writing) = tokio::io::split(stream);
     let chunk = [b"4000\r\n", &vec![b'1'; 0x4000][..], b"\r\n"].concat();

@@ -69,30 +69,27 @@ const FROM: [Ipv4Addr; 3] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_silent_connections_are_not_noticed() {
-    let siege = Siege::new().await;
-    let wire = siege.wire();
-    let mut held = Vec::new();
-    for from in FROM {
-        for _ in 0..SILENT {
-            held.push(wire.from(from).tcp().await.unwrap());
-        }
-    }
-    let attack = tokio::spawn(hold(held));
-    siege.withstands("3,000 silent TCP connections", attack).await;
+    let connect = async |wire: Wire| wire.tcp().await.unwrap();
+    silence_is_not_noticed("3,000 silent TCP connections", connect).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_silent_tls_connections_are_not_noticed() {
+    let connect = async |wire: Wire| wire.tls(Protocol::Http2).await.unwrap();
+    silence_is_not_noticed("3,000 silent TLS connections", connect).await;
+}
+
+async fn silence_is_not_noticed<T: Send + 'static>(what: &str, connect: impl AsyncFn(Wire) -> T) {
     let siege = Siege::new().await;
     let wire = siege.wire();
     let mut held = Vec::new();
     for from in FROM {
         for _ in 0..SILENT {
-            held.push(wire.from(from).tls(Protocol::Http2).await.unwrap());
+            held.push(connect(wire.from(from)).await);
         }
     }
     let attack = tokio::spawn(hold(held));
-    siege.withstands("3,000 silent TLS connections", attack).await;
+    siege.withstands(what, attack).await;
 }
 
 async fn hold<T>(_held: Vec<T>) {
