@@ -1,7 +1,9 @@
 //! Honest senders beside hostile ones: 200 events a second, each on time whatever became of those before it.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,7 +11,7 @@ use std::{
 use reqwest::Client;
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use crate::{client, flood::small_body, manifest::RELAY_PORT, relay::Relay};
@@ -40,23 +42,33 @@ pub struct Seen {
 impl Honest {
     /// To this relay.
     pub fn to(relay: &Relay, from: Ipv4Addr) -> Self {
-        let (ca, address) = (relay.data_dir().join("tls/ca.crt"), relay.address().port(RELAY_PORT));
-        let client = |idle| client::https_from(from, &ca, address, idle);
-        Self { url: relay.url(), regular: client(usize::MAX), newcomer: client(0), next: 1 }
+        Self::through(relay.address().port(RELAY_PORT), &relay.data_dir().join("tls/ca.crt"), from)
+    }
+
+    /// To whoever is behind this address, and vouched for by an authority in this file.
+    pub fn through(address: SocketAddr, ca: &Path, from: Ipv4Addr) -> Self {
+        let url = format!("https://localhost:{}/", address.port());
+        let client = |idle| client::https_from(from, ca, address, idle);
+        Self { url, regular: client(usize::MAX), newcomer: client(0), next: 1 }
     }
 
     /// Sends for so long.
     pub async fn send_for(&mut self, span: Duration) -> Seen {
+        self.send_beside(sleep(span)).await.0
+    }
+
+    /// Sends for as long as something else takes, and returns what came of that, too.
+    pub async fn send_beside<T>(&mut self, other: impl Future<Output = T>) -> (Seen, T) {
+        let mut other = pin!(other);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut requests = JoinSet::new();
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let end = Instant::now() + span;
-        loop {
-            let due = ticks.tick().await;
-            if due >= end {
-                break;
-            }
+        let ended = loop {
+            let due = tokio::select! {
+                due = ticks.tick() => due,
+                ended = &mut other => break ended,
+            };
             let number = self.next;
             self.next += 1;
             let client = if number.is_multiple_of(NEWCOMERS) { &self.newcomer } else { &self.regular };
@@ -66,9 +78,9 @@ impl Honest {
                 let answer = request.send().await;
                 seen.lock().unwrap().note(number, answer, due.elapsed());
             });
-        }
+        };
         requests.join_all().await;
-        Arc::into_inner(seen).unwrap().into_inner().unwrap()
+        (Arc::into_inner(seen).unwrap().into_inner().unwrap(), ended)
     }
 
     /// How many events it has sent.

@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod authority;
+pub mod balancer;
 pub mod binary;
 pub mod client;
 pub mod collector;

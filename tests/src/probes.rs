@@ -31,6 +31,11 @@ impl Probes {
         eventually("ready", async || self.get("/readyz").await, |answer| is_ok(answer.as_ref())).await;
     }
 
+    /// Whether it can accept.
+    pub async fn is_ready(&self) -> bool {
+        is_ok(self.get("/readyz").await.as_ref())
+    }
+
     /// Waits until the process says that it has started, ready or not.
     pub async fn started(&self) {
         eventually("started", async || self.get("/startupz").await, |answer| is_ok(answer.as_ref())).await;

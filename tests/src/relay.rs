@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::Client;
@@ -123,6 +123,13 @@ impl Relay {
         self.process = run(self.folder.path(), &self.data_dir, &self.address);
     }
 
+    /// Starts it again, to go on accepting for this grace once it is asked to go, without waiting.
+    pub fn launch_with_grace(&mut self, grace: Duration) {
+        let (folder, address) = (self.folder.path(), &self.address);
+        let args = args_with_grace(folder, &self.data_dir, address, grace);
+        self.process = Process::start(RELAY, args, &said(folder));
+    }
+
     /// Starts it again with another manifest.
     pub async fn restart_with(&mut self, manifest: &Value) {
         write_manifest(self.folder.path(), &manifest.to_string());
@@ -220,6 +227,10 @@ fn said(folder: &Path) -> PathBuf {
 }
 
 fn args(folder: &Path, data_dir: &Path, address: &Address) -> [String; 8] {
+    args_with_grace(folder, data_dir, address, Duration::ZERO)
+}
+
+fn args_with_grace(folder: &Path, data_dir: &Path, address: &Address, grace: Duration) -> [String; 8] {
     [
         "run".to_owned(),
         format!("--manifest={}", folder.join("manifest.yaml").display()),
@@ -228,6 +239,6 @@ fn args(folder: &Path, data_dir: &Path, address: &Address) -> [String; 8] {
         format!("--peers-dir={}", folder.join("peers").display()),
         format!("--address={}", address.ip()),
         format!("--health={}", address.port(HEALTH_PORT)),
-        "--drain-grace=0".to_owned(),
+        format!("--drain-grace={}", grace.as_secs()),
     ]
 }

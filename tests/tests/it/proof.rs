@@ -8,6 +8,7 @@ mod fill;
 mod full_disk;
 mod guard;
 mod hostile;
+mod leaving;
 mod mess;
 mod power_cut;
 mod returned;

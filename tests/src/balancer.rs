@@ -1,0 +1,104 @@
+//! A balancer as a Service is one: connections go to whoever is said to be ready, and that is learned late.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+
+use crate::{address::Address, probes::Probes};
+
+/// Between two questions to each backend.
+const ASKED: Duration = Duration::from_millis(100);
+/// From an answer to what is made of it.
+pub const LATE: Duration = Duration::from_millis(500);
+const PORT: u16 = 8443;
+
+/// Who may get connections.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it says whether it is ready.
+    pub probes: Probes,
+}
+
+/// A balancer, until it is dropped.
+#[derive(Debug)]
+pub struct Balancer {
+    address: Address,
+    ready: Arc<Mutex<Vec<SocketAddr>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Balancer {
+    /// One before these, none of which is known to be ready yet.
+    pub async fn before(backends: impl IntoIterator<Item = Backend>) -> Self {
+        let address = Address::take();
+        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
+        let ready = Arc::<Mutex<Vec<SocketAddr>>>::default();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(balance(socket, ready.clone()));
+        for backend in backends {
+            tasks.spawn(learn(backend, ready.clone()));
+        }
+        Self { address, ready, _tasks: tasks }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address.port(PORT)
+    }
+
+    /// How many backends it sends connections to.
+    pub fn ready(&self) -> usize {
+        self.ready.lock().unwrap().len()
+    }
+}
+
+async fn learn(backend: Backend, ready: Arc<Mutex<Vec<SocketAddr>>>) {
+    loop {
+        let is_ready = backend.probes.is_ready().await;
+        let (address, ready) = (backend.address, ready.clone());
+        tokio::spawn(async move {
+            sleep(LATE).await;
+            let mut ready = ready.lock().unwrap();
+            ready.retain(|one| *one != address);
+            if is_ready {
+                ready.push(address);
+            }
+        });
+        sleep(ASKED).await;
+    }
+}
+
+async fn balance(socket: TcpListener, ready: Arc<Mutex<Vec<SocketAddr>>>) {
+    let next = AtomicUsize::new(0);
+    let mut connections = JoinSet::new();
+    loop {
+        let (mut client, _) = socket.accept().await.unwrap();
+        let backend = {
+            let ready = ready.lock().unwrap();
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            (!ready.is_empty()).then(|| ready[number % ready.len()])
+        };
+        // Without a backend, or if that one has gone, the client is hung up on, as it would be refused.
+        let Some(backend) = backend else { continue };
+        connections.spawn(async move {
+            if let Ok(mut server) = TcpStream::connect(backend).await {
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
