@@ -16,6 +16,7 @@ pub mod schema;
 pub mod text;
 pub mod valid;
 pub mod validate;
+mod yaml;
 
 pub use api::{Collector, WebhookRelay};
 pub use problem::Problem;

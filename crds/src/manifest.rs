@@ -3,7 +3,6 @@
 
 use kube::CustomResourceExt;
 use kube::core::ObjectMeta;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -11,7 +10,7 @@ use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
 use crate::problem::{Place, Problem, Problems};
 use crate::schema::{self, Repaired};
 use crate::valid::{ValidatedCollector, ValidatedRelay};
-use crate::validate;
+use crate::{validate, yaml};
 
 /// The relay in a manifest; `name` says which one where there are several.
 pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
@@ -65,34 +64,21 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     }
 }
 
-/// The documents of a manifest that hold something. A null is what it is to an API server: an absent field.
+/// The documents of a manifest that hold something.
 fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
     let mut documents = Vec::new();
     let mut problems = Problems::default();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let parsed = serde_yaml::Value::deserialize(document).map_err(|error| error.to_string());
-        let parsed = parsed.and_then(|yaml| serde_json::to_value(yaml).map_err(|error| error.to_string()));
+        let parsed = yaml::read(document).map_err(|error| error.to_string());
         // Behind a mistake in the notation nothing can be trusted.
-        let Some(mut value) = problems.note(Place::of("manifest"), parsed) else {
+        let Some(value) = problems.note(Place::of("manifest"), parsed) else {
             return Err(problems.into_vec());
         };
         if !value.is_null() {
-            prune_nulls(&mut value);
             documents.push(value);
         }
     }
     Ok(documents)
-}
-
-fn prune_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(prune_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(prune_nulls),
-        _ => {}
-    }
 }
 
 /// The one document of a kind, or of a kind and name.

@@ -27,9 +27,9 @@ impl Meta {
     }
 
     fn challenge(&self, request: &Request<'_>) -> Result<Answer, Refusal> {
-        let query = form::pairs(request.head.uri.query().unwrap_or_default().as_bytes());
+        let query = request.head.uri.query().unwrap_or_default().as_bytes();
         let only = |name: &[u8]| {
-            let mut values = query.iter().filter(|(key, _)| key == name);
+            let mut values = form::pairs(query).filter(|(key, _)| key == name);
             match (values.next(), values.next()) {
                 (Some((_, value)), None) => Ok(value),
                 (Some(_), Some(_)) => Err(Refusal::Repeated),
@@ -40,8 +40,8 @@ impl Meta {
             return Err(Refusal::Malformed);
         }
         let challenge = only(b"hub.challenge")?;
-        is_any(&self.verify_token, only(b"hub.verify_token")?)?;
-        Ok(Answer::text(String::from_utf8_lossy(challenge).into_owned()))
+        is_any(&self.verify_token, &only(b"hub.verify_token")?)?;
+        Ok(Answer::text(String::from_utf8_lossy(&challenge).into_owned()))
     }
 }
 

@@ -9,6 +9,8 @@ mod cloud_events;
 #[cfg(test)]
 mod constant_time;
 #[cfg(test)]
+mod decoders;
+#[cfg(test)]
 mod descriptions;
 mod form;
 mod gate;

@@ -220,7 +220,7 @@ fn means_the_same(message: &Message, mutant: &Message) -> bool {
         message.headers.iter().any(|(_, value)| value.starts_with(b"application/x-www-form-urlencoded"))
     };
     let fields = |message: &Message| {
-        let mut fields = form::pairs(&message.body);
+        let mut fields: Vec<_> = form::pairs(&message.body).collect();
         fields.sort_unstable();
         fields.dedup();
         fields.concat_all()
