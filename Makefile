@@ -1,7 +1,7 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart test-e2e soak bench generate
+.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart test-e2e soak bench bench-operator generate
 
 NEXTEST ?= 0.9.148
 CARGO_DENY ?= 0.20.2
@@ -48,6 +48,12 @@ soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run
+
+bench-operator: export CLUSTER = bench
+bench-operator: export TIER = control-plane
+bench-operator: ## the operator with 1,000 resources; writes its table to docs/benchmarks.md
+	@tests/cluster/run up
+	@bench/run-operator; status=$$?; tests/cluster/run down; exit $$status
 
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate

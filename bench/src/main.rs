@@ -1,8 +1,9 @@
 //! `make bench`: the relay beside a server that stores nothing and beside its peers, in interleaved runs on one
-//! machine. Everything is on loopback, bounded in time, and ended by id.
+//! machine. Everything is on loopback, bounded in time, and ended by id. And `make bench-operator`.
 
 mod disk;
 mod load;
+mod operator;
 mod paced;
 mod report;
 mod servers;
@@ -10,6 +11,7 @@ mod subjects;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -43,6 +45,18 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_value = "16,64,256")]
         connections: Vec<u32>,
     },
+    /// Measure the operator on the cluster of KUBECONFIG and print the table as Markdown.
+    Operator {
+        /// The operator's release binary.
+        #[arg(long)]
+        bin: PathBuf,
+        /// How many resources, half of them relays and half collectors.
+        #[arg(long, default_value_t = 1_000)]
+        resources: u32,
+        /// For how many seconds they are left alone.
+        #[arg(long, default_value_t = 120)]
+        idle: u64,
+    },
     /// HTTPS by axum and rustls, answering at once and storing nothing.
     Bare {
         /// Where.
@@ -64,6 +78,11 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bare { address, certificate, key } => servers::bare(address, &certificate, &key).await,
         Command::Sink { address } => servers::sink(address).await,
+        Command::Operator { bin, resources, idle } => {
+            let plan = operator::Plan { resources, idle: Duration::from_secs(idle) };
+            println!("{}", operator::measure(&bin, plan).await?.markdown());
+            Ok(())
+        }
         Command::Run { bin, benthos, vegeta, seconds, rounds, connections } => {
             let subjects = subjects::all(&bin, benthos.as_deref())?;
             let plan = load::Plan { seconds, rounds, connections };
