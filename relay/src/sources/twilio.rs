@@ -73,9 +73,11 @@ impl Provider for Twilio {
 
     fn describe(&self, request: &Request<'_>) -> Said {
         let form = if request.media_type() == FORM { request.body } else { &[] };
-        let text = |name: &[u8]| {
-            let (_, value) = form::pairs(form).find(|(key, value)| key == name && !value.is_empty())?;
-            String::from_utf8(value).ok()
+        let telling = |(name, value): &form::Pair| KINDS.contains(&name.as_slice()) && !value.is_empty();
+        let fields: Vec<_> = form::pairs(form).filter(telling).collect();
+        let text = |kind: &[u8]| {
+            let (_, value) = fields.iter().find(|(name, _)| name == kind)?;
+            String::from_utf8(value.clone()).ok()
         };
         Said::Event(Attributes {
             kind: KINDS.iter().find_map(|name| text(name)),
