@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
-use kube::runtime::conditions::is_crd_established;
-use kube::{Client, Config, CustomResourceExt};
+use kube::{Client, Config};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::filter::FilterLayer;
-use visnyk_cluster_harness::{AuditLog, wait_for, with_temp_ns};
+use visnyk_cluster_harness::{AuditLog, install, with_temp_ns};
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_engine::observe::watchdog::Watchdog;
@@ -194,8 +192,8 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
 #[tokio::test]
 async fn deposed_operator_waits_without_writing_and_leads_again_in_the_same_process() {
     with_temp_ns(async |client, namespace| {
-        install::<WebhookRelay>(&client).await;
-        install::<Collector>(&client).await;
+        install(&client, &definition::<WebhookRelay>()).await.unwrap();
+        install(&client, &definition::<Collector>()).await.unwrap();
         let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
         let give = async |holder: Option<&str>| {
             let patch = json!({"spec": {"holderIdentity": holder}});
@@ -227,11 +225,4 @@ async fn deposed_operator_waits_without_writing_and_leads_again_in_the_same_proc
         running.abort();
     })
     .await;
-}
-
-async fn install<K: CustomResourceExt>(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let parameters = PatchParams::apply("test").force();
-    definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition::<K>())).await.unwrap();
-    wait_for(&definitions, K::crd_name(), is_crd_established()).await;
 }

@@ -2,13 +2,12 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, ObjectMeta, PostParams};
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, CustomResourceExt, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use visnyk_cluster_harness::wait_for;
+use visnyk_cluster_harness::install;
 use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
@@ -26,8 +25,8 @@ pub struct Resources {
 impl Resources {
     /// Installs the kinds and makes the namespace.
     pub async fn prepare(client: Client) -> anyhow::Result<Self> {
-        install::<WebhookRelay>(&client).await?;
-        install::<Collector>(&client).await?;
+        install(&client, &definition::<WebhookRelay>()).await?;
+        install(&client, &definition::<Collector>()).await?;
         let namespace = Namespace {
             metadata: ObjectMeta { name: Some(NAMESPACE.into()), ..ObjectMeta::default() },
             ..Namespace::default()
@@ -99,12 +98,4 @@ fn collector(number: u32) -> Value {
             "access": { "relays": [{ "name": format!("relay-{number}") }] },
         },
     })
-}
-
-async fn install<K: CustomResourceExt>(client: &Client) -> anyhow::Result<()> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let parameters = PatchParams::apply("visnyk-bench").force();
-    definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition::<K>())).await?;
-    wait_for(&definitions, K::crd_name(), kube::runtime::conditions::is_crd_established()).await;
-    Ok(())
 }

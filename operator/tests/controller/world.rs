@@ -4,15 +4,13 @@ use std::future::Future;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
 use kube::core::{ApiResource, NamespaceResourceScope};
-use kube::runtime::conditions::is_crd_established;
-use kube::{Api, Client, CustomResourceExt, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use visnyk_cluster_harness::{wait_for, wait_until, with_temp_ns};
+use visnyk_cluster_harness::{install, wait_until, with_temp_ns};
 use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
@@ -39,8 +37,8 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
 impl World {
     /// Installs the kinds, if they are not: for what is there before the controllers are.
     pub async fn install_kinds(&self) {
-        install::<WebhookRelay>(&self.client).await;
-        install::<Collector>(&self.client).await;
+        install(&self.client, &definition::<WebhookRelay>()).await.unwrap();
+        install(&self.client, &definition::<Collector>()).await.unwrap();
     }
 
     /// Installs the kinds, if they are not, and starts the controllers.
@@ -236,14 +234,6 @@ fn set(spec: &mut Value, fields: &Value) {
     for (field, value) in fields.as_object().unwrap() {
         spec[field] = value.clone();
     }
-}
-
-async fn install<K: CustomResourceExt>(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition = definition::<K>();
-    let parameters = PatchParams::apply("test").force();
-    definitions.patch(K::crd_name(), &parameters, &Patch::Apply(&definition)).await.unwrap();
-    wait_for(&definitions, K::crd_name(), is_crd_established()).await;
 }
 
 /// A class of volumes that can grow, named as the namespace.

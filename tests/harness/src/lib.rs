@@ -10,6 +10,7 @@
 mod audit;
 mod dump;
 mod image;
+mod kind;
 mod namespace;
 mod pod;
 mod wait;
@@ -17,6 +18,7 @@ mod wait;
 pub use audit::{AuditEvent, AuditLog};
 pub use dump::describe;
 pub use image::image;
+pub use kind::install;
 pub use namespace::with_temp_ns;
 pub use pod::{restricted_container, restricted_pod, run_pod};
 pub use wait::{DEADLINE, eventually, wait_for, wait_until, within};
