@@ -123,7 +123,7 @@ fn sample(subjects: &Subjects, subject: Subject, connections: u32, seconds: u64)
         refused: refused as u64,
         delivered,
         cpu: cpu_seconds(running.pid())? * 1e6 / accepted.max(1.0),
-        memory: memory_mib(running.pid())?,
+        memory: memory_mib(running.pid(), "VmRSS")?,
     };
     drop(sinks);
     Ok(sample)
@@ -186,7 +186,8 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(ticks.sum::<Result<f64, _>>()? / per_second)
 }
 
-fn memory_mib(pid: u32) -> anyhow::Result<f64> {
+/// What a process has of memory now (`VmRSS`), or had at most (`VmHWM`), in MiB.
+pub fn memory_mib(pid: u32, which: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    Ok(field(&status, "VmRSS:").context("no VmRSS")? / 1024.0)
+    Ok(field(&status, &format!("{which}:")).with_context(|| format!("no {which}"))? / 1024.0)
 }

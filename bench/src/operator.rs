@@ -115,12 +115,14 @@ async fn until(what: &str, count: impl AsyncFn() -> anyhow::Result<u32>, wanted:
 
 /// Waits until nothing is written any more.
 async fn quiet() -> anyhow::Result<()> {
+    let begin = Instant::now();
     loop {
         let log = AuditLog::from_now()?;
         sleep(QUIET).await;
         if Requests::of_operator(&log)?.writes == 0 {
             return Ok(());
         }
+        ensure!(begin.elapsed() < PATIENCE, "the operator still writes after {PATIENCE:?}");
     }
 }
 
@@ -128,13 +130,14 @@ impl Measured {
     /// As a table.
     pub fn markdown(&self) -> String {
         let each = |requests: u32| format!("{:.1}", f64::from(requests) / f64::from(self.plan.resources));
+        let mib = |memory: f64| format!("{memory:.0}");
         let rows = [
             ("created by `kubectl apply`'s like", format!("{:.1} s", self.created.as_secs_f64()), ""),
             ("all children there, status said", format!("{:.1} s", self.converged.as_secs_f64()), ""),
             ("API requests per resource until then", each(self.converging.all), ""),
             ("of these writes", each(self.converging.writes), ""),
-            ("memory, MiB", self.memory.resident(), "64"),
-            ("at its peak, MiB", self.memory.peak(), ""),
+            ("memory, MiB", mib(self.memory.resident), "64"),
+            ("at its peak, MiB", mib(self.memory.peak), ""),
             ("writes while idle", self.idling.writes.to_string(), "0"),
             ("reads while idle", self.idling.reads().to_string(), ""),
             (
@@ -144,8 +147,8 @@ impl Measured {
             ),
             ("API requests per resource for that", each(self.restarting.all), ""),
             ("writes for that", self.restarting.writes.to_string(), "0"),
-            ("memory after the restart, MiB", self.memory_after_restart.resident(), "64"),
-            ("at its peak, MiB", self.memory_after_restart.peak(), ""),
+            ("memory after the restart, MiB", mib(self.memory_after_restart.resident), "64"),
+            ("at its peak, MiB", mib(self.memory_after_restart.peak), ""),
         ];
         let rows: Vec<_> =
             rows.iter().map(|(what, seen, budget)| format!("| {what} | {seen} | {budget} |")).collect();
