@@ -16,13 +16,12 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{address::Address, probes::Probes};
+use crate::{address::Address, manifest::RELAY_PORT, probes::Probes};
 
 /// Between two questions to each backend.
 const ASKED: Duration = Duration::from_millis(100);
 /// From an answer to what is made of it.
-pub const LATE: Duration = Duration::from_millis(500);
-const PORT: u16 = 8443;
+const LATE: Duration = Duration::from_millis(500);
 
 /// Who may get connections.
 #[derive(Clone, Debug)]
@@ -45,7 +44,7 @@ impl Balancer {
     /// One before these, none of which is known to be ready yet.
     pub async fn before(backends: impl IntoIterator<Item = Backend>) -> Self {
         let address = Address::take();
-        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
+        let socket = TcpListener::bind(address.port(RELAY_PORT)).await.unwrap();
         let ready = Arc::<Mutex<Vec<SocketAddr>>>::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(balance(socket, ready.clone()));
@@ -57,7 +56,7 @@ impl Balancer {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address.port(PORT)
+        self.address.port(RELAY_PORT)
     }
 
     /// How many backends it sends connections to.
