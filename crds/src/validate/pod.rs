@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::check_form;
-use crate::api::{Monitoring, NEEDS_OUTSIDE, Pod, Service, ServiceKind, Verbatim};
+use crate::api::{Ingress, Monitoring, NEEDS_OUTSIDE, Pod, Service, ServiceKind, Verbatim};
 use crate::bounds;
 use crate::problem::{Place, Problems};
 use crate::text::{Form, QUALIFIED_NAME};
@@ -16,6 +16,12 @@ pub(super) fn service(service: &Service, place: &Place, problems: &mut Problems)
         problems.add(place.clone(), NEEDS_OUTSIDE);
     }
     names(QUALIFIED_NAME, service.annotations.keys(), &place.field("annotations"), problems);
+}
+
+pub(super) fn ingress(ingress: Option<&Ingress>, place: &Place, problems: &mut Problems) {
+    if let Some(Ingress { annotations, .. }) = ingress {
+        names(QUALIFIED_NAME, annotations.keys(), &place.field("annotations"), problems);
+    }
 }
 
 pub(super) fn monitoring(monitoring: Option<&Monitoring>, place: &Place, problems: &mut Problems) {

@@ -34,6 +34,7 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
 
     pod::service(&spec.service, &place.field("service"), &mut problems);
     pod::pod(&spec.pod, &place.field("pod"), &mut problems);
+    pod::ingress(spec.ingress.as_ref(), &place.field("ingress"), &mut problems);
     pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
     if spec.autoscaling.as_ref().is_some_and(|bounds| bounds.max_replicas < bounds.min_replicas) {
         problems.add(place.field("autoscaling"), api::AT_LEAST_MIN);

@@ -400,6 +400,7 @@ fn mistakes_in_what_only_the_operator_reads_are_named() {
         ("/spec/service/annotations".to_owned(), json!({ "a": 1 })),
         ("/spec/autoscaling/maxReplicas".to_owned(), json!(1)),
         ("/spec/ingress/hosts".to_owned(), json!([])),
+        ("/spec/ingress/annotations".to_owned(), json!({ "high tide": "yes" })),
         ("/spec/httpRoute/parentRefs".to_owned(), json!([])),
         ("/spec/monitoring/interval".to_owned(), json!("0s")),
         ("/spec/spool/onDelete".to_owned(), json!("Forget")),
