@@ -6,11 +6,31 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An object of Kubernetes' own API, kept as it was written. Validation reads it as what it is; its schema
-/// lets everything through, since the whole one would be larger than all the rest.
+/// An object of Kubernetes' own API, kept as it was written, but for nulls: one says what an absent field says, and
+/// with the name of no field it would make an API server fail. Validation reads it as what it is; its schema lets
+/// everything through, since the whole one would be larger than all the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Map<String, Value>")]
 pub struct Verbatim(pub Map<String, Value>);
+
+impl From<Map<String, Value>> for Verbatim {
+    fn from(written: Map<String, Value>) -> Self {
+        Self(without_nulls(written))
+    }
+}
+
+fn without_nulls(fields: Map<String, Value>) -> Map<String, Value> {
+    let said = fields.into_iter().filter(|(_, value)| !value.is_null());
+    said.map(|(name, value)| (name, without_nulls_in(value))).collect()
+}
+
+fn without_nulls_in(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => without_nulls(fields).into(),
+        Value::Array(items) => items.into_iter().map(without_nulls_in).collect(),
+        other => other,
+    }
+}
 
 impl JsonSchema for Verbatim {
     fn inline_schema() -> bool {
@@ -60,5 +80,18 @@ impl JsonSchema for Amount {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "x-kubernetes-int-or-string": true, "pattern": AMOUNT, "maxLength": 32 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn null_is_left_out_wherever_it_stands() {
+        let written = json!({ "key": null, "near": { "a": null, "b": [{ "c": null, "d": 1 }, []] } });
+        let read: Verbatim = serde_json::from_value(written).unwrap();
+        assert_eq!(json!(read), json!({ "near": { "b": [{ "d": 1 }, []] } }));
     }
 }

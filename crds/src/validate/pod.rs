@@ -67,14 +67,13 @@ fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &Place, proble
     }
 }
 
-/// Notes each field that was given and not understood. An empty one says nothing and may be left out.
+/// Notes each field that was given and not understood, an empty one too: no API server takes it.
 fn unknown(given: &Value, understood: &Value, place: &Place, problems: &mut Problems) {
     match (given, understood) {
         (Value::Object(fields), _) => {
             for (name, value) in fields {
                 match understood.get(name) {
                     Some(known) => unknown(value, known, &place.field(name), problems),
-                    None if is_nothing(value) => {}
                     None => problems.add(place.field(name), "unknown field"),
                 }
             }
@@ -85,14 +84,5 @@ fn unknown(given: &Value, understood: &Value, place: &Place, problems: &mut Prob
             }
         }
         _ => {}
-    }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
     }
 }

@@ -421,6 +421,7 @@ fn mistakes_in_what_only_the_operator_reads_are_named() {
         (pod("tolerations/0/operation"), json!("Exists")),
         (pod("affinity/nodeAffinity/required"), json!([1])),
         (pod("affinity/podAffinity"), json!("near")),
+        (pod("affinity/podAffinities"), json!({})),
         (pod("image"), json!("two words")),
         (pod("priorityClassName"), json!("Urgent")),
     ];
