@@ -9,6 +9,7 @@ mod left;
 mod life;
 mod line;
 mod names;
+mod properties;
 mod silence;
 mod snapshot;
 mod specs;

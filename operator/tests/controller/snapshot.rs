@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::future::join3;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -32,15 +33,15 @@ pub enum Part {
 
 /// Of a namespace.
 pub async fn snapshot(world: &World, part: Part) -> Snapshot {
-    let mut objects = world.objects().await;
-    for resource in [
+    let further = [
         ApiResource::erase::<WebhookRelay>(&()),
         ApiResource::erase::<Collector>(&()),
         ApiResource::erase::<PersistentVolumeClaim>(&()),
-    ] {
-        objects.extend(world.list(&resource, &ListParams::default()).await);
-    }
-    let pods = world.list(&ApiResource::erase::<Pod>(&()), &ListParams::default()).await;
+    ];
+    let (pods, all) = (ApiResource::erase::<Pod>(&()), ListParams::default());
+    let (mut objects, further, pods) =
+        join3(world.objects(), world.list_all(&further, &all), world.list(&pods, &all)).await;
+    objects.extend(further);
     let alike = Alike::of(world, &objects, &pods);
     let is_part = |object: &&DynamicObject| part == Part::All || is_child(object);
     objects.iter().filter(is_part).map(|object| (name_of(object), alike.told(object))).collect()
@@ -51,9 +52,22 @@ pub async fn snapshot(world: &World, part: Part) -> Snapshot {
 /// # Panics
 /// When it does not come to that in time, with what is another.
 pub async fn wait_for(world: &World, part: Part, wanted: &Snapshot, patience: Duration, when: &str) {
+    comes_to(wanted, patience, when, || snapshot(world, part)).await;
+}
+
+/// The same of what else may be looked at.
+///
+/// # Panics
+/// As [`wait_for`].
+pub async fn comes_to<Look: Future<Output = Snapshot>>(
+    wanted: &Snapshot,
+    patience: Duration,
+    when: &str,
+    look: impl Fn() -> Look,
+) {
     let begun = Instant::now();
     loop {
-        let found = snapshot(world, part).await;
+        let found = look().await;
         if found == *wanted {
             return;
         }
@@ -64,7 +78,7 @@ pub async fn wait_for(world: &World, part: Part, wanted: &Snapshot, patience: Du
 }
 
 /// Where two differ, a line for each place.
-fn differences(found: &Value, wanted: &Value) -> Vec<String> {
+pub fn differences(found: &Value, wanted: &Value) -> Vec<String> {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
             let names: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();

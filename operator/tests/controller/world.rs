@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
@@ -135,12 +136,14 @@ impl World {
 
     /// Every child with all its fields but those that change from one life to the next.
     pub async fn objects(&self) -> Vec<DynamicObject> {
-        let mut objects = Vec::new();
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
-        for resource in kinds() {
-            objects.extend(self.list(&resource, &ours).await);
-        }
-        objects
+        self.list_all(&kinds(), &ours).await
+    }
+
+    /// Objects of these kinds, in their order, which say of what kind they are.
+    pub async fn list_all(&self, resources: &[ApiResource], which: &ListParams) -> Vec<DynamicObject> {
+        let each = resources.iter().map(|resource| self.list(resource, which));
+        join_all(each).await.into_iter().flatten().collect()
     }
 
     /// Objects of a kind, which say of what kind they are.
