@@ -104,14 +104,15 @@ impl<'a> Life<'a> {
         phases
     }
 
-    /// What there is once nothing has been written for a while.
+    /// What there is once nothing has been written for a while, and the cluster has collected what nobody owns: it may
+    /// need half a minute to hear of kinds that are new to it.
     async fn settled(&self, line: &Line) -> Snapshot {
         let now = async || (line.writes(), snapshot(self.world, Part::All).await);
         let mut before = now().await;
         loop {
             tokio::time::sleep(QUIET).await;
             let after = now().await;
-            if before == after {
+            if before == after && !after.1.values().any(is_garbage) {
                 return after.1;
             }
             before = after;
@@ -134,6 +135,12 @@ impl<'a> Life<'a> {
         claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
         self.comes_to(&Snapshot::new(), "nothing is left").await;
     }
+}
+
+/// Whether an owner is gone: a snapshot has names for those that are there.
+fn is_garbage(object: &Value) -> bool {
+    let mut owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    owners.any(|owner| !owner["uid"].as_str().unwrap().starts_with("[uid of "))
 }
 
 fn destinations() -> Value {
