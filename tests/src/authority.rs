@@ -28,9 +28,12 @@ impl Authority {
 
     /// Writes `tls.crt` and `tls.key` of a server named `localhost`.
     pub fn write_server(&self, folder: &Path) {
-        let mut params = CertificateParams::new(["localhost".into()]).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.write(&params, folder, "");
+        self.write(&localhost(), folder, "");
+    }
+
+    /// The same, long expired.
+    pub fn write_expired_server(&self, folder: &Path) {
+        self.write(&expired(localhost()), folder, "");
     }
 
     /// Writes what the relay whose peers folder this is shows to the collector `archive`.
@@ -48,9 +51,7 @@ impl Authority {
 
     /// The same, long expired.
     pub fn expired_client(&self, common_name: &str) -> String {
-        let mut params = client(common_name, vec![]);
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-        self.sign(&params)
+        self.sign(&expired(client(common_name, vec![])))
     }
 
     /// A certificate that is for a server and names it as a client would be named, and its key, as PEM.
@@ -73,6 +74,17 @@ impl Authority {
         fs::write(folder.join(format!("{prefix}tls.key")), key.serialize_pem()).unwrap();
         fs::write(folder.join(format!("{prefix}tls.crt")), certificate.pem()).unwrap();
     }
+}
+
+fn localhost() -> CertificateParams {
+    let mut params = CertificateParams::new(["localhost".into()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn expired(mut params: CertificateParams) -> CertificateParams {
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    params
 }
 
 fn client(common_name: &str, names: Vec<SanType>) -> CertificateParams {

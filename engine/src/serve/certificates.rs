@@ -47,6 +47,12 @@ pub enum PairError {
     /// The key is of another certificate, or one of them is of a kind that is not supported.
     #[error("tls.crt and tls.key do not belong together or are not supported")]
     Mismatch(#[source] rustls::Error),
+    /// No client would have the certificate, and there is one that clients will have.
+    #[error("the certificate in tls.crt has expired at {not_after}")]
+    Expired {
+        /// When.
+        not_after: Timestamp,
+    },
 }
 
 impl Pair {
@@ -79,8 +85,14 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn install(&self, pair: Pair) {
+    /// Shows this pair from now on, unless it has expired and the one that is shown has not.
+    pub(super) fn install(&self, pair: Pair, now: Timestamp) -> Result<(), PairError> {
+        let (not_after, current) = (pair.not_after, self.not_after());
+        if not_after <= now && current.is_some_and(|current| current > now) {
+            return Err(PairError::Expired { not_after });
+        }
         self.current.store(Some(Arc::new(pair)));
+        Ok(())
     }
 
     pub(super) fn not_after(&self) -> Option<Timestamp> {

@@ -250,8 +250,9 @@ impl Shared {
                 None => KeptAuthority::open(&files.data_dir.join("tls"))?.leaf(dns_names, files.address)?,
             },
         };
-        tracing::info!(not_after = %pair.not_after, "certificate loaded");
-        self.certificates.install(pair);
+        let not_after = pair.not_after;
+        self.certificates.install(pair, Timestamp::now())?;
+        tracing::info!(%not_after, "certificate loaded");
         Ok(())
     }
 

@@ -13,3 +13,4 @@ mod mess;
 mod power_cut;
 mod returned;
 mod surgery;
+mod swaps;
