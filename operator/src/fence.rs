@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower::buffer::BufferLayer;
 use tower::filter::{FilterLayer, Predicate};
 use tower::retry::RetryLayer;
+use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Service};
 
 /// Until when writes pass. Clones share it; closed at first.
@@ -21,6 +22,10 @@ pub struct Fence(Arc<Mutex<Option<Instant>>>);
 
 /// Requests that wait for a connection; as many as the client's own queue takes.
 const WAITING: usize = 1024;
+
+/// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch is
+/// answered at once, and may then be idle for as long as it likes.
+const LONGEST: Duration = Duration::from_secs(65);
 
 /// The write was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +60,7 @@ impl Fence {
     }
 
     /// A client behind this fence, over any service. It tries again what a busy server puts off, when the server
-    /// says; each try passes the fence anew.
+    /// says; each try passes the fence anew. No try waits for an answer for longer than [`LONGEST`].
     pub fn over<S, B>(&self, service: ClientBuilder<S>) -> Client
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
@@ -65,6 +70,7 @@ impl Fence {
         B::Error: Into<BoxError>,
     {
         service
+            .with_layer(&TimeoutLayer::new(LONGEST))
             .with_layer(&FilterLayer::new(self.clone()))
             .with_layer(&BufferLayer::new(WAITING))
             .with_layer(&RetryLayer::new(patience()))
@@ -93,10 +99,15 @@ impl Predicate<Request<Body>> for Fence {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use http_body_util::Empty;
+    use futures::FutureExt;
+    use http_body::Frame;
+    use http_body_util::{Empty, StreamBody};
+    use tokio::time::timeout;
     use tower::service_fn;
+    use visnyk_engine::observe::causes::with_causes;
 
     use super::*;
 
@@ -121,6 +132,7 @@ mod tests {
         fence.close();
         assert!(!passes(&fence, Method::DELETE) && passes(&fence, Method::GET));
     }
+
     #[tokio::test(start_paused = true)]
     async fn write_that_is_tried_again_needs_the_lease_again() {
         let (fence, sent) = (Fence::default(), Arc::new(AtomicUsize::new(0)));
@@ -131,7 +143,7 @@ mod tests {
                 sent.fetch_add(1, Ordering::Relaxed);
                 fence.close();
                 let answer = Response::builder().status(429).header("retry-after", "1");
-                std::future::ready(answer.body(Empty::<Bytes>::new()))
+                ready(answer.body(Empty::<Bytes>::new()))
             }
         });
         let client = fence.over(ClientBuilder::new(busy, "default"));
@@ -141,5 +153,30 @@ mod tests {
         let read = || Request::get("/").body(Vec::new()).unwrap();
         assert!(client.request_text(read()).await.is_err());
         assert_eq!(sent.load(Ordering::Relaxed), 1 + 4);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn request_that_nobody_answers_fails_and_says_why() {
+        let silent = service_fn(|_: Request<Body>| pending::<Result<Response<Empty<Bytes>>, BoxError>>());
+        let client = Fence::default().over(ClientBuilder::new(silent, "default"));
+        let begun = Instant::now();
+        let read = Request::get("/").body(Vec::new()).unwrap();
+        let failing = timeout(2 * LONGEST, client.request_text(read));
+        let error = failing.await.unwrap().unwrap_err();
+        assert_eq!(begun.elapsed().as_secs(), LONGEST.as_secs());
+        assert_eq!(with_causes(&error), "ServiceError: request timed out: request timed out");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_takes_its_time_once_it_has_begun_is_waited_for() {
+        let slow = service_fn(|_: Request<Body>| {
+            let event = async {
+                tokio::time::sleep(Duration::from_mins(4)).await;
+                Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"late")))
+            };
+            ready(Ok::<_, BoxError>(Response::new(StreamBody::new(event.into_stream()))))
+        });
+        let client = Fence::default().over(ClientBuilder::new(slow, "default"));
+        let watch = Request::get("/?watch=true").body(Vec::new()).unwrap();
+        assert_eq!(client.request_text(watch).await.unwrap(), "late");
     }
 }
