@@ -5,13 +5,13 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{AuditLog, wait_until};
 use visnyk_crds::WebhookRelay;
 
-use crate::world::{World, in_world};
+use crate::world::{World, in_world, relay};
 
 /// A relay `harbour` with so many pods and their volumes.
 async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
@@ -149,6 +149,20 @@ async fn relay_that_is_scaled_up_again_takes_its_volume_back() {
 }
 
 #[tokio::test]
+async fn job_that_is_deleted_before_it_is_done_is_made_anew() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        scale(&world, 1).await;
+        let jobs = world.api::<Job>();
+        let first = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        jobs.delete(&job(1), &DeleteParams::background()).await.unwrap();
+        wait_until(&jobs, &job(1), |job| job.is_some_and(|job| job.uid() != first.uid())).await;
+        assert_eq!(claims(&world).await, [claim(0), claim(1)]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn deleted_relay_ends_its_pods_is_drained_and_goes_and_only_jobs_are_created_meanwhile() {
     in_world(async |mut world| {
         with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
@@ -241,6 +255,49 @@ async fn retained_volume_is_the_next_relays_of_that_name() {
         world.create_relay("harbour", &json!({})).await;
         wait_until(&world.api::<Pod>(), "harbour-relay-0", |pod| pod.is_some()).await;
         assert_eq!(world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap().uid(), before.uid());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_drains_keeps_its_name_until_it_is_let_go_and_leaves_its_volume_to_the_next() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
+        let before = world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap();
+        delete(&world).await;
+        wait_until(&world.api::<Job>(), &job(0), |job| job.is_some()).await;
+        let next = serde_json::from_value(relay("harbour", &json!({}))).unwrap();
+        let created = world.api::<WebhookRelay>().create(&PostParams::default(), &next).await;
+        assert!(matches!(&created, Err(kube::Error::Api(status)) if status.code == 409), "{created:?}");
+
+        let retain = json!({ "spec": { "spool": { "onDelete": "Retain" } } });
+        world.change::<WebhookRelay>("harbour", &retain).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        world.create_relay("harbour", &json!({})).await;
+        wait_until(&world.api::<Pod>(), "harbour-relay-0", |pod| pod.is_some()).await;
+        gone::<Job>(&world, &job(0)).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let after = world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap();
+        assert_eq!((after.uid(), after.metadata.deletion_timestamp), (before.uid(), None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_made_anew_at_once_gets_nothing_of_what_the_one_before_discarded() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Discard" })).await;
+        let claims = world.api::<PersistentVolumeClaim>();
+        let before = claims.get(&claim(0)).await.unwrap();
+        delete(&world).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        world.create_relay("harbour", &json!({})).await;
+        let is_new =
+            |claim: Option<&PersistentVolumeClaim>| claim.is_some_and(|claim| claim.uid() != before.uid());
+        let after = wait_until(&claims, &claim(0), is_new).await.unwrap();
+        wait_until(&world.api::<Pod>(), "harbour-relay-0", |pod| pod.is_some()).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        assert_eq!(claims.get(&claim(0)).await.unwrap().uid(), after.uid());
     })
     .await;
 }
