@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::Resource;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{self, Action};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, watcher};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{Controller, WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 use visnyk_crds::api::Status;
@@ -170,12 +170,15 @@ async fn control<K: Kept>(around: Around<'_>) {
     let Around { outfit, scope, kinds, .. } = around;
     let (concerned, triggers) = unbounded();
     let (watched, mut running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &concerned);
-    let controller =
-        Controller::new(scope.api::<DeserializeGuard<K>>(&outfit.client), watcher::Config::default())
-            .with_config(controller::Config::default().concurrency(AT_ONCE))
-            .reconcile_on(
-                triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)),
-            );
+    let (resources, writer) = reflector::store();
+    let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watcher::Config::default())
+        .modify(watched::strip)
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects();
+    let controller = Controller::for_stream(changed, resources)
+        .with_config(controller::Config::default().concurrency(AT_ONCE))
+        .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
     let context = Arc::new(Context::new(outfit, kinds, watched));
     running.extend(K::watch_referred(&around, &context.references, &concerned));
     let work = async {

@@ -12,6 +12,7 @@ use kube::client::{Body, Client, ClientBuilder};
 use tokio::time::Instant;
 use tower::buffer::BufferLayer;
 use tower::filter::{FilterLayer, Predicate};
+use tower::limit::ConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Service};
@@ -26,6 +27,10 @@ const WAITING: usize = 1024;
 /// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch is
 /// answered at once, and may then be idle for as long as it likes.
 const LONGEST: Duration = Duration::from_secs(65);
+
+/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with many
+/// resources keeps in memory.
+const AT_ONCE: usize = 32;
 
 /// The write was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,7 @@ impl Fence {
     {
         service
             .with_layer(&TimeoutLayer::new(LONGEST))
+            .with_layer(&ConcurrencyLimitLayer::new(AT_ONCE))
             .with_layer(&FilterLayer::new(self.clone()))
             .with_layer(&BufferLayer::new(WAITING))
             .with_layer(&RetryLayer::new(patience()))

@@ -85,7 +85,7 @@ impl Watched {
             children.push((kind, writer.as_reader()));
             let events = watcher(scope.children(client, kind), selected.clone());
             let tell = tell(concerned, move |meta| owner_named(meta, role));
-            watches.push(Box::pin(keep(events, writer, strip_metadata, tell)));
+            watches.push(Box::pin(keep(events, writer, strip_child, tell)));
         }
         let (pods, writer) = reflector::store();
         let tell_pods = tell(concerned, instance);
@@ -97,7 +97,7 @@ impl Watched {
         )));
         let (claims, writer) = reflector::store();
         let events = watcher(scope.api::<PartialObjectMeta<PersistentVolumeClaim>>(client), selected);
-        watches.push(Box::pin(keep(events, writer, strip_metadata, tell(concerned, instance))));
+        watches.push(Box::pin(keep(events, writer, strip, tell(concerned, instance))));
         (Self { children, pods, claims }, watches)
     }
 
@@ -235,11 +235,19 @@ fn is_of(meta: &ObjectMeta, owner: &Owner) -> bool {
     instance(meta).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
 }
 
-fn strip_metadata<K: Resource>(object: &mut K) {
+/// Takes away what nobody asks for, which is often more than all the rest.
+pub fn strip<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
+/// Of a child just its names, version and owners are asked for; what else it has is read when that changes.
+fn strip_child(child: &mut Metadata) {
+    strip(child);
+    child.metadata.annotations = None;
+    child.metadata.labels = None;
+}
+
 fn strip_pod(pod: &mut Pod) {
-    pod.metadata.managed_fields = None;
+    strip(pod);
     pod.spec = Some(PodSpec::default());
 }
