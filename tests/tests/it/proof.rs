@@ -14,3 +14,4 @@ mod power_cut;
 mod returned;
 mod surgery;
 mod swaps;
+mod testssl;
