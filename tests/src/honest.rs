@@ -3,18 +3,13 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    pin::pin,
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use reqwest::Client;
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use reqwest::{Client, Response};
+use tokio::time::sleep;
 
-use crate::{client, flood::small_body, manifest::RELAY_PORT, relay::Relay};
+use crate::{client, flood::small_body, manifest::RELAY_PORT, pace::beside, relay::Relay};
 
 /// Between two events.
 const EVERY: Duration = Duration::from_millis(5);
@@ -59,28 +54,25 @@ impl Honest {
 
     /// Sends for as long as something else takes, and returns what came of that, too.
     pub async fn send_beside<T>(&mut self, other: impl Future<Output = T>) -> (Seen, T) {
-        let mut other = pin!(other);
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let mut requests = JoinSet::new();
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let ended = loop {
-            let due = tokio::select! {
-                due = ticks.tick() => due,
-                ended = &mut other => break ended,
-            };
+        let (outcomes, ended) = beside(EVERY, other, |due| {
             let number = self.next;
             self.next += 1;
             let client = if number.is_multiple_of(NEWCOMERS) { &self.newcomer } else { &self.regular };
             let request = client.post(&self.url).body(small_body(number));
-            let seen = seen.clone();
-            requests.spawn(async move {
+            async move {
                 let answer = request.send().await;
-                seen.lock().unwrap().note(number, answer, due.elapsed());
-            });
-        };
-        requests.join_all().await;
-        (Arc::into_inner(seen).unwrap().into_inner().unwrap(), ended)
+                told(number, answer, due.elapsed())
+            }
+        })
+        .await;
+        let mut seen = Seen::default();
+        for outcome in outcomes {
+            match outcome {
+                Ok(latency) => seen.latencies.push(latency),
+                Err(failure) => seen.failures.push(failure),
+            }
+        }
+        (seen, ended)
     }
 
     /// How many events it has sent.
@@ -89,15 +81,16 @@ impl Honest {
     }
 }
 
-impl Seen {
-    fn note(&mut self, number: u64, answer: reqwest::Result<reqwest::Response>, took: Duration) {
-        match answer {
-            Ok(answer) if answer.status().is_success() => self.latencies.push(took),
-            Ok(answer) => self.failures.push(format!("{number}: {}", answer.status())),
-            Err(error) => self.failures.push(format!("{number}: {error:?}")),
-        }
+/// How long it took to be answered with 2xx, or what came instead.
+fn told(number: u64, answer: reqwest::Result<Response>, took: Duration) -> Result<Duration, String> {
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(took),
+        Ok(answer) => Err(format!("{number}: {}", answer.status())),
+        Err(error) => Err(format!("{number}: {error:?}")),
     }
+}
 
+impl Seen {
     /// What 99 in 100 were faster than.
     pub fn p99(&self) -> Duration {
         let mut latencies = self.latencies.clone();

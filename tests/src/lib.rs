@@ -22,6 +22,7 @@ pub mod island;
 pub mod manifest;
 pub mod mount;
 pub mod name_server;
+pub mod pace;
 pub mod patience;
 pub mod power;
 pub mod probes;

@@ -5,21 +5,18 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::Path,
-    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::time::sleep;
 use visnyk_tests::{
     authority::Authority,
     files::Volume,
     manifest::{self, RELAY_PORT, destination},
+    pace::beside,
     patience::eventually,
     proof::{extent, report},
     relay::Relay,
@@ -54,21 +51,14 @@ struct Seen {
 
 /// Connects anew again and again for as long as something else takes.
 async fn connect_beside(wire: &Wire, served: &Arc<Mutex<Served>>, other: impl Future<Output = ()>) -> Seen {
-    let mut other = pin!(other);
-    let mut handshakes = JoinSet::new();
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = &mut other => break,
-        }
+    let (outcomes, ()) = beside(EVERY, other, |_| {
         let (wire, served) = (wire.clone(), served.clone());
-        handshakes.spawn(async move { connect(&wire, &served).await });
-    }
+        async move { connect(&wire, &served).await }
+    })
+    .await;
     let mut seen = Seen::default();
-    for ended in handshakes.join_all().await {
-        match ended {
+    for outcome in outcomes {
+        match outcome {
             Ok(()) => seen.succeeded += 1,
             Err(failure) => seen.failures.push(failure),
         }
