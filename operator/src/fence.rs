@@ -160,6 +160,7 @@ mod tests {
         assert!(client.request_text(read()).await.is_err());
         assert_eq!(sent.load(Ordering::Relaxed), 1 + 4);
     }
+
     #[tokio::test(start_paused = true)]
     async fn request_that_nobody_answers_fails_and_says_why() {
         let silent = service_fn(|_: Request<Body>| pending::<Result<Response<Empty<Bytes>>, BoxError>>());

@@ -37,6 +37,11 @@ async fn scale(world: &World, replicas: u32) {
     world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": replicas } })).await;
 }
 
+async fn set_on_delete(world: &World, then: &str) {
+    let spool = json!({ "spec": { "spool": { "onDelete": then } } });
+    world.change::<WebhookRelay>("harbour", &spool).await;
+}
+
 async fn delete(world: &World) {
     world.api::<WebhookRelay>().delete("harbour", &DeleteParams::background()).await.unwrap();
 }
@@ -232,12 +237,9 @@ async fn only_draining_needs_a_finalizer() {
         let held = |relay: Option<&WebhookRelay>| relay.unwrap().finalizers() == ["visnyk.dev/drain"];
         wait_until(&relays, "harbour", held).await;
         for other in ["Retain", "Discard"] {
-            world
-                .change::<WebhookRelay>("harbour", &json!({ "spec": { "spool": { "onDelete": other } } }))
-                .await;
+            set_on_delete(&world, other).await;
             wait_until(&relays, "harbour", |relay| relay.unwrap().finalizers().is_empty()).await;
-            let drain = json!({ "spec": { "spool": { "onDelete": "Drain" } } });
-            world.change::<WebhookRelay>("harbour", &drain).await;
+            set_on_delete(&world, "Drain").await;
             wait_until(&relays, "harbour", held).await;
         }
     })
@@ -270,8 +272,7 @@ async fn relay_that_drains_keeps_its_name_until_it_is_let_go_and_leaves_its_volu
         let created = world.api::<WebhookRelay>().create(&PostParams::default(), &next).await;
         assert!(matches!(&created, Err(kube::Error::Api(status)) if status.code == 409), "{created:?}");
 
-        let retain = json!({ "spec": { "spool": { "onDelete": "Retain" } } });
-        world.change::<WebhookRelay>("harbour", &retain).await;
+        set_on_delete(&world, "Retain").await;
         gone::<WebhookRelay>(&world, "harbour").await;
         world.create_relay("harbour", &json!({})).await;
         wait_until(&world.api::<Pod>(), "harbour-relay-0", |pod| pod.is_some()).await;
