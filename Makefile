@@ -33,7 +33,7 @@ test-rust: | nextest proof-tools ## the tests that need no cluster
 	cargo nextest run --workspace --no-fail-fast \
 		-E 'not (package(visnyk-e2e) + package(visnyk-cluster-harness) + (package(visnyk-operator) & kind(test)))'
 
-test-chart: ## helm lint and checkov
+test-chart: ## helm lint, checkov, what the chart makes and what it refuses
 	@charts/test
 
 # Ended whatever comes of it; what fails says why.
