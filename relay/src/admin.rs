@@ -144,21 +144,13 @@ async fn redrive(
 ) -> Result<Json<RedriveAnswer>, Problem> {
     let (id, name) = admin.destinations(Some(&order.destination))?.remove(0);
     let chosen = if order.events.is_empty() { None } else { Some(admin.seqs(id, &order.events).await?) };
-    let select = chosen.as_deref().map_or(Select::All, Select::Seqs);
-    let now_ms = Timestamp::now().as_millisecond();
-    let redriven = admin
-        .spool
-        .shared
-        .ledgers()
-        .get_mut(id)
-        .map(|ledger| ledger.redrive(select, now_ms))
-        .unwrap_or_default();
-    let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
-    admin.commit().await?;
-    // One that is not delivered to now finds them waiting when it is again.
-    let _ = admin.fleet.lock().await.redriven(&name, redriven.seqs).await;
-    info!(destination = name, redriven = answer.redriven, "dead letters wait again by command");
-    Ok(Json(answer))
+    // A task of its own: whoever asked may go away, and half a redrive would leave events that nobody tries.
+    let carried_out = tokio::spawn(async move {
+        let answer = admin.redrive(id, &name, chosen.as_deref()).await;
+        info!(destination = name, redriven = answer.redriven, "dead letters wait again by command");
+        admin.commit().await.map(|()| Json(answer))
+    });
+    carried_out.await.unwrap_or_else(|_| Err(Problem::unavailable("Redrive has failed", RETRY_AFTER)))
 }
 
 async fn discard(
@@ -184,6 +176,26 @@ impl Admin {
     async fn commit(&self) -> Result<(), Problem> {
         let committed = self.spool.commit_now().await;
         committed.map_err(|error| Problem::unavailable(format!("done, but not kept: {error}"), RETRY_AFTER))
+    }
+
+    /// Lets dead letters wait again, and tells who delivers them before it is kept: until the state file has room
+    /// again nothing goes out, and from then on nobody would think of them.
+    async fn redrive(&self, id: DestinationId, name: &str, chosen: Option<&[Seq]>) -> RedriveAnswer {
+        let select = chosen.map_or(Select::All, Select::Seqs);
+        let now_ms = Timestamp::now().as_millisecond();
+        // Before the ledger: a dispatcher that starts in between would find them by itself, and hear of them, too.
+        let fleet = self.fleet.lock().await;
+        let redriven = self
+            .spool
+            .shared
+            .ledgers()
+            .get_mut(id)
+            .map(|ledger| ledger.redrive(select, now_ms))
+            .unwrap_or_default();
+        let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
+        // One that is not delivered to now finds them waiting when it is again.
+        let _ = fleet.redriven(name, redriven.seqs).await;
+        answer
     }
 
     /// One destination, or all; removed ones included.
@@ -257,3 +269,6 @@ fn to_listed(destination: &str, letter: &DeadLetter, event: Option<&Event>, bodi
 fn time(at_ms: i64) -> String {
     Timestamp::from_millisecond(at_ms).unwrap_or_default().to_string()
 }
+
+#[cfg(test)]
+mod tests;

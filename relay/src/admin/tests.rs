@@ -1,0 +1,127 @@
+//! A redrive whose caller goes away before it is kept.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use http::StatusCode;
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use visnyk_crds::manifest;
+use visnyk_engine::configuration::Configuration;
+use visnyk_engine::deliver::client::Outbound;
+use visnyk_engine::event::Envelope;
+use visnyk_engine::observe::watchdog::Watchdog;
+
+use super::*;
+use crate::metrics::IntakeMetrics;
+use crate::run::LOOP_BOUND;
+use crate::sources::{Gates, PayPalCertificates};
+
+/// Longer than a busy machine takes, and than a commit waits for a state file that somebody else writes to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A destination that answers as it is told.
+struct Sink {
+    url: String,
+    answer: Arc<AtomicU16>,
+    requests: mpsc::UnboundedReceiver<()>,
+}
+
+impl Sink {
+    async fn start(answer: u16) -> Self {
+        let (arrived, requests) = mpsc::unbounded_channel();
+        let answer = Arc::new(AtomicU16::new(answer));
+        let now = Arc::clone(&answer);
+        let router = Router::new().fallback(move || async move {
+            arrived.send(()).unwrap();
+            StatusCode::from_u16(now.load(Ordering::SeqCst)).unwrap()
+        });
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}/", socket.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(socket, router).await });
+        Self { url, answer, requests }
+    }
+
+    async fn is_tried(&mut self) {
+        tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("a request in time").unwrap();
+    }
+}
+
+/// A relay that gives up each event after one attempt, without a listener.
+async fn admin(folder: &Path, url: &str) -> Admin {
+    let manifest = json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": {"name": "monitoring"},
+        "spec": {
+            "listener": {"tls": {"selfSigned": {}}},
+            "spool": {"persistent": {"size": "64Mi"}},
+            "sources": [{"name": "network", "path": "/", "verify": {"none": {}}}],
+            "destinations": [{
+                "name": "sink",
+                "url": url,
+                "network": {"allow": ["127.0.0.0/8"]},
+                "retry": {"schedule": ["0s"]},
+            }],
+        },
+    });
+    let valid = manifest::load_relay(&manifest.to_string(), None).unwrap();
+    let watchdog = Watchdog::new();
+    let ticker = watchdog.register("journal writer", LOOP_BOUND);
+    let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
+    let destinations = spool.configure(&valid.destinations).await.unwrap();
+    let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
+    let mut fleet = Fleet::new(spool.shared.clone(), outbound, watchdog);
+    fleet.apply(&destinations).await;
+    let metrics = IntakeMetrics::default();
+    let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
+    let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics);
+    Admin { spool, fleet: Arc::new(Mutex::new(fleet)), status }
+}
+
+fn event() -> Event {
+    let envelope = Envelope {
+        id: Uuid::from_u128(7),
+        received_at_ms: 1,
+        source: "network".into(),
+        target: "/".into(),
+        headers: vec![],
+        attributes: Box::default(),
+    };
+    Event { envelope, body: Bytes::from_static(b"{}") }
+}
+
+/// Makes the next commit wait for as long as this lives, or until it gives up.
+async fn hold_up_commits(folder: &Path) -> SqliteConnection {
+    let file = folder.join("state.db");
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn redriven_events_are_tried_although_it_is_not_kept_yet_and_whoever_asked_went_away() {
+    let mut sink = Sink::start(500).await;
+    let folder = tempfile::tempdir().unwrap();
+    let admin = Arc::new(admin(folder.path(), &sink.url).await);
+    admin.spool.shared.journal.append(event().encode()).await.unwrap();
+    sink.is_tried().await;
+    let (id, _) = admin.destinations(Some("sink")).unwrap().remove(0);
+    while admin.dead_letters(id).is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    sink.answer.store(200, Ordering::SeqCst);
+    let held_up = hold_up_commits(folder.path()).await;
+    let order = RedriveOrder { destination: "sink".into(), events: vec![] };
+    let answer = redrive(State(Arc::clone(&admin)), Json(order)).now_or_never();
+    assert!(answer.is_none(), "it waits for the commit, and whoever asked does not");
+    sink.is_tried().await;
+    held_up.close().await.unwrap();
+}
