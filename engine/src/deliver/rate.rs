@@ -1,8 +1,8 @@
 //! The rate limit: when the next attempt may begin. Pure; the dispatcher brings the time.
 //!
 //! Exact over a sliding span (a token bucket would let twice the limit through in one span), with
-//! bounded memory: starts are counted in slices of the span, and a slice is forgotten only when all
-//! of it has left the span.
+//! bounded memory: starts are counted in slices of the span, and a slice is forgotten only when the
+//! last of them has left the span.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -15,9 +15,17 @@ const SLICES: u32 = 256;
 #[derive(Clone, Debug)]
 pub struct Rate {
     limit: RateLimit,
-    /// Where each slice begins and how many attempts began in it, oldest first.
-    slices: VecDeque<(Instant, u32)>,
+    /// Oldest first.
+    slices: VecDeque<Slice>,
     counted: u32,
+}
+
+/// Attempts that began within a small part of the span.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    first: Instant,
+    last: Instant,
+    starts: u32,
 }
 
 impl Rate {
@@ -26,16 +34,22 @@ impl Rate {
         Self { limit, slices: VecDeque::new(), counted: 0 }
     }
 
+    /// By this limit from now on; what began under the one before counts.
+    #[must_use]
+    pub fn changed_to(self, limit: RateLimit) -> Self {
+        Self { limit, ..self }
+    }
+
     /// When the next attempt may begin; now or earlier means at once.
     pub fn ready_at(&mut self, now: Instant) -> Instant {
-        while let Some((begin, starts)) = self.slices.front().copied()
-            && self.leaves_at(begin) <= now
+        while let Some(slice) = self.slices.front().copied()
+            && slice.last + self.limit.per <= now
         {
             self.slices.pop_front();
-            self.counted -= starts;
+            self.counted -= slice.starts;
         }
         match self.slices.front() {
-            Some((begin, _)) if self.counted >= self.limit.events => self.leaves_at(*begin),
+            Some(slice) if self.counted >= self.limit.events => slice.last + self.limit.per,
             _ => now,
         }
     }
@@ -44,16 +58,12 @@ impl Rate {
     pub fn begin(&mut self, now: Instant) {
         self.counted = self.counted.saturating_add(1);
         match self.slices.back_mut() {
-            Some((begin, starts)) if now < *begin + self.limit.per / SLICES => {
-                *starts = starts.saturating_add(1);
+            Some(slice) if now < slice.first + self.limit.per / SLICES => {
+                slice.last = now;
+                slice.starts = slice.starts.saturating_add(1);
             }
-            _ => self.slices.push_back((now, 1)),
+            _ => self.slices.push_back(Slice { first: now, last: now, starts: 1 }),
         }
-    }
-
-    /// When the last attempt that may have begun in this slice has left the span.
-    fn leaves_at(&self, begin: Instant) -> Instant {
-        begin + self.limit.per / SLICES + self.limit.per
     }
 }
 
@@ -94,6 +104,24 @@ mod tests {
             }
             prop_assert!(starts.len() >= 5 * events as usize * 98 / 100);
         }
+    }
+
+    #[test]
+    fn changed_limit_counts_what_began_before_it() {
+        let limit = |events| RateLimit { events, per: Duration::from_secs(10) };
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut rate = Rate::new(limit(3));
+        [0, 1, 2].map(|seconds| rate.begin(at(seconds)));
+        for (events, ready) in [(3, at(10)), (2, at(10)), (4, at(2))] {
+            rate = rate.changed_to(limit(events));
+            assert_eq!(rate.ready_at(at(2)), ready, "{events}");
+        }
+        rate = rate.changed_to(limit(2));
+        // One left the span, and two are still in it.
+        assert_eq!(rate.ready_at(at(10)), at(11));
+        rate = rate.changed_to(RateLimit { events: 2, per: Duration::from_secs(1) });
+        assert_eq!(rate.ready_at(at(10)), at(10));
     }
 
     #[test]

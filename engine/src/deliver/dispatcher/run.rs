@@ -72,7 +72,10 @@ impl Dispatcher {
     fn reconfigure(&mut self, destination: Destination, sender: Arc<Sender>) {
         let moved = destination.target != self.destination.target;
         self.sender = sender;
-        self.rate = destination.rate_limit.map(Rate::new);
+        self.rate = destination.rate_limit.map(|limit| match self.rate.take() {
+            Some(rate) => rate.changed_to(limit),
+            None => Rate::new(limit),
+        });
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);
             self.paused_until = None;
