@@ -38,6 +38,7 @@ pub struct Spool {
     seen: Arc<Mutex<Seen>>,
     recovery: Recovery,
     set_aside: Option<PathBuf>,
+    state_lost: bool,
     max_body_size: u64,
 }
 
@@ -121,6 +122,12 @@ impl Spool {
         }
         let set_aside = loaded.set_aside.clone();
         let (ledgers, repairs) = Ledgers::open(loaded, max_bytes, recovery.oldest_seq, now_ms, &journal);
+        if repairs.forgot {
+            tracing::error!(
+                "the state file is lost or forgot destinations: their deliveries repeat, and what they held that the \
+                 journal has no more is counted as damaged"
+            );
+        }
         for name in &repairs.restarted {
             tracing::error!(
                 destination = name,
@@ -143,7 +150,7 @@ impl Spool {
         let state = committer.condition();
         let (metrics, waits) = (DeliveryMetrics::default(), Waits::default());
         let shared = Shared { journal, ledgers, events, state, metrics, waits };
-        Ok(Self { shared, committer, seen, recovery, set_aside, max_body_size })
+        Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
     /// Makes the ledgers those of these destinations and commits that, so that no event accepted from now on is
@@ -261,6 +268,11 @@ impl Spool {
     /// The state file that had to be set aside, if one had.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
+    }
+
+    /// Whether the state file did not know any more, when it was opened, how far destinations were.
+    pub fn state_lost(&self) -> bool {
+        self.state_lost
     }
 
     /// The sum of promise 2: every number is of the same moment.

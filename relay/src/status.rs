@@ -52,6 +52,7 @@ impl Status {
             "manifestProblem": self.configuration.problem(),
             "tornTail": self.spool.recovery().torn_tail,
             "stateSetAside": self.spool.set_aside().map(|path| path.display().to_string()),
+            "stateLost": self.spool.state_lost(),
             "destinations": destinations.collect::<Vec<_>>(),
             "sources": self.gates.all().iter().map(|gate| self.source(gate)).collect::<Vec<_>>(),
         })

@@ -42,13 +42,15 @@ impl Ledgers {
         // What the file does not know it may have forgotten: then a destination begins at the oldest event.
         let forgotten = std::mem::take(&mut self.fresh) || !std::mem::take(&mut self.lost).is_empty();
         let start = if forgotten { self.before_oldest } else { journal.watermark() };
+        // Of each of these it either took an event or held it, and its rooms are bounded.
+        let unaccounted = std::mem::take(&mut self.unaccounted).min(2 * RoomLimits::EVENTS);
         for (wanted, id) in wanted.iter().zip(known) {
             let id = if let Some(ledger) = id.and_then(|id| self.by_id.get_mut(&id)) {
                 ledger.want(wanted, &mut configured);
                 ledger.id
             } else {
                 configured.added.push((wanted.name.clone(), start + 1));
-                self.add(wanted, start, journal)
+                self.add(wanted, start, unaccounted, journal)
             };
             configured.ids.push(id);
         }
@@ -77,11 +79,19 @@ impl Ledgers {
         Some(id)
     }
 
-    fn add(&mut self, wanted: &Wanted, start: Seq, journal: &dyn Accepted) -> DestinationId {
+    /// A destination that gets everything above `start`. What it may have held from before, nobody can tell any more.
+    fn add(
+        &mut self,
+        wanted: &Wanted,
+        start: Seq,
+        unaccounted: u64,
+        journal: &dyn Accepted,
+    ) -> DestinationId {
         let id = DestinationId(self.next_id);
         self.next_id += 1;
-        let accepted = journal.accepted_through(start).cast_signed();
+        let accepted = (journal.accepted_through(start) - unaccounted).cast_signed();
         let mut ledger = Ledger::new(id, wanted.name.clone(), Window::new(start), accepted);
+        ledger.damaged = unaccounted;
         ledger.fingerprint.clone_from(&wanted.fingerprint);
         self.by_id.insert(id, ledger);
         id

@@ -77,6 +77,7 @@ impl FakeFile {
     pub fn load(&self) -> Loaded {
         Loaded {
             fresh: !self.committed,
+            held_forgotten: !self.committed,
             destinations: self
                 .destinations
                 .iter()

@@ -201,7 +201,7 @@ impl Room {
     /// An empty room takes any event, so that a large one never stops its destination for good.
     pub fn admits(&self, size: u64, limits: RoomLimits) -> bool {
         self.events.is_empty()
-            || (self.events.len() < limits.events && self.bytes + RoomLimits::COST + size <= limits.bytes)
+            || (self.len() < limits.events && self.bytes + RoomLimits::COST + size <= limits.bytes)
     }
 
     pub fn insert(&mut self, seq: Seq, held: Held) {

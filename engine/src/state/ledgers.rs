@@ -20,6 +20,8 @@ pub struct Ledgers {
     pub(super) lost: Vec<DestinationId>,
     /// Nothing was ever committed: the file may have taken the place of one that knew destinations.
     pub(super) fresh: bool,
+    /// Events the journal has let go of that a forgotten destination may have held.
+    pub(super) unaccounted: u64,
     /// Just before the oldest event the journal had when this was opened.
     pub(super) before_oldest: Seq,
     pub(super) next_id: u32,

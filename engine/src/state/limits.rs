@@ -4,12 +4,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
     /// Most events.
-    pub events: usize,
+    pub events: u64,
     /// Most bytes, [`RoomLimits::COST`] per event included.
     pub bytes: u64,
 }
 
 impl RoomLimits {
+    /// Most events of any room.
+    pub const EVENTS: u64 = 10_000;
     /// What an event costs besides its bytes: its row, its error, its share of pages.
     pub const COST: u64 = 512;
 
@@ -17,7 +19,7 @@ impl RoomLimits {
     pub fn share(reserve: u64, destinations: usize) -> Self {
         // SQLite's pages can be half empty, and every destination has two rooms.
         let share = database_bytes(reserve) / 2 / 2 / (destinations.max(1) as u64);
-        Self { events: 10_000, bytes: share.min(64 << 20) }
+        Self { events: Self::EVENTS, bytes: share.min(64 << 20) }
     }
 }
 

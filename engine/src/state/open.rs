@@ -18,6 +18,8 @@ use super::{Accepted, DestinationId, Seq};
 pub struct Loaded {
     /// Nothing was ever committed to this file: it is new, or took the place of a lost one.
     pub fresh: bool,
+    /// `held` may lack what destinations held that are forgotten, too.
+    pub held_forgotten: bool,
     /// A file that could not be read any more, and was renamed to this.
     pub set_aside: Option<PathBuf>,
     /// Destinations whose row is whole, with its window decoded.
@@ -58,6 +60,8 @@ impl Loaded {
 /// What was wrong with the state when it was opened; empty when all was well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
+    /// The journal has taken events, and the file forgot destinations: those begin again at its oldest event.
+    pub forgot: bool,
     /// Destinations that begin again at the oldest event: deliveries repeat.
     pub restarted: Vec<String>,
     /// Events that were counted as damaged, by destination: their row was unreadable or missing, or the
@@ -76,11 +80,15 @@ impl Ledgers {
         journal: &dyn Accepted,
     ) -> (Self, Repairs) {
         let before_oldest = oldest.saturating_sub(1);
-        let mut repairs = Repairs::default();
+        // Before anything is accepted, the destinations are committed.
+        let forgot = loaded.fresh && journal.watermark() > 0;
+        let mut repairs = Repairs { forgot, ..Repairs::default() };
+        let freed = journal.accepted_through(before_oldest);
         let mut ledgers = Self {
             by_id: BTreeMap::new(),
             lost: Vec::new(),
             fresh: loaded.fresh,
+            unaccounted: if loaded.fresh && loaded.held_forgotten { freed } else { 0 },
             before_oldest,
             next_id: 1,
             next_row: loaded.held.iter().map(|row| row.row).max().unwrap_or(0) + 1,

@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, LostDestination, Repairs, RoomFull, Select,
-    StoredEvent, WIDTH, Wanted,
+    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Repairs, RoomFull,
+    Select, StoredEvent, WIDTH, Wanted,
 };
 use super::*;
 
@@ -125,8 +125,41 @@ fn new_destination_begins_now_but_where_the_file_may_have_forgotten_it_at_the_ol
         let (mut fresh, _) = FakeFile::default().open(&journal);
         let added = fresh.configure(&[wanted("archive")], 0, &journal).added;
         assert_eq!(added, [("archive".to_owned(), 3)]);
-        assert_eq!(sum(&fresh, "archive", &journal), [5, 0, 0, 0, 0, 5]);
+        // Whether it took the two that are gone, or held them, nobody knows.
+        assert_eq!(sum(&fresh, "archive", &journal), [7, 0, 0, 0, 2, 5]);
     }
+}
+
+#[test]
+fn forgotten_destination_lost_at_most_what_its_rooms_hold_and_nothing_where_all_that_was_held_is_there() {
+    let journal = FakeJournal::with_events(30_000);
+    journal.free_through(29_990);
+    let forgetful = |held_forgotten| {
+        let loaded = Loaded { fresh: true, held_forgotten, ..Loaded::default() };
+        let (mut ledgers, repairs) = Ledgers::open(loaded, 1 << 30, journal.oldest(), 0, &journal);
+        assert_eq!(repairs, Repairs { forgot: true, ..Repairs::default() });
+        ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
+        ledgers
+    };
+    let ledgers = forgetful(true);
+    assert_eq!(sum(&ledgers, "archive", &journal), [20_010, 0, 0, 0, 20_000, 10]);
+    assert_eq!(sum(&ledgers, "pager", &journal), [20_010, 0, 0, 0, 20_000, 10]);
+    assert_eq!(sum(&forgetful(false), "archive", &journal), [10, 0, 0, 0, 0, 10]);
+
+    // A destination that comes later has lost nothing.
+    let (mut ledgers, mut file) = (ledgers, FakeFile::default());
+    file.commit(&mut ledgers, &journal);
+    let (mut ledgers, repairs) = file.open(&journal);
+    assert_eq!(repairs, Repairs::default());
+    ledgers.configure(&[wanted("archive"), wanted("tickets")], 0, &journal);
+    assert_eq!(sum(&ledgers, "archive", &journal), [20_010, 0, 0, 0, 20_000, 10]);
+    assert_eq!(sum(&ledgers, "tickets", &journal), [0; 6]);
+}
+
+#[test]
+fn nothing_was_forgotten_where_nothing_was_accepted() {
+    let (_, repairs) = FakeFile::default().open(&FakeJournal::with_events(0));
+    assert_eq!(repairs, Repairs::default());
 }
 
 #[test]
@@ -139,7 +172,7 @@ fn missing_waiting_event_or_dead_letter_is_damaged_exactly_once() {
     file.commit(&mut ledgers, &journal);
     file.held.retain(|_, row| row.seq == 2);
     let (mut ledgers, repairs) = file.open(&journal);
-    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 2)], restarted: vec![] });
+    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 2)], ..Repairs::default() });
     assert_eq!(sum(&ledgers, "archive", &journal), [4, 0, 0, 0, 2, 2]);
     file.commit(&mut ledgers, &journal);
     let (ledgers, repairs) = file.open(&journal);
@@ -167,7 +200,7 @@ fn lost_destination_is_known_by_name_or_target_keeps_what_it_holds_and_repeats_t
         loaded.lost =
             vec![LostDestination { id: ids[1], name: name.into(), fingerprint: fingerprint.into() }];
         let (mut ledgers, repairs) = Ledgers::open(loaded, 1 << 30, journal.oldest(), 0, &journal);
-        assert_eq!(repairs, Repairs { damaged: vec![], restarted: vec![name.into()] });
+        assert_eq!(repairs, Repairs { restarted: vec![name.into()], ..Repairs::default() });
         let configured = ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
         assert_eq!((configured.ids, configured.resumed), (ids.clone(), vec!["pager".to_owned()]));
         // One waits from before the oldest, one is dead, and five come again.
@@ -190,7 +223,7 @@ fn events_that_the_journal_let_go_before_an_older_state_came_back_are_damaged() 
     journal.free_through(6);
     let (ledgers, repairs) = file.open(&journal);
     // 2, 4 and 6; 5 was no event.
-    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 3)], restarted: vec![] });
+    assert_eq!(repairs, Repairs { damaged: vec![("archive".into(), 3)], ..Repairs::default() });
     assert_eq!(sum(&ledgers, "archive", &journal), [6, 2, 0, 0, 3, 1]);
 }
 

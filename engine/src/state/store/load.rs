@@ -21,7 +21,8 @@ const SEEN: &str = "SELECT id, events, crc FROM seen";
 /// Everything but the records.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
     let Meta { committed, watermark, seen_through } = meta(connection).await?;
-    let mut loaded = Loaded { fresh: !committed, watermark, seen_through, ..Loaded::default() };
+    let fresh = !committed;
+    let mut loaded = Loaded { fresh, held_forgotten: fresh, watermark, seen_through, ..Loaded::default() };
     for statement in [DESTINATIONS, HELD] {
         let mut rows = sqlx::query(statement).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {

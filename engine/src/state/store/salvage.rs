@@ -29,7 +29,7 @@ pub(super) async fn salvage(dir: &Path) -> Result<Loaded, OpenError> {
     }
     let mut to = connect_options(&target).create_if_missing(true).connect().await.map_err(Fault::from)?;
     rows::create_schema(&mut to).await?;
-    let mut loaded = Loaded { fresh: true, ..Loaded::default() };
+    let mut loaded = Loaded { fresh: true, held_forgotten: true, ..Loaded::default() };
     // Not even a header may be left of it.
     if let Ok(mut from) = connect_options(&files::state(dir)).connect().await {
         loaded = copy(&mut from, &mut to).await?;
@@ -42,7 +42,8 @@ pub(super) async fn salvage(dir: &Path) -> Result<Loaded, OpenError> {
 async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<Loaded, Fault> {
     let mut loaded = scan(from).await?;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *to).await?;
-    let mut whole = Vec::with_capacity(loaded.held.len());
+    let held = loaded.held.len();
+    let mut whole = Vec::with_capacity(held);
     for mut row in std::mem::take(&mut loaded.held) {
         // Whether these are the right bytes is asked when they are read, as always.
         let Some(record) = rows::record(from, row.row).await.ok().flatten() else { continue };
@@ -51,6 +52,7 @@ async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<
         row.record = None;
         whole.push(row);
     }
+    loaded.held_forgotten |= whole.len() < held;
     loaded.held = whole;
     // Unreadable rows stayed behind.
     loaded.unreadable.clear();
@@ -75,6 +77,7 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
                 Err(_) => {
                     // Which destinations hide there, nobody knows: those not found begin again.
                     loaded.fresh |= *table == DESTINATIONS;
+                    loaded.held_forgotten |= *table == HELD;
                     break;
                 }
             }
@@ -85,6 +88,7 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
         meta => meta.unwrap_or_default(),
     };
     loaded.fresh |= !meta.committed;
+    loaded.held_forgotten |= !meta.committed || !loaded.unreadable.is_empty();
     loaded.watermark = meta.watermark;
     let mut seen = BTreeSet::new();
     loaded.destinations.retain(|(row, _)| seen.insert(row.id));
