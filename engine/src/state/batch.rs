@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::held::Kind;
+use super::held::{Kind, Pause};
 use super::seen::SeenBatch;
 use super::status::Lifecycle;
 use super::{DestinationId, Seq};
@@ -54,6 +54,8 @@ pub struct DestinationRow {
     pub dead_lettered: u64,
     /// Whether it is delivered to.
     pub lifecycle: Lifecycle,
+    /// How long it asked to be left alone, if it did.
+    pub pause: Option<Pause>,
 }
 
 /// One event that waits or is dead.

@@ -115,6 +115,7 @@ impl Ledger {
             waiting: super::held::Room::default(),
             dead: super::held::Room::default(),
             limits: RoomLimits { events: 0, bytes: 0 },
+            pause: None,
             begun: BTreeMap::new(),
             changed: true,
             changed_held: BTreeSet::new(),
@@ -138,6 +139,10 @@ impl Ledger {
         if self.lifecycle != lifecycle || self.name != wanted.name || self.fingerprint != wanted.fingerprint {
             self.lifecycle = lifecycle;
             self.name.clone_from(&wanted.name);
+            if self.fingerprint != wanted.fingerprint {
+                // Another target never asked for it.
+                self.pause = None;
+            }
             self.fingerprint.clone_from(&wanted.fingerprint);
             self.changed = true;
         }

@@ -90,7 +90,23 @@ impl Postponed {
     /// How long to wait at `now_ms`: until it is due, but never longer than the wait once chosen,
     /// whatever the clock did since.
     pub fn remaining_ms(&self, now_ms: i64) -> u64 {
-        u64::try_from(self.due_at_ms.saturating_sub(now_ms)).unwrap_or(0).min(self.delay_ms)
+        Pause { until_ms: self.due_at_ms, for_ms: self.delay_ms }.remaining_ms(now_ms)
+    }
+}
+
+/// How long a destination asked to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// In milliseconds since the Unix epoch.
+    pub until_ms: i64,
+    /// The whole of it.
+    pub for_ms: u64,
+}
+
+impl Pause {
+    /// How much of it is left at `now_ms`, and never more than all of it, whatever the clock did since.
+    pub fn remaining_ms(&self, now_ms: i64) -> u64 {
+        u64::try_from(self.until_ms.saturating_sub(now_ms)).unwrap_or(0).min(self.for_ms)
     }
 }
 

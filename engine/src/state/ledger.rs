@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::DestinationRow;
-use super::held::{DeadLetter, Death, EventAt, Held, Postponed, Record, Room, WaitingEvent};
+use super::held::{DeadLetter, Death, EventAt, Held, Pause, Postponed, Record, Room, WaitingEvent};
 use super::limits::RoomLimits;
 use super::status::Lifecycle;
 use super::window::{Covered, Window};
@@ -55,6 +55,7 @@ pub struct Ledger {
     pub(super) waiting: Room,
     pub(super) dead: Room,
     pub(super) limits: RoomLimits,
+    pub(super) pause: Option<Pause>,
     /// When events in flight came, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
     /// Whether its row changed since the last batch was taken.
@@ -81,6 +82,17 @@ impl Ledger {
     /// Whether it is delivered to.
     pub fn lifecycle(&self) -> Lifecycle {
         self.lifecycle
+    }
+
+    /// How long it last asked to be left alone.
+    pub fn pause(&self) -> Option<Pause> {
+        self.pause
+    }
+
+    /// It asks to be left alone, or may be tried after all.
+    pub fn set_pause(&mut self, pause: Option<Pause>) {
+        self.changed |= self.pause != pause;
+        self.pause = pause;
     }
 
     /// Where its reader starts: behind this sequence.
@@ -249,6 +261,7 @@ impl Ledger {
             waiting: self.waiting.len(),
             dead_lettered: self.dead.len(),
             lifecycle: self.lifecycle,
+            pause: self.pause,
         }
     }
 

@@ -25,7 +25,9 @@ pub use batch::{Batch, DestinationRow, HeldRow};
 pub use commands::{Redriven, Select};
 pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Wanted};
-pub use held::{DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Postponed, Record, StoredEvent, WaitingEvent};
+pub use held::{
+    DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
+};
 pub use ledger::{Begin, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;

@@ -156,6 +156,7 @@ impl Ledger {
         let mut ledger = Self::new(row.id, row.name, window, row.accepted_at_creation);
         ledger.fingerprint = row.fingerprint;
         ledger.lifecycle = row.lifecycle;
+        ledger.pause = row.pause;
         ledger.delivered = row.delivered;
         ledger.dropped = row.dropped;
         ledger.damaged = row.damaged;

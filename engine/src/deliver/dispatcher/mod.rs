@@ -144,6 +144,7 @@ impl Dispatcher {
     ) -> Self {
         let feed = start::feed(&shared, id);
         let due = start::waiting_due(&shared, id);
+        let paused_until = start::paused_until(&shared, id);
         Self {
             breaker: Breaker::new(destination.concurrency),
             rate: destination.rate_limit.map(Rate::new),
@@ -162,7 +163,7 @@ impl Dispatcher {
             in_flight: FuturesUnordered::new(),
             started: BTreeMap::new(),
             last_origin: Origin::Fresh,
-            paused_until: None,
+            paused_until,
             discards: Vec::new(),
         }
     }

@@ -78,7 +78,10 @@ impl Dispatcher {
         });
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);
+        }
+        if moved {
             self.paused_until = None;
+            self.shared.ledger(self.id, |ledger| ledger.set_pause(None));
         }
         self.destination = destination;
         if self.phase == Phase::Disabled {

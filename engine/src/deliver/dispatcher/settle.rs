@@ -14,7 +14,7 @@ use crate::deliver::retry_after;
 use crate::deliver::verdict::{Verdict, verdict};
 use crate::event::Event;
 use crate::journal::Seq;
-use crate::state::{Death, Ending, EventAt, EventError, Ledger, Postponed, Record};
+use crate::state::{Death, Ending, EventAt, EventError, Ledger, Pause, Postponed, Record};
 
 /// How long an event waits that could not be read, or that should die where there is no room for the dead.
 const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
@@ -114,9 +114,20 @@ impl Dispatcher {
         }
         let Kind::Status(status) = failure.kind else { return };
         if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
-            self.paused_until = self.paused_until.max(Some(now + pause));
+            self.pause(now, pause);
             info!(destination = %self.destination.name, seconds = pause.as_secs(), "destination asks to be left alone");
         }
+    }
+
+    /// Nothing goes out for so long, after a restart neither.
+    fn pause(&mut self, now: Instant, pause: Duration) {
+        if self.paused_until >= Some(now + pause) {
+            return;
+        }
+        self.paused_until = Some(now + pause);
+        let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let until_ms = Timestamp::now().as_millisecond().saturating_add_unsigned(for_ms);
+        self.shared.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
     }
 
     fn settle_failure(&mut self, failed: Failed) {

@@ -230,6 +230,13 @@ pub(super) fn waiting_due(shared: &Shared, id: DestinationId) -> DueQueue {
     due
 }
 
+/// Until when the destination asked to be left alone before this process began.
+pub(super) fn paused_until(shared: &Shared, id: DestinationId) -> Option<Instant> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let remaining_ms = shared.ledger(id, |ledger| ledger.pause())?.remaining_ms(now_ms);
+    Some(Instant::now() + Duration::from_millis(remaining_ms))
+}
+
 /// Whether the destination takes events.
 pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
     let lifecycle = shared.ledgers().get(id).map(Ledger::lifecycle);

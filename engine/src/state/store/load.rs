@@ -1,14 +1,20 @@
 //! Reading the whole state at the start, without the records. A row that is not what was written is left
 //! out and named; a file that cannot be walked is an error here, and [`super::salvage`]'s business.
 
+use std::collections::HashMap;
+
 use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
-use super::rows::{COMMITTED, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of, seen_page};
+use super::rows::{
+    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of,
+    seen_page,
+};
 use crate::state::batch::{DestinationRow, HeldRow};
+use crate::state::held::Pause;
 use crate::state::open::{Loaded, LostDestination};
 use crate::state::seen::SeenPage;
 use crate::state::window::Window;
@@ -20,15 +26,22 @@ const SEEN: &str = "SELECT id, events, crc FROM seen";
 
 /// Everything but the records.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
-    let Meta { committed, watermark, seen_through } = meta(connection).await?;
-    let fresh = !committed;
-    let mut loaded = Loaded { fresh, held_forgotten: fresh, watermark, seen_through, ..Loaded::default() };
+    let meta = meta(connection).await?;
+    let fresh = !meta.committed;
+    let mut loaded = Loaded {
+        fresh,
+        held_forgotten: fresh,
+        watermark: meta.watermark,
+        seen_through: meta.seen_through,
+        ..Loaded::default()
+    };
     for statement in [DESTINATIONS, HELD] {
         let mut rows = sqlx::query(statement).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             take(&mut loaded, statement, &row);
         }
     }
+    meta.pauses.tell(&mut loaded.destinations);
     let mut rows = sqlx::query(SEEN).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
         // What cannot be read is forgotten: its events would only be repeated.
@@ -61,10 +74,37 @@ pub(super) struct Meta {
     pub(super) watermark: Seq,
     /// How far the ids of accepted events are complete.
     pub(super) seen_through: Seq,
+    /// Who asked to be left alone.
+    pub(super) pauses: Pauses,
+}
+
+/// Who asked to be left alone: until when, and how long in all. Both are needed.
+#[derive(Default)]
+pub(super) struct Pauses {
+    until_ms: HashMap<String, i64>,
+    for_ms: HashMap<String, u64>,
+}
+
+impl Pauses {
+    fn learn(&mut self, key: &str, value: i64) {
+        if let Some(id) = key.strip_prefix(PAUSED_UNTIL) {
+            self.until_ms.insert(id.to_owned(), value);
+        } else if let Some(id) = key.strip_prefix(PAUSED_FOR) {
+            self.for_ms.insert(id.to_owned(), value.cast_unsigned());
+        }
+    }
+
+    pub(super) fn tell(&self, destinations: &mut [(DestinationRow, Window)]) {
+        for (row, _) in destinations {
+            let id = row.id.0.to_string();
+            let pause = self.until_ms.get(&id).zip(self.for_ms.get(&id));
+            row.pause = pause.map(|(until_ms, for_ms)| Pause { until_ms: *until_ms, for_ms: *for_ms });
+        }
+    }
 }
 
 /// A row that cannot be trusted says nothing: then deliveries repeat, a journal that lost its end is noticed only as
-/// far as the destinations had got, or the whole journal is read for its ids.
+/// far as the destinations had got, the whole journal is read for its ids, or a destination is not left alone.
 pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
     let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
@@ -81,7 +121,7 @@ pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Faul
             WATERMARK => meta.watermark = value.cast_unsigned(),
             SEEN_THROUGH => meta.seen_through = value.cast_unsigned(),
             SCHEMA_KEY if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
-            _ => {}
+            other => meta.pauses.learn(other, value),
         }
     }
     Ok(meta)
@@ -108,6 +148,7 @@ fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
         waiting: count("waiting")?,
         dead_lettered: count("dead_lettered")?,
         lifecycle: lifecycle_of(int("lifecycle")?, int("removed_at_ms")?)?,
+        pause: None,
     };
     let window = Window::decode(whole.cursor, &whole.window)?;
     (destination_crc(&whole) == int("crc")?).then_some((whole, window))

@@ -12,7 +12,7 @@ use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
 use super::fault::Fault;
 use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
-use crate::state::held::Kind;
+use crate::state::held::{Kind, Pause};
 use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
 
@@ -26,6 +26,9 @@ pub(super) const COMMITTED: &str = "committed";
 pub(super) const WATERMARK: &str = "watermark";
 /// How far the ids of accepted events are complete.
 pub(super) const SEEN_THROUGH: &str = "seen_through";
+/// Until when a destination is to be left alone, and for how long in all; its key comes behind.
+pub(super) const PAUSED_UNTIL: &str = "paused_until ";
+pub(super) const PAUSED_FOR: &str = "paused_for ";
 
 /// Records are apart from their events' rows: those change often, and are all read at the start.
 const TABLES: &[&str] = &[
@@ -142,8 +145,14 @@ pub(super) async fn write_destinations(
     connection: &mut SqliteConnection,
     rows: &[DestinationRow],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM destination").execute(&mut *connection).await?;
+    for statement in ["DELETE FROM destination", "DELETE FROM meta WHERE key LIKE 'paused%'"] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
     for row in rows {
+        if let Some(Pause { until_ms, for_ms }) = row.pause {
+            write_meta(connection, &format!("{PAUSED_UNTIL}{}", row.id.0), until_ms).await?;
+            write_meta(connection, &format!("{PAUSED_FOR}{}", row.id.0), for_ms.cast_signed()).await?;
+        }
         let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
         sqlx::query("INSERT INTO destination VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
             .bind(i64::from(row.id.0))
