@@ -12,6 +12,7 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Destination, SpoolKind, Target};
 
 use crate::deliver::dispatcher::Shared;
+use crate::deliver::memory::Memory;
 use crate::deliver::metrics::DeliveryMetrics;
 use crate::deliver::waits::Waits;
 use crate::event::{Envelope, Event};
@@ -148,8 +149,8 @@ impl Spool {
                 }
             });
         let state = committer.condition();
-        let (metrics, waits) = (DeliveryMetrics::default(), Waits::default());
-        let shared = Shared { journal, ledgers, events, state, metrics, waits };
+        let (metrics, waits, memory) = (DeliveryMetrics::default(), Waits::default(), Memory::default());
+        let shared = Shared { journal, ledgers, events, state, metrics, waits, memory };
         Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 

@@ -60,6 +60,7 @@ impl Fleet {
         for name in gone {
             self.stop(&name).await;
         }
+        self.shared.memory.divide_among(destinations.len());
         for (id, destination) in destinations {
             match self.running.get_mut(&destination.name) {
                 Some(running) if running.destination == *destination => {}

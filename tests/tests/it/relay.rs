@@ -10,6 +10,7 @@ mod deliver_only;
 mod destinations;
 mod disk;
 mod kill;
+mod large;
 mod probes;
 mod refusals;
 mod reload;

@@ -1,6 +1,6 @@
 //! The actor that brings one destination its events: it reads the journal at its own pace, tries the waiting
 //! events when they fall due, and tells the ledger how each attempt ended. No destination shares anything with
-//! another but the disk.
+//! another but the disk, and of the memory each has its part.
 
 mod due;
 mod feed;
@@ -23,6 +23,7 @@ use self::feed::Feed;
 use self::settle::Finished;
 use super::breaker::Breaker;
 use super::client::Sender;
+use super::memory::Memory;
 use super::metrics::DeliveryMetrics;
 use super::rate::Rate;
 use super::waits::Waits;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub metrics: DeliveryMetrics,
     /// What destinations wait for that are not delivered to.
     pub waits: Waits,
+    /// What destinations may have under way at once.
+    pub memory: Memory,
 }
 
 impl Shared {
@@ -91,6 +94,8 @@ pub struct Dispatcher {
     /// Failed events for which the waiting room had no place; while there are any, nothing fresh starts.
     held: HashMap<Seq, Held>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// Of the records in flight.
+    in_flight_bytes: u64,
     /// The events in flight whose outcome still counts: a bounded backlog may have given some up meanwhile.
     started: BTreeMap<Seq, Started>,
     last_origin: Origin,
@@ -114,7 +119,7 @@ struct Held {
 struct Started {
     origin: Origin,
     /// Of its record; 0 for one that is counted in the waiting room.
-    bytes: usize,
+    bytes: u64,
 }
 
 /// Where an event came from when it was started.
@@ -161,6 +166,7 @@ impl Dispatcher {
             due,
             held: HashMap::new(),
             in_flight: FuturesUnordered::new(),
+            in_flight_bytes: 0,
             started: BTreeMap::new(),
             last_origin: Origin::Fresh,
             paused_until,

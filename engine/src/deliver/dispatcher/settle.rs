@@ -25,6 +25,8 @@ pub(super) struct Attempt {
     pub origin: Origin,
     /// Attempts made before this one.
     pub attempts: u32,
+    /// Its record's length in bytes.
+    pub size: u64,
     pub stored: Stored,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Finished {
     pub origin: Origin,
     /// Attempts made, this one included.
     pub attempts: u32,
+    /// Its record's length in bytes.
+    pub size: u64,
     pub begun: Generation,
     pub ended: Ended,
     pub took: Duration,
@@ -76,7 +80,8 @@ struct Failed {
 
 impl Dispatcher {
     pub(super) fn settle(&mut self, finished: Finished) {
-        let Finished { seq, origin, attempts, begun, ended, took } = finished;
+        let Finished { seq, origin, attempts, size, begun, ended, took } = finished;
+        self.in_flight_bytes -= size;
         if self.started.remove(&seq).is_none() {
             // Given up while it was in flight, and counted then.
             return;

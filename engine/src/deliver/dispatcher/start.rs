@@ -15,7 +15,10 @@ use super::{Dispatcher, Held, Origin, Phase, Shared, Started};
 use crate::deliver::breaker::{Allowance, Generation};
 use crate::deliver::client::Sender;
 use crate::event::Event;
-use crate::state::{Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle};
+use crate::journal::Seq;
+use crate::state::{
+    Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, WaitingEvent,
+};
 
 impl Dispatcher {
     /// Starts all that may start now. Answers when more may, if only time stands in the way.
@@ -56,8 +59,22 @@ impl Dispatcher {
             Allowance::UpTo(allowed) if self.in_flight.len() >= allowed => return shut,
             Allowance::UpTo(_) => {}
         }
+        if self.is_share_used_up() {
+            return shut;
+        }
         let ready_at = self.rate.as_mut().map(|rate| rate.ready_at(now)).filter(|at| *at > now)?;
         Some(Gate { opens_at: Some(ready_at) })
+    }
+
+    /// Whether another event would be more than the destination may hold in memory. One may always be under way,
+    /// of whatever size.
+    fn is_share_used_up(&self) -> bool {
+        let bytes = self.in_flight_bytes + self.held_bytes();
+        !self.in_flight.is_empty() && bytes >= self.shared.memory.share()
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.held.values().map(|held| held.record.len() as u64).sum()
     }
 
     /// A waiting event that is due or a fresh one, in turn, so that neither starves the other.
@@ -73,16 +90,14 @@ impl Dispatcher {
     fn next_waiting(&mut self, now: Instant) -> Option<Attempt> {
         while let Some(seq) = self.due.pop_due(now) {
             if let Some(Held { record, event, attempts }) = self.held.remove(&seq) {
-                let stored = Stored::Read { record, event };
-                return Some(Attempt { seq, origin: Origin::Fresh, attempts, stored });
+                return Some(read(seq, attempts, record, event));
             }
             // Whatever left the waiting room meanwhile, by a command or a rule, is simply not there any more.
-            let waiting = self.shared.ledger(self.id, |ledger| {
-                let (event, postponed) = (ledger.event(seq)?, ledger.waiting_event(seq)?.postponed);
-                Some((event, postponed.attempts))
-            });
-            if let Some((event, attempts)) = waiting {
-                return Some(Attempt { seq, origin: Origin::Waiting, attempts, stored: Stored::At(event) });
+            let waiting =
+                self.shared.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
+            if let Some((event, WaitingEvent { size, postponed, .. })) = waiting {
+                let (attempts, stored) = (postponed.attempts, Stored::At(event));
+                return Some(Attempt { seq, origin: Origin::Waiting, attempts, size, stored });
             }
         }
         None
@@ -95,7 +110,7 @@ impl Dispatcher {
         }
         let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
         self.look_at_front();
-        Some(Attempt { seq, origin: Origin::Fresh, attempts: 0, stored: Stored::Read { record, event } })
+        Some(read(seq, 0, record, event))
     }
 
     /// Asks the ledger about the event at the front, past all that can never be sent: sequences that are no
@@ -125,7 +140,8 @@ impl Dispatcher {
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        let bytes = if let Stored::Read { record, .. } = &attempt.stored { record.len() } else { 0 };
+        let bytes = if attempt.origin == Origin::Fresh { attempt.size } else { 0 };
+        self.in_flight_bytes += attempt.size;
         self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
         let begun = self.breaker.generation();
         let sender = Arc::clone(&self.sender);
@@ -147,10 +163,9 @@ impl Dispatcher {
 
     fn backlog_bytes(&self) -> u64 {
         let unread = self.shared.journal.bytes_after(self.feed.position());
-        let held: usize = self.held.values().map(|held| held.record.len()).sum();
-        let started: usize = self.started.values().map(|started| started.bytes).sum();
+        let started: u64 = self.started.values().map(|started| started.bytes).sum();
         let waiting = self.shared.ledger(self.id, |ledger| ledger.waiting_bytes());
-        waiting + (held + started) as u64 + self.feed.buffered_bytes() + unread
+        waiting + self.held_bytes() + started + self.feed.buffered_bytes() + unread
     }
 
     /// Whether there was one to drop. One in flight is given up too, whatever comes of it: while it is pending it
@@ -182,6 +197,12 @@ struct Gate {
     opens_at: Option<Instant>,
 }
 
+/// An attempt at an event that is not in the waiting room.
+fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
+    let size = record.len() as u64;
+    Attempt { seq, origin: Origin::Fresh, attempts, size, stored: Stored::Read { record, event } }
+}
+
 async fn carry_out(
     attempt: Attempt,
     generation: Generation,
@@ -189,7 +210,7 @@ async fn carry_out(
     events: EventReader,
 ) -> Finished {
     let began = Instant::now();
-    let Attempt { seq, origin, attempts, stored } = attempt;
+    let Attempt { seq, origin, attempts, size, stored } = attempt;
     let ended = match load(stored, &events).await {
         Ok((record, event)) => {
             let result = sender.send(&event, Timestamp::now()).await;
@@ -197,7 +218,7 @@ async fn carry_out(
         }
         Err(ended) => ended,
     };
-    Finished { seq, origin, attempts: attempts + 1, begun: generation, ended, took: began.elapsed() }
+    Finished { seq, origin, attempts: attempts + 1, size, begun: generation, ended, took: began.elapsed() }
 }
 
 /// The event, from wherever its bytes are.

@@ -1,0 +1,50 @@
+//! Events as large as they may be, to destinations that never answer: what is under way stays within its memory.
+
+use futures::future::join_all;
+use http::StatusCode;
+use serde_json::json;
+use visnyk_tests::{
+    manifest::{self, destination, with},
+    patience::eventually,
+    relay::Relay,
+    sink::{Behaviour, Sink},
+};
+
+const EVENTS: usize = 60;
+const SIZE: usize = 1 << 20;
+const HANGING: [&str; 4] = ["one", "two", "three", "four"];
+/// The first events that together reach a fifth of 64 MiB, with some headers to each.
+const SHARE: usize = 13;
+/// Without a bound the hanging destinations alone would have 240 MiB under way.
+const MOST_MEMORY: u64 = 200 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_events_to_hanging_destinations_take_their_share_of_memory_and_no_more() {
+    let hanging = join_all(HANGING.map(|_| Sink::start(Behaviour::Hang))).await;
+    let healthy = Sink::start(Behaviour::Ok).await;
+    let sick = HANGING.iter().zip(&hanging).map(|(name, sink)| {
+        with(destination(name, &sink.url()), json!({"timeout": "10m", "concurrency": EVENTS}))
+    });
+    let mut relay =
+        Relay::start(&manifest::relay(sick.chain([destination("healthy", &healthy.url())]))).await;
+    let client = relay.client();
+    for number in 0..EVENTS {
+        let body = format!("{number:0SIZE$}");
+        let answer = client.post(relay.url()).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{number}");
+    }
+    healthy.took_events(EVENTS).await;
+    let attempts = || hanging.iter().map(|sink| sink.arrivals().len()).collect::<Vec<_>>();
+    let all_try = |attempts: &Vec<usize>| attempts.iter().all(|count| *count >= SHARE);
+    let attempts = eventually("hanging destinations tried", async || attempts(), all_try).await;
+    assert_eq!(attempts, [SHARE; HANGING.len()]);
+    let memory = relay.process.peak_memory();
+    assert!(memory < MOST_MEMORY, "{} MiB", memory >> 20);
+
+    relay.kill();
+    hanging.iter().for_each(|sink| sink.set(Behaviour::Ok));
+    relay.restart().await;
+    for sink in &hanging {
+        sink.took_events(EVENTS).await;
+    }
+}
