@@ -158,7 +158,7 @@ async fn discard(
     Json(order): Json<DiscardOrder>,
 ) -> Result<Json<DiscardAnswer>, Problem> {
     let (id, name) = admin.destinations(Some(&order.destination))?.remove(0);
-    let told = admin.fleet.lock().await.discard(&name).await;
+    let told = admin.fleet.lock().await.discard(&name);
     let dropped = match told {
         Ok(answer) => answer.await.map_err(|_| Problem::unavailable("Relay is going away", RETRY_AFTER))?,
         // Nobody delivers to it, so nothing is in flight.
@@ -194,7 +194,7 @@ impl Admin {
             .unwrap_or_default();
         let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
         // One that is not delivered to now finds them waiting when it is again.
-        let _ = fleet.redriven(name, redriven.seqs).await;
+        let _ = fleet.redriven(name, redriven.seqs);
         answer
     }
 

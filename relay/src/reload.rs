@@ -57,9 +57,9 @@ impl Reload {
                 () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
                 () = watches.secrets.changed() => {
                     self.gates.load(&self.configuration.current().sources);
-                    self.fleet.lock().await.reload_files().await;
+                    self.fleet.lock().await.reload_files();
                 }
-                () = watches.peers.changed() => self.fleet.lock().await.reload_files().await,
+                () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
             }
         }
     }
@@ -82,7 +82,7 @@ impl Reload {
         }
         let destinations =
             self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
-        self.fleet.lock().await.apply(&destinations).await;
+        self.fleet.lock().await.apply(&destinations);
         self.gates.load(&new.sources);
         if let Some(tls) = &self.tls {
             tls.configure((&new.listener).into());

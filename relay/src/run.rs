@@ -181,7 +181,7 @@ async fn run_once(
 
     register(&metrics, &listener_metrics, &intake_metrics, &spool);
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
-    fleet.lock().await.apply(&destinations).await;
+    fleet.lock().await.apply(&destinations);
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", LOOP_BOUND);
     let keeper = tokio::spawn({

@@ -17,8 +17,6 @@ use crate::state::DestinationId;
 
 /// A dispatcher wakes every two seconds; fifteen missed wakes are a hang and not a busy machine.
 const DISPATCHER_BOUND: Duration = Duration::from_secs(30);
-/// Commands waiting for one dispatcher; it reads them between two steps that take microseconds.
-const COMMAND_QUEUE: usize = 16;
 
 /// The dispatchers of a process.
 pub struct Fleet {
@@ -33,7 +31,8 @@ pub struct Fleet {
 struct Running {
     destination: Destination,
     sender: Arc<Sender>,
-    commands: mpsc::Sender<Command>,
+    /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
+    commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
 }
 
@@ -50,7 +49,7 @@ impl Fleet {
 
     /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
     /// starting cursor committed.
-    pub async fn apply(&mut self, destinations: &[(DestinationId, Destination)]) {
+    pub fn apply(&mut self, destinations: &[(DestinationId, Destination)]) {
         let gone: Vec<String> = self
             .running
             .keys()
@@ -58,27 +57,27 @@ impl Fleet {
             .cloned()
             .collect();
         for name in gone {
-            self.stop(&name).await;
+            self.stop(&name);
         }
         self.shared.memory.divide_among(destinations.len());
         for (id, destination) in destinations {
             match self.running.get_mut(&destination.name) {
                 Some(running) if running.destination == *destination => {}
-                Some(_) => self.reconfigure(destination).await,
-                None => self.start(*id, destination).await,
+                Some(_) => self.reconfigure(destination),
+                None => self.start(*id, destination),
             }
         }
     }
 
     /// Gives new senders to the destinations of which the peers folder or the Secrets say something new.
-    pub async fn reload_files(&mut self) {
+    pub fn reload_files(&mut self) {
         let refreshed: Vec<_> = self
             .running
             .values()
             .filter_map(|running| Some((running.destination.clone(), Arc::new(running.sender.refreshed()?))))
             .collect();
         for (destination, sender) in refreshed {
-            self.replace(destination, sender).await;
+            self.replace(destination, sender);
         }
     }
 
@@ -88,14 +87,14 @@ impl Fleet {
     }
 
     /// Tells a dispatcher that dead letters of its destination are waiting again.
-    pub async fn redriven(&self, name: &str, seqs: Vec<Seq>) -> Result<(), NotRunning> {
-        self.tell(name, Command::Redriven(seqs)).await
+    pub fn redriven(&self, name: &str, seqs: Vec<Seq>) -> Result<(), NotRunning> {
+        self.tell(name, Command::Redriven(seqs))
     }
 
     /// Drops all that is undelivered to a destination; answers how many events that were.
-    pub async fn discard(&self, name: &str) -> Result<oneshot::Receiver<u64>, NotRunning> {
+    pub fn discard(&self, name: &str) -> Result<oneshot::Receiver<u64>, NotRunning> {
         let (answer, answered) = oneshot::channel();
-        self.tell(name, Command::Discard(answer)).await?;
+        self.tell(name, Command::Discard(answer))?;
         Ok(answered)
     }
 
@@ -104,7 +103,7 @@ impl Fleet {
     pub async fn stop_all(&mut self, grace: Duration) {
         let names: Vec<String> = self.running.keys().cloned().collect();
         for name in names {
-            self.stop(&name).await;
+            self.stop(&name);
         }
         let ended = futures::future::join_all(self.stopping.drain().map(|(_, task)| task));
         if tokio::time::timeout(grace, ended).await.is_err() {
@@ -112,38 +111,33 @@ impl Fleet {
         }
     }
 
-    async fn start(&mut self, id: DestinationId, destination: &Destination) {
-        if let Some(previous) = self.stopping.remove(&destination.name) {
-            // Two dispatchers of one destination would send the same events.
-            let _ = previous.await;
-        }
-        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+    fn start(&mut self, id: DestinationId, destination: &Destination) {
+        let (commands, receiver) = mpsc::unbounded_channel();
         let sender = Arc::new(Sender::new(destination, &self.outbound));
         self.shared.waits.set(&destination.name, sender.waits_for());
-        let ticker = self.watchdog.register(format!("dispatcher {}", destination.name), DISPATCHER_BOUND);
-        let dispatcher = Dispatcher::new(
-            self.shared.clone(),
-            id,
-            destination.clone(),
-            Arc::clone(&sender),
-            receiver,
-            ticker,
-        );
-        let task = tokio::spawn(dispatcher.run());
-        self.running.insert(
-            destination.name.clone(),
-            Running { destination: destination.clone(), sender, commands, task },
-        );
+        let previous = self.stopping.remove(&destination.name);
+        let (shared, watchdog) = (self.shared.clone(), self.watchdog.clone());
+        let (served, its_sender) = (destination.clone(), Arc::clone(&sender));
+        let task = tokio::spawn(async move {
+            if let Some(previous) = previous {
+                // Two dispatchers of one destination would send the same events.
+                let _ = previous.await;
+            }
+            let ticker = watchdog.register(format!("dispatcher {}", served.name), DISPATCHER_BOUND);
+            Dispatcher::new(shared, id, served, its_sender, receiver, ticker).run().await;
+        });
+        let running = Running { destination: destination.clone(), sender, commands, task };
+        self.running.insert(destination.name.clone(), running);
     }
 
-    async fn reconfigure(&mut self, destination: &Destination) {
+    fn reconfigure(&mut self, destination: &Destination) {
         let sender = Arc::new(Sender::new(destination, &self.outbound));
-        self.replace(destination.clone(), sender).await;
+        self.replace(destination.clone(), sender);
     }
 
-    async fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {
+    fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {
         let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&sender));
-        if self.tell(&destination.name, command).await.is_ok()
+        if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
             self.shared.waits.set(&destination.name, sender.waits_for());
@@ -152,17 +146,17 @@ impl Fleet {
         }
     }
 
-    async fn stop(&mut self, name: &str) {
-        let _ = self.tell(name, Command::Stop).await;
+    fn stop(&mut self, name: &str) {
+        let _ = self.tell(name, Command::Stop);
         self.shared.waits.set(name, None);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }
     }
 
-    async fn tell(&self, name: &str, command: Command) -> Result<(), NotRunning> {
+    fn tell(&self, name: &str, command: Command) -> Result<(), NotRunning> {
         let not_running = || NotRunning(name.to_owned());
         let running = self.running.get(name).ok_or_else(not_running)?;
-        running.commands.send(command).await.map_err(|_| not_running())
+        running.commands.send(command).map_err(|_| not_running())
     }
 }

@@ -78,7 +78,7 @@ async fn admin(folder: &Path, url: &str) -> Admin {
     let destinations = spool.configure(&valid.destinations).await.unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
     let mut fleet = Fleet::new(spool.shared.clone(), outbound, watchdog);
-    fleet.apply(&destinations).await;
+    fleet.apply(&destinations);
     let metrics = IntakeMetrics::default();
     let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
     let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics);

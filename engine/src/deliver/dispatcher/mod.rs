@@ -82,7 +82,7 @@ pub struct Dispatcher {
     id: DestinationId,
     destination: Destination,
     sender: Arc<Sender>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::UnboundedReceiver<Command>,
     ticker: Ticker,
 
     /// Wakes the loop of a destination that bounds its backlog, since new events may push out old ones.
@@ -144,7 +144,7 @@ impl Dispatcher {
         id: DestinationId,
         destination: Destination,
         sender: Arc<Sender>,
-        commands: mpsc::Receiver<Command>,
+        commands: mpsc::UnboundedReceiver<Command>,
         ticker: Ticker,
     ) -> Self {
         let feed = start::feed(&shared, id);

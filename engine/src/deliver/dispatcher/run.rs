@@ -22,6 +22,10 @@ impl Dispatcher {
     /// Delivers until [`Command::Stop`], or until every handle is gone.
     pub async fn run(mut self) {
         info!(destination = %self.destination.name, "dispatcher started");
+        // Told while its predecessor still had requests in flight.
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command);
+        }
         loop {
             self.ticker.tick();
             self.discard_if_asked();

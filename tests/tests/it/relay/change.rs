@@ -3,7 +3,7 @@
 use serde_json::json;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
-    manifest::{self, destination},
+    manifest::{self, destination, with},
     relay::{Relay, find},
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -62,6 +62,34 @@ async fn removed_destination_keeps_its_events_and_goes_on_when_it_is_back() {
         leaving.took(&fresh).await;
         staying.took(&fresh).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destination_that_is_back_while_its_requests_hang_holds_up_no_change_and_is_sent_nothing_twice() {
+    let hanging = Sink::start(Behaviour::Hang).await;
+    let staying = Sink::start(Behaviour::Ok).await;
+    let patient = with(destination("hanging", &hanging.url()), json!({"timeout": "10m", "concurrency": 4}));
+    let limited =
+        with(destination("staying", &staying.url()), json!({"rateLimit": {"events": 999, "per": "1s"}}));
+    let one = manifest::relay([destination("staying", &staying.url())]);
+    let both = manifest::relay([patient.clone(), destination("staying", &staying.url())]);
+    let changed = manifest::relay([patient, limited]);
+    let mut relay = Relay::start(&both).await;
+    let sender = Sender::to(&relay);
+    sender.send(10, 4).await;
+    hanging.attempted(4).await;
+    for manifest in [&one, &both, &changed, &one, &both] {
+        relay.apply(manifest).await;
+    }
+    let discarded = relay.command(&["destination", "discard", "staying"]);
+    assert!(discarded.status.success(), "{discarded:?}");
+    staying.took(&sender.send_accepted().await).await;
+    assert_eq!(hanging.arrivals().len(), 4);
+
+    relay.kill();
+    hanging.set(Behaviour::Ok);
+    relay.restart().await;
+    assert_conserved(&mut relay, &sender, &[("hanging", &hanging)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
