@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{Router, body::Body, response::Response, routing::future::RouteFuture};
+use axum::{Router, response::Response, routing::future::RouteFuture};
 use http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::{
     body::Incoming,
@@ -28,6 +28,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     client_certificate::ClientCertificate,
     connections::Place,
+    first_body::heard,
     limits::Limits,
     listener::Peer,
     pace::{Order, Pace, Paced, Running},
@@ -195,7 +196,8 @@ impl Service<Request<Incoming>> for Handler {
         }
         // HTTP/2 has a frame of its own for going away.
         let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
-        let answer = tower_service::Service::call(&mut self.app.clone(), request.map(Body::new));
+        let request = request.map(|body| heard(body, &self.pace));
+        let answer = tower_service::Service::call(&mut self.app.clone(), request);
         Answering { answer, last, _running: running }
     }
 }

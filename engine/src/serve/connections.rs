@@ -1,7 +1,8 @@
-//! The connections of one listener: how many, from where, and an order to each.
+//! The connections of one listener: how many, from where, and an order to each. Where there is no room, who has just
+//! come takes the place of who came long ago and has said nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,8 +21,15 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    paces: HashMap<u64, Arc<Pace>>,
+    /// By number, and so the oldest first.
+    members: BTreeMap<u64, Member>,
     per_client: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug)]
+struct Member {
+    client: IpAddr,
+    pace: Arc<Pace>,
 }
 
 /// A place among the open connections, until dropped.
@@ -29,11 +37,10 @@ struct Open {
 pub(super) struct Place {
     connections: Connections,
     id: u64,
-    client: IpAddr,
     pub(super) pace: Arc<Pace>,
 }
 
-/// Why a connection gets no place.
+/// Why a connection gets no place: all that are open have spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoPlace {
     Full,
@@ -44,29 +51,24 @@ impl Connections {
     pub(super) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Place, NoPlace> {
         let client = client_of(address);
         let mut open = self.lock();
-        if open.paces.len() >= limits.connections {
-            return Err(NoPlace::Full);
+        if open.of(client) >= limits.connections_per_address {
+            open.displace(|member| member.client == client).ok_or(NoPlace::ClientFull)?;
+        } else if open.members.len() >= limits.connections {
+            open.displace(|_| true).ok_or(NoPlace::Full)?;
         }
-        let of_client = open.per_client.entry(client).or_default();
-        if *of_client >= limits.connections_per_address {
-            return Err(NoPlace::ClientFull);
-        }
-        *of_client += 1;
-        let id = open.next;
-        open.next += 1;
         let pace = Pace::new();
-        open.paces.insert(id, pace.clone());
+        let id = open.insert(Member { client, pace: pace.clone() });
         drop(open);
-        Ok(Place { connections: self.clone(), id, client, pace })
+        Ok(Place { connections: self.clone(), id, pace })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().paces.len()
+        self.lock().members.len()
     }
 
     /// Orders away each connection that is beyond its limits.
     pub(super) fn sweep(&self, limits: &Limits) {
-        for pace in self.lock().paces.values() {
+        for Member { pace, .. } in self.lock().members.values() {
             if let Some(order) = pace.judge(limits) {
                 pace.order(order);
             }
@@ -75,17 +77,23 @@ impl Connections {
 
     /// Orders those away that speak HTTP/2, which can be told so at any time without losing a request.
     pub(super) fn retire_http2(&self) {
-        self.lock().paces.values().filter(|pace| pace.http2()).for_each(|pace| pace.order(Order::Retire));
+        self.order(Order::Retire, Pace::http2);
     }
 
     /// Orders all away but those whose first request may be on the way.
     pub(super) fn retire(&self) {
-        self.lock().paces.values().filter(|pace| !pace.is_fresh()).for_each(|pace| pace.order(Order::Retire));
+        self.order(Order::Retire, |pace| !pace.is_fresh());
     }
 
     /// Closes all that are left.
     pub(super) fn cut(&self) {
-        self.lock().paces.values().for_each(|pace| pace.order(Order::Cut));
+        self.order(Order::Cut, |_| true);
+    }
+
+    fn order(&self, order: Order, wanted: impl Fn(&Pace) -> bool) {
+        let open = self.lock();
+        let paces = open.members.values().map(|member| &member.pace);
+        paces.filter(|pace| wanted(pace)).for_each(|pace| pace.order(order));
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -95,12 +103,39 @@ impl Connections {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.connections.lock();
-        open.paces.remove(&self.id);
-        if let Some(count) = open.per_client.get_mut(&self.client) {
+        self.connections.lock().remove(self.id);
+    }
+}
+
+impl Open {
+    fn of(&self, client: IpAddr) -> usize {
+        self.per_client.get(&client).copied().unwrap_or(0)
+    }
+
+    fn insert(&mut self, member: Member) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        *self.per_client.entry(member.client).or_default() += 1;
+        self.members.insert(id, member);
+        id
+    }
+
+    /// Cuts the oldest of these connections that has not sent a whole request yet, if there is one.
+    fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool) -> Option<()> {
+        let silent = |member: &Member| is_candidate(member) && !member.pace.has_spoken();
+        let id = self.members.iter().find(|(_, member)| silent(member)).map(|(id, _)| *id)?;
+        self.members[&id].pace.order(Order::Cut);
+        // Its place is free at once, and not only when its task has noticed.
+        self.remove(id);
+        Some(())
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(Member { client, .. }) = self.members.remove(&id) else { return };
+        if let Some(count) = self.per_client.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                open.per_client.remove(&self.client);
+                self.per_client.remove(&client);
             }
         }
     }
@@ -123,24 +158,60 @@ mod tests {
         connections.admit(address.parse().unwrap(), &limits)
     }
 
+    /// One that has sent a request.
+    fn admit_speaking(connections: &Connections, address: &str) -> Place {
+        let place = admit(connections, address).unwrap();
+        place.pace.spoke();
+        place
+    }
+
     #[test]
     fn one_client_is_bounded_and_leaves_room_to_others() {
         let connections = Connections::default();
-        let first = admit(&connections, "127.0.0.1").unwrap();
-        let _second = admit(&connections, "::ffff:127.0.0.1").unwrap();
+        let first = admit_speaking(&connections, "127.0.0.1");
+        let _second = admit_speaking(&connections, "::ffff:127.0.0.1");
         assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoPlace::ClientFull);
-        let _third = admit(&connections, "127.0.0.2").unwrap();
+        let _third = admit_speaking(&connections, "127.0.0.2");
         assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoPlace::Full);
         drop(first);
         let _again = admit(&connections, "127.0.0.1").unwrap();
         assert_eq!(connections.len(), 3);
     }
 
+    #[tokio::test]
+    async fn newcomer_takes_the_place_of_the_oldest_that_has_not_spoken() {
+        let connections = Connections::default();
+        let _spoke = admit_speaking(&connections, "127.0.0.1");
+        let oldest = admit(&connections, "127.0.0.2").unwrap();
+        let younger = admit(&connections, "127.0.0.3").unwrap();
+        let newcomer = admit(&connections, "127.0.0.4").unwrap();
+        assert_eq!((oldest.pace.ordered().await, connections.len()), (Order::Cut, 3));
+        drop(oldest);
+        assert_eq!(connections.len(), 3, "its place was given away already");
+        newcomer.pace.spoke();
+        let last = admit(&connections, "127.0.0.5").unwrap();
+        assert_eq!((younger.pace.ordered().await, connections.len()), (Order::Cut, 3));
+        last.pace.spoke();
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
+    }
+
+    #[tokio::test]
+    async fn client_that_has_its_share_loses_its_own_connections_alone() {
+        let connections = Connections::default();
+        let _other = admit(&connections, "127.0.0.1").unwrap();
+        let own = admit(&connections, "127.0.0.2").unwrap();
+        let second = admit(&connections, "127.0.0.2").unwrap();
+        second.pace.spoke();
+        let _third = admit_speaking(&connections, "127.0.0.2");
+        assert_eq!((own.pace.ordered().await, connections.len()), (Order::Cut, 3));
+        assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoPlace::ClientFull);
+    }
+
     #[test]
     fn ipv6_network_is_one_client() {
         let connections = Connections::default();
-        let _first = admit(&connections, "2001:db8::1").unwrap();
-        let _second = admit(&connections, "2001:db8::ffff:2").unwrap();
+        let _first = admit_speaking(&connections, "2001:db8::1");
+        let _second = admit_speaking(&connections, "2001:db8::ffff:2");
         assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoPlace::ClientFull);
         let _other = admit(&connections, "2001:db8:0:1::3").unwrap();
     }
@@ -150,6 +221,6 @@ mod tests {
         let connections = Connections::default();
         drop(admit(&connections, "127.0.0.1").unwrap());
         let open = connections.lock();
-        assert!(open.per_client.is_empty() && open.paces.is_empty());
+        assert!(open.per_client.is_empty() && open.members.is_empty());
     }
 }

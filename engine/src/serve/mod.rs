@@ -10,6 +10,7 @@ mod connection;
 mod connections;
 pub mod drain;
 pub mod file_watch;
+mod first_body;
 pub mod folder_lock;
 pub mod health;
 pub mod limits;

@@ -26,6 +26,8 @@ use crate::observe::watchdog::millis;
 pub(super) struct Pace {
     accepted: Instant,
     http2: AtomicBool,
+    /// A whole request came, or one was answered.
+    spoke: AtomicBool,
     /// Requests whose handler runs.
     running: AtomicU32,
     /// When the last handler ended.
@@ -55,6 +57,7 @@ impl Pace {
         Arc::new(Self {
             accepted: Instant::now(),
             http2: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
             running: AtomicU32::new(0),
             rested: AtomicU64::new(0),
             // Connecting begins a header: whoever connects has something to say.
@@ -67,6 +70,15 @@ impl Pace {
 
     pub(super) fn speaks_http2(&self) {
         self.http2.store(true, Relaxed);
+    }
+
+    pub(super) fn spoke(&self) {
+        self.spoke.store(true, Relaxed);
+    }
+
+    /// Whether a whole request has come.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.spoke.load(Relaxed)
     }
 
     /// Whether what this connection does is beyond its limits.
@@ -141,6 +153,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.0.spoke();
         self.0.rested.store(self.0.now(), Relaxed);
         self.0.running.fetch_sub(1, Relaxed);
     }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+const LAST_GET: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 fn status(answer: &[u8]) -> &str {
     std::str::from_utf8(answer).unwrap().lines().next().unwrap_or("nothing")
@@ -124,6 +125,9 @@ async fn one_address_cannot_take_every_connection() {
         socket.connect(served.address).await.unwrap()
     };
     let mut open = vec![from("127.33.1.9").await, from("127.33.1.9").await];
+    for client in &mut open {
+        exchange(client, GET).await;
+    }
     assert_eq!(until_closed(&mut from("127.33.1.9").await).await, b"");
     let mut honest = from("127.33.2.9").await;
     assert!(exchange(&mut honest, GET).await.ends_with("127.33.2.9 sent 0"));
@@ -132,10 +136,34 @@ async fn one_address_cannot_take_every_connection() {
     open.clear();
     eventually("room again", async || {
         let mut client = from("127.33.1.9").await;
-        let _ = client.write_all(GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").as_bytes()).await;
+        let _ = client.write_all(LAST_GET.as_bytes()).await;
         status(&until_closed(&mut client).await) == "HTTP/1.1 200 OK"
     })
     .await;
+}
+
+#[tokio::test]
+async fn silent_connections_and_half_requests_keep_nobody_out_and_who_has_spoken_stays() {
+    let limits = Limits { connections: 4, ..Limits::default() };
+    let served = serve("127.33.0.16", limits).await;
+    let mut honest = connect(served.address).await;
+    exchange(&mut honest, GET).await;
+    let mut hostile = Vec::new();
+    for said in ["", "GET / HT", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhell"] {
+        let mut client = connect(served.address).await;
+        client.write_all(said.as_bytes()).await.unwrap();
+        hostile.push(client);
+    }
+    for _ in 0..8 {
+        let mut newcomer = connect(served.address).await;
+        newcomer.write_all(LAST_GET.as_bytes()).await.unwrap();
+        assert_eq!(status(&until_closed(&mut newcomer).await), "HTTP/1.1 200 OK");
+        hostile.push(connect(served.address).await);
+    }
+    for mut client in hostile.drain(..3) {
+        assert_eq!(until_closed(&mut client).await, b"");
+    }
+    assert!(exchange(&mut honest, GET).await.ends_with("sent 0"));
 }
 
 #[tokio::test]
