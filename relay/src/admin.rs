@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,7 +46,7 @@ pub struct ListQuery {
 }
 
 /// One dead letter, as `dead-letters list` prints it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// Whose it is.
@@ -124,18 +128,27 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
     Json(admin.status.now())
 }
 
-async fn list(
-    State(admin): State<Arc<Admin>>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Vec<Listed>>, Problem> {
-    let mut listed = Vec::new();
-    for (id, name) in admin.destinations(query.destination.as_deref())? {
-        for letter in admin.dead_letters(id) {
-            let event = admin.event(id, letter.seq).await;
-            listed.push(to_listed(&name, &letter, event.as_ref(), query.bodies));
-        }
-    }
-    Ok(Json(listed))
+/// A line of JSON for each, made when the one before it has been taken: all of them may not fit the memory.
+async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
+    let destinations = admin.destinations(query.destination.as_deref())?;
+    let lines = stream::iter(destinations).flat_map(move |(id, name)| {
+        let letters = stream::iter(admin.dead_letters(id));
+        let (admin, name): (_, Arc<str>) = (Arc::clone(&admin), name.into());
+        letters.then(move |letter| line(Arc::clone(&admin), id, Arc::clone(&name), letter, query.bodies))
+    });
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+async fn line(
+    admin: Arc<Admin>,
+    id: DestinationId,
+    destination: Arc<str>,
+    letter: DeadLetter,
+    bodies: bool,
+) -> serde_json::Result<String> {
+    let event = admin.event(id, letter.seq).await;
+    let listed = to_listed(&destination, &letter, event.as_ref(), bodies);
+    serde_json::to_string(&listed).map(|line| line + "\n")
 }
 
 async fn redrive(

@@ -1,11 +1,12 @@
 //! The commands that speak to a running relay over the admin socket in its data folder.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::Value;
 use visnyk_engine::serve::admin::{AdminClient, AdminError};
 
-use crate::admin::{DiscardAnswer, DiscardOrder, Listed, RedriveAnswer, RedriveOrder};
+use crate::admin::{DiscardAnswer, DiscardOrder, RedriveAnswer, RedriveOrder};
 use crate::args::{AdminArgs, DiscardArgs, ListArgs, RedriveArgs};
 
 fn client(data_dir: &Path) -> AdminClient {
@@ -25,11 +26,7 @@ pub async fn list(args: &ListArgs) -> Result<(), AdminError> {
     let destination =
         args.destination.as_ref().map(|name| format!("&destination={name}")).unwrap_or_default();
     let path = format!("/dead-letters?bodies={}{destination}", args.bodies);
-    let letters: Vec<Listed> = client(&args.admin.data_dir).get(&path).await?;
-    for letter in letters {
-        println!("{}", serde_json::to_string(&letter).map_err(AdminError::Json)?);
-    }
-    Ok(())
+    client(&args.admin.data_dir).copy(&path, &mut io::stdout()).await
 }
 
 /// Lets dead letters wait again.

@@ -5,18 +5,23 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use axum::Router;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header::CONTENT_TYPE, header::HOST};
+use futures::FutureExt;
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE, header::HOST};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::{UnixListener, UnixStream};
 
 /// The socket's name in the data folder.
 const SOCKET: &str = "admin.sock";
+/// How long a process that goes waits for those who still read an answer: somebody may have stopped to look.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// The server's end, bound. The socket is removed when this is dropped.
 #[derive(Debug)]
@@ -63,10 +68,16 @@ impl AdminSocket {
         Ok(Self { listener, file: SocketFile(path) })
     }
 
-    /// Answers until `stop` resolves and requests in flight are done.
+    /// Answers until `stop` resolves and requests in flight are done, or have had their time.
     pub async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send + 'static) {
         let Self { listener, file } = self;
-        let _ = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        let stop = stop.shared();
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop.clone());
+        let late = stop.then(|()| tokio::time::sleep(FINISH));
+        tokio::select! {
+            _ = served => {}
+            () = late => {}
+        }
         drop(file);
     }
 }
@@ -112,6 +123,9 @@ pub enum AdminError {
     /// The request or the answer is not what the other side expects: they differ in version.
     #[error("request or answer cannot be understood")]
     Json(#[source] serde_json::Error),
+    /// Nobody takes what was answered.
+    #[error("the answer cannot be written")]
+    Output(#[source] io::Error),
     /// The path cannot be asked for.
     #[error("request cannot be made")]
     Request(#[source] http::Error),
@@ -126,6 +140,16 @@ impl AdminClient {
     /// Asks for something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
         self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Asks for something and writes it as it comes, however much that is.
+    pub async fn copy(&self, path: &str, output: &mut impl io::Write) -> Result<(), AdminError> {
+        let mut body = self.ask(Method::GET, path, Bytes::new()).await?.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(AdminError::Broken)?;
+            output.write_all(frame.data_ref().map_or(&[], |data| data)).map_err(AdminError::Output)?;
+        }
+        output.flush().map_err(AdminError::Output)
     }
 
     /// Asks for something to be done.
@@ -144,6 +168,13 @@ impl AdminClient {
         path: &str,
         body: Bytes,
     ) -> Result<T, AdminError> {
+        let answer = self.ask(method, path, body).await?;
+        let body = answer.into_body().collect().await.map_err(AdminError::Broken)?.to_bytes();
+        serde_json::from_slice(&body).map_err(AdminError::Json)
+    }
+
+    /// The answer, if it is not a refusal.
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, AdminError> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -156,16 +187,17 @@ impl AdminClient {
         let (mut sender, connection) = handshake.await.map_err(AdminError::Broken)?;
         // Ends with the sender, or with an error that the request reports too.
         tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await.map_err(AdminError::Broken)?.into_parts();
-        let body = body.collect().await.map_err(AdminError::Broken)?.to_bytes();
-        if head.status.is_success() {
-            return serde_json::from_slice(&body).map_err(AdminError::Json);
+        let answer = sender.send_request(request).await.map_err(AdminError::Broken)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
         }
+        let body = answer.into_body().collect().await.map_err(AdminError::Broken)?.to_bytes();
         let said: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
         let reason = said.as_ref().and_then(|said| said["error"].as_str());
         let reason = reason.map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), str::to_owned);
-        let reason = if reason.is_empty() { head.status.to_string() } else { reason };
-        Err(AdminError::Refused { status: head.status, reason })
+        let reason = if reason.is_empty() { status.to_string() } else { reason };
+        Err(AdminError::Refused { status, reason })
     }
 
     async fn connect(&self) -> Result<UnixStream, AdminError> {

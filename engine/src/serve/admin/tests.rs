@@ -1,8 +1,10 @@
 use axum::{
     Json,
+    body::Body,
     response::IntoResponse,
     routing::{get, post},
 };
+use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -12,6 +14,11 @@ use crate::serve::problem::Problem;
 fn app() -> Router {
     Router::new()
         .route("/answer", get(async || Json(json!({"answer": 42}))))
+        .route(
+            "/lines",
+            get(async || Body::from_stream(stream::iter(["1\n", "2\n", "3\n"].map(io::Result::Ok)))),
+        )
+        .route("/endless", get(async || Body::from_stream(stream::repeat_with(|| io::Result::Ok("line\n")))))
         .route("/echo", post(async |Json(body): Json<Value>| Json(body)))
         .route("/refused", get(async || Problem::bad_request("no destination \"x\"").into_response()))
 }
@@ -28,6 +35,9 @@ async fn commands_speak_to_the_running_process_until_it_ends() {
     let refused = client.get::<Value>("/refused").await.unwrap_err();
     assert_eq!(refused.to_string(), "no destination \"x\"");
     assert!(matches!(refused, AdminError::Refused { status: StatusCode::BAD_REQUEST, .. }));
+    let mut lines = Vec::new();
+    client.copy("/lines", &mut lines).await.unwrap();
+    assert_eq!(lines, b"1\n2\n3\n");
     let unknown = client.get::<Value>("/nothing").await.unwrap_err();
     assert_eq!(unknown.to_string(), "404 Not Found");
     stop.send(()).unwrap();
@@ -63,4 +73,16 @@ async fn socket_of_a_killed_process_is_replaced() {
     tokio::spawn(socket.serve(app(), std::future::pending()));
     let client = AdminClient::new("relay", folder.path());
     client.get::<Value>("/answer").await.unwrap();
+}
+
+#[tokio::test]
+async fn reader_who_stopped_to_look_does_not_keep_the_process_from_going() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = AdminSocket::bind(folder.path()).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(socket.serve(app(), async { drop(stopped.await) }));
+    let client = AdminClient::new("relay", folder.path());
+    let _unread = client.ask(Method::GET, "/endless", Bytes::new()).await.unwrap();
+    stop.send(()).unwrap();
+    tokio::time::timeout(FINISH * 10, server).await.expect("it goes").unwrap();
 }

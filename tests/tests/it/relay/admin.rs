@@ -56,6 +56,28 @@ async fn dead_letters_are_listed_and_redriven_under_the_same_id() {
     assert_eq!(listed(&relay, &[]), Vec::<Value>::new());
 }
 
+/// As large as they may be, and so many that all of them at once would be seen in the memory.
+const LARGE: (usize, usize) = (48, 1 << 20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listing_large_dead_letters_takes_the_memory_of_a_few() {
+    let sink = Sink::start(Behaviour::Answer(400, None)).await;
+    let fields = json!({"final": ["400"], "concurrency": 1});
+    let relay = Relay::start(&manifest::relay([with(destination("sink", &sink.url()), fields)])).await;
+    let (count, size) = LARGE;
+    for number in 0..count {
+        let answer = relay.client().post(relay.url()).body(format!("{number:0size$}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    relay.until("sink", "dead letters", |sink| sink["deadLettered"] == count).await;
+    let before = relay.process.peak_memory();
+    let letters = listed(&relay, &["--bodies"]);
+    let bodies: Vec<_> = letters.iter().map(|letter| letter["body"].as_str().unwrap().len()).collect();
+    assert_eq!(bodies, vec![size; count]);
+    let more = relay.process.peak_memory() - before;
+    assert!(more < (count * size / 2) as u64, "{} MiB", more >> 20);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn discarded_events_are_dropped_by_name() {
     let sink = Sink::start(Behaviour::Hang).await;
