@@ -19,7 +19,7 @@ use visnyk_engine::{
     observe::{
         metrics::{ListenerMetrics, Metrics},
         readiness::Readiness,
-        watchdog::Watchdog,
+        watchdog::{BOUND, Watchdog},
     },
     serve::{
         body::Bodies,
@@ -72,10 +72,6 @@ pub enum RunError {
     System(#[source] io::Error),
 }
 
-/// Loops tick at least each second; this long without means that one hangs. A sync on a busy disk may take
-/// seconds, and a restart would not make it faster.
-const LOOP_BOUND: Duration = Duration::from_secs(30);
-
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::System)?;
@@ -98,7 +94,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     let (writer, log_thread) = writer::start(
         Files,
         place(&data_dir, &valid),
-        watchdog.register("log writer", LOOP_BOUND),
+        watchdog.register("log writer", BOUND),
         readiness.condition("log", "not open yet"),
     )
     .map_err(RunError::System)?;
@@ -132,7 +128,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         socket,
         tls: tls.clone(),
         limits: Limits::default().within_open_files(raise_open_files()),
-        ticker: watchdog.register("accept loop", LOOP_BOUND),
+        ticker: watchdog.register("accept loop", BOUND),
         metrics: listener_metrics,
     };
     let router = ingest::router(Ingest {

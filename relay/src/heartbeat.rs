@@ -9,14 +9,20 @@ use tracing::{debug, warn};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::observe::watchdog::Ticker;
 
 /// How soon a heartbeat that the manifest adds or changes is noticed.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Sends heartbeats as the configuration in force says, for as long as it is polled.
-pub async fn run(configuration: Arc<Configuration<ValidatedRelay>>, fleet: Arc<Mutex<Fleet>>) {
+pub async fn run(
+    configuration: Arc<Configuration<ValidatedRelay>>,
+    fleet: Arc<Mutex<Fleet>>,
+    ticker: Ticker,
+) {
     let mut last = Instant::now();
     loop {
+        ticker.tick();
         let Some(heartbeat) = configuration.current().heartbeat.clone() else {
             sleep(LOOK).await;
             continue;

@@ -10,7 +10,11 @@ use std::{fs, io};
 use tracing::warn;
 use visnyk_crds::valid::{Destination, ValidatedRelay};
 use visnyk_engine::journal::ReadError;
-use visnyk_engine::observe::{causes::with_causes, readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::observe::{
+    causes::with_causes,
+    readiness::Readiness,
+    watchdog::{BOUND, Watchdog},
+};
 use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
 use visnyk_engine::serve::folder_lock::{FolderLock, FolderLockError};
 use visnyk_engine::spool::{Spool, SpoolError};
@@ -118,7 +122,7 @@ async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -
     fs::create_dir_all(data_dir)
         .map_err(|source| HomeError::DataDir { folder: data_dir.to_owned(), source })?;
     let lock = FolderLock::take(data_dir).map_err(HomeError::Lock)?;
-    let ticker = watchdog.register("journal writer", crate::run::LOOP_BOUND);
+    let ticker = watchdog.register("journal writer", BOUND);
     let spool = Spool::open(data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
         .await
         .map_err(HomeError::Spool)?;

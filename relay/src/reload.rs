@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tracing::info;
@@ -10,6 +11,7 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::observe::watchdog::Ticker;
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
 
@@ -31,6 +33,9 @@ pub struct Reload {
     pub tls: Option<Tls>,
 }
 
+/// Between two ticks where nothing changes.
+const TICK: Duration = Duration::from_secs(1);
+
 /// The files that can change.
 pub struct Watches {
     manifest: FileWatch,
@@ -51,8 +56,9 @@ impl Watches {
 
 impl Reload {
     /// Applies each change, for as long as it is polled.
-    pub async fn run(self, mut watches: Watches) {
+    pub async fn run(self, mut watches: Watches, ticker: Ticker) {
         loop {
+            ticker.tick();
             tokio::select! {
                 () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
                 () = watches.secrets.changed() => {
@@ -60,6 +66,7 @@ impl Reload {
                     self.fleet.lock().await.reload_files();
                 }
                 () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
+                () = tokio::time::sleep(TICK) => {}
             }
         }
     }

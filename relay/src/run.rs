@@ -23,7 +23,10 @@ use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
 use visnyk_engine::exit;
 use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
-use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::observe::{
+    readiness::Readiness,
+    watchdog::{BOUND, Ticker, Watchdog},
+};
 use visnyk_engine::serve::body::Bodies;
 use visnyk_engine::serve::drain::{Drain, Signals};
 use visnyk_engine::serve::health::{Health, HealthError};
@@ -87,15 +90,12 @@ pub enum RunError {
     System(#[source] io::Error),
 }
 
-/// Loops tick about each second; this long without means that one hangs. A sync on a busy disk may take
-/// seconds, and a restart would not make it faster.
-pub const LOOP_BOUND: Duration = Duration::from_secs(30);
 /// How long deliveries in flight may take to end once nothing more is accepted.
 const FINISH: Duration = Duration::from_secs(20);
 /// Between two looks at whether anything is still pending.
 const PENDING: Duration = Duration::from_millis(200);
-/// Between two looks at how long removed destinations have been gone.
-const EXPIRY: Duration = Duration::from_mins(1);
+/// Between two looks at how long removed destinations have been gone: a loop that ticks, too.
+const EXPIRY: Duration = Duration::from_secs(5);
 
 /// Why a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ async fn run_once(
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
     fleet.lock().await.apply(&destinations);
     let stop = CancellationToken::new();
-    let ticker = watchdog.register("state committer", LOOP_BOUND);
+    let ticker = watchdog.register("state committer", BOUND);
     let keeper = tokio::spawn({
         let (spool, stop) = (spool.clone(), stop.clone());
         async move { spool.keep_state(stop, || ticker.tick()).await }
@@ -200,8 +200,8 @@ async fn run_once(
         metrics: intake_metrics,
     });
     let hash = configuration.current().identity.configuration_hash.clone();
-    let beats = heartbeat::run(Arc::clone(&configuration), Arc::clone(&fleet));
-    let expiry = expire(spool.clone(), Arc::clone(&configuration));
+    let expiry = expire(spool.clone(), Arc::clone(&configuration), watchdog.register("expiry", BOUND));
+    let in_force = Arc::clone(&configuration);
     let reload = Reload {
         manifest: args.manifest,
         configuration,
@@ -210,9 +210,12 @@ async fn run_once(
         gates,
         tls: tls.clone(),
     };
-    let mut background =
-        vec![tokio::spawn(expiry).abort_handle(), tokio::spawn(reload.run(watches)).abort_handle()];
+    let mut background = vec![
+        tokio::spawn(expiry).abort_handle(),
+        tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
+    ];
     let ended = if let Some(tls) = tls {
+        let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
         background.push(tokio::spawn(beats).abort_handle());
         let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
         started.store(true, Ordering::Relaxed);
@@ -221,7 +224,7 @@ async fn run_once(
             socket,
             tls,
             limits: Limits::default().within_open_files(raise_open_files()),
-            ticker: watchdog.register("accept loop", LOOP_BOUND),
+            ticker: watchdog.register("accept loop", BOUND),
             metrics: listener_metrics,
         };
         let (grace, state) = (Duration::from_secs(args.drain_grace), spool.shared.state.clone());
@@ -333,8 +336,9 @@ pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
 }
 
 /// Drops, by name, what removed destinations still had when they had been gone for long enough.
-async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>) {
+async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>, ticker: Ticker) {
     loop {
+        ticker.tick();
         tokio::time::sleep(EXPIRY).await;
         let retain = configuration.current().spool.retain_removed;
         for expired in spool.expire(retain, Timestamp::now().as_millisecond()) {

@@ -16,6 +16,7 @@ use crate::{
     client::{self, Version},
     files::write_manifest,
     manifest::{HEALTH_PORT, RELAY_PORT},
+    patience::eventually,
     probes::Probes,
     process::{Process, Surroundings},
 };
@@ -52,16 +53,21 @@ impl Relay {
         let (address, data_dir) = (Address::take(), folder.path().join("data"));
         write_manifest(folder.path(), &manifest.to_string());
         let args = args(folder.path(), &data_dir, &address);
-        let process = Process::start(STALLING, args, &said(folder.path()));
+        // A loop that hangs keeps a thread.
+        let variables = vec![("TOKIO_WORKER_THREADS", "8")];
+        let surroundings = Surroundings { variables, ..Surroundings::default() };
+        let process = Process::start_in(&surroundings, STALLING, args, &said(folder.path()));
         let probes = Probes::new(address.port(HEALTH_PORT));
         let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
         relay.probes.ready().await;
         relay
     }
 
-    /// Makes one of its loops hang.
-    pub fn stall(&self, name: &str) {
-        fs::write(self.data_dir.join("stall"), name).unwrap();
+    /// Makes one of its loops hang, and waits until it does.
+    pub async fn stall(&self, name: &str) {
+        let file = self.data_dir.join("stall");
+        fs::write(&file, name).unwrap();
+        eventually(&format!("{name} hangs"), async || file.exists(), |asked| !asked).await;
     }
 
     /// Starts a relay on a given data folder and waits until it is ready.

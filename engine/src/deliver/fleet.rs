@@ -12,11 +12,8 @@ use visnyk_crds::valid::Destination;
 use super::client::{Outbound, Sender};
 use super::dispatcher::{Command, Dispatcher, Shared};
 use crate::journal::Seq;
-use crate::observe::watchdog::Watchdog;
+use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::state::DestinationId;
-
-/// A dispatcher wakes every two seconds; fifteen missed wakes are a hang and not a busy machine.
-const DISPATCHER_BOUND: Duration = Duration::from_secs(30);
 
 /// The dispatchers of a process.
 pub struct Fleet {
@@ -123,7 +120,7 @@ impl Fleet {
                 // Two dispatchers of one destination would send the same events.
                 let _ = previous.await;
             }
-            let ticker = watchdog.register(format!("dispatcher {}", served.name), DISPATCHER_BOUND);
+            let ticker = watchdog.register(format!("dispatcher {}", served.name), BOUND);
             Dispatcher::new(shared, id, served, its_sender, receiver, ticker).run().await;
         });
         let running = Running { destination: destination.clone(), sender, commands, task };

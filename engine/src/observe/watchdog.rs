@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Loops tick at least every other second; this long without means that one hangs. A sync on a busy disk may take seconds,
+/// and a restart would not make it faster. `/livez` is to fail within 30 s, however seldom it is asked.
+pub const BOUND: Duration = Duration::from_secs(25);
+
 /// The loops of one process. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Watchdog {

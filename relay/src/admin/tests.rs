@@ -16,11 +16,10 @@ use visnyk_crds::manifest;
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::event::Envelope;
-use visnyk_engine::observe::watchdog::Watchdog;
+use visnyk_engine::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;
 use crate::metrics::IntakeMetrics;
-use crate::run::LOOP_BOUND;
 use crate::sources::{Gates, PayPalCertificates};
 
 /// Longer than a busy machine takes, and than a commit waits for a state file that somebody else writes to.
@@ -73,7 +72,7 @@ async fn admin(folder: &Path, url: &str) -> Admin {
     });
     let valid = manifest::load_relay(&manifest.to_string(), None).unwrap();
     let watchdog = Watchdog::new();
-    let ticker = watchdog.register("journal writer", LOOP_BOUND);
+    let ticker = watchdog.register("journal writer", BOUND);
     let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
     let destinations = spool.configure(&valid.destinations).await.unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
