@@ -122,7 +122,8 @@ async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -
     fs::create_dir_all(data_dir)
         .map_err(|source| HomeError::DataDir { folder: data_dir.to_owned(), source })?;
     let lock = FolderLock::take(data_dir).map_err(HomeError::Lock)?;
-    let ticker = watchdog.register("journal writer", BOUND);
+    // A sick disk may take its time to open, and a restart would begin that anew.
+    let ticker = watchdog.register_early("journal writer", BOUND);
     let spool = Spool::open(data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
         .await
         .map_err(HomeError::Spool)?;

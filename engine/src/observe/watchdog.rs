@@ -24,9 +24,12 @@ pub struct Watchdog {
 struct Loop {
     name: String,
     bound: Duration,
-    /// Milliseconds from the watchdog's beginning to the last tick.
+    /// Milliseconds from the watchdog's beginning to the last tick; [`NOT_YET`] before the first.
     ticked_at: AtomicU64,
 }
+
+/// Later than any moment, so that nothing has been silent since.
+const NOT_YET: u64 = u64::MAX;
 
 /// A loop's hand on the watchdog. Dropping it says that the loop has ended as it should.
 #[derive(Debug)]
@@ -52,8 +55,16 @@ impl Watchdog {
 
     /// Watches a loop that promises to tick at least once per `bound`, beginning now.
     pub fn register(&self, name: impl Into<String>, bound: Duration) -> Ticker {
-        let ticked_at = AtomicU64::new(millis(self.now()));
-        let entry = Arc::new(Loop { name: name.into(), bound, ticked_at });
+        self.watch(name.into(), bound, millis(self.now()))
+    }
+
+    /// The same for a loop that begins once what it needs is there, however long that takes.
+    pub fn register_early(&self, name: impl Into<String>, bound: Duration) -> Ticker {
+        self.watch(name.into(), bound, NOT_YET)
+    }
+
+    fn watch(&self, name: String, bound: Duration, ticked_at: u64) -> Ticker {
+        let entry = Arc::new(Loop { name, bound, ticked_at: AtomicU64::new(ticked_at) });
         self.loops.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
         Ticker { watchdog: self.clone(), entry }
     }
@@ -134,6 +145,24 @@ mod tests {
         }
         ticker.tick();
         assert_eq!(watchdog.stale(), []);
+    }
+
+    #[test]
+    fn loop_that_is_registered_early_is_watched_from_its_first_tick_on() {
+        let watchdog = Watchdog::new();
+        let other = watchdog.register("accept loop", Duration::ZERO);
+        let early = watchdog.register_early("journal writer", Duration::ZERO);
+        let stale = || watchdog.stale().into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+        while stale().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(stale(), ["accept loop"]);
+        drop(other);
+        early.tick();
+        while stale().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(stale(), ["journal writer"]);
     }
 
     #[test]
