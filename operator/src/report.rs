@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use visnyk_crds::Problem;
 use visnyk_crds::valid::ListenerTls;
 
@@ -129,9 +130,9 @@ pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<
     }
 }
 
-/// When to look again, if nothing happens before.
-pub fn again(applied: &Applied, pods: &[Report], hash: &str) -> Duration {
-    let is_spreading = pods.iter().any(|pod| pod.status.is_some() && !pod.runs(hash));
+/// When to look again, if nothing happens before. A pod that was nudged in vain is not waited for.
+pub fn again(applied: &Applied, pods: &[Report], hash: &str, now: Timestamp) -> Duration {
+    let is_spreading = pods.iter().any(|pod| pod.wants_nudge(hash, now));
     match applied {
         Applied::NameConflict(_) | Applied::Refused(_) => BLOCKED,
         Applied::Done if is_spreading => SOON,

@@ -72,7 +72,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.applied, seen.pods, hash),
+        again: again(seen.applied, seen.pods, hash, seen.now),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
     }
 }

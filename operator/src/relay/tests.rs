@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::expect_file;
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay, validate};
@@ -18,6 +19,7 @@ use crate::conditions::Holds;
 use crate::pods::{Destination, Report, Status};
 use crate::testing::{every_kind, yaml};
 use crate::trust::Authorities;
+use crate::visit::{LATER, SOON};
 
 fn relay(spec: &Value) -> Runnable {
     let mut resource = json!({
@@ -286,16 +288,10 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
     }
 }
 
-/// Status, reason and message of one condition.
-fn finding(
-    runnable: &Runnable,
-    found: &Found,
-    kinds: &BTreeSet<Kind>,
-    pods: &[Report],
-    about: &str,
-) -> (Holds, &'static str, String) {
+/// What is reported when all children could be made.
+fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
     let owner = Owner::of(Role::Relay, &runnable.resource);
-    let visit = report(&Seen {
+    report(&Seen {
         owner: &owner,
         runnable,
         problems: &[],
@@ -307,7 +303,18 @@ fn finding(
         pods,
         left: &[],
         now: now(),
-    });
+    })
+}
+
+/// Status, reason and message of one condition.
+fn finding(
+    runnable: &Runnable,
+    found: &Found,
+    kinds: &BTreeSet<Kind>,
+    pods: &[Report],
+    about: &str,
+) -> (Holds, &'static str, String) {
+    let visit = reported(runnable, found, kinds, pods);
     let found = visit.findings.into_iter().find(|finding| finding.about == about).unwrap();
     (found.holds, found.reason, found.message)
 }
@@ -332,6 +339,21 @@ fn programmed_means_that_every_pod_runs_it() {
     let missing = Found { missing_secrets: ["token".to_owned()].into(), ..found() };
     let (holds, reason, message) = finding(&runnable, &missing, &every_kind(), &both, "Programmed");
     assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
+}
+
+#[test]
+fn pod_is_asked_each_second_while_a_nudge_may_help_and_not_for_ever() {
+    let runnable = relay(&json!({}));
+    let hash = &runnable.valid.identity.configuration_hash[..];
+    let again = |pod: Report| reported(&runnable, &found(), &every_kind(), &[pod]).again;
+    let nudged = |seconds: i64| Report {
+        nudged: Some((now() - SignedDuration::from_secs(seconds), hash.to_owned())),
+        ..pod("a", "other", vec![])
+    };
+    assert_eq!(again(pod("a", hash, vec![])), LATER);
+    assert_eq!(again(pod("a", "other", vec![])), SOON);
+    assert_eq!(again(nudged(60)), SOON);
+    assert_eq!(again(nudged(61)), LATER);
 }
 
 #[test]
