@@ -111,8 +111,10 @@ fn delivering(pods: &[Report]) -> Finding {
 /// Children that were asked for and that the cluster does not know.
 fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
     let spec = &seen.runnable.resource.spec;
+    let is_own_ca = spec.listener.tls.self_signed.is_some();
     let wanted = [
         (spec.http_route.is_some(), Kind::HttpRoute),
+        (spec.http_route.is_some() && is_own_ca, Kind::BackendTlsPolicy),
         (spec.monitoring.is_some(), Kind::ServiceMonitor),
         (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
     ];

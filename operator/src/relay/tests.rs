@@ -161,6 +161,23 @@ fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
     assert_eq!(programmed.2, "the cluster does not know ServiceMonitor of monitoring.coreos.com");
 }
 
+/// The pods speak TLS by an authority of their own, and the Gateway would not know it.
+#[test]
+fn route_without_the_policy_by_which_a_gateway_trusts_the_pods_is_not_enough() {
+    let kinds = every_kind().into_iter().filter(|kind| *kind != Kind::BackendTlsPolicy).collect();
+    let programmed = |tls: Value| {
+        let route = json!({ "parentRefs": [{ "name": "gate" }] });
+        let runnable = relay(&json!({ "listener": { "tls": tls }, "httpRoute": route }));
+        let hash = &runnable.valid.identity.configuration_hash[..];
+        finding(&runnable, &found(), &kinds, &[pod("a", hash, vec![])], "Programmed")
+    };
+    let message = "the cluster does not know BackendTLSPolicy of gateway.networking.k8s.io";
+    assert_eq!(programmed(json!({ "selfSigned": {} })), (Holds::No, "ApiMissing", message.into()));
+    for tls in [json!({ "secretName": "bought" }), json!({ "none": {} })] {
+        assert_eq!(programmed(tls).0, Holds::Yes);
+    }
+}
+
 #[test]
 fn hash_of_the_pods_is_that_of_the_manifest_in_the_config_map() {
     let runnable = relay(&json!({ "replicas": 2 }));
