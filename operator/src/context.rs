@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::{Client, ResourceExt};
+use kube::Client;
 
 use crate::apply::Verified;
 use crate::args::Images;
@@ -67,15 +67,15 @@ impl Patience {
     const LONGEST: Duration = Duration::from_mins(1);
 
     /// The wait after another failure.
-    pub fn next(&self, resource: &impl ResourceExt) -> Duration {
+    pub fn next(&self, resource: Concerned) -> Duration {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let failures = failures.entry(Concerned::of(resource)).or_default();
+        let failures = failures.entry(resource).or_default();
         *failures += 1;
         Self::FIRST.saturating_mul(2_u32.saturating_pow(*failures - 1)).min(Self::LONGEST)
     }
 
-    /// After a success the next wait is the first again.
-    pub fn forget(&self, resource: &impl ResourceExt) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Concerned::of(resource));
+    /// After a success the next wait is the first again; so it is for another resource of a name.
+    pub fn forget(&self, resource: &Concerned) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(resource);
     }
 }

@@ -175,7 +175,7 @@ async fn control<K: Kept>(around: Around<'_>) {
         .modify(watched::strip)
         .default_backoff()
         .reflect(writer)
-        .applied_objects();
+        .touched_objects();
     let controller = Controller::for_stream(changed, resources)
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
@@ -188,7 +188,7 @@ async fn control<K: Kept>(around: Around<'_>) {
         visits
             .for_each(async |visited| {
                 if let Err(error) = visited {
-                    failed(&error, &context.references);
+                    failed::<K>(&error, &context);
                 }
             })
             .await;
@@ -217,7 +217,7 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.patience.forget(&*resource);
+            context.patience.forget(&Concerned::of(&*resource));
         }
         Err(error) => context.metrics.failed(kind, error.category(), begun.elapsed()),
     }
@@ -238,8 +238,7 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
 
 /// What was written of certificates is told, and when they expire is shown.
 async fn tell_of_certificates<K: Kept>(resource: &K, owner: &Owner, visit: &Visit, context: &Context) {
-    let certificate =
-        Certificate { kind: K::ROLE.kind(), namespace: owner.namespace.clone(), name: owner.name.clone() };
+    let certificate = certificate_of::<K>(&owner.concerned());
     match visit.certificates.not_after {
         Some(at) => context.metrics.certificate_expires(&certificate, at),
         None => context.metrics.certificate_gone(&certificate),
@@ -255,21 +254,33 @@ async fn tell_of_certificates<K: Kept>(resource: &K, owner: &Owner, visit: &Visi
 
 #[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]
 fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.patience.next(&*resource))
+    Action::requeue(context.patience.next(Concerned::of(&*resource)))
 }
 
-fn failed(error: &controller::Error<Error, watcher::Error>, references: &References) {
+fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
     match error {
-        // It was deleted while it waited for its visit.
+        // Its deletion is a change, too.
         controller::Error::ObjectNotFound(gone) => {
             let namespace = gone.namespace.clone().unwrap_or_default();
-            references.forget(&Concerned { namespace, name: gone.name.clone() });
+            forget::<K>(&Concerned { namespace, name: gone.name.clone() }, context);
         }
         controller::Error::ReconcilerFailed(error, resource) => {
             warn!(error = with_causes(error), %resource, "visit failed, trying again");
         }
         other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
     }
+}
+
+/// A resource is gone.
+fn forget<K: Kept>(gone: &Concerned, context: &Context) {
+    context.references.forget(gone);
+    context.patience.forget(gone);
+    context.metrics.certificate_gone(&certificate_of::<K>(gone));
+}
+
+fn certificate_of<K: Kept>(resource: &Concerned) -> Certificate {
+    let Concerned { namespace, name } = resource.clone();
+    Certificate { kind: K::ROLE.kind(), namespace, name }
 }
 
 /// Those that refer to an object, by its namespace and name.

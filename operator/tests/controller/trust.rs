@@ -5,8 +5,8 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 use tokio::time::{Duration, Instant};
-use visnyk_cluster_harness::wait_until;
-use visnyk_crds::WebhookRelay;
+use visnyk_cluster_harness::{eventually, wait_until};
+use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::world::{World, in_world};
 
@@ -80,6 +80,24 @@ async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
             assert!(begun.elapsed() < Duration::from_secs(30), "nobody is told");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn expiry_of_a_certificate_is_shown_until_its_resource_is_gone() {
+    in_world(async |mut world| {
+        with_relay_and_collector(&mut world).await;
+        let shown = async |expected: &[&str]| {
+            eventually("shown", async || world.certificates(), |shown| shown == expected).await;
+        };
+        shown(&["Collector logbook", "WebhookRelay harbour"]).await;
+        // Its children go before it, and no change of them is a reason to look once more.
+        let relays = world.api::<WebhookRelay>();
+        relays.delete("harbour", &DeleteParams::foreground()).await.unwrap();
+        shown(&["Collector logbook"]).await;
+        world.api::<Collector>().delete("logbook", &DeleteParams::background()).await.unwrap();
+        shown(&[]).await;
     })
     .await;
 }

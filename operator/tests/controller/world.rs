@@ -15,6 +15,7 @@ use visnyk_cluster_harness::{install, wait_until, with_temp_ns};
 use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_engine::observe::metrics::Metrics;
 use visnyk_operator::args::{Images, Namespaces};
 use visnyk_operator::controller;
 use visnyk_operator::events::Events;
@@ -27,12 +28,19 @@ use crate::line::Line;
 pub struct World {
     pub client: Client,
     pub namespace: String,
+    metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,
 }
 
 /// Runs a test in a namespace of its own, with the kinds installed and controllers running.
 pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl FnOnce(World) -> Outcome) {
-    with_temp_ns(|client, namespace| test(World { client, namespace, controllers: None })).await;
+    let world = |client, namespace| World {
+        client,
+        namespace,
+        metrics: OperatorMetrics::default(),
+        controllers: None,
+    };
+    with_temp_ns(|client, namespace| test(world(client, namespace))).await;
 }
 
 impl World {
@@ -55,7 +63,7 @@ impl World {
             client: client.clone(),
             namespaces: Namespaces::Only(vec![self.namespace.clone()]),
             images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
-            metrics: OperatorMetrics::default(),
+            metrics: self.metrics.clone(),
             events: Events::new(client, "test"),
         };
         self.controllers = Some(tokio::spawn(controller::run(outfit)));
@@ -67,6 +75,21 @@ impl World {
             controllers.abort();
             let _ = controllers.await;
         }
+    }
+
+    /// Whose certificates the page of metrics shows, as `<kind> <name>`, in order.
+    pub fn certificates(&self) -> Vec<String> {
+        let page = Metrics::new("test", "0");
+        page.register(|registry| self.metrics.register(registry));
+        let named = |line: &str| {
+            let labels = line.strip_prefix("visnyk_certificate_expiry_timestamp_seconds{")?;
+            let values: Vec<&str> = labels.split('"').collect();
+            assert_eq!(values[3], self.namespace);
+            Some(format!("{} {}", values[1], values[5]))
+        };
+        let mut certificates: Vec<String> = page.encode().lines().filter_map(named).collect();
+        certificates.sort();
+        certificates
     }
 
     /// Objects of a kind.
