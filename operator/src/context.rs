@@ -42,13 +42,13 @@ pub struct Context {
 
 impl Context {
     /// Of a controller that begins.
-    pub fn new(outfit: &Outfit, kinds: &[Kind], watched: Watched) -> Self {
+    pub fn new(outfit: &Outfit, kinds: &[Kind], watched: Watched, references: References) -> Self {
         Self {
             client: outfit.client.clone(),
             images: outfit.images.clone(),
             kinds: kinds.iter().copied().collect(),
             watched,
-            references: References::default(),
+            references,
             verified: Verified::default(),
             pods: Pods::default(),
             metrics: outfit.metrics.clone(),

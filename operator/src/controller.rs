@@ -6,16 +6,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::Resource;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
+use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 use visnyk_crds::api::Status;
@@ -28,7 +28,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{Owner, Role};
 use crate::metrics::Certificate;
-use crate::references::{Reference, References, Referred};
+use crate::references::{Listener, References, Referred};
 use crate::run::Outfit;
 use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
 use crate::watched::{Concerned, Scope, Watched};
@@ -59,20 +59,6 @@ trait Kept:
         context: &Context,
         now: Timestamp,
     ) -> impl Future<Output = Result<Visit, Error>> + Send;
-
-    /// Watches what resources of this kind refer to.
-    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch>;
-}
-
-/// Where a controller works.
-struct Around<'a> {
-    outfit: &'a Outfit,
-    /// Its own namespaces.
-    scope: &'a Scope,
-    /// Those of all controllers.
-    scopes: &'a [Scope],
-    /// The kinds of children that the cluster knows.
-    kinds: &'a [Kind],
 }
 
 impl Kept for WebhookRelay {
@@ -88,21 +74,6 @@ impl Kept for WebhookRelay {
         now: Timestamp,
     ) -> impl Future<Output = Result<Visit, Error>> + Send {
         relay::reconcile(self, context, now)
-    }
-
-    /// Collectors, Services and Secrets, wherever relays may refer to them.
-    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch> {
-        let client = &around.outfit.client;
-        let elsewhere = around.scopes.iter().flat_map(|scope| {
-            let [of_collectors, of_services, of_secrets] =
-                [Referred::Collector, Referred::Service, Referred::Secret].map(|what| whom(references, what));
-            [
-                watched::references::<Collector>(scope.api(client), concerned.clone(), of_collectors).boxed(),
-                watched::references::<Service>(scope.api(client), concerned.clone(), of_services).boxed(),
-                watched::references::<Secret>(scope.api(client), concerned.clone(), of_secrets).boxed(),
-            ]
-        });
-        elsewhere.collect()
     }
 }
 
@@ -120,17 +91,9 @@ impl Kept for Collector {
     ) -> impl Future<Output = Result<Visit, Error>> + Send {
         collector::reconcile(self, context, now)
     }
-
-    /// Secrets of its own scope.
-    fn watch_referred(around: &Around<'_>, references: &References, concerned: &Concern) -> Vec<Watch> {
-        let secrets = around.scope.api(&around.outfit.client);
-        let of_secrets = whom(references, Referred::Secret);
-        vec![watched::references::<Secret>(secrets, concerned.clone(), of_secrets).boxed()]
-    }
 }
 
-type Watch = BoxFuture<'static, ()>;
-type Concern = UnboundedSender<Concerned>;
+type Triggers = UnboundedReceiver<Concerned>;
 
 /// Runs the controllers of both kinds, in every namespace that is looked after, for as long as it is polled.
 /// They begin anew when the cluster gets to know another kind of children.
@@ -147,12 +110,15 @@ pub async fn run(outfit: Outfit) {
         info!(?kinds, "controllers start");
         let known: Vec<Kind> = kinds.iter().copied().collect();
         let scopes = scopes(&outfit.namespaces);
-        let each = scopes.iter().flat_map(|scope| {
-            let around = || Around { outfit: &outfit, scope, scopes: &scopes, kinds: &known };
-            [control::<WebhookRelay>(around()).boxed(), control::<Collector>(around()).boxed()]
-        });
+        let (mut listeners, mut controllers) = (Vec::new(), Vec::new());
+        for scope in &scopes {
+            controllers.push(control::<WebhookRelay>(&outfit, scope, &known, listen(&mut listeners)).boxed());
+            controllers.push(control::<Collector>(&outfit, scope, &known, listen(&mut listeners)).boxed());
+        }
+        let watches = scopes.iter().flat_map(|scope| watch_referred(&outfit.client, scope, &listeners));
         tokio::select! {
-            _ = join_all(each) => return,
+            _ = join_all(controllers) => return,
+            _ = join_all(watches) => return,
             () = discovery::changed(&outfit.client, &kinds) => {}
         }
     }
@@ -165,11 +131,32 @@ fn scopes(namespaces: &Namespaces) -> Vec<Scope> {
     }
 }
 
-/// Controls the resources of one kind in one scope.
-async fn control<K: Kept>(around: Around<'_>) {
-    let Around { outfit, scope, kinds, .. } = around;
+/// One more controller that hears of what its resources refer to.
+fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
     let (concerned, triggers) = unbounded();
-    let (watched, mut running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &concerned);
+    let listener = Listener { references: References::default(), concerned };
+    listeners.push(listener.clone());
+    (listener, triggers)
+}
+
+/// Watches what resources may refer to in one scope, for all controllers: relays of any other scope may.
+fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [BoxFuture<'static, ()>; 3] {
+    let all = || listeners.to_vec();
+    [
+        watched::references::<Collector>(scope.api(client), Referred::Collector, all()).boxed(),
+        watched::references::<Service>(scope.api(client), Referred::Service, all()).boxed(),
+        watched::references::<Secret>(scope.api(client), Referred::Secret, all()).boxed(),
+    ]
+}
+
+/// Controls the resources of one kind in one scope: those that its listener hears of, besides those that change.
+async fn control<K: Kept>(
+    outfit: &Outfit,
+    scope: &Scope,
+    kinds: &[Kind],
+    (listener, triggers): (Listener, Triggers),
+) {
+    let (watched, running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &listener.concerned);
     let (resources, writer) = reflector::store();
     let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watcher::Config::default())
         .modify(watched::strip)
@@ -179,8 +166,7 @@ async fn control<K: Kept>(around: Around<'_>) {
     let controller = Controller::for_stream(changed, resources)
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
-    let context = Arc::new(Context::new(outfit, kinds, watched));
-    running.extend(K::watch_referred(&around, &context.references, &concerned));
+    let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
     let work = async {
         // What is there and not seen yet would be taken for missing.
         context.watched.ready().await;
@@ -281,12 +267,4 @@ fn forget<K: Kept>(gone: &Concerned, context: &Context) {
 fn certificate_of<K: Kept>(resource: &Concerned) -> Certificate {
     let Concerned { namespace, name } = resource.clone();
     Certificate { kind: K::ROLE.kind(), namespace, name }
-}
-
-/// Those that refer to an object, by its namespace and name.
-fn whom(references: &References, what: Referred) -> impl Fn(&str, &str) -> Vec<Concerned> + Send + 'static {
-    let references = references.clone();
-    move |namespace, name| {
-        references.to(&Reference { what, namespace: namespace.to_owned(), name: name.to_owned() })
-    }
 }

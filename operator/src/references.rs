@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::channel::mpsc::UnboundedSender;
+
 use crate::watched::Concerned;
 
 /// What may be referred to.
@@ -36,6 +38,24 @@ pub struct References(Arc<Mutex<Tables>>);
 struct Tables {
     of: HashMap<Concerned, BTreeSet<Reference>>,
     to: HashMap<Reference, Vec<Concerned>>,
+}
+
+/// A controller, as it hears of what its resources refer to.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Which refer to what.
+    pub references: References,
+    /// Takes those that a change concerns.
+    pub concerned: UnboundedSender<Concerned>,
+}
+
+impl Listener {
+    /// An object changed, which may be nobody's matter here.
+    pub fn hear(&self, changed: &Reference) {
+        for one in self.references.to(changed) {
+            let _ = self.concerned.unbounded_send(one); // nobody listens any more: it ends soon
+        }
+    }
 }
 
 impl References {

@@ -17,6 +17,7 @@ use tracing::warn;
 
 use crate::child::Kind;
 use crate::meta::{INSTANCE, Owner, Role};
+use crate::references::{Listener, Reference, Referred};
 
 type Metadata = PartialObjectMeta<DynamicObject>;
 
@@ -166,12 +167,9 @@ impl Watched {
     }
 }
 
-/// Watches the metadata of what is not ours but referred to; `whom` says whom a change of namespace and name concerns.
-pub async fn references<K>(
-    api: Api<PartialObjectMeta<K>>,
-    concerned: UnboundedSender<Concerned>,
-    whom: impl Fn(&str, &str) -> Vec<Concerned> + Send,
-) where
+/// Watches the metadata of what is not ours but may be referred to, and tells every listener of each change.
+pub async fn references<K>(api: Api<PartialObjectMeta<K>>, what: Referred, listeners: Vec<Listener>)
+where
     K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
 {
     let mut events =
@@ -180,9 +178,8 @@ pub async fn references<K>(
         match event {
             Ok(object) => {
                 let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                for one in whom(&namespace, &name) {
-                    let _ = concerned.unbounded_send(one); // nobody listens any more: it ends soon
-                }
+                let changed = Reference { what, namespace, name };
+                listeners.iter().for_each(|listener| listener.hear(&changed));
             }
             Err(error) => warn!(%error, "watch of {} broke, trying again", std::any::type_name::<K>()),
         }

@@ -9,6 +9,7 @@ mod left;
 mod life;
 mod line;
 mod names;
+mod namespaces;
 mod properties;
 mod silence;
 mod snapshot;

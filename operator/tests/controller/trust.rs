@@ -11,10 +11,10 @@ use visnyk_crds::{Collector, WebhookRelay};
 use crate::world::{World, in_world};
 
 /// Without waiting for the next visit by the clock. On a machine with nothing else to do it is a second or two.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// A file of a Secret, as text.
-fn file(secret: Option<&Secret>, key: &str) -> Option<String> {
+pub fn file(secret: Option<&Secret>, key: &str) -> Option<String> {
     let data = secret?.data.as_ref()?.get(key)?;
     Some(String::from_utf8(data.0.clone()).unwrap())
 }

@@ -57,11 +57,16 @@ impl World {
 
     /// The same, with this line between the controllers and the API server.
     pub async fn start_on(&mut self, line: &Line) {
+        self.start_in(vec![self.namespace.clone()], line).await;
+    }
+
+    /// The same, with controllers that look after these namespaces.
+    pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
         let client = line.client().await;
         let outfit = Outfit {
             client: client.clone(),
-            namespaces: Namespaces::Only(vec![self.namespace.clone()]),
+            namespaces: Namespaces::Only(namespaces),
             images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
             metrics: self.metrics.clone(),
             events: Events::new(client, "test"),
