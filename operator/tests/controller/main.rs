@@ -10,6 +10,7 @@ mod life;
 mod line;
 mod names;
 mod namespaces;
+mod process;
 mod properties;
 mod silence;
 mod snapshot;

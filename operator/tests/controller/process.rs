@@ -1,0 +1,148 @@
+//! The operator as a process, on an API server that does not know its kinds yet: what it shows of itself, and what it
+//! does once they are there.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use http::{Request, Response, Uri, header};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::json;
+use visnyk_cluster_harness::{eventually, install};
+use visnyk_crds::WebhookRelay;
+use visnyk_engine::observe::metrics::lint;
+
+use crate::world::in_world;
+
+const OPERATOR: &str = env!("CARGO_BIN_EXE_visnyk-operator");
+
+/// The API server, which does not know our group before it is told to. Clones are the same.
+#[derive(Clone)]
+struct Young {
+    client: Client,
+    knows: Arc<AtomicBool>,
+}
+
+impl Young {
+    /// Serves at an address of its own.
+    async fn serve(client: Client) -> (Self, SocketAddr) {
+        let young = Self { client, knows: Arc::default() };
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().fallback(pass_on).with_state(young.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        (young, address)
+    }
+}
+
+/// Another group stands for ours, of which the API server itself says that it is not there.
+async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(header::HOST);
+    if !young.knows.load(Ordering::SeqCst) {
+        let path = head.uri.to_string().replace("/visnyk.dev/", "/not.visnyk.dev/");
+        head.uri = path.parse::<Uri>().unwrap();
+    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    young.client.send(Request::from_parts(head, Body::from(body.to_vec()))).await.unwrap()
+}
+
+/// A running operator.
+struct Operator {
+    process: Child,
+    health: SocketAddr,
+}
+
+impl Operator {
+    /// Looks after one namespace of the cluster that the kubeconfig names.
+    fn start(kubeconfig: &Path, namespace: &str) -> Self {
+        let [a, b, c]: [u8; 3] = rand::random();
+        let health = SocketAddr::from((Ipv4Addr::new(127, a.max(1), b, c.max(1)), 8081));
+        let process = Command::new(OPERATOR)
+            .args(["run", "--relay-image=relay:test", "--collector-image=collector:test", "--identity=test"])
+            .args([format!("--watch-namespaces={namespace}"), format!("--lease-namespace={namespace}")])
+            .arg(format!("--health={health}"))
+            .env("KUBECONFIG", kubeconfig)
+            .spawn()
+            .unwrap();
+        Self { process, health }
+    }
+
+    /// What it answers, as its own binary asks for a pod: the page, or what is wrong.
+    fn ask(&self, path: &str) -> Result<String, String> {
+        let asked = Command::new(OPERATOR).args(["probe", &format!("http://{}{path}", self.health)]).output();
+        let asked = asked.unwrap();
+        if asked.status.success() { Ok(text(asked.stdout)) } else { Err(text(asked.stderr)) }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The definitions that the operator prints.
+fn printed() -> Vec<CustomResourceDefinition> {
+    let printed = text(Command::new(OPERATOR).arg("crds").output().unwrap().stdout);
+    let documents = serde_yaml::Deserializer::from_str(&printed);
+    documents.map(|document| CustomResourceDefinition::deserialize(document).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_there() {
+    in_world(async |world| {
+        let (young, address) = Young::serve(world.client.clone()).await;
+        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+        let cluster = json!({ "name": "young", "cluster": { "server": format!("http://{address}") } });
+        let context = json!({ "name": "young", "context": { "cluster": "young", "user": "anybody" } });
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "young", "clusters": [cluster],
+            "contexts": [context], "users": [{ "name": "anybody", "user": {} }],
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+
+        let operator = Operator::start(kubeconfig.path(), &world.namespace);
+        let waits = "answers 503 Service Unavailable: \
+            collectors.visnyk.dev: custom resource definition is not installed\n\
+            webhookrelays.visnyk.dev: custom resource definition is not installed\n\n";
+        let is_waiting = |answer: &Result<String, String>| answer.as_ref().is_err_and(|why| why.ends_with(waits));
+        eventually("it waits for both", async || operator.ask("/readyz"), is_waiting).await;
+        assert_eq!(operator.ask("/livez"), Ok("ok\n".into()));
+        let page = operator.ask("/metrics").unwrap();
+        assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
+        assert!(page.contains("\nvisnyk_leading 0\n"), "{page}");
+
+        for definition in printed() {
+            install(&world.client, &definition).await.unwrap();
+        }
+        young.knows.store(true, Ordering::SeqCst);
+        eventually("it is ready", async || operator.ask("/readyz"), Result::is_ok).await;
+        world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "Issued").await;
+        let expires = format!(
+            r#"visnyk_certificate_expiry_timestamp_seconds{{kind="WebhookRelay",namespace="{}",name="harbour"}} "#,
+            world.namespace,
+        );
+        let figures =
+            ["visnyk_leading 1", r#"visnyk_reconciles_total{kind="WebhookRelay",outcome="success"} "#, &expires];
+        let is_told = |page: &Result<String, String>| {
+            page.as_ref().is_ok_and(|page| figures.iter().all(|figure| page.contains(&format!("\n{figure}"))))
+        };
+        let page = eventually("all is told", async || operator.ask("/metrics"), is_told).await.unwrap();
+        assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
+    })
+    .await;
+}
