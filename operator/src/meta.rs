@@ -1,5 +1,6 @@
 //! Names, labels and owners: how a child says whose it is.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
@@ -144,8 +145,7 @@ impl Owner {
     }
 }
 
-fn controller_of(
-    object: &ObjectMeta,
-) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
+/// What controls an object, if anything does.
+pub fn controller_of(object: &ObjectMeta) -> Option<&OwnerReference> {
     object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::child::Kind;
-use crate::meta::{INSTANCE, Owner, Role};
+use crate::meta::{INSTANCE, Owner, Role, controller_of};
 use crate::references::{Listener, Reference, Referred};
 
 type Metadata = PartialObjectMeta<DynamicObject>;
@@ -142,7 +142,8 @@ impl Watched {
 
     /// The pods of a resource that are not on their way out, in the order of their names.
     pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
-        let is_ours = |pod: &Pod| is_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
+        let is_ours =
+            |pod: &Pod| is_pod_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
         let mut pods = self.pods.state_filter(is_ours);
         pods.sort_by_key(|pod| pod.name_any());
         pods
@@ -150,7 +151,7 @@ impl Watched {
 
     /// Whether a resource has pods, if only on their way out.
     pub fn has_pods(&self, owner: &Owner) -> bool {
-        self.pods.find(|pod| is_of(&pod.metadata, owner)).is_some()
+        self.pods.find(|pod| is_pod_of(&pod.metadata, owner)).is_some()
     }
 
     /// Whether there is a pod of this name, if only on its way out.
@@ -227,9 +228,23 @@ fn instance(meta: &ObjectMeta) -> Option<Concerned> {
     Some(Concerned { namespace: meta.namespace.clone()?, name })
 }
 
-/// Whether a pod or a claim belongs to a resource, by its labels.
+/// Whether an object has the labels of a resource's pods and claims.
 fn is_of(meta: &ObjectMeta, owner: &Owner) -> bool {
     instance(meta).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
+}
+
+/// Whether a pod is one of a resource's workload, and not another's with its labels: by what controls it. While a
+/// StatefulSet is made anew around its pods they have only their names.
+fn is_pod_of(pod: &ObjectMeta, owner: &Owner) -> bool {
+    let base = owner.base();
+    let part = |name: &str| name.strip_prefix(&base)?.strip_prefix('-').map(str::to_owned);
+    let is_of_workload = match controller_of(pod) {
+        Some(set) if set.kind == "StatefulSet" => set.name == base,
+        Some(set) if set.kind == "ReplicaSet" => part(&set.name).is_some_and(|hash| !hash.contains('-')),
+        Some(_) => false,
+        None => pod.name.as_deref().and_then(part).is_some_and(|ordinal| ordinal.parse::<u32>().is_ok()),
+    };
+    is_of(pod, owner) && is_of_workload
 }
 
 /// Takes away what nobody asks for, which is often more than all the rest.
@@ -247,4 +262,47 @@ fn strip_child(child: &mut Metadata) {
 fn strip_pod(pod: &mut Pod) {
     strip(pod);
     pod.spec = Some(PodSpec::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A pod with the labels of `harbour`'s, and what controls it.
+    fn pod(name: &str, controller: Option<(&str, &str)>) -> ObjectMeta {
+        let owners = controller.map(|(kind, name)| {
+            json!([{ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true }])
+        });
+        let labels = json!({ INSTANCE: "harbour" });
+        serde_json::from_value(json!({
+            "namespace": "ships", "name": name, "labels": labels, "ownerReferences": owners,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn pod_counts_by_its_workload_and_not_by_labels_that_anybody_may_set() {
+        let (namespace, name) = ("ships".to_owned(), "harbour".to_owned());
+        let owner = Owner { role: Role::Relay, namespace, name, uid: "u-1".into() };
+        let ours = [
+            pod("harbour-relay-0", Some(("StatefulSet", "harbour-relay"))),
+            pod("harbour-relay-0", None),
+            pod("harbour-relay-7cc5d-x2b", Some(("ReplicaSet", "harbour-relay-7cc5d"))),
+        ];
+        let others = [
+            pod("harbour-relay-debugger", None),
+            pod("debugger", None),
+            pod("harbour-relay-0", Some(("Debugger", "harbour-relay"))),
+            pod("harbour-relay-x-0", Some(("StatefulSet", "harbour-relay-x"))),
+            pod("harbour-relay-x-7cc5d-x2b", Some(("ReplicaSet", "harbour-relay-x-7cc5d"))),
+        ];
+        let counts = |pods: &[ObjectMeta]| pods.iter().map(|pod| is_pod_of(pod, &owner)).collect::<Vec<_>>();
+        assert_eq!(counts(&ours), [true; 3]);
+        assert_eq!(counts(&others), [false; 5]);
+
+        let another = Owner { namespace: "elsewhere".into(), ..owner.clone() };
+        assert!(!is_pod_of(&ours[0], &another));
+    }
 }
