@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::covers::covers;
 use crate::error::Error;
 use crate::exclusive;
-use crate::grow;
+use crate::grow::{self, Grown};
 use crate::meta::{MANAGER, Owner};
 use crate::watched::Watched;
 
@@ -151,12 +151,43 @@ impl Applier<'_> {
     }
 
     async fn bring_about(&self, child: &Child, found: &Found, life: Life) -> Result<(), Error> {
-        let Found::Ours(ours) = found else {
-            return match life {
-                Life::Ending if child.kind != Kind::Job => Ok(()),
-                Life::Lasting | Life::Ending => self.write(child, None).await,
-            };
+        let ours = match found {
+            Found::Ours(ours) => Some(&**ours),
+            Found::Nothing | Found::Foreign => None,
         };
+        match ours {
+            None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
+            None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
+            None => self.write(child, None).await,
+            Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {
+                self.grow(child, Some(ours)).await
+            }
+            Some(ours) => self.correct(child, ours).await,
+        }
+    }
+
+    /// Makes a StatefulSet, if need be anew, around volumes of the size that is wanted: it may find some. Around
+    /// those that there are where they cannot be that large, which is then all that is not as it should be.
+    async fn grow(&self, child: &Child, ours: Option<&DynamicObject>) -> Result<(), Error> {
+        if ours.is_some_and(|ours| ours.metadata.deletion_timestamp.is_some()) {
+            return Ok(()); // made again once it is gone, which is an event
+        }
+        match (grow::claims(self.client, self.owner, child).await?, ours) {
+            (Grown::All, None) => self.write(child, None).await,
+            (Grown::All, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
+            (Grown::Refused { least, why }, None) => {
+                self.write(&grow::with_claims_of(&least, self.owner, child), None).await?;
+                Err(why)
+            }
+            (Grown::Refused { why, .. }, Some(ours)) => {
+                let same = grow::with_claims_of(&grow::template(ours), self.owner, child);
+                self.correct(&same, ours).await?;
+                Err(why)
+            }
+        }
+    }
+
+    async fn correct(&self, child: &Child, ours: &DynamicObject) -> Result<(), Error> {
         let value = serde_json::to_value(ours)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
         let strangers = exclusive::without_strangers(&value, &child.object);
@@ -172,11 +203,6 @@ impl Applier<'_> {
         }
         if let Some(patch) = strangers {
             self.expel(child, ours, patch).await?;
-        }
-        if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) {
-            grow::claims(self.client, self.owner, child).await?;
-            // It is made again once it is gone, which is an event.
-            return grow::release(&self.api(child.kind), ours).await;
         }
         self.write(child, ours.metadata.uid.as_deref()).await
     }

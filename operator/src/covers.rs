@@ -44,15 +44,18 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn is_same_amount(live: &Value, wanted: &Value) -> bool {
-    let amount = |value: &Value| match value {
-        Value::String(text) => millis(text),
-        Value::Number(number) => number.as_i64().map(|number| i128::from(number) * 1000),
-        _ => None,
-    };
     matches!((amount(live), amount(wanted)), (Some(live), Some(wanted)) if live == wanted)
 }
 
-/// A quantity in thousandths; of text that is none, nothing.
+/// A quantity, in thousandths; of what is none, nothing.
+pub fn amount(value: &Value) -> Option<i128> {
+    match value {
+        Value::String(text) => millis(text),
+        Value::Number(number) => number.as_i64().map(|number| i128::from(number) * 1000),
+        _ => None,
+    }
+}
+
 fn millis(text: &str) -> Option<i128> {
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(at);

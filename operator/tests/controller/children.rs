@@ -15,7 +15,7 @@ use visnyk_cluster_harness::wait_until;
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
-use crate::world::{World, bind_claims, growing_class, in_world};
+use crate::world::{World, in_world};
 
 const OF_A_RELAY: [&str; 8] = [
     "ConfigMap harbour-relay",
@@ -206,32 +206,6 @@ async fn children_go_with_their_resource_and_volumes_stay() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn larger_spool_makes_its_claims_larger_and_leaves_the_pods_alone() {
-    in_world(async |mut world| {
-        world.start().await;
-        let claims = world.api::<PersistentVolumeClaim>();
-        let classes = growing_class(&world).await;
-        let spool = |size: &str| json!({ "spool": { "persistent": { "size": size, "storageClassName": world.namespace } } });
-        world.create_relay("harbour", &spool("64Mi")).await;
-        wait_until(&claims, "data-harbour-relay-0", |claim| claim.is_some()).await;
-        bind_claims(&world).await;
-        let sets = world.api::<StatefulSet>();
-        let old = sets.get("harbour-relay").await.unwrap().metadata.uid;
-
-        world.change::<WebhookRelay>("harbour", &json!({ "spec": spool("128Mi") })).await;
-        let asked = |claim: Option<&PersistentVolumeClaim>| {
-            let spec = claim?.spec.as_ref()?;
-            Some(spec.resources.as_ref()?.requests.as_ref()?["storage"].0.clone())
-        };
-        wait_until(&claims, "data-harbour-relay-0", |claim| asked(claim).is_some_and(|size| size == "176Mi")).await;
-        let renewed = |set: Option<&StatefulSet>| set.is_some_and(|set| set.metadata.uid != old);
-        wait_until(&sets, "harbour-relay", renewed).await;
-        classes.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
     })
     .await;
 }

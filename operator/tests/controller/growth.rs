@@ -1,0 +1,160 @@
+//! Volumes grow with the spool, those that a relay finds too, and where they cannot that is said and nothing else
+//! suffers.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use visnyk_cluster_harness::{AuditLog, eventually, wait_until};
+use visnyk_crds::WebhookRelay;
+
+use crate::world::{World, bind_claims, growing_class, in_world};
+
+const CLAIM: &str = "data-harbour-relay-0";
+
+/// What is claimed for a spool of 64Mi, and of 128Mi: an eighth and 32Mi more.
+const SMALL: &str = "104Mi";
+const LARGE: &str = "176Mi";
+
+const WITH_VOLUMES: [&str; 2] = ["statefulsets", "persistentvolumeclaims"];
+
+fn spool(world: &World, size: &str) -> Value {
+    json!({ "spool": { "persistent": { "size": size, "storageClassName": world.namespace } } })
+}
+
+/// A relay `harbour` with a volume of a class that can grow.
+async fn with_volume(world: &mut World) -> Api<StorageClass> {
+    world.start().await;
+    let classes = growing_class(world).await;
+    world.create_relay("harbour", &spool(world, "64Mi")).await;
+    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, |claim| claim.is_some()).await;
+    bind_claims(world).await;
+    classes
+}
+
+async fn enlarge(world: &World) {
+    world.change::<WebhookRelay>("harbour", &json!({ "spec": spool(world, "128Mi") })).await;
+}
+
+fn asks_for(claim: &PersistentVolumeClaim, size: &str) -> bool {
+    let resources = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+    resources.and_then(|all| all.requests.as_ref()).is_some_and(|requests| requests["storage"].0 == size)
+}
+
+async fn claim_asks_for(world: &World, size: &str) {
+    let is_so = |claim: Option<&PersistentVolumeClaim>| claim.is_some_and(|claim| asks_for(claim, size));
+    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, is_so).await;
+}
+
+/// Waits for a StatefulSet that is another than this, with claims of this size.
+async fn renewed(world: &World, before: &StatefulSet, size: &str) -> StatefulSet {
+    let is_so = |set: Option<&StatefulSet>| {
+        set.is_some_and(|set| {
+            let mut templates = set.spec.volume_claim_templates.iter().flatten();
+            set.uid() != before.uid() && templates.all(|claim| asks_for(claim, size))
+        })
+    };
+    wait_until(&world.api::<StatefulSet>(), "harbour-relay", is_so).await.unwrap()
+}
+
+async fn without(world: &World, classes: &Api<StorageClass>) {
+    classes.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+}
+
+async fn set(world: &World) -> StatefulSet {
+    world.api::<StatefulSet>().get("harbour-relay").await.unwrap()
+}
+
+#[tokio::test]
+async fn larger_spool_makes_its_claims_larger_and_leaves_the_pods_alone() {
+    in_world(async |mut world| {
+        let classes = with_volume(&mut world).await;
+        let before = set(&world).await;
+        enlarge(&world).await;
+        claim_asks_for(&world, LARGE).await;
+        renewed(&world, &before, LARGE).await;
+        without(&world, &classes).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_finds_volumes_of_the_one_before_makes_them_larger() {
+    in_world(async |mut world| {
+        let classes = with_volume(&mut world).await;
+        let before = set(&world).await;
+        world.api::<WebhookRelay>().delete("harbour", &DeleteParams::background()).await.unwrap();
+        wait_until(&world.api::<StatefulSet>(), "harbour-relay", |set| set.is_none()).await;
+        world.create_relay("harbour", &spool(&world, "128Mi")).await;
+        claim_asks_for(&world, LARGE).await;
+        renewed(&world, &before, LARGE).await;
+        without(&world, &classes).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn volume_that_somebody_made_larger_than_is_needed_stays_so() {
+    in_world(async |mut world| {
+        let classes = with_volume(&mut world).await;
+        let before = set(&world).await;
+        let more = json!({ "spec": { "resources": { "requests": { "storage": "1Gi" } } } });
+        world.change::<PersistentVolumeClaim>(CLAIM, &more).await;
+        enlarge(&world).await;
+        renewed(&world, &before, LARGE).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        claim_asks_for(&world, "1Gi").await;
+        without(&world, &classes).await;
+    })
+    .await;
+}
+
+async fn let_grow(world: &World, classes: &Api<StorageClass>, may: bool) {
+    let patch = json!({ "allowVolumeExpansion": may });
+    classes.patch(&world.namespace, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_volumes_cannot_grow_that_is_said_and_all_else_is_brought_about() {
+    in_world(async |mut world| {
+        let classes = with_volume(&mut world).await;
+        let before = set(&world).await;
+        let_grow(&world, &classes, false).await;
+        enlarge(&world).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
+        let told = "the API server refuses to make PersistentVolumeClaim data-harbour-relay-0 larger: ";
+        assert!(accepted.message.starts_with(told), "{}", accepted.message);
+
+        // It is scaled as ever, around its volumes as they are.
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": 2 } })).await;
+        let scaled = |set: Option<&StatefulSet>| set.is_some_and(|set| set.spec.replicas == Some(2));
+        let same = wait_until(&world.api::<StatefulSet>(), "harbour-relay", scaled).await.unwrap();
+        assert_eq!(same.uid(), before.uid());
+        // And restored.
+        world.api::<StatefulSet>().delete("harbour-relay", &DeleteParams::background()).await.unwrap();
+        let restored = renewed(&world, &before, SMALL).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+
+        // To ask again is all that is done about it.
+        let log = AuditLog::from_now().unwrap();
+        let asked = async || {
+            let writes = log.writes_in(&world.namespace).unwrap().into_iter();
+            let ours = writes.filter(|event| event.user.username == "admin");
+            let what = ours.map(|event| (event.object_ref.clone().unwrap().resource, event.code()));
+            what.filter(|(resource, _)| WITH_VOLUMES.contains(&&resource[..])).collect::<Vec<_>>()
+        };
+        let asked = eventually("it is tried again twice", asked, |asked| asked.len() > 3).await;
+        let is_refusal = |(resource, code): &(String, u16)| resource == WITH_VOLUMES[1] && *code >= 400;
+        assert!(asked.iter().all(is_refusal), "{asked:?}");
+
+        let_grow(&world, &classes, true).await;
+        claim_asks_for(&world, LARGE).await;
+        renewed(&world, &restored, LARGE).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        without(&world, &classes).await;
+    })
+    .await;
+}
