@@ -1,4 +1,5 @@
-//! Our one finalizer: it keeps a relay that says `spool.onDelete: Drain` until its volumes are drained.
+//! Our one finalizer: it keeps a relay whose `spool.onDelete` is `Drain` or `Discard` until its volumes are drained
+//! or deleted.
 
 use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::core::{ApiResource, NamespaceResourceScope};

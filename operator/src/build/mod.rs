@@ -111,8 +111,6 @@ pub enum Data<'a> {
         claim: u64,
         /// The StorageClass, if not the default.
         class: Option<&'a str>,
-        /// What becomes of it when no pod uses it.
-        then: api::OnDelete,
     },
     /// In a folder of the pod.
     Ephemeral {

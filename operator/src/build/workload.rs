@@ -1,7 +1,6 @@
 //! What keeps the pods running: a StatefulSet where each has a volume of its own, else a Deployment.
 
 use serde_json::{Map, Value, json};
-use visnyk_crds::api::OnDelete;
 
 use super::pod::{Duty, template};
 use super::{Data, Workload};
@@ -37,23 +36,18 @@ pub fn workload(workload: &Workload<'_>) -> Child {
                 json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
             Child::new(owner, Kind::Deployment, owner.base(), json!({ "spec": spec }))
         }
-        Data::Persistent { claim, class, then } => {
+        Data::Persistent { claim, class } => {
             spec["serviceName"] = owner.child("pods").into();
             spec["podManagementPolicy"] = "Parallel".into();
             spec["updateStrategy"] = json!({ "type": "RollingUpdate" });
-            spec["persistentVolumeClaimRetentionPolicy"] = retention(then);
+            // Who deletes or scales a StatefulSet has not said a word of its relay: what that leaves behind is looked
+            // after apart from it.
+            spec["persistentVolumeClaimRetentionPolicy"] =
+                json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
             spec["volumeClaimTemplates"] = json!([claim_template(owner, claim, class)]);
             Child::new(owner, Kind::StatefulSet, owner.base(), json!({ "spec": spec }))
         }
     }
-}
-
-fn retention(then: OnDelete) -> Value {
-    let policy = match then {
-        OnDelete::Retain | OnDelete::Drain => "Retain",
-        OnDelete::Discard => "Delete",
-    };
-    json!({ "whenDeleted": policy, "whenScaled": policy })
 }
 
 fn claim_template(owner: &Owner, claim: u64, class: Option<&str>) -> Value {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use visnyk_crds::Collector;
-use visnyk_crds::api::OnDelete;
 use visnyk_crds::text::Quantity;
 use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 
@@ -73,7 +72,6 @@ pub fn data(collector: &Collector) -> Data<'_> {
         return Data::Persistent {
             claim: claim_size(bytes(&persistent.size)),
             class: persistent.storage_class_name.as_deref(),
-            then: OnDelete::Retain,
         };
     }
     let size = collector.spec.storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref());

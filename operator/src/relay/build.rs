@@ -95,7 +95,6 @@ pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
         SpoolKind::Persistent { size } => Data::Persistent {
             claim: claim_size(size),
             class: persistent.and_then(|persistent| persistent.storage_class_name.as_deref()),
-            then: relay.spec.spool.on_delete,
         },
         SpoolKind::Ephemeral { size } => Data::Ephemeral { limit: size.map(claim_size) },
     }

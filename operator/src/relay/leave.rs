@@ -1,9 +1,9 @@
-//! A relay on its way out that has to be drained first. Its pods go, then a Job each delivers what is left in their
-//! volumes: of all that a visit may create, only that. What cannot be drained is kept.
+//! A relay on its way out whose volumes have to be drained or deleted first. Its pods go, then, to drain, a Job each
+//! delivers what is left in their volumes: of all that a visit may create, only that. What cannot be drained is kept.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
-use kube::api::{ObjectMeta, PropagationPolicy};
+use kube::api::PropagationPolicy;
 use kube::{Api, Resource, ResourceExt};
 use tracing::info;
 use visnyk_crds::WebhookRelay;
@@ -20,7 +20,7 @@ use crate::finalizer;
 use crate::meta::Owner;
 use crate::visit::{BLOCKED, Certificates, Visit};
 
-/// Drains what is to be drained, then lets the relay go.
+/// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
 pub async fn leave(
     relay: &WebhookRelay,
     owner: &Owner,
@@ -28,21 +28,30 @@ pub async fn leave(
     now: Timestamp,
 ) -> Result<Visit, Error> {
     if is_namespace_going(context, owner).await? {
-        return let_go(relay, owner, context, &[]).await;
+        return let_go(relay, owner, context, Vec::new()).await;
     }
     let (runnable, _) = judged(relay, owner, context).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
     let left = left::look(context, owner, 0, then, now).await?;
-    let worth_waiting =
-        |runnable: &Runnable| is_worth_waiting(runnable, relay.meta(), now) && has_manifest(context, owner);
+    let worth_waiting = |runnable: &Runnable| {
+        runnable.is_held()
+            && match then {
+                OnDelete::Retain => false,
+                OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(context, owner),
+                OnDelete::Discard => !is_cascade(relay, "orphan"),
+            }
+    };
     let Some(runnable) = runnable.filter(worth_waiting) else {
-        return let_go(relay, owner, context, &left).await;
+        return let_go(relay, owner, context, left).await;
     };
     stop(context, owner, &left).await?;
-    keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?;
-    delete_drained(context, owner, &left).await?;
-    if left.iter().all(Left::is_settled) && !context.watched.has_pods(owner) {
-        return let_go(relay, owner, context, &left).await;
+    if then == OnDelete::Drain {
+        keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?;
+    }
+    delete_claims(context, owner, &left).await?;
+    if left.iter().all(Left::is_settled) && is_stopped(context, owner) {
+        let kept = left.into_iter().filter(|one| !one.goes()).collect();
+        return let_go(relay, owner, context, kept).await;
     }
     Ok(going(owner, &left, context.watched.pods_of(owner).len()))
 }
@@ -64,25 +73,35 @@ async fn children(
     Ok(children)
 }
 
-/// Deletes the claims in which nothing is left.
-pub async fn delete_drained(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+/// Deletes the claims in which nothing is left, or nothing that is to be delivered.
+pub async fn delete_claims(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &owner.namespace);
-    for one in left.iter().filter(|left| left.fate == Fate::Drained) {
+    for one in left.iter().filter(|left| left.goes()) {
         delete(&claims, &one.claim, PropagationPolicy::Background)
             .await
             .map_err(Error::api(format!("delete PersistentVolumeClaim {}", one.name())))?;
-        info!(namespace = owner.namespace, name = one.name(), "drained claim deleted");
+        info!(namespace = owner.namespace, name = one.name(), fate = ?one.fate, "claim deleted");
     }
     Ok(())
 }
 
-/// Whether draining is wanted, possible, and not yet too late.
-fn is_worth_waiting(runnable: &Runnable, relay: &ObjectMeta, now: Timestamp) -> bool {
-    // By these of the API server's finalizers its children go before it, or stay and work on without it.
-    let mut finalizers = relay.finalizers.iter().flatten();
-    let goes_alone = !finalizers.any(|one| one == "foregroundDeletion" || one == "orphan");
-    let since = relay.deletion_timestamp.as_ref().map(|time| now.duration_since(time.0).unsigned_abs());
-    runnable.drains() && goes_alone && since.unwrap_or_default() < runnable.valid.spool.drain_timeout
+/// Whether draining is possible, and not yet too late.
+fn can_drain(runnable: &Runnable, relay: &WebhookRelay, now: Timestamp) -> bool {
+    let since = relay.meta().deletion_timestamp.as_ref();
+    let since = since.map(|time| now.duration_since(time.0).unsigned_abs());
+    let goes_alone = !is_cascade(relay, "foregroundDeletion") && !is_cascade(relay, "orphan");
+    goes_alone && since.unwrap_or_default() < runnable.valid.spool.drain_timeout
+}
+
+/// Whether it is deleted in this way, by the finalizer that the API server puts on it then: its children go before
+/// it, or stay and work on without it.
+fn is_cascade(relay: &WebhookRelay, finalizer: &str) -> bool {
+    relay.finalizers().iter().any(|one| one == finalizer)
+}
+
+/// Whether there are no pods any more, nor anything that makes some.
+fn is_stopped(context: &Context, owner: &Owner) -> bool {
+    !context.watched.has_pods(owner) && !context.watched.has(owner, Kind::StatefulSet, &owner.base())
 }
 
 /// Whether what a Job would read is still there: a deletion in the foreground takes it away, and it is not made again.
@@ -123,19 +142,23 @@ async fn let_go(
     relay: &WebhookRelay,
     owner: &Owner,
     context: &Context,
-    left: &[Left],
+    kept: Vec<Left>,
 ) -> Result<Visit, Error> {
     finalizer::take_off::<WebhookRelay>(&context.client, relay.meta()).await?;
-    let kept: Vec<&str> = left.iter().filter(|one| one.fate != Fate::Drained).map(Left::name).collect();
     if !kept.is_empty() {
-        let note = format!("kept, with what is undelivered in them: {}", kept.join(", "));
+        let names: Vec<&str> = kept.iter().map(Left::name).collect();
+        let note = format!("kept, with what is undelivered in them: {}", names.join(", "));
         context.events.warning(&relay.object_ref(&()), "Drain", "SpoolRetained", &note).await;
     }
-    Ok(going(owner, left, 0))
+    Ok(going(owner, &kept, 0))
 }
 
 fn going(owner: &Owner, left: &[Left], pods: usize) -> Visit {
-    let ready = Finding::no("Ready", "Leaving", "it is being deleted, and goes once its spools are drained");
+    let ready = Finding::no(
+        "Ready",
+        "Leaving",
+        "it is being deleted, and goes once its spools are drained or deleted",
+    );
     Visit {
         findings: [ready].into_iter().chain(retained(left)).collect(),
         url: None,

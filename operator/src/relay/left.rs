@@ -24,23 +24,25 @@ pub struct Left {
     pub fate: Fate,
 }
 
-/// What becomes of such a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of such a claim. Of several, the reason that comes first here is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
+    /// A Job delivered what could be delivered.
+    Undelivered,
+    /// The time for it is over.
+    TimedOut,
     /// It stays as it is.
     Kept,
-    /// Its pod is still there.
-    InUse,
     /// A Job delivers what is in it, or is to begin.
     Draining,
     /// A Job found nothing left in it, just now.
     Drained,
     /// A Job did once. Who knows who used it since: another has to look.
     DrainedOnce,
-    /// A Job delivered what could be delivered.
-    Undelivered,
-    /// The time for it is over.
-    TimedOut,
+    /// It goes, whatever is in it.
+    Discarded,
+    /// Its pod is still there.
+    InUse,
 }
 
 /// How long a Job's word counts that a volume is empty.
@@ -60,14 +62,17 @@ pub async fn look(
         let Some(ordinal) = ordinal(owner, &claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
             continue;
         };
-        let fate = if then == OnDelete::Drain {
-            let name = job_name(owner, ordinal);
-            let found = jobs.get_opt(&name).await.map_err(Error::api(format!("read Job {name}")))?;
-            let ours = found.filter(|job| owner.controls(&job.metadata));
-            let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
-            fate(is_used, ours.as_ref(), now)
-        } else {
-            Fate::Kept
+        let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
+        let fate = match then {
+            OnDelete::Retain => Fate::Kept,
+            OnDelete::Discard if is_used => Fate::InUse,
+            OnDelete::Discard => Fate::Discarded,
+            OnDelete::Drain => {
+                let name = job_name(owner, ordinal);
+                let found = jobs.get_opt(&name).await.map_err(Error::api(format!("read Job {name}")))?;
+                let ours = found.filter(|job| owner.controls(&job.metadata));
+                fate(is_used, ours.as_ref(), now)
+            }
         };
         left.push(Left { ordinal, claim, fate });
     }
@@ -120,9 +125,14 @@ impl Left {
         matches!(self.fate, Fate::Draining | Fate::Drained | Fate::Undelivered | Fate::TimedOut)
     }
 
+    /// Whether the claim is to be deleted.
+    pub fn goes(&self) -> bool {
+        matches!(self.fate, Fate::Drained | Fate::Discarded)
+    }
+
     /// Whether there is nothing more to wait for.
     pub fn is_settled(&self) -> bool {
-        matches!(self.fate, Fate::Kept | Fate::Drained | Fate::Undelivered | Fate::TimedOut)
+        self.goes() || matches!(self.fate, Fate::Kept | Fate::Undelivered | Fate::TimedOut)
     }
 
     fn says(&self) -> String {
@@ -132,19 +142,24 @@ impl Left {
             Fate::Draining | Fate::Drained | Fate::DrainedOnce => "being drained",
             Fate::Undelivered => "kept, for what could not be delivered",
             Fate::TimedOut => "kept, for it was not drained in time",
+            Fate::Discarded => "being deleted, with all that is in it",
         };
         format!("{} ({why})", self.name())
     }
 }
 
-/// What is said of them, if there are any: the first of these reasons that one has.
+/// What is said of them, if there are any.
 pub fn retained(left: &[Left]) -> Option<Finding> {
-    let kept =
-        [(Fate::Undelivered, "Undelivered"), (Fate::TimedOut, "DrainTimedOut"), (Fate::Kept, "ScaledDown")];
-    let is_any = |fate: Fate| left.iter().any(|one| one.fate == fate);
-    let reason = kept.into_iter().find(|(fate, _)| is_any(*fate)).map_or("Draining", |(_, reason)| reason);
+    let reason = match left.iter().map(|one| one.fate).min()? {
+        Fate::Undelivered => "Undelivered",
+        Fate::TimedOut => "DrainTimedOut",
+        Fate::Kept => "ScaledDown",
+        Fate::Draining | Fate::Drained | Fate::DrainedOnce => "Draining",
+        Fate::Discarded => "Discarding",
+        Fate::InUse => "InUse",
+    };
     let all: Vec<String> = left.iter().map(Left::says).collect();
-    (!left.is_empty()).then(|| Finding::yes("SpoolRetained", reason, all.join(", ")))
+    Some(Finding::yes("SpoolRetained", reason, all.join(", ")))
 }
 
 #[cfg(test)]
@@ -208,5 +223,8 @@ mod tests {
         assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Undelivered", message)));
         let kept = "data-harbour-relay-1 (kept until that many replicas run again)";
         assert_eq!(retained(&[left(1, Fate::Kept)]), Some(Finding::yes("SpoolRetained", "ScaledDown", kept)));
+        let message = "data-harbour-relay-1 (its pod is still there), data-harbour-relay-2 (being deleted, with all that is in it)";
+        let both = [left(1, Fate::InUse), left(2, Fate::Discarded)];
+        assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Discarding", message)));
     }
 }

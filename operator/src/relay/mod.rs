@@ -39,7 +39,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, &problems, &["Delivering"]));
     };
-    match (runnable.drains(), finalizer::is_on(&relay.metadata)) {
+    match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
         (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,
         (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await?,
         (true, true) | (false, false) => {}
@@ -55,7 +55,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image, &context.kinds)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
     let applied = apply(context, &owner, &children).await?;
-    leave::delete_drained(context, &owner, &left).await?;
+    leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let pods = take_up(context, &owner, hash, now).await?;
@@ -85,9 +85,9 @@ async fn judged(
 }
 
 impl Runnable {
-    /// Whether a spool that no pod uses any more is drained.
-    fn drains(&self) -> bool {
+    /// Whether there is something to be done about its volumes before it goes.
+    fn is_held(&self) -> bool {
         let spool = &self.resource.spec.spool;
-        spool.persistent.is_some() && spool.on_delete == OnDelete::Drain
+        spool.persistent.is_some() && spool.on_delete != OnDelete::Retain
     }
 }

@@ -407,7 +407,7 @@ fn volume_that_is_left_behind_is_drained_by_this_job() {
     for fate in [Fate::Drained, Fate::Undelivered, Fate::TimedOut] {
         assert_eq!(jobs(fate), jobs(Fate::Draining), "{fate:?}");
     }
-    for fate in [Fate::Kept, Fate::InUse, Fate::DrainedOnce] {
+    for fate in [Fate::Kept, Fate::InUse, Fate::DrainedOnce, Fate::Discarded] {
         assert_eq!(jobs(fate), [], "{fate:?}");
     }
 }

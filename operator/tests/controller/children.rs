@@ -128,6 +128,11 @@ async fn what_is_edited_by_hand_is_restored_when_that_is_heard_of() {
             (&resource::<PodDisruptionBudget>(), "harbour-relay", stranger_in("selector")),
             (&resource::<StatefulSet>(), "harbour-relay", another.clone()),
             (&resource::<StatefulSet>(), "harbour-relay", pods.clone()),
+            (
+                &resource::<StatefulSet>(),
+                "harbour-relay",
+                json!({ "spec": { "persistentVolumeClaimRetentionPolicy": { "whenDeleted": "Delete" } } }),
+            ),
             (&resource::<Deployment>(), "skiff-relay", another),
             (&resource::<Deployment>(), "skiff-relay", json!({ "spec": { "replicas": 5 } })),
         ];

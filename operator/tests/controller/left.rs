@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{AuditLog, wait_until};
@@ -230,16 +230,16 @@ async fn relay_goes_with_its_namespace() {
 }
 
 #[tokio::test]
-async fn only_draining_needs_a_finalizer() {
+async fn only_who_drains_or_discards_needs_a_finalizer() {
     in_world(async |mut world| {
         with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
         let relays = world.api::<WebhookRelay>();
         let held = |relay: Option<&WebhookRelay>| relay.unwrap().finalizers() == ["visnyk.dev/drain"];
         wait_until(&relays, "harbour", held).await;
-        for other in ["Retain", "Discard"] {
-            set_on_delete(&world, other).await;
+        for then in ["Discard", "Drain"] {
+            set_on_delete(&world, "Retain").await;
             wait_until(&relays, "harbour", |relay| relay.unwrap().finalizers().is_empty()).await;
-            set_on_delete(&world, "Drain").await;
+            set_on_delete(&world, then).await;
             wait_until(&relays, "harbour", held).await;
         }
     })
@@ -313,6 +313,69 @@ async fn discarded_volumes_go_with_their_pods() {
         delete(&world).await;
         gone::<PersistentVolumeClaim>(&world, &claim(0)).await;
         assert!(world.api::<Job>().list(&ListParams::default()).await.unwrap().items.is_empty());
+    })
+    .await;
+}
+
+/// The claims that are there to stay, each by what tells it from another of its name.
+async fn kept(world: &World) -> Vec<String> {
+    let list = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
+    let stays = list.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none());
+    stays.map(|claim| claim.uid().unwrap()).collect()
+}
+
+async fn pods_are_gone(world: &World) {
+    gone::<Pod>(world, "harbour-relay-0").await;
+    gone::<Pod>(world, "harbour-relay-1").await;
+}
+
+#[tokio::test]
+async fn volumes_stay_when_somebody_scales_or_deletes_a_stateful_set_and_not_its_relay() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Discard" })).await;
+        let before = kept(&world).await;
+        let sets = world.api::<StatefulSet>();
+
+        // With nobody there to restore it before its pods are gone.
+        world.stop().await;
+        world.change::<StatefulSet>("harbour-relay", &json!({ "spec": { "replicas": 0 } })).await;
+        pods_are_gone(&world).await;
+        world.start().await;
+        wait_until(&world.api::<Pod>(), "harbour-relay-1", |pod| pod.is_some()).await;
+        assert_eq!(kept(&world).await, before);
+
+        world.stop().await;
+        sets.delete("harbour-relay", &DeleteParams::background()).await.unwrap();
+        pods_are_gone(&world).await;
+        world.start().await;
+        wait_until(&world.api::<Pod>(), "harbour-relay-1", |pod| pod.is_some()).await;
+        assert_eq!(kept(&world).await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_whose_children_go_before_it_discards_its_volumes_all_the_same() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Discard" })).await;
+        world.api::<WebhookRelay>().delete("harbour", &DeleteParams::foreground()).await.unwrap();
+        gone::<WebhookRelay>(&world, "harbour").await;
+        gone::<PersistentVolumeClaim>(&world, &claim(0)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_leaves_its_pods_behind_leaves_them_their_volumes() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Discard" })).await;
+        let orphan =
+            DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+        world.api::<WebhookRelay>().delete("harbour", &orphan).await.unwrap();
+        gone::<WebhookRelay>(&world, "harbour").await;
+        let note = is_told(&world, "SpoolRetained").await;
+        assert_eq!(note, "kept, with what is undelivered in them: data-harbour-relay-0");
+        assert_eq!(claims(&world).await, [claim(0)]);
     })
     .await;
 }
