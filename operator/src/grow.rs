@@ -42,7 +42,7 @@ pub async fn claims(client: &Client, owner: &Owner, wanted: &Child) -> Result<Gr
     for claim in list.map_err(Error::api("list claims"))? {
         let asked = asked(&claim);
         let is_going = claim.metadata.deletion_timestamp.is_some();
-        if is_going || amount(&asked) >= amount(size) {
+        if is_going || owner.replica_of(&claim.metadata).is_none() || amount(&asked) >= amount(size) {
             continue;
         }
         match enlarge(&api, &claim, size).await {

@@ -107,6 +107,12 @@ impl Owner {
         format!("{}-{part}", self.base())
     }
 
+    /// Which of its pods a claim belongs to: the name is the one that a StatefulSet gives. Labels alone, which anybody
+    /// may put on a claim, do not say so.
+    pub fn replica_of(&self, claim: &ObjectMeta) -> Option<u32> {
+        claim.name.as_ref()?.strip_prefix(&format!("data-{}-", self.base()))?.parse().ok()
+    }
+
     /// Selects the pods, and nothing of any other resource.
     pub fn pods(&self) -> Value {
         json!({ NAME: self.role.app(), INSTANCE: self.name })

@@ -59,7 +59,7 @@ pub async fn look(
     let jobs: Api<Job> = Api::namespaced(context.client.clone(), &owner.namespace);
     let mut left = Vec::new();
     for claim in context.watched.claims_of(owner) {
-        let Some(ordinal) = ordinal(owner, &claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
+        let Some(ordinal) = owner.replica_of(&claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
             continue;
         };
         let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
@@ -82,10 +82,6 @@ pub async fn look(
 
 fn job_name(owner: &Owner, ordinal: u32) -> String {
     owner.child(&format!("drain-{ordinal}"))
-}
-
-fn ordinal(owner: &Owner, claim: &ObjectMeta) -> Option<u32> {
-    claim.name.as_ref()?.strip_prefix(&format!("data-{}-", owner.base()))?.parse().ok()
 }
 
 /// What the Job says. It is not begun beside a pod, which has the volume for itself.

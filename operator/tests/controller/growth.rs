@@ -4,7 +4,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{AuditLog, eventually, wait_until};
@@ -106,6 +106,25 @@ async fn volume_that_somebody_made_larger_than_is_needed_stays_so() {
         renewed(&world, &before, LARGE).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
         claim_asks_for(&world, "1Gi").await;
+        without(&world, &classes).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn claim_of_somebody_with_the_labels_of_ours_stays_his() {
+    in_world(async |mut world| {
+        let classes = with_volume(&mut world).await;
+        let before = set(&world).await;
+        let claims = world.api::<PersistentVolumeClaim>();
+        let mut claim = claims.get(CLAIM).await.unwrap();
+        let labels = claim.metadata.labels.take();
+        claim.metadata = ObjectMeta { name: Some("archive".to_owned()), labels, ..ObjectMeta::default() };
+        claims.create(&PostParams::default(), &claim).await.unwrap();
+        bind_claims(&world).await;
+        enlarge(&world).await;
+        renewed(&world, &before, LARGE).await;
+        assert!(asks_for(&claims.get("archive").await.unwrap(), SMALL));
         without(&world, &classes).await;
     })
     .await;
