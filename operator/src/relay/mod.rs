@@ -74,14 +74,18 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }))
 }
 
-/// Which spec runs. How many pods there are is the one thing that is taken from an invalid one.
+/// Which spec runs. How many pods there are and what becomes of their volumes is taken from an invalid one too: neither
+/// can be wrong, and no pod takes notice.
 async fn judged(
     relay: &WebhookRelay,
     owner: &Owner,
     context: &Context,
 ) -> Result<(Option<Runnable>, Vec<Problem>), Error> {
-    judge(relay, owner, &context.client, validate::relay, |last| last.spec.replicas = relay.spec.replicas)
-        .await
+    judge(relay, owner, &context.client, validate::relay, |last| {
+        last.spec.replicas = relay.spec.replicas;
+        last.spec.spool.on_delete = relay.spec.spool.on_delete;
+    })
+    .await
 }
 
 impl Runnable {

@@ -379,3 +379,19 @@ async fn relay_that_leaves_its_pods_behind_leaves_them_their_volumes() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn relay_with_an_invalid_spec_is_let_go_as_soon_as_that_retains() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
+        let invalid = json!([{ "name": "pilot", "url": "https://pilot.example.org:99999/" }]);
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": { "destinations": invalid } })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Invalid").await;
+        delete(&world).await;
+        wait_until(&world.api::<Job>(), &job(0), |job| job.is_some()).await;
+        set_on_delete(&world, "Retain").await;
+        gone::<WebhookRelay>(&world, "harbour").await;
+        assert_eq!(claims(&world).await, [claim(0)]);
+    })
+    .await;
+}
