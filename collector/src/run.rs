@@ -74,6 +74,8 @@ pub enum RunError {
 
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
+    #[cfg(feature = "stall")]
+    visnyk_engine::observe::stall::obey(&args.data_dir);
     let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
     fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;

@@ -6,11 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::patience::eventually;
+
 /// Writes `manifest.yaml`, whole or not at all, as an editor or a kubelet replaces it.
 pub fn write_manifest(folder: &Path, text: &str) {
     let new = folder.join("manifest.new");
     fs::write(&new, text).unwrap();
     fs::rename(new, folder.join("manifest.yaml")).unwrap();
+}
+
+/// Asks a process that can be made to hang for one of its loops, and waits until that one does.
+pub async fn stall(data_dir: &Path, name: &str) {
+    let file = data_dir.join("stall");
+    fs::write(&file, name).unwrap();
+    eventually(&format!("{name} hangs"), async || file.exists(), |asked| !asked).await;
 }
 
 /// Writes `secrets/<secret>/<key>`.

@@ -1,11 +1,17 @@
 //! The health address of a process under test.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use crate::{client, patience::eventually};
+
+/// `/livez` has to fail within so long once a loop hangs.
+const BOUND: Duration = Duration::from_secs(30);
 
 /// Asks a health address.
 #[derive(Clone, Debug)]
@@ -69,6 +75,22 @@ impl Probes {
     /// Whether every critical loop turns.
     pub async fn alive(&self) -> bool {
         is_ok(self.get("/livez").await.as_ref())
+    }
+
+    /// Waits until the process says that these loops hang, which they have begun to.
+    ///
+    /// # Panics
+    /// When that takes longer than it may.
+    pub async fn notice_hung(&self, names: &[&str]) {
+        let begun = Instant::now();
+        let not_alive = async || self.get("/livez").await.filter(|(status, _)| status.is_server_error());
+        let all_named = |dead: &Option<(StatusCode, String)>| {
+            dead.as_ref().is_some_and(|(_, said)| names.iter().all(|name| said.contains(name)))
+        };
+        eventually("not alive", not_alive, all_named).await;
+        let took = begun.elapsed();
+        eprintln!("{names:?} hang: noticed after {took:?}");
+        assert!(took < BOUND, "{took:?}");
     }
 }
 

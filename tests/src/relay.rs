@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::{
     address::Address,
     client::{self, Version},
-    files::write_manifest,
+    files::{stall, write_manifest},
     manifest::{HEALTH_PORT, RELAY_PORT},
     patience::eventually,
     probes::Probes,
@@ -65,9 +65,7 @@ impl Relay {
 
     /// Makes one of its loops hang, and waits until it does.
     pub async fn stall(&self, name: &str) {
-        let file = self.data_dir.join("stall");
-        fs::write(&file, name).unwrap();
-        eventually(&format!("{name} hangs"), async || file.exists(), |asked| !asked).await;
+        stall(&self.data_dir, name).await;
     }
 
     /// Starts a relay on a given data folder and waits until it is ready.

@@ -4,5 +4,6 @@ mod access;
 mod disk;
 mod durability;
 mod reload;
+mod stall;
 mod tail;
 mod wire;

@@ -1,0 +1,77 @@
+//! The collector: the end of an event's way that Visnyk itself keeps. One body, one line of a log,
+//! synced before its sender hears `200`.
+
+mod access;
+mod args;
+mod face;
+mod ingest;
+mod log;
+mod reload;
+mod run;
+mod tail;
+
+use std::{io::ErrorKind, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+
+use visnyk_crds::manifest;
+use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+use visnyk_engine::exit;
+
+use args::{Cli, Command, RunArgs, TailArgs};
+use tail::{TailError, Until};
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => Ok(check(&args)),
+        Command::Tail(args) => tail(&args),
+    }
+    .unwrap_or_else(|error| {
+        eprintln!("visnyk-collector: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(args: &ManifestArgs) -> ExitCode {
+    match configuration::load(args, manifest::load_collector) {
+        Ok(valid) => {
+            println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    runtime.block_on(run::run(args.clone(), configuration))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
+    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
+        Ok(valid) => valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    let until = if args.follow { Until::Stopped } else { Until::Now };
+    let path = args.data_dir.join(&configuration.log.path);
+    match tail::tail(&path, args.lines, until, &mut std::io::stdout()) {
+        // Whoever read has read enough.
+        Err(TailError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+/// Says what is wrong, a line per mistake.
+fn refuse(error: &LoadError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(exit::BAD_CONFIGURATION)
+}
