@@ -5,6 +5,7 @@ mod outgoing;
 mod signed_header;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -34,6 +35,15 @@ pub struct ValidatedRelay {
     pub destinations: Vec<Destination>,
     /// The sign of life, if one is wanted.
     pub heartbeat: Option<Heartbeat>,
+}
+
+impl ValidatedRelay {
+    /// Every secret of its listener, sources and destinations.
+    pub fn secrets(&self) -> BTreeSet<SecretRef> {
+        let of_sources = self.sources.iter().flat_map(|source| source.verify.secrets());
+        let of_destinations = self.destinations.iter().flat_map(Destination::secrets);
+        of_sources.chain(of_destinations).cloned().chain(self.listener.secrets()).collect()
+    }
 }
 
 /// A `Collector` that passed every check.
@@ -83,6 +93,19 @@ pub struct Listener {
     pub tls: ListenerTls,
     /// The PEM bundle of those who vouch for clients; absent: clients are not asked who they are.
     pub client_ca: Option<SecretRef>,
+}
+
+impl Listener {
+    /// The secrets of its certificate, and the bundle of those who vouch for clients.
+    pub fn secrets(&self) -> BTreeSet<SecretRef> {
+        let certificate = match &self.tls {
+            ListenerTls::Secret { name } => {
+                ["tls.crt", "tls.key"].map(|key| SecretRef { name: name.clone(), key: key.into() }).into()
+            }
+            ListenerTls::SelfSigned { .. } | ListenerTls::None => Vec::new(),
+        };
+        certificate.into_iter().chain(self.client_ca.clone()).collect()
+    }
 }
 
 /// Who a server proves to be.
@@ -163,7 +186,7 @@ pub enum IdAt {
 }
 
 /// A file `<secrets-dir>/<name>/<key>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretRef {
     /// The Secret.
     pub name: String,

@@ -9,7 +9,9 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::build::{Key, manifest_in};
+use visnyk_crds::valid::SecretRef;
+
+use crate::build::manifest_in;
 use crate::error::Error;
 use crate::meta::Owner;
 
@@ -17,10 +19,10 @@ use crate::meta::Owner;
 pub async fn missing_secrets(
     client: &Client,
     namespace: &str,
-    keys: &BTreeSet<Key>,
+    secrets: &BTreeSet<SecretRef>,
 ) -> Result<BTreeSet<String>, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let names: BTreeSet<&String> = keys.iter().map(|key| &key.secret).collect();
+    let names: BTreeSet<&String> = secrets.iter().map(|secret| &secret.name).collect();
     let look = async |name: &String| {
         let found =
             api.get_metadata_opt(name).await.map_err(Error::api(format!("look for Secret {name}")))?;

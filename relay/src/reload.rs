@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::info;
 use visnyk_crds::manifest;
-use visnyk_crds::valid::ValidatedRelay;
+use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::observe::watchdog::Ticker;
@@ -21,6 +21,8 @@ use crate::sources::Gates;
 pub struct Reload {
     /// Where the configuration comes from.
     pub manifest: ManifestArgs,
+    /// Where the secrets are.
+    pub secrets_dir: PathBuf,
     /// What is in force.
     pub configuration: Arc<Configuration<ValidatedRelay>>,
     /// Who knows the destinations.
@@ -64,6 +66,8 @@ impl Reload {
                 () = watches.secrets.changed() => {
                     self.gates.load(&self.configuration.current().sources);
                     self.fleet.lock().await.reload_files();
+                    // A changed manifest may have waited for just these.
+                    self.configuration.settle(self.apply().await);
                 }
                 () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
                 () = tokio::time::sleep(TICK) => {}
@@ -87,6 +91,9 @@ impl Reload {
         if new.listener.max_body_size > self.spool.max_body_size() {
             return Err("spec.listener.maxBodySize: a larger one than at the start takes a restart".into());
         }
+        if let Some(SecretRef { name, key }) = self.lacks(&current, &new) {
+            return Err(format!("secret {name}/{key} is new and not there: it takes its file, or a restart"));
+        }
         let destinations =
             self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
         self.fleet.lock().await.apply(&destinations);
@@ -97,5 +104,13 @@ impl Reload {
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);
         Ok(())
+    }
+
+    /// The first secret that `new` refers to and `current` does not, and whose file is not there. In a pod it comes with
+    /// the next one; until then a source that asks for it would let nobody in.
+    fn lacks(&self, current: &ValidatedRelay, new: &ValidatedRelay) -> Option<SecretRef> {
+        let (before, after) = (current.secrets(), new.secrets());
+        let mut added = after.difference(&before);
+        added.find(|secret| !self.secrets_dir.join(&secret.name).join(&secret.key).exists()).cloned()
     }
 }

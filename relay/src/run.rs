@@ -204,6 +204,7 @@ async fn run_once(
     let in_force = Arc::clone(&configuration);
     let reload = Reload {
         manifest: args.manifest,
+        secrets_dir,
         configuration,
         spool: spool.clone(),
         fleet: Arc::clone(&fleet),

@@ -16,7 +16,7 @@ mod workload;
 use std::collections::BTreeSet;
 
 use visnyk_crds::api;
-use visnyk_crds::valid::ListenerTls;
+use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 pub use autoscaler::autoscaler;
 pub use certificate::certificate;
@@ -54,7 +54,7 @@ pub struct Workload<'a> {
     /// Where their data are.
     pub data: Data<'a>,
     /// Keys of users' Secrets that they read.
-    pub secrets: BTreeSet<Key>,
+    pub secrets: BTreeSet<SecretRef>,
     /// Secrets of ours that they read, each in a folder of its own.
     pub mounts: Vec<Mount>,
     /// Further arguments.
@@ -117,30 +117,6 @@ pub enum Data<'a> {
         /// Most bytes, if there is a limit.
         limit: Option<u64>,
     },
-}
-
-/// A key of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    /// The Secret.
-    pub secret: String,
-    /// The key in it.
-    pub key: String,
-}
-
-impl Key {
-    /// This key of this Secret.
-    pub fn new(secret: &str, key: &str) -> Self {
-        Self { secret: secret.to_owned(), key: key.to_owned() }
-    }
-
-    /// Those of a user's certificate, if a listener shows one.
-    pub fn of_listener(tls: &ListenerTls) -> BTreeSet<Self> {
-        match tls {
-            ListenerTls::Secret { name } => ["tls.crt", "tls.key"].map(|key| Self::new(name, key)).into(),
-            ListenerTls::SelfSigned { .. } | ListenerTls::None => BTreeSet::new(),
-        }
-    }
 }
 
 /// A Secret of ours in a pod.

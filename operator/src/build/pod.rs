@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use visnyk_crds::api::Resources;
+use visnyk_crds::valid::SecretRef;
 
 use super::workload::quantity;
-use super::{Data, HEALTH_PORT, Key, Workload};
+use super::{Data, HEALTH_PORT, Workload};
 use crate::child::merged;
 use crate::meta::NAME;
 
@@ -200,10 +201,10 @@ fn volumes(workload: &Workload<'_>, duty: Duty<'_>) -> Vec<Value> {
 
 /// Just the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition, and no reason to
 /// hold up a pod.
-fn projected(secrets: &BTreeSet<Key>) -> Vec<Value> {
+fn projected(secrets: &BTreeSet<SecretRef>) -> Vec<Value> {
     let mut sources: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    for Key { secret, key } in secrets {
-        sources.entry(secret).or_default().push(json!({ "key": key, "path": format!("{secret}/{key}") }));
+    for SecretRef { name, key } in secrets {
+        sources.entry(name).or_default().push(json!({ "key": key, "path": format!("{name}/{key}") }));
     }
     let each = sources.into_iter();
     each.map(|(name, items)| json!({ "secret": { "name": name, "items": items, "optional": true } }))

@@ -7,7 +7,7 @@ use visnyk_crds::text::Quantity;
 use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 
 use super::Runnable;
-use crate::build::{self, Data, Key, Scheme, Workload, claim_size};
+use crate::build::{self, Data, Scheme, Workload, claim_size};
 use crate::certificates;
 use crate::child::{Child, Kind};
 use crate::error::Error;
@@ -35,7 +35,7 @@ pub fn build(
         port: valid.listener.port,
         scheme: Scheme::of(&valid.listener.tls),
         data: data(collector),
-        secrets: secret_keys(valid),
+        secrets: valid.listener.secrets(),
         mounts: trust.map(|_| certificates::mount(owner)).into_iter().collect(),
         args: trust.map(|_| args(&valid.listener.tls)).unwrap_or_default(),
         restart: format!("port {}", valid.listener.port),
@@ -76,9 +76,4 @@ pub fn data(collector: &Collector) -> Data<'_> {
     }
     let size = collector.spec.storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref());
     Data::Ephemeral { limit: size.map(|size| claim_size(bytes(size))) }
-}
-
-/// The keys of users' Secrets that the pod reads.
-pub fn secret_keys(collector: &ValidatedCollector) -> BTreeSet<Key> {
-    Key::of_listener(&collector.listener.tls)
 }

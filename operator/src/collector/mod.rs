@@ -6,11 +6,10 @@ mod report;
 mod tests;
 
 use jiff::Timestamp;
-use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
+use visnyk_crds::valid::{ListenerTls, SecretRef, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
-use crate::build::Key;
 use crate::certificates;
 use crate::context::Context;
 use crate::error::Error;
@@ -32,14 +31,14 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, &problems, &[]));
     };
-    let keys = build::secret_keys(&runnable.valid);
-    let reference = |key: &Key| Reference {
+    let secrets = runnable.valid.listener.secrets();
+    let reference = |secret: &SecretRef| Reference {
         what: Referred::Secret,
         namespace: owner.namespace.clone(),
-        name: key.secret.clone(),
+        name: secret.name.clone(),
     };
-    context.references.note(&owner.concerned(), keys.iter().map(reference).collect());
-    let missing = missing_secrets(&context.client, &owner.namespace, &keys).await?;
+    context.references.note(&owner.concerned(), secrets.iter().map(reference).collect());
+    let missing = missing_secrets(&context.client, &owner.namespace, &secrets).await?;
     let trust = match &runnable.valid.listener.tls {
         ListenerTls::None => None,
         // Relays are known by certificates of the collector's own authority, whosever it shows itself.

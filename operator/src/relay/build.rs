@@ -6,7 +6,6 @@ use visnyk_crds::WebhookRelay;
 use visnyk_crds::valid::{ListenerTls, SpoolKind, ValidatedRelay};
 
 use super::Runnable;
-use super::fetch::secret_keys;
 use super::left::Left;
 use super::peers::Resolved;
 use crate::build::{self, Data, Mount, Scheme, Vouching, Workload, claim_size};
@@ -79,7 +78,7 @@ fn workload<'a>(
         port: valid.listener.port,
         scheme: Scheme::of(&valid.listener.tls),
         data: data(relay, valid),
-        secrets: secret_keys(valid),
+        secrets: valid.secrets(),
         mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
         args: trust.map(|_| format!("--tls-dir={}", certificates::FOLDER)).into_iter().collect(),
         restart: restart(valid),

@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::Service;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Destination, Target, ValidatedRelay};
 
-use crate::build::Key;
 use crate::certificates::{self, Kept, own_secret};
 use crate::context::Context;
 use crate::error::Error;
@@ -63,14 +62,14 @@ pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> 
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
-    let keys = secret_keys(relay);
+    let secrets = relay.secrets();
     let peers = owner.child("peers");
     let (kept, peers, collectors, services, missing_secrets) = tokio::try_join!(
         kept(relay, owner, context),
         own_secret(context, owner, &peers),
         try_join_all(collectors.into_iter().map(collector)),
         try_join_all(services.into_iter().map(service)),
-        missing_secrets(client, &owner.namespace, &keys),
+        missing_secrets(client, &owner.namespace, &secrets),
     )?;
     let (collectors, services) = (collectors.into_iter().collect(), services.into_iter().collect());
     Ok(Found { kept, peers, collectors, services, missing_secrets })
@@ -101,22 +100,11 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// The keys of users' Secrets that the pods read.
-pub fn secret_keys(relay: &ValidatedRelay) -> BTreeSet<Key> {
-    let of_sources = relay.sources.iter().flat_map(|source| source.verify.secrets());
-    let of_destinations = relay.destinations.iter().flat_map(Destination::secrets);
-    let referred = of_sources.chain(of_destinations);
-    referred
-        .map(|secret| Key::new(&secret.name, &secret.key))
-        .chain(Key::of_listener(&relay.listener.tls))
-        .chain(relay.listener.client_ca.iter().map(|bundle| Key::new(&bundle.name, &bundle.key)))
-        .collect()
-}
-
 /// All that a relay refers to.
 fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
-    let secrets = secret_keys(relay).into_iter().map(|key| (relay.identity.namespace.clone(), key.secret));
+    let secrets =
+        relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
     let each = [
         (Referred::Collector, collectors),
         (Referred::Service, services),

@@ -1,5 +1,6 @@
 //! What changes without a restart, and what a bad change changes: nothing.
 
+use serde_json::{Value, json};
 use visnyk_tests::{
     client::certificate,
     conservation::assert_conserved,
@@ -38,7 +39,7 @@ async fn changed_source_and_limit_apply_without_a_restart() {
     manifest["spec"]["sources"]
         .as_array_mut()
         .unwrap()
-        .push(serde_json::json!({"name": "second", "path": "/second", "verify": {"none": {}}}));
+        .push(json!({"name": "second", "path": "/second", "verify": {"none": {}}}));
     relay.apply(&manifest).await;
     assert_eq!(relay.probes.status().await["generation"], 3);
     let client = relay.client();
@@ -54,7 +55,7 @@ async fn changed_source_and_limit_apply_without_a_restart() {
 async fn changed_certificate_is_shown_without_a_restart() {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
-    manifest["spec"]["listener"]["tls"] = serde_json::json!({"secretName": "front"});
+    manifest["spec"]["listener"]["tls"] = json!({"secretName": "front"});
     let folder = tempfile::tempdir().unwrap();
     let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let first = make();
@@ -71,4 +72,27 @@ async fn changed_certificate_is_shown_without_a_restart() {
     std::fs::write(secret.join("tls.key"), second.signing_key.serialize_pem()).unwrap();
     let shown = async || certificate(address).await;
     eventually("new certificate", shown, |shown| *shown == second.cert.der().to_vec()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_refers_to_a_new_secret_waits_for_its_file() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    let relay = Relay::start(&manifest).await;
+    let before = relay.probes.status().await["configurationHash"].clone();
+    let send = async || relay.client().post(relay.url()).body("{}").send().await.unwrap().status();
+
+    manifest["spec"]["sources"][0]["verify"] =
+        json!({"bearer": {"secretRefs": [{"name": "front", "key": "token"}]}});
+    relay.change_manifest(&manifest.to_string());
+    let problem = async || relay.probes.status().await["manifestProblem"].clone();
+    let told = "secret front/token is new and not there: it takes its file, or a restart";
+    eventually("told of", problem, |problem| problem == told).await;
+    assert_eq!(relay.probes.status().await["configurationHash"], before);
+    assert_eq!(send().await, 200);
+
+    write_secret(relay.secrets_dir().parent().unwrap(), "front", "token", "let me in");
+    relay.probes.until_other_configuration(&before).await;
+    assert_eq!(relay.probes.status().await["manifestProblem"], Value::Null);
+    assert_eq!(send().await, 401);
 }
