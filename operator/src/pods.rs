@@ -20,6 +20,7 @@ use crate::build::HEALTH_PORT;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{MANAGER, Owner};
+use crate::report::Obstacle;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
 pub const NUDGE: &str = "visnyk.dev/sync";
@@ -46,8 +47,10 @@ pub struct Report {
     pub is_ready: bool,
     /// What it says; nothing if it does not answer.
     pub status: Option<Status>,
-    /// Since when it is nudged, and for which configuration.
+    /// Since when it is nudged, and for what.
     pub nudged: Option<(Timestamp, String)>,
+    /// Whether this visit nudged it.
+    pub is_nudged: bool,
     /// What keeps it from running, as the kubelet has it.
     pub trouble: Option<String>,
 }
@@ -60,8 +63,20 @@ pub struct Status {
     pub configuration_hash: String,
     /// Why it is not the latest.
     pub manifest_problem: Option<String>,
+    /// Who may send.
+    pub sources: Vec<Source>,
     /// What becomes of events.
     pub destinations: Vec<Destination>,
+}
+
+/// Who may send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with its secrets, so that it lets nobody in.
+    pub waits_for: Option<String>,
 }
 
 /// What becomes of the events for a destination.
@@ -76,6 +91,25 @@ pub struct Destination {
     pub pending: u64,
     /// How long the oldest of them has waited.
     pub oldest_pending_seconds: Option<u64>,
+    /// What is not there, or not usable, so that nothing is delivered.
+    pub waits_for: Option<String>,
+}
+
+impl Status {
+    /// The first of its sources and destinations that waits for a file, and why.
+    pub fn waits(&self) -> Option<String> {
+        let source = || {
+            self.sources
+                .iter()
+                .find_map(|one| Some(format!("source {}: {}", one.name, one.waits_for.as_ref()?)))
+        };
+        let destination = || {
+            self.destinations
+                .iter()
+                .find_map(|one| Some(format!("destination {}: {}", one.name, one.waits_for.as_ref()?)))
+        };
+        source().or_else(destination)
+    }
 }
 
 impl Default for Pods {
@@ -102,6 +136,7 @@ impl Pods {
             is_ready: is_ready(pod),
             status,
             nudged: pod.annotations().get(NUDGE).and_then(|value| nudged(value)),
+            is_nudged: false,
             trouble: trouble(pod),
         }
     }
@@ -118,17 +153,21 @@ impl Pods {
     }
 }
 
-/// What the pods of a resource say. Those that run another configuration than `hash`, and may follow when they are
-/// told, are told.
+/// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
+/// there is no obstacle, are told to look, as long as that may help.
 pub async fn take_up(
     context: &Context,
     owner: &Owner,
     hash: &str,
+    obstacles: &[Obstacle],
     now: Timestamp,
 ) -> Result<Vec<Report>, Error> {
-    let pods = context.pods.ask(&context.watched.pods_of(owner)).await;
-    for pod in pods.iter().filter(|pod| pod.wants_nudge(hash, now)) {
-        nudge(&context.client, &owner.namespace, pod, hash, now).await?;
+    let mut pods = context.pods.ask(&context.watched.pods_of(owner)).await;
+    for pod in &mut pods {
+        if let Some(news) = pod.news(hash, obstacles, now) {
+            nudge(&context.client, &owner.namespace, pod, &news, now).await?;
+            pod.is_nudged = true;
+        }
     }
     Ok(pods)
 }
@@ -138,11 +177,11 @@ async fn nudge(
     client: &Client,
     namespace: &str,
     pod: &Report,
-    hash: &str,
+    news: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let since = pod.nudging_since(hash).unwrap_or(now);
-    let value = format!("{hash} since {since} at {now}");
+    let since = pod.nudging_since(news).unwrap_or(now);
+    let value = format!("{news} since {since} at {now}");
     let patch = json!({ "metadata": { "uid": pod.uid, "annotations": { NUDGE: value } } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
@@ -159,22 +198,32 @@ impl Report {
         self.status.as_ref().is_some_and(|status| status.configuration_hash == hash)
     }
 
-    /// Since when it is nudged for this configuration.
-    pub fn nudging_since(&self, hash: &str) -> Option<Timestamp> {
-        self.nudged.as_ref().filter(|(_, nudged)| nudged == hash).map(|(since, _)| *since)
+    /// What a nudge may bring it: another configuration, or the files that it waits for; nothing once it was nudged for
+    /// that in vain.
+    pub fn news(&self, hash: &str, obstacles: &[Obstacle], now: Timestamp) -> Option<String> {
+        let status = self.status.as_ref()?;
+        let lacks_files = || obstacles.is_empty() && status.waits().is_some();
+        let news = if status.configuration_hash != hash {
+            hash.to_owned()
+        } else if lacks_files() {
+            format!("{hash}/files")
+        } else {
+            return None;
+        };
+        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
+        (!self.nudging_since(&news).is_some_and(in_vain)).then_some(news)
     }
 
-    /// Whether a nudge may help: it runs another configuration, and has not been nudged in vain.
-    pub fn wants_nudge(&self, hash: &str, now: Timestamp) -> bool {
-        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
-        self.status.is_some() && !self.runs(hash) && !self.nudging_since(hash).is_some_and(in_vain)
+    /// Since when it is nudged for this.
+    fn nudging_since(&self, news: &str) -> Option<Timestamp> {
+        self.nudged.as_ref().filter(|(_, nudged)| nudged == news).map(|(since, _)| *since)
     }
 }
 
 fn nudged(value: &str) -> Option<(Timestamp, String)> {
-    let (hash, rest) = value.split_once(" since ")?;
+    let (news, rest) = value.split_once(" since ")?;
     let (since, _) = rest.split_once(" at ")?;
-    Some((since.parse().ok()?, hash.to_owned()))
+    Some((since.parse().ok()?, news.to_owned()))
 }
 
 fn is_ready(pod: &Pod) -> bool {

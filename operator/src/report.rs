@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use visnyk_crds::Problem;
 use visnyk_crds::valid::ListenerTls;
 
@@ -70,6 +69,9 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     }
     let running = pods.iter().filter(|pod| pod.runs(hash)).count();
     if running == pods.len() && running == usize::from(replicas) {
+        if let Some((pod, why)) = waiting(pods).next() {
+            return Finding::no("Programmed", "Waiting", format!("{pod}, {why}"));
+        }
         return Finding::yes("Programmed", "Programmed", format!("{running} of {replicas} pods run it"));
     }
     let waits = pods.iter().find(|pod| !pod.runs(hash)).map(|pod| {
@@ -81,6 +83,11 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     });
     let message = format!("{running} of {replicas} pods run it{}", waits.unwrap_or_default());
     Finding::no("Programmed", "Spreading", message)
+}
+
+/// Pods that lack a file, and which.
+fn waiting(pods: &[Report]) -> impl Iterator<Item = (&str, String)> {
+    pods.iter().filter_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.waits()?)))
 }
 
 /// Whether events can be accepted.
@@ -130,12 +137,12 @@ pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<
     }
 }
 
-/// When to look again, if nothing happens before. A pod that was nudged in vain is not waited for.
-pub fn again(applied: &Applied, pods: &[Report], hash: &str, now: Timestamp) -> Duration {
-    let is_spreading = pods.iter().any(|pod| pod.wants_nudge(hash, now));
+/// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for.
+pub fn again(applied: &Applied, pods: &[Report]) -> Duration {
     match applied {
         Applied::NameConflict(_) | Applied::Refused(_) => BLOCKED,
-        Applied::Done if is_spreading => SOON,
+        Applied::Done if pods.iter().any(|pod| pod.is_nudged) => SOON,
+        Applied::Done if waiting(pods).next().is_some() => BLOCKED,
         Applied::Done => LATER,
     }
 }

@@ -1,7 +1,6 @@
 //! A relay under test.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
     time::{Duration, Instant},
@@ -16,7 +15,6 @@ use crate::{
     client::{self, Version},
     files::{stall, write_manifest},
     manifest::{HEALTH_PORT, RELAY_PORT},
-    patience::eventually,
     probes::Probes,
     process::{Process, Surroundings},
 };

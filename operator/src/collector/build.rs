@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use visnyk_crds::Collector;
 use visnyk_crds::text::Quantity;
-use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
+use visnyk_crds::valid::ListenerTls;
 
 use super::Runnable;
 use crate::build::{self, Data, Scheme, Workload, claim_size};

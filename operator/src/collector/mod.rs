@@ -52,14 +52,15 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let applied = apply(context, &owner, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = take_up(context, &owner, hash, now).await?;
+    let obstacles = report::obstacles(&runnable, &missing, &context.kinds);
+    let pods = take_up(context, &owner, hash, &obstacles, now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
         problems: &problems,
         applied: &applied,
         missing_secrets: &missing,
-        kinds: &context.kinds,
+        obstacles: &obstacles,
         pods: &pods,
         trust: trust.as_ref(),
         now,

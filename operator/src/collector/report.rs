@@ -14,7 +14,8 @@ use crate::conditions::summed_up;
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
-    NEEDED, accepted, again, available, certificate, durable, missing_kind, programmed, secret_obstacles,
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kind, programmed,
+    secret_obstacles,
 };
 use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
@@ -31,8 +32,8 @@ pub struct Seen<'a> {
     pub applied: &'a Applied,
     /// Secrets that are not there.
     pub missing_secrets: &'a BTreeSet<String>,
-    /// The kinds of children that the cluster knows.
-    pub kinds: &'a BTreeSet<Kind>,
+    /// What stands in the way of its configuration.
+    pub obstacles: &'a [Obstacle],
     /// The pod, and what it says.
     pub pods: &'a [Report],
     /// Its own authority and certificate, if it has them.
@@ -41,21 +42,31 @@ pub struct Seen<'a> {
     pub now: Timestamp,
 }
 
-/// The report on a collector.
-pub fn report(seen: &Seen<'_>) -> Visit {
-    let Runnable { resource: collector, valid } = seen.runnable;
-    let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
-    let mut obstacles = secret_obstacles(seen.missing_secrets);
+/// What it refers to or asks for, and cannot be had.
+pub fn obstacles(
+    runnable: &Runnable,
+    missing_secrets: &BTreeSet<String>,
+    kinds: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
+    let spec = &runnable.resource.spec;
     let wanted = [
         (spec.monitoring.is_some(), Kind::ServiceMonitor),
         (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
     ];
-    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !seen.kinds.contains(kind));
+    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !kinds.contains(kind));
+    let mut obstacles = secret_obstacles(missing_secrets);
     obstacles.extend(missing.map(|(_, kind)| missing_kind(kind)));
+    obstacles
+}
+
+/// The report on a collector.
+pub fn report(seen: &Seen<'_>) -> Visit {
+    let Runnable { resource: collector, valid } = seen.runnable;
+    let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let findings = vec![
         accepted(seen.problems, Some(seen.applied)),
         certificate(&valid.listener.tls, seen.missing_secrets, seen.trust),
-        programmed(Some(hash), 1, seen.pods, &obstacles),
+        programmed(Some(hash), 1, seen.pods, seen.obstacles),
         available(1, seen.pods),
         durable(&data(collector)),
     ];
@@ -64,7 +75,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.applied, seen.pods, hash, seen.now),
+        again: again(seen.applied, seen.pods),
         certificates: Certificates::of(seen.trust, None, seen.now),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
 use visnyk_crds::Collector;
-use visnyk_crds::valid::{Destination, Target, ValidatedRelay};
+use visnyk_crds::valid::{Target, ValidatedRelay};
 
 use crate::certificates::{self, Kept, own_secret};
 use crate::context::Context;
@@ -103,8 +103,7 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
 /// All that a relay refers to.
 fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
-    let secrets =
-        relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
+    let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
     let each = [
         (Referred::Collector, collectors),
         (Referred::Service, services),

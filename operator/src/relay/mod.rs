@@ -58,7 +58,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = take_up(context, &owner, hash, now).await?;
+    let obstacles = report::obstacles(&runnable, &found, &resolved, &context.kinds);
+    let pods = take_up(context, &owner, hash, &obstacles, now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
@@ -67,7 +68,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         found: &found,
         resolved: &resolved,
         trust: trust.as_ref(),
-        kinds: &context.kinds,
+        obstacles: &obstacles,
         pods: &pods,
         left: &left,
         now,

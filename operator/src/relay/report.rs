@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use visnyk_crds::Problem;
+use visnyk_crds::api::WebhookRelaySpec;
 
 use super::Runnable;
 use super::build::data;
@@ -41,8 +42,8 @@ pub struct Seen<'a> {
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<&'a Wanted>,
-    /// The kinds of children that the cluster knows.
-    pub kinds: &'a BTreeSet<Kind>,
+    /// What stands in the way of its configuration.
+    pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
     /// Volumes of replicas that are no more.
@@ -55,13 +56,10 @@ pub struct Seen<'a> {
 pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
-    let mut obstacles = seen.resolved.obstacles.clone();
-    obstacles.extend(secret_obstacles(&seen.found.missing_secrets));
-    obstacles.extend(missing_kinds(seen));
     let mut findings = vec![
         accepted(seen.problems, Some(seen.applied)),
         certificate(&valid.listener.tls, &seen.found.missing_secrets, seen.trust),
-        programmed(Some(hash), spec.replicas, seen.pods, &obstacles),
+        programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
         available(spec.replicas, seen.pods),
         durable(&data(relay, valid)),
         delivering(seen.pods),
@@ -72,7 +70,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.applied, seen.pods, hash, seen.now),
+        again: again(seen.applied, seen.pods),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
     }
 }
@@ -108,9 +106,21 @@ fn delivering(pods: &[Report]) -> Finding {
     Finding::yes("Delivering", "KeepingUp", "every destination gets its events")
 }
 
+/// What it refers to or asks for, and cannot be had.
+pub fn obstacles(
+    runnable: &Runnable,
+    found: &Found,
+    resolved: &Resolved,
+    kinds: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
+    let mut obstacles = resolved.obstacles.clone();
+    obstacles.extend(secret_obstacles(&found.missing_secrets));
+    obstacles.extend(missing_kinds(&runnable.resource.spec, kinds));
+    obstacles
+}
+
 /// Children that were asked for and that the cluster does not know.
-fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
-    let spec = &seen.runnable.resource.spec;
+fn missing_kinds(spec: &WebhookRelaySpec, kinds: &BTreeSet<Kind>) -> Vec<Obstacle> {
     let is_own_ca = spec.listener.tls.self_signed.is_some();
     let wanted = [
         (spec.http_route.is_some(), Kind::HttpRoute),
@@ -118,6 +128,6 @@ fn missing_kinds(seen: &Seen<'_>) -> Vec<Obstacle> {
         (spec.monitoring.is_some(), Kind::ServiceMonitor),
         (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
     ];
-    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !seen.kinds.contains(kind));
+    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !kinds.contains(kind));
     missing.map(|(_, kind)| crate::report::missing_kind(kind)).collect()
 }

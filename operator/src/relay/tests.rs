@@ -1,6 +1,7 @@
 //! What a relay becomes, whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use expect_test::expect_file;
 use jiff::SignedDuration;
@@ -11,15 +12,16 @@ use visnyk_engine::authority::Facts;
 
 use super::fetch::{Found, Peer};
 use super::left::{Fate, Left};
-use super::report::{Seen, report};
+use super::report::{Seen, obstacles, report};
 use super::*;
 use crate::apply::Applied;
 use crate::child::{Child, Kind};
 use crate::conditions::Holds;
-use crate::pods::{Destination, Report, Status};
+use crate::pods::{Destination, Report, Source, Status};
+use crate::report::Obstacle;
 use crate::testing::{every_kind, yaml};
 use crate::trust::Authorities;
-use crate::visit::{LATER, SOON};
+use crate::visit::{BLOCKED, LATER, SOON};
 
 fn relay(spec: &Value) -> Runnable {
     let mut resource = json!({
@@ -299,8 +301,9 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
         name: name.into(),
         uid: format!("u-{name}"),
         is_ready: true,
-        status: Some(Status { configuration_hash: hash.into(), manifest_problem: None, destinations }),
+        status: Some(Status { configuration_hash: hash.into(), destinations, ..Status::default() }),
         nudged: None,
+        is_nudged: false,
         trouble: None,
     }
 }
@@ -308,15 +311,16 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
 /// What is reported when all children could be made.
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
     let owner = Owner::of(Role::Relay, &runnable.resource);
+    let resolved = peers::resolve(&owner, found, now()).unwrap();
     report(&Seen {
         owner: &owner,
         runnable,
         problems: &[],
         applied: &Applied::Done,
         found,
-        resolved: &peers::resolve(&owner, found, now()).unwrap(),
+        resolved: &resolved,
         trust: None,
-        kinds,
+        obstacles: &obstacles(runnable, found, &resolved, kinds),
         pods,
         left: &[],
         now: now(),
@@ -353,24 +357,48 @@ fn programmed_means_that_every_pod_runs_it() {
         programmed(&silent),
         (Holds::No, "Spreading", "1 of 2 pods run it; b does not answer yet".into())
     );
+    let waits = |what: &str| Some(format!("secret token/{what} cannot be read"));
+    let mut source = both.clone();
+    let sources = vec![Source { name: "harbour".into(), waits_for: waits("key") }];
+    source[1].status.as_mut().unwrap().sources = sources;
+    let said = "b, source harbour: secret token/key cannot be read";
+    assert_eq!(programmed(&source), (Holds::No, "Waiting", said.into()));
+    let quay = Destination { name: "quay".into(), waits_for: waits("proof"), ..Destination::default() };
+    let said = "a, destination quay: secret token/proof cannot be read";
+    assert_eq!(
+        programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
+        (Holds::No, "Waiting", said.into())
+    );
     let missing = Found { missing_secrets: ["token".to_owned()].into(), ..found() };
     let (holds, reason, message) = finding(&runnable, &missing, &every_kind(), &both, "Programmed");
     assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
 }
 
 #[test]
-fn pod_is_asked_each_second_while_a_nudge_may_help_and_not_for_ever() {
-    let runnable = relay(&json!({}));
-    let hash = &runnable.valid.identity.configuration_hash[..];
-    let again = |pod: Report| reported(&runnable, &found(), &every_kind(), &[pod]).again;
-    let nudged = |seconds: i64| Report {
-        nudged: Some((now() - SignedDuration::from_secs(seconds), hash.to_owned())),
-        ..pod("a", "other", vec![])
+fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
+    let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
+    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles, now());
+    let nudged = |pod: &Report, seconds: i64, what: &str| Report {
+        nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
+        ..pod.clone()
     };
-    assert_eq!(again(pod("a", hash, vec![])), LATER);
-    assert_eq!(again(pod("a", "other", vec![])), SOON);
-    assert_eq!(again(nudged(60)), SOON);
-    assert_eq!(again(nudged(61)), LATER);
+    let quay =
+        Destination { name: "quay".into(), waits_for: Some("a file".into()), ..Destination::default() };
+    let [follows, lags, waits] =
+        [pod("a", "hash", vec![]), pod("a", "other", vec![]), pod("a", "hash", vec![quay])];
+    assert_eq!(news(&follows, &[]), None);
+    assert_eq!(news(&lags, slice::from_ref(&missing)), Some("hash".into()));
+    assert_eq!(news(&nudged(&lags, 60, "hash"), &[]), Some("hash".into()));
+    assert_eq!(news(&nudged(&lags, 61, "hash"), &[]), None);
+    assert_eq!(news(&waits, &[]), Some("hash/files".into()));
+    assert_eq!(news(&waits, &[missing]), None);
+    assert_eq!(news(&nudged(&waits, 61, "hash"), &[]), Some("hash/files".into()));
+    assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
+
+    let runnable = relay(&json!({}));
+    let again = |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).again;
+    assert_eq!([&follows, &lags, &waits].map(again), [LATER, LATER, BLOCKED]);
+    assert_eq!(again(&Report { is_nudged: true, ..lags }), SOON);
 }
 
 #[test]
@@ -382,6 +410,7 @@ fn delivering_names_whom_and_where() {
         state: state.into(),
         pending: 3,
         oldest_pending_seconds: Some(seconds),
+        waits_for: None,
     };
     let delivering = |one: Destination| {
         finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering")

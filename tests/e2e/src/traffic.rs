@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, Client, ResourceExt};
 use reqwest::Certificate;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -41,6 +42,9 @@ const PACE: Duration = Duration::from_millis(50);
 /// Senders at once.
 const SENDERS: u64 = 4;
 
+/// What senders show to whoever asks.
+pub const TOKEN: &str = "let me in";
+
 /// A client as senders have it, and where a relay is, as its status says. Of certificates it trusts those of the
 /// authority that the relay publishes, and no other.
 ///
@@ -52,8 +56,12 @@ pub async fn sender(cluster: &Client, namespace: &str, relay: &str) -> (reqwest:
     let found = wait_until(&relays, relay, |one| one.is_some_and(|one| url(one).is_some())).await;
     let url = found.as_ref().and_then(url).expect("it was waited for");
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut builder =
-        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(10));
+    let shown = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header");
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .default_headers(HeaderMap::from_iter([(AUTHORIZATION, shown)]))
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(10));
     if url.starts_with("https:") {
         let pem = authority(cluster, namespace, relay).await;
         builder = builder

@@ -13,5 +13,6 @@ mod readme;
 mod restored;
 mod rights;
 mod rollout;
+mod secrets;
 mod trust;
 mod volume;

@@ -9,7 +9,7 @@ use visnyk_e2e::stage::{RELAY, Stage, relay};
 use visnyk_e2e::traffic::{Ledger, Traffic};
 
 /// Rolls all pods under traffic by changing something that a running pod cannot follow.
-async fn roll(stage: &Stage, changed: Value) -> Ledger {
+pub async fn roll(stage: &Stage, changed: Value) -> Ledger {
     let before = stage.relay_pods().await;
     let traffic = Traffic::start(&stage.client, &stage.namespace, RELAY).await;
     stage.apply::<WebhookRelay>(RELAY, changed).await.unwrap();
