@@ -119,7 +119,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
             collectors.visnyk.dev: custom resource definition is not installed\n\
             webhookrelays.visnyk.dev: custom resource definition is not installed\n\n";
         let is_waiting = |answer: &Result<String, String>| answer.as_ref().is_err_and(|why| why.ends_with(waits));
-        eventually("it waits for both", async || operator.ask("/readyz"), is_waiting).await;
+        eventually("it waits for both", async || operator.ask("/readyz"), is_waiting).await.unwrap_err();
         assert_eq!(operator.ask("/livez"), Ok("ok\n".into()));
         let page = operator.ask("/metrics").unwrap();
         assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
@@ -129,7 +129,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
             install(&world.client, &definition).await.unwrap();
         }
         young.knows.store(true, Ordering::SeqCst);
-        eventually("it is ready", async || operator.ask("/readyz"), Result::is_ok).await;
+        eventually("it is ready", async || operator.ask("/readyz"), Result::is_ok).await.unwrap();
         world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "Issued").await;
         let expires = format!(
