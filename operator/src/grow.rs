@@ -40,7 +40,7 @@ pub async fn claims(client: &Client, owner: &Owner, wanted: &Child) -> Result<Gr
     let list = api.list(&ListParams::default().labels(&owner.pods_selector())).await;
     let mut refused: Vec<(Value, Error)> = Vec::new();
     for claim in list.map_err(Error::api("list claims"))? {
-        let asked = asked(&claim);
+        let asked = request(&claim);
         let is_going = claim.metadata.deletion_timestamp.is_some();
         if is_going || owner.replica_of(&claim.metadata).is_none() || amount(&asked) >= amount(size) {
             continue;
@@ -93,7 +93,7 @@ pub async fn release(api: &Api<DynamicObject>, live: &DynamicObject) -> Result<(
         .map_err(Error::api(format!("delete StatefulSet {name}")))
 }
 
-fn asked(claim: &PersistentVolumeClaim) -> Value {
+fn request(claim: &PersistentVolumeClaim) -> Value {
     let claim = serde_json::to_value(claim).unwrap_or_default();
     claim["spec"]["resources"]["requests"]["storage"].clone()
 }

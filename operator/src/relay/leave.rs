@@ -33,15 +33,12 @@ pub async fn leave(
     let (runnable, _) = judged(relay, owner, context).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
     let left = left::look(context, owner, 0, then, now).await?;
-    let worth_waiting = |runnable: &Runnable| {
-        runnable.is_held()
-            && match then {
-                OnDelete::Retain => false,
-                OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(context, owner),
-                OnDelete::Discard => !is_cascade(relay, "orphan"),
-            }
+    let is_worth_waiting = |runnable: &Runnable| match then {
+        OnDelete::Retain => false,
+        OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(context, owner),
+        OnDelete::Discard => !is_cascade(relay, "orphan"),
     };
-    let Some(runnable) = runnable.filter(worth_waiting) else {
+    let Some(runnable) = runnable.filter(|one| one.is_held() && is_worth_waiting(one)) else {
         return let_go(relay, owner, context, left).await;
     };
     stop(context, owner, &left).await?;
@@ -50,8 +47,7 @@ pub async fn leave(
     }
     delete_claims(context, owner, &left).await?;
     if left.iter().all(Left::is_settled) && is_stopped(context, owner) {
-        let kept = left.into_iter().filter(|one| !one.goes()).collect();
-        return let_go(relay, owner, context, kept).await;
+        return let_go(relay, owner, context, left).await;
     }
     Ok(going(owner, &left, context.watched.pods_of(owner).len()))
 }

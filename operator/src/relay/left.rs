@@ -128,7 +128,7 @@ impl Left {
 
     /// Whether there is nothing more to wait for.
     pub fn is_settled(&self) -> bool {
-        self.goes() || matches!(self.fate, Fate::Kept | Fate::Undelivered | Fate::TimedOut)
+        matches!(self.fate, Fate::Kept | Fate::Undelivered | Fate::TimedOut)
     }
 
     fn says(&self) -> String {

@@ -28,10 +28,18 @@ fn spool(world: &World, size: &str) -> Value {
 async fn with_volume(world: &mut World) -> Api<StorageClass> {
     world.start().await;
     let classes = growing_class(world).await;
-    world.create_relay("harbour", &spool(world, "64Mi")).await;
-    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, |claim| claim.is_some()).await;
-    bind_claims(world).await;
+    create(world).await;
     classes
+}
+
+async fn create(world: &World) {
+    world.create_relay("harbour", &spool(world, "64Mi")).await;
+    is_bound(world, CLAIM).await;
+}
+
+async fn is_bound(world: &World, claim: &str) {
+    wait_until(&world.api::<PersistentVolumeClaim>(), claim, |claim| claim.is_some()).await;
+    bind_claims(world).await;
 }
 
 async fn enlarge(world: &World) {
@@ -138,9 +146,12 @@ async fn let_grow(world: &World, classes: &Api<StorageClass>, may: bool) {
 #[tokio::test]
 async fn where_volumes_cannot_grow_that_is_said_and_all_else_is_brought_about() {
     in_world(async |mut world| {
-        let classes = with_volume(&mut world).await;
-        let before = set(&world).await;
+        world.start().await;
+        let classes = growing_class(&world).await;
+        // Before all else: the API server hears of it late.
         let_grow(&world, &classes, false).await;
+        create(&world).await;
+        let before = set(&world).await;
         enlarge(&world).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
         let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
@@ -152,6 +163,7 @@ async fn where_volumes_cannot_grow_that_is_said_and_all_else_is_brought_about() 
         let scaled = |set: Option<&StatefulSet>| set.is_some_and(|set| set.spec.replicas == Some(2));
         let same = wait_until(&world.api::<StatefulSet>(), "harbour-relay", scaled).await.unwrap();
         assert_eq!(same.uid(), before.uid());
+        is_bound(&world, "data-harbour-relay-1").await;
         // And restored.
         world.api::<StatefulSet>().delete("harbour-relay", &DeleteParams::background()).await.unwrap();
         let restored = renewed(&world, &before, SMALL).await;
@@ -159,7 +171,7 @@ async fn where_volumes_cannot_grow_that_is_said_and_all_else_is_brought_about() 
 
         // To ask again is all that is done about it.
         let log = AuditLog::from_now().unwrap();
-        let asked = async || {
+        let asked = || async {
             let writes = log.writes_in(&world.namespace).unwrap().into_iter();
             let ours = writes.filter(|event| event.user.username == "admin");
             let what = ours.map(|event| (event.object_ref.clone().unwrap().resource, event.code()));
