@@ -29,7 +29,7 @@ pub struct Obstacle {
 
 /// The report on a resource of which no valid spec is known; `further` are conditions of its kind alone.
 pub fn nothing_runs(owner: &Owner, problems: &[Problem], further: &[&'static str]) -> Visit {
-    let none = |about| Finding::unknown(about, "NothingValid", "there has been no valid spec yet");
+    let none = |about| Finding::unknown(about, "NothingValid", "no valid spec is known");
     let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
     findings.extend(["Available", "CertificateReady", "Durable"].iter().chain(further).copied().map(none));
     Visit {
@@ -61,7 +61,7 @@ pub fn accepted(problems: &[Problem], applied: Option<&Applied>) -> Finding {
 /// Whether every pod runs the configuration `hash`, and all that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
-        return Finding::no("Programmed", "NothingValid", "there has been no valid spec yet");
+        return Finding::no("Programmed", "NothingValid", "no valid spec is known");
     };
     if let Some(first) = obstacles.first() {
         let all: Vec<&str> = obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
