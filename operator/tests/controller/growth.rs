@@ -1,13 +1,12 @@
-//! Volumes grow with the spool, those that a relay finds too, and where they cannot that is said and nothing else
-//! suffers.
+//! Volumes grow with the spool, those that a relay finds too, and nobody else's do.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use visnyk_cluster_harness::{AuditLog, eventually, wait_until};
+use visnyk_cluster_harness::wait_until;
 use visnyk_crds::WebhookRelay;
 
 use crate::world::{World, bind_claims, growing_class, in_world};
@@ -18,8 +17,6 @@ const CLAIM: &str = "data-harbour-relay-0";
 const SMALL: &str = "104Mi";
 const LARGE: &str = "176Mi";
 
-const WITH_VOLUMES: [&str; 2] = ["statefulsets", "persistentvolumeclaims"];
-
 fn spool(world: &World, size: &str) -> Value {
     json!({ "spool": { "persistent": { "size": size, "storageClassName": world.namespace } } })
 }
@@ -28,18 +25,10 @@ fn spool(world: &World, size: &str) -> Value {
 async fn with_volume(world: &mut World) -> Api<StorageClass> {
     world.start().await;
     let classes = growing_class(world).await;
-    create(world).await;
-    classes
-}
-
-async fn create(world: &World) {
     world.create_relay("harbour", &spool(world, "64Mi")).await;
-    is_bound(world, CLAIM).await;
-}
-
-async fn is_bound(world: &World, claim: &str) {
-    wait_until(&world.api::<PersistentVolumeClaim>(), claim, |claim| claim.is_some()).await;
+    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, |claim| claim.is_some()).await;
     bind_claims(world).await;
+    classes
 }
 
 async fn enlarge(world: &World) {
@@ -133,58 +122,6 @@ async fn claim_of_somebody_with_the_labels_of_ours_stays_his() {
         enlarge(&world).await;
         renewed(&world, &before, LARGE).await;
         assert!(asks_for(&claims.get("archive").await.unwrap(), SMALL));
-        without(&world, &classes).await;
-    })
-    .await;
-}
-
-async fn let_grow(world: &World, classes: &Api<StorageClass>, may: bool) {
-    let patch = json!({ "allowVolumeExpansion": may });
-    classes.patch(&world.namespace, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
-}
-
-#[tokio::test]
-async fn where_volumes_cannot_grow_that_is_said_and_all_else_is_brought_about() {
-    in_world(async |mut world| {
-        world.start().await;
-        let classes = growing_class(&world).await;
-        // Before all else: the API server hears of it late.
-        let_grow(&world, &classes, false).await;
-        create(&world).await;
-        let before = set(&world).await;
-        enlarge(&world).await;
-        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
-        let told = "the API server refuses to make PersistentVolumeClaim data-harbour-relay-0 larger: ";
-        assert!(accepted.message.starts_with(told), "{}", accepted.message);
-
-        // It is scaled as ever, around its volumes as they are.
-        world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": 2 } })).await;
-        let scaled = |set: Option<&StatefulSet>| set.is_some_and(|set| set.spec.replicas == Some(2));
-        let same = wait_until(&world.api::<StatefulSet>(), "harbour-relay", scaled).await.unwrap();
-        assert_eq!(same.uid(), before.uid());
-        is_bound(&world, "data-harbour-relay-1").await;
-        // And restored.
-        world.api::<StatefulSet>().delete("harbour-relay", &DeleteParams::background()).await.unwrap();
-        let restored = renewed(&world, &before, SMALL).await;
-        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-
-        // To ask again is all that is done about it.
-        let log = AuditLog::from_now().unwrap();
-        let asked = || async {
-            let writes = log.writes_in(&world.namespace).unwrap().into_iter();
-            let ours = writes.filter(|event| event.user.username == "admin");
-            let what = ours.map(|event| (event.object_ref.clone().unwrap().resource, event.code()));
-            what.filter(|(resource, _)| WITH_VOLUMES.contains(&&resource[..])).collect::<Vec<_>>()
-        };
-        let asked = eventually("it is tried again twice", asked, |asked| asked.len() > 3).await;
-        let is_refusal = |(resource, code): &(String, u16)| resource == WITH_VOLUMES[1] && *code >= 400;
-        assert!(asked.iter().all(is_refusal), "{asked:?}");
-
-        let_grow(&world, &classes, true).await;
-        claim_asks_for(&world, LARGE).await;
-        renewed(&world, &restored, LARGE).await;
-        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
         without(&world, &classes).await;
     })
     .await;
