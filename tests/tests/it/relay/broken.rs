@@ -95,6 +95,28 @@ async fn destination_waits_as_long_as_it_is_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn destination_is_left_alone_for_as_long_as_it_asked_over_a_change_and_a_restart() {
+    let sink = Sink::start(Behaviour::Answer(503, Some(("retry-after", "8".into())))).await;
+    let with_concurrency = |concurrency: u32| {
+        manifest::relay([with(destination("sink", &sink.url()), json!({"concurrency": concurrency}))])
+    };
+    let mut relay = Relay::start(&with_concurrency(4)).await;
+    let sender = Sender::to(&relay);
+    sender.send(1, 1).await;
+    let asked = sink.attempted(1).await[0].at;
+    sink.set(Behaviour::Ok);
+    relay.apply(&with_concurrency(5)).await;
+    sender.send(1, 1).await;
+    // In order, for a kill may come before the state is written.
+    relay.terminate().await;
+    relay.restart().await;
+    sender.send(1, 1).await;
+    let soonest = sink.attempted(4).await[1..].iter().map(|arrival| arrival.at).min().unwrap();
+    assert!(soonest.duration_since(asked) >= Duration::from_secs(8), "{:?}", soonest.duration_since(asked));
+    assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dead_destination_is_tried_seldom_and_healthy_one_as_fast_as_ever() {
     let dead = Sink::start(Behaviour::Reset).await;
     let healthy = Sink::start(Behaviour::Ok).await;

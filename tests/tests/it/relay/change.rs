@@ -1,5 +1,7 @@
 //! Destinations that come, go, come back, change their name or their address while events are pending.
 
+use std::time::Duration;
+
 use serde_json::json;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
@@ -146,4 +148,23 @@ async fn pointed_elsewhere_the_destination_goes_on_where_it_was() {
         let fresh = sender.send_accepted().await;
         second.took(&fresh).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_destination_gets_no_more_than_its_rate() {
+    let sink = Sink::start(Behaviour::Ok).await;
+    let said = |value: &str| {
+        let headers = json!([{"name": "x-said", "value": value}]);
+        let limited = json!({"rateLimit": {"events": 5, "per": "1h"}, "headers": headers});
+        manifest::relay([with(destination("sink", &sink.url()), limited)])
+    };
+    let relay = Relay::start(&said("before")).await;
+    let sender = Sender::to(&relay);
+    sender.send(10, 2).await;
+    sink.took_events(5).await;
+    relay.apply(&said("after")).await;
+    // As long as it may take until the change has reached who delivers.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(sink.arrivals().len(), 5);
+    assert_adds_up(&relay.probes.status().await);
 }

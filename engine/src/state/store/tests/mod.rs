@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::state::fake::{FakeJournal, postponed, record, wanted};
 use crate::state::{
-    Accepted, DeadLetter, Death, DestinationId, DestinationStatus, Ending, EventAt, Ledgers, Record, Repairs,
-    Select, Seq, WaitingEvent,
+    Accepted, DeadLetter, Death, DestinationId, DestinationStatus, Ending, EventAt, Ledgers, Pause, Record,
+    Repairs, Select, Seq, WaitingEvent, Wanted,
 };
 
 const OPTIONS: StoreOptions = StoreOptions { max_bytes: 1 << 30 };
@@ -201,6 +201,30 @@ async fn destination_that_a_kept_file_does_not_know_is_new() {
     let mut spool = spool.reopen().await;
     spool.configure(&["archive", "pager"]);
     assert_eq!((spool.sum("archive"), spool.sum("pager")), ([9, 0, 0, 0, 0, 9], [0; 6]));
+}
+
+#[tokio::test]
+async fn destination_is_left_alone_after_reopening_until_it_is_another_target() {
+    let mut spool = Spool::new(&["archive", "pager"]).await;
+    let ids = spool.configure(&["archive", "pager"]);
+    let pauses = |spool: &Spool| [0, 1].map(|at| spool.ledgers.get(ids[at]).unwrap().pause());
+    let asked = [90_000, 60_000].map(|until_ms| Some(Pause { until_ms, for_ms: 5_000 }));
+    for (id, pause) in ids.iter().zip(asked) {
+        spool.ledgers.get_mut(*id).unwrap().set_pause(pause);
+    }
+    spool.commit().await;
+    let mut spool = spool.reopen().await;
+    assert_eq!(pauses(&spool), asked);
+
+    spool.ledgers.get_mut(ids[1]).unwrap().set_pause(None);
+    spool.commit().await;
+    let mut spool = spool.reopen().await;
+    spool.configure(&["archive", "pager"]);
+    assert_eq!(pauses(&spool), [asked[0], None]);
+
+    let moved = Wanted { fingerprint: "elsewhere".into(), ..wanted("archive") };
+    spool.ledgers.configure(&[moved, wanted("pager")], 0, &spool.journal);
+    assert_eq!(pauses(&spool), [None, None]);
 }
 
 #[tokio::test]
