@@ -1,7 +1,7 @@
 //! Puts the collector together, runs it until SIGTERM, and takes it apart without losing a line.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -23,6 +23,7 @@ use visnyk_engine::{
     },
     serve::{
         body::Bodies,
+        data_dir,
         drain::{Drain, Signals},
         file_watch::FileWatch,
         folder_lock::{FolderLock, FolderLockError},
@@ -78,7 +79,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     visnyk_engine::observe::stall::obey(&args.data_dir);
     let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
-    fs::create_dir_all(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
+    data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);

@@ -2,10 +2,10 @@
 //! A disk that refuses today may give tomorrow. So what cannot be opened is tried again and again, and meanwhile the
 //! relay is alive, not ready, and says why: a restart would do no better, and do it in a loop.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{fs, io};
 
 use tracing::warn;
 use visnyk_crds::valid::{Destination, ValidatedRelay};
@@ -16,6 +16,7 @@ use visnyk_engine::observe::{
     watchdog::{BOUND, Watchdog},
 };
 use visnyk_engine::serve::admin::{AdminSocket, AdminSocketError};
+use visnyk_engine::serve::data_dir;
 use visnyk_engine::serve::folder_lock::{FolderLock, FolderLockError};
 use visnyk_engine::spool::{Spool, SpoolError};
 use visnyk_engine::state::{DestinationId, NotCommitted};
@@ -119,8 +120,7 @@ pub async fn open(
 }
 
 async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -> Result<Home, HomeError> {
-    fs::create_dir_all(data_dir)
-        .map_err(|source| HomeError::DataDir { folder: data_dir.to_owned(), source })?;
+    data_dir::make(data_dir).map_err(|source| HomeError::DataDir { folder: data_dir.to_owned(), source })?;
     let lock = FolderLock::take(data_dir).map_err(HomeError::Lock)?;
     // A sick disk may take its time to open, and a restart would begin that anew.
     let ticker = watchdog.register_early("journal writer", BOUND);

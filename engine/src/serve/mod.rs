@@ -8,6 +8,7 @@ mod client_ca;
 pub mod client_certificate;
 mod connection;
 mod connections;
+pub mod data_dir;
 pub mod drain;
 pub mod file_watch;
 mod first_body;

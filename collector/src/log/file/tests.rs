@@ -129,6 +129,28 @@ fn refused_lines_are_cut_off_when_the_log_is_opened_again() {
 }
 
 #[test]
+fn new_file_takes_no_line_before_its_name_is_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Faulty::default();
+    storage.set(Fault::SyncDir);
+    let rotate = Some(Rotate { size: 5, keep: 2 });
+    assert!(LogFile::open(storage.clone(), place(&folder, rotate), None).is_err());
+    storage.set(Fault::None);
+    let mut log = LogFile::open(storage.clone(), place(&folder, rotate), None).unwrap();
+    append_all(&mut log, &["aaaa\n"]).unwrap();
+
+    storage.set(Fault::SyncDir);
+    append_all(&mut log, &["bbbb\n"]).unwrap_err();
+    assert_eq!(files(&folder), expected([("webhook.log", ""), ("webhook.log.1", "aaaa\n")]));
+    storage.set(Fault::None);
+    let durable = log.durable();
+    drop(log);
+    let mut log = LogFile::open(storage, place(&folder, rotate), Some(durable)).unwrap();
+    append_all(&mut log, &["bbbb\n"]).unwrap();
+    assert_eq!(files(&folder), expected([("webhook.log", "bbbb\n"), ("webhook.log.1", "aaaa\n")]));
+}
+
+#[test]
 fn probe_fails_as_the_disk_does_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Faulty::default();

@@ -20,8 +20,10 @@ pub enum Fault {
     None,
     /// Every write, after this many of its bytes have reached the file.
     Write(usize),
-    /// Every sync.
+    /// Every sync of a file.
     Sync,
+    /// Every sync of a folder.
+    SyncDir,
 }
 
 /// The real file system with a fault. Clones share it.
@@ -72,6 +74,9 @@ impl Storage for Faulty {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        if *self.fault.lock().unwrap() == Fault::SyncDir {
+            return Err(ErrorKind::Other.into());
+        }
         Files.sync_dir(dir)
     }
 }
