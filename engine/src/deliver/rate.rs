@@ -112,7 +112,9 @@ mod tests {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let mut rate = Rate::new(limit(3));
-        [0, 1, 2].into_iter().for_each(|seconds| rate.begin(at(seconds)));
+        for seconds in [0, 1, 2] {
+            rate.begin(at(seconds));
+        }
         for (events, ready) in [(3, at(10)), (2, at(10)), (4, at(2))] {
             rate = rate.changed_to(limit(events));
             assert_eq!(rate.ready_at(at(2)), ready, "{events}");

@@ -18,7 +18,9 @@ fn make_and(path: &Path, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::R
         .try_for_each(|parent| sync(if parent.as_os_str().is_empty() { Path::new(".") } else { parent }));
     if synced.is_err() {
         // The next attempt would find them there, and not know that their names may go.
-        missing.iter().for_each(|folder| _ = fs::remove_dir(folder));
+        for folder in missing {
+            let _ = fs::remove_dir(folder);
+        }
     }
     synced
 }

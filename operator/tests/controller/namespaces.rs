@@ -58,8 +58,8 @@ fn counting(watches: &Watches) -> Line {
             && query.contains("watch=true")
             && !query.contains("labelSelector=")
         {
-            let watched = (namespace.to_owned(), kind.to_owned());
-            *watches.lock().unwrap().entry(watched).or_default() += 1;
+            let key = (namespace.to_owned(), kind.to_owned());
+            *watches.lock().unwrap().entry(key).or_default() += 1;
         }
         Fate::Passes
     })

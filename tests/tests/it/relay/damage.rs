@@ -179,7 +179,9 @@ async fn what_a_lost_state_held_is_damaged_where_the_journal_has_it_no_more() {
             fs::remove_file(path).unwrap();
         }
     }
-    [&dead, &waiting].iter().for_each(|sink| sink.set(Behaviour::Ok));
+    for sink in [&dead, &waiting] {
+        sink.set(Behaviour::Ok);
+    }
     relay.restart().await;
     let status = relay.probes.status().await;
     assert_eq!(status["stateLost"], true, "{status}");

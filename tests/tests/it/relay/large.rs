@@ -40,7 +40,9 @@ async fn large_events_to_hanging_destinations_take_their_share_of_memory_and_no_
     assert!(memory < MOST_MEMORY, "{} MiB", memory >> 20);
 
     relay.kill();
-    hanging.iter().for_each(|sink| sink.set(Behaviour::Ok));
+    for sink in &hanging {
+        sink.set(Behaviour::Ok);
+    }
     relay.restart().await;
     for sink in &hanging {
         sink.took_events(EVENTS).await;
