@@ -180,7 +180,9 @@ where
             Ok(object) => {
                 let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
                 let changed = Reference { what, namespace, name };
-                listeners.iter().for_each(|listener| listener.hear(&changed));
+                for listener in &listeners {
+                    listener.hear(&changed);
+                }
             }
             Err(error) => warn!(%error, "watch of {} broke, trying again", std::any::type_name::<K>()),
         }

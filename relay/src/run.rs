@@ -184,10 +184,7 @@ async fn run_once(
     fleet.lock().await.apply(&destinations);
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", BOUND);
-    let keeper = tokio::spawn({
-        let (spool, stop) = (spool.clone(), stop.clone());
-        async move { spool.keep_state(stop, || ticker.tick()).await }
-    });
+    let keeper = tokio::spawn(keep_state(spool.clone(), stop.clone(), ticker));
     let admin = Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), status: told };
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
@@ -245,6 +242,10 @@ async fn run_once(
     spool.close().await;
     info!("every accepted event is on disk; ending");
     ended
+}
+
+async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
+    spool.keep_state(stop, || ticker.tick()).await;
 }
 
 fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
