@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use kube::api::{
     DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy,
 };
@@ -30,7 +30,7 @@ pub enum Applied {
     Done,
     /// These names belong to others; nothing was written.
     NameConflict(Vec<String>),
-    /// The API server takes no such object, and says why.
+    /// The API server does not let it be done, and says why.
     Refused(String),
 }
 
@@ -45,12 +45,17 @@ type Seen = (String, String);
 
 /// Makes the children of `owner` these, and no others.
 pub async fn apply(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
-    carry_out(context, owner, children, Life::Lasting).await
+    or_refused(carry_out(context, owner, children, Life::Lasting).await)
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
 pub async fn keep_up(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
-    carry_out(context, owner, children, Life::Ending).await
+    or_refused(carry_out(context, owner, children, Life::Ending).await)
+}
+
+/// What is refused of the children is no failure: the rest of the visit has something to say all the same.
+fn or_refused(applied: Result<Applied, Error>) -> Result<Applied, Error> {
+    applied.or_else(|error| error.refusal().map(Applied::Refused).ok_or(error))
 }
 
 /// The owner's.
@@ -71,7 +76,9 @@ async fn carry_out(
     let applier = Applier { client, watched, verified, owner };
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
-    let found = try_join_all(unsure.iter().map(|child| applier.read(child))).await?;
+    let found = join_all(unsure.iter().map(|child| applier.read(child))).await;
+    // Of several refusals always the same is told.
+    let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
     let foreign: Vec<String> = unsure
         .iter()
         .zip(&found)
@@ -84,19 +91,13 @@ async fn carry_out(
     if found.iter().any(|found| matches!(found, Found::Nothing)) {
         applier.check_owner(life).await?;
     }
-    let written = async {
-        for (child, found) in unsure.iter().zip(&found) {
-            applier.bring_about(child, found, life).await?;
-        }
-        match life {
-            Life::Lasting => applier.prune(children).await,
-            Life::Ending => Ok(()),
-        }
-    };
-    match written.await {
-        Ok(()) => Ok(Applied::Done),
-        Err(error) => error.refusal().map(Applied::Refused).ok_or(error),
+    for (child, found) in unsure.iter().zip(&found) {
+        applier.bring_about(child, found, life).await?;
     }
+    if life == Life::Lasting {
+        applier.prune(children).await?;
+    }
+    Ok(Applied::Done)
 }
 
 /// What stands where a child should be.

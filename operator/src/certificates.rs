@@ -14,7 +14,7 @@ use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::referred;
+use crate::fetch::read;
 use crate::meta::Owner;
 use crate::trust::{BUNDLE, Data, Found, Wanted, decide};
 
@@ -35,11 +35,13 @@ pub struct Kept {
 /// Reads what there is of it.
 pub async fn fetch(context: &Context, owner: &Owner) -> Result<Kept, Error> {
     let (secret, certificate) = (owner.child("ca"), owner.child("tls"));
-    let (authorities, published, server) = tokio::try_join!(
+    let (authorities, published, server) = tokio::join!(
         own_secret(context, owner, &secret),
-        referred::<ConfigMap>(&context.client, &owner.namespace, &secret),
+        read::<ConfigMap>(&context.client, &owner.namespace, &secret),
         own_secret(context, owner, &certificate),
-    )?;
+    );
+    // Of several refusals always the same is told.
+    let (authorities, published, server) = (authorities?, published?, server?);
     let published = published.filter(|map| owner.controls(&map.metadata));
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
     Ok(Kept { authorities, published: bundle, server })
@@ -51,10 +53,7 @@ pub async fn own_secret(context: &Context, owner: &Owner, name: &str) -> Result<
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &owner.namespace);
     let doing = || format!("read Secret {}/{name}", owner.namespace);
     if !context.watched.has(owner, Kind::Secret, name) {
-        let found = match api.get_metadata_opt(name).await {
-            Err(kube::Error::Api(status)) if status.code == 403 => None,
-            found => found.map_err(Error::api(doing()))?,
-        };
+        let found = api.get_metadata_opt(name).await.map_err(Error::api(doing()))?;
         if !found.is_some_and(|found| owner.controls(&found.metadata)) {
             return Ok(None);
         }

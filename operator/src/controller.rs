@@ -32,7 +32,7 @@ use crate::references::{Listener, References, Referred};
 use crate::run::Outfit;
 use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
 use crate::watched::{Concerned, Scope, Watched};
-use crate::{collector, discovery, finalizer, relay, watched};
+use crate::{collector, discovery, finalizer, relay, report, watched};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;
@@ -167,18 +167,12 @@ async fn control<K: Kept>(
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
     let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
-    let work = async {
-        // What is there and not seen yet would be taken for missing.
-        context.watched.ready().await;
-        let visits = controller.run(visit::<K>, again_later::<K>, Arc::clone(&context));
-        visits
-            .for_each(async |visited| {
-                if let Err(error) = visited {
-                    failed::<K>(&error, &context);
-                }
-            })
-            .await;
-    };
+    let visits = controller.run(visit::<K>, again_later::<K>, Arc::clone(&context));
+    let work = visits.for_each(async |visited| {
+        if let Err(error) = visited {
+            failed::<K>(&error, &context);
+        }
+    });
     tokio::select! {
         _ = join_all(running) => {}
         () = work => {}
@@ -212,14 +206,48 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
 
 async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Duration, Error> {
     let now = Timestamp::now();
-    let visit = resource.reconcile(context, now).await?;
+    let visited = match context.watched.ready().await {
+        Ok(()) => resource.reconcile(context, now).await,
+        Err(error) => Err(error),
+    };
     let nothing = Status::default();
     let before = resource.said().unwrap_or(&nothing);
+    let generation = resource.meta().generation;
+    let after = match &visited {
+        Ok(visit) => Some(visit.status(before, generation, now)),
+        Err(error) => error.lasting().map(|why| report::failed(K::ROLE, before, why, generation, now)),
+    };
     let owner = Owner::of(K::ROLE, resource);
-    let after = write_status(&context.client, &owner, resource, before, &visit, now).await?;
-    context.events.changed(&resource.object_ref(&()), &before.conditions, &after).await;
+    let said = match &after {
+        Some(after) => say(resource, &owner, before, after, context).await,
+        None => Ok(()), // it may come to an end next time
+    };
+    let visit = visited?;
+    said?;
     tell_of_certificates::<K>(resource, &owner, &visit, context).await;
     Ok(visit.next())
+}
+
+/// Writes down what holds of a resource, and tells what is new of it.
+async fn say<K: Kept>(
+    resource: &K,
+    owner: &Owner,
+    before: &Status,
+    after: &Status,
+    context: &Context,
+) -> Result<(), Error> {
+    let object = resource.object_ref(&());
+    let written = write_status::<K>(&context.client, owner, before, after).await;
+    match &written {
+        Ok(()) => context.events.changed(&object, &before.conditions, &after.conditions).await,
+        Err(error) => {
+            // What no condition can say.
+            if let Some(refusal) = error.refusal() {
+                context.events.warning(&object, "Report", "Refused", &refusal).await;
+            }
+        }
+    }
+    written
 }
 
 /// What was written of certificates is told, and when they expire is shown.

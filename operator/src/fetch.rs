@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
@@ -28,11 +28,13 @@ pub async fn missing_secrets(
             api.get_metadata_opt(name).await.map_err(Error::api(format!("look for Secret {name}")))?;
         Ok::<_, Error>(found.is_none().then(|| name.clone()))
     };
-    Ok(try_join_all(names.into_iter().map(look)).await?.into_iter().flatten().collect())
+    // Of several refusals always the same is told.
+    let looked: Vec<_> = join_all(names.into_iter().map(look)).await.into_iter().collect::<Result<_, _>>()?;
+    Ok(looked.into_iter().flatten().collect())
 }
 
-/// An object of this or another namespace; nothing where it is not there or not ours to see.
-pub async fn referred<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, Error>
+/// An object of this or another namespace; nothing where it is not there.
+pub async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -40,15 +42,12 @@ where
         + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    match api.get_opt(name).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        found => found.map_err(Error::api(format!("read {} {namespace}/{name}", K::kind(&())))),
-    }
+    api.get_opt(name).await.map_err(Error::api(format!("read {} {namespace}/{name}", K::kind(&()))))
 }
 
 /// The manifest that the pods of a resource read, if it has one.
 pub async fn last_manifest(client: &Client, owner: &Owner) -> Result<Option<String>, Error> {
-    let map: Option<ConfigMap> = referred(client, &owner.namespace, &owner.base()).await?;
+    let map: Option<ConfigMap> = read(client, &owner.namespace, &owner.base()).await?;
     let ours = map.filter(|map| owner.controls(&map.metadata));
     Ok(ours.as_ref().and_then(manifest_in).map(str::to_owned))
 }

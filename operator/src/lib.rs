@@ -29,6 +29,7 @@ pub mod metrics;
 mod pods;
 pub mod probe;
 mod references;
+mod refusals;
 mod relay;
 mod report;
 pub mod run;

@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use visnyk_crds::Problem;
+use visnyk_crds::api::Status;
 use visnyk_crds::valid::ListenerTls;
 
 use crate::apply::Applied;
 use crate::build::Data;
 use crate::child::Kind;
-use crate::conditions::{Finding, summed_up};
-use crate::meta::Owner;
+use crate::conditions::{Finding, conditions, summed_up};
+use crate::meta::{Owner, Role};
 use crate::pods::Report;
 use crate::trust::Wanted;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
@@ -27,11 +30,40 @@ pub struct Obstacle {
     pub message: String,
 }
 
-/// The report on a resource of which no valid spec is known; `further` are conditions of its kind alone.
-pub fn nothing_runs(owner: &Owner, problems: &[Problem], further: &[&'static str]) -> Visit {
+/// What is said of what a resource's pods do, from the first visit on.
+fn of_pods(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Relay => &["Available", "CertificateReady", "Durable", "Delivering"],
+        Role::Collector => &["Available", "CertificateReady", "Durable"],
+    }
+}
+
+/// What holds of a resource whose visit failed and will fail again until something changes. What was said of the rest
+/// is still the last that is known of it.
+pub fn failed(
+    role: Role,
+    before: &Status,
+    (reason, why): (&'static str, String),
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Status {
+    let mut findings = summed_up(vec![Finding::no("Accepted", reason, why)], NEEDED);
+    if before.conditions.is_empty() {
+        let rest = ["Programmed"].iter().chain(of_pods(role)).copied();
+        findings.extend(rest.map(|about| Finding::unknown(about, reason, "no visit has come that far yet")));
+    }
+    let mut now_known = conditions(&before.conditions, findings, generation, now);
+    let is_said_anew = |was: &Condition| now_known.iter().any(|one| one.type_ == was.type_);
+    let rest: Vec<Condition> = before.conditions.iter().filter(|was| !is_said_anew(was)).cloned().collect();
+    now_known.extend(rest);
+    Status { observed_generation: generation, conditions: now_known, ..before.clone() }
+}
+
+/// The report on a resource of which no valid spec is known.
+pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
     let none = |about| Finding::unknown(about, "NothingValid", "no valid spec is known");
     let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
-    findings.extend(["Available", "CertificateReady", "Durable"].iter().chain(further).copied().map(none));
+    findings.extend(of_pods(owner.role).iter().copied().map(none));
     Visit {
         findings: summed_up(findings, NEEDED),
         url: None,

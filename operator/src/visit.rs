@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -65,6 +64,17 @@ impl Certificates {
 }
 
 impl Visit {
+    /// What holds of the resource after it.
+    pub fn status(&self, before: &Status, generation: Option<i64>, now: Timestamp) -> Status {
+        Status {
+            observed_generation: generation,
+            conditions: conditions(&before.conditions, self.findings.clone(), generation, now),
+            url: self.url.clone(),
+            replicas: i32::try_from(self.pods.0).ok(),
+            selector: Some(self.pods.1.clone()),
+        }
+    }
+
     /// When to come again: a certificate may be due before anything else is.
     pub fn next(&self) -> Duration {
         self.certificates.look_again.map_or(self.again, |due| self.again.min(due.max(SOON)))
@@ -77,44 +87,34 @@ pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
     is_gone || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// Writes down what came out of it, if that is new; returns the conditions as they are now.
+/// Writes down what holds of a resource, if that is new.
 pub async fn write_status<K>(
     client: &Client,
     owner: &Owner,
-    resource: &K,
     before: &Status,
-    visit: &Visit,
-    now: Timestamp,
-) -> Result<Vec<Condition>, Error>
+    status: &Status,
+) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
 {
-    let generation = resource.meta().generation;
-    let status = Status {
-        observed_generation: generation,
-        conditions: conditions(&before.conditions, visit.findings.clone(), generation, now),
-        url: visit.url.clone(),
-        replicas: i32::try_from(visit.pods.0).ok(),
-        selector: Some(visit.pods.1.clone()),
-    };
-    if status != *before {
-        let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
-        // Of the object that was looked at, and not of another by its name. What is absent is taken away.
-        let patch = json!({ "metadata": { "uid": owner.uid }, "status": {
-            "observedGeneration": status.observed_generation,
-            "conditions": status.conditions,
-            "url": status.url,
-            "replicas": status.replicas,
-            "selector": status.selector,
-        } });
-        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-        match api.patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(answer)) if answer.code == 404 => {} // gone
-            Err(error) => return Err(Error::api(format!("write the status of {}", owner.name))(error)),
-        }
+    if status == before {
+        return Ok(());
     }
-    Ok(status.conditions)
+    let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
+    // Of the object that was looked at, and not of another by its name. What is absent is taken away.
+    let patch = json!({ "metadata": { "uid": owner.uid }, "status": {
+        "observedGeneration": status.observed_generation,
+        "conditions": status.conditions,
+        "url": status.url,
+        "replicas": status.replicas,
+        "selector": status.selector,
+    } });
+    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    match api.patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()), // gone
+        Err(error) => Err(Error::api(format!("write the status of {}", owner.name))(error)),
+    }
 }
 
 /// Says of a resource that cannot even be read what is wrong. Said again it is the same, word by word.

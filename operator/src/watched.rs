@@ -13,11 +13,14 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::child::Kind;
+use crate::error::Error;
 use crate::meta::{INSTANCE, Owner, Role, controller_of};
 use crate::references::{Listener, Reference, Referred};
+use crate::refusals::Refusals;
 
 type Metadata = PartialObjectMeta<DynamicObject>;
 
@@ -67,10 +70,13 @@ pub struct Watched {
     children: Vec<(Kind, Store<Metadata>)>,
     pods: Store<Pod>,
     claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
+    /// Whether everything that is there has been seen.
+    all_seen: watch::Receiver<bool>,
+    refusals: Refusals,
 }
 
 impl Watched {
-    /// Begins to watch. The watches run as long as the futures are polled, and never end by themselves.
+    /// Begins to watch. The watches run as long as the futures are polled, and never all end by themselves.
     pub fn start(
         client: &Client,
         scope: &Scope,
@@ -80,35 +86,54 @@ impl Watched {
     ) -> (Self, Vec<BoxFuture<'static, ()>>) {
         let selected = watcher::Config::default().labels(&role.selector());
         let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
+        let refusals = Refusals::default();
         let mut children = Vec::new();
         for &kind in kinds {
             let writer = reflector::store::Writer::new(kind.resource());
             children.push((kind, writer.as_reader()));
-            let events = watcher(scope.children(client, kind), selected.clone());
+            let refused = refusals.of(&kind.gvk().kind);
+            let events = watcher(scope.children(client, kind), selected.clone()).inspect(refused);
             let tell = tell(concerned, move |meta| owner_named(meta, role));
             watches.push(Box::pin(keep(events, writer, strip_child, tell)));
         }
         let (pods, writer) = reflector::store();
         let tell_pods = tell(concerned, instance);
-        watches.push(Box::pin(keep(
-            watcher(scope.api(client), selected.clone()),
-            writer,
-            strip_pod,
-            tell_pods,
-        )));
+        let events = watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod"));
+        watches.push(Box::pin(keep(events, writer, strip_pod, tell_pods)));
         let (claims, writer) = reflector::store();
-        let events = watcher(scope.api::<PartialObjectMeta<PersistentVolumeClaim>>(client), selected);
+        let claims_in_scope = scope.api::<PartialObjectMeta<PersistentVolumeClaim>>(client);
+        let events = watcher(claims_in_scope, selected).inspect(refusals.of("PersistentVolumeClaim"));
         watches.push(Box::pin(keep(events, writer, strip, tell(concerned, instance))));
-        (Self { children, pods, claims }, watches)
+        let (seen, all_seen) = watch::channel(false);
+        let known = Self { children, pods, claims, all_seen, refusals };
+        watches.push(Box::pin(known.first_look(seen)));
+        (known, watches)
     }
 
-    /// Waits until everything that is there has been seen.
-    pub async fn ready(&self) {
-        for (_, store) in &self.children {
-            let _ = store.wait_until_ready().await;
+    /// Waits until everything that is there has been seen: what is not would be taken for missing.
+    ///
+    /// # Errors
+    /// When the API server does not show some of it.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let mut all_seen = self.all_seen.clone();
+        tokio::select! {
+            biased;
+            _ = all_seen.wait_for(|seen| *seen) => Ok(()),
+            refusal = self.refusals.first() => Err(Error::Unseen(refusal)),
         }
-        let _ = self.pods.wait_until_ready().await;
-        let _ = self.claims.wait_until_ready().await;
+    }
+
+    /// Tells when everything that is there has been seen. A store wakes only one of those that wait for it.
+    fn first_look(&self, seen: watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
+        let (children, pods, claims) = (self.children.clone(), self.pods.clone(), self.claims.clone());
+        async move {
+            for (_, store) in &children {
+                let _ = store.wait_until_ready().await;
+            }
+            let _ = pods.wait_until_ready().await;
+            let _ = claims.wait_until_ready().await;
+            seen.send_replace(true);
+        }
     }
 
     /// The children of a resource, as far as they were seen.

@@ -29,7 +29,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let owner = Owner::of(Role::Collector, collector);
     let (runnable, problems) = judge(collector, &owner, &context.client, validate::collector, |_| {}).await?;
     let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, &problems, &[]));
+        return Ok(nothing_runs(&owner, &problems));
     };
     let secrets = runnable.valid.listener.secrets();
     let reference = |secret: &SecretRef| Reference {

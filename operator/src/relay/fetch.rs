@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
@@ -10,7 +10,7 @@ use visnyk_crds::valid::{Target, ValidatedRelay};
 use crate::certificates::{self, Kept, own_secret};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::{missing_secrets, referred};
+use crate::fetch::{missing_secrets, read};
 use crate::meta::{Owner, Role};
 use crate::references::{Reference, Referred};
 use crate::trust::Data;
@@ -25,10 +25,10 @@ pub struct Found {
     pub kept: Kept,
     /// The Secret with its peers.
     pub peers: Option<Data>,
-    /// Collectors by name; nothing where one is not there.
-    pub collectors: BTreeMap<Named, Option<Peer>>,
-    /// Services by name; nothing where one is not there.
-    pub services: BTreeMap<Named, Option<Service>>,
+    /// Collectors by name.
+    pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
+    /// Services by name.
+    pub services: BTreeMap<Named, Result<Service, Absence>>,
     /// Secrets that are not there.
     pub missing_secrets: BTreeSet<String>,
 }
@@ -42,37 +42,61 @@ pub struct Peer {
     pub authorities: Option<Data>,
 }
 
+/// Why something that is referred to is not had. It holds up no other destination.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Absence {
+    /// There is none.
+    #[error("is not there")]
+    Missing,
+    /// It may be there, in a namespace that is not looked after for instance.
+    #[error("cannot be looked at: {0}")]
+    Hidden(String),
+}
+
 /// Looks at all of it.
 pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Found, Error> {
     let client = &context.client;
     context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
-        let peer = match referred::<Collector>(client, &namespace, &name).await? {
-            None => None,
-            Some(collector) => {
-                let owner = Owner::of(Role::Collector, &collector);
-                let authorities = own_secret(context, &owner, &owner.child("ca")).await?;
-                Some(Peer { collector, authorities })
-            }
-        };
-        Ok::<_, Error>(((namespace, name), peer))
+        let found = or_absent(peer(context, &namespace, &name).await)?;
+        Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
-        let found = referred::<Service>(client, &namespace, &name).await?;
+        let found = or_absent(read::<Service>(client, &namespace, &name).await)?;
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets();
     let peers = owner.child("peers");
-    let (kept, peers, collectors, services, missing_secrets) = tokio::try_join!(
+    let (kept, peers, collectors, services, missing_secrets) = tokio::join!(
         kept(relay, owner, context),
         own_secret(context, owner, &peers),
-        try_join_all(collectors.into_iter().map(collector)),
-        try_join_all(services.into_iter().map(service)),
+        join_all(collectors.into_iter().map(collector)),
+        join_all(services.into_iter().map(service)),
         missing_secrets(client, &owner.namespace, &secrets),
-    )?;
-    let (collectors, services) = (collectors.into_iter().collect(), services.into_iter().collect());
-    Ok(Found { kept, peers, collectors, services, missing_secrets })
+    );
+    // Of several refusals always the same is told.
+    Ok(Found {
+        kept: kept?,
+        peers: peers?,
+        collectors: collectors.into_iter().collect::<Result<_, _>>()?,
+        services: services.into_iter().collect::<Result<_, _>>()?,
+        missing_secrets: missing_secrets?,
+    })
+}
+
+fn or_absent<T>(found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
+    match found {
+        Ok(found) => Ok(found.ok_or(Absence::Missing)),
+        Err(error) => error.refusal().map(|refusal| Err(Absence::Hidden(refusal))).ok_or(error),
+    }
+}
+
+async fn peer(context: &Context, namespace: &str, name: &str) -> Result<Option<Peer>, Error> {
+    let Some(collector) = read::<Collector>(&context.client, namespace, name).await? else { return Ok(None) };
+    let owner = Owner::of(Role::Collector, &collector);
+    let authorities = own_secret(context, &owner, &owner.child("ca")).await?;
+    Ok(Some(Peer { collector, authorities }))
 }
 
 /// Its own authority and certificate, where it shows one of its own.

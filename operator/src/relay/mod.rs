@@ -37,7 +37,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }
     let (runnable, problems) = judged(relay, &owner, context).await?;
     let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, &problems, &["Delivering"]));
+        return Ok(nothing_runs(&owner, &problems));
     };
     match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
         (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,

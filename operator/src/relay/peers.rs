@@ -1,11 +1,13 @@
 //! Where Collectors and Services are, for the peers folder of the pods; and which of them cannot be reached, and
 //! why. Pure but for new keys.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use visnyk_engine::authority::SenderName;
 
-use super::fetch::{Found, Peer};
+use super::fetch::{Absence, Found, Peer};
 use crate::build::{Peers, Scheme, service_port, url};
 use crate::error::Error;
 use crate::meta::{Owner, Role};
@@ -83,36 +85,40 @@ impl Resolved {
 
 /// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
 /// over the wire for all to read.
-fn usable<'a>(owner: &Owner, peer: Option<&'a Peer>) -> Result<(String, &'a Data), &'static str> {
-    let Peer { collector, authorities } = peer.ok_or("is not there")?;
+fn usable<'a>(
+    owner: &Owner,
+    peer: Result<&'a Peer, &Absence>,
+) -> Result<(String, &'a Data), Cow<'static, str>> {
+    let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {
-        return Err("speaks plain HTTP, which is refused");
+        return Err("speaks plain HTTP, which is refused".into());
     }
     if tls.self_signed.is_none() {
-        return Err("shows a certificate that is not of its own authority; refer to it by url");
+        return Err("shows a certificate that is not of its own authority; refer to it by url".into());
     }
     let itself = Owner::of(Role::Collector, collector);
     let is_let_in = itself.namespace == owner.namespace
         || access.anonymous_ingest.is_some()
         || access.namespaces.iter().any(|namespace| **namespace == *owner.namespace);
     if !is_let_in {
-        return Err("does not let in relays of this namespace");
+        return Err("does not let in relays of this namespace".into());
     }
     let signs = authorities.as_ref().ok_or("has no authority yet")?;
     Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
 
 /// The addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.
-fn addresses(service: Option<&Service>) -> Result<String, &'static str> {
-    let spec = service.and_then(|service| service.spec.as_ref()).ok_or("is not there")?;
+fn addresses(service: Result<&Service, &Absence>) -> Result<String, Cow<'static, str>> {
+    let service = service.map_err(ToString::to_string)?;
+    let spec = service.spec.as_ref().ok_or("says nothing of itself")?;
     if spec.type_.as_deref() == Some("ExternalName") {
-        return Err("is of type ExternalName, which is refused: it leads to any name");
+        return Err("is of type ExternalName, which is refused: it leads to any name".into());
     }
     let addresses: Vec<&str> =
         spec.cluster_ips.iter().flatten().map(String::as_str).filter(|address| *address != "None").collect();
     if addresses.is_empty() {
-        return Err("is headless: it has no address of its own");
+        return Err("is headless: it has no address of its own".into());
     }
     Ok(addresses.join("\n") + "\n")
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_engine::authority::Facts;
 
-use super::fetch::{Found, Peer};
+use super::fetch::{Absence, Found, Peer};
 use super::left::{Fate, Left};
 use super::report::{Seen, obstacles, report};
 use super::*;
@@ -69,15 +69,15 @@ fn logbook(spec: &Value) -> Collector {
 }
 
 /// A Collector with an authority of its own.
-#[expect(clippy::unnecessary_wraps, reason = "stands where an optional one is wanted")]
-fn peer(spec: &Value) -> Option<Peer> {
+#[expect(clippy::unnecessary_wraps, reason = "stands where one may be absent")]
+fn peer(spec: &Value) -> Result<Peer, Absence> {
     let (authorities, _) = Authorities::decide(None, None, now()).unwrap();
-    Some(Peer { collector: logbook(spec), authorities: Some(authorities.secret()) })
+    Ok(Peer { collector: logbook(spec), authorities: Some(authorities.secret()) })
 }
 
 fn found() -> Found {
     let desk = service(&json!({ "clusterIPs": ["10.9.8.7"] }));
-    Found { services: BTreeMap::from([(named("port", "desk"), Some(desk))]), ..Found::default() }
+    Found { services: BTreeMap::from([(named("port", "desk"), Ok(desk))]), ..Found::default() }
 }
 
 fn owner() -> Owner {
@@ -197,24 +197,25 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
     let elsewhere = |spec: Value| {
         let mut peer = peer(&spec).unwrap();
         peer.collector.metadata.namespace = Some("elsewhere".into());
-        Some(peer)
+        Ok(peer)
     };
     let found = Found {
         collectors: BTreeMap::from([
             (named("a", "closed"), elsewhere(json!({ "access": { "namespaces": ["others"] } }))),
             (named("a", "foreign"), peer(&json!({ "listener": { "tls": { "secretName": "bought" } } }))),
-            (named("a", "gone"), None),
+            (named("a", "gone"), Err(Absence::Missing)),
+            (named("a", "hidden"), Err(Absence::Hidden("the API server refuses to read it".into()))),
             (named("a", "plain"), peer(&json!({ "listener": { "tls": { "none": {} } } }))),
-            (named("a", "young"), Some(Peer { collector: logbook(&json!({})), authorities: None })),
+            (named("a", "young"), Ok(Peer { collector: logbook(&json!({})), authorities: None })),
         ]),
         services: BTreeMap::from([
-            (named("b", "gone"), None),
-            (named("b", "headless"), Some(service(&json!({ "clusterIPs": ["None"] })))),
+            (named("b", "gone"), Err(Absence::Missing)),
+            (named("b", "headless"), Ok(service(&json!({ "clusterIPs": ["None"] })))),
             (
                 named("b", "leads-away"),
-                Some(service(&json!({ "type": "ExternalName", "externalName": "evil.example.org" }))),
+                Ok(service(&json!({ "type": "ExternalName", "externalName": "evil.example.org" }))),
             ),
-            (named("b", "twofold"), Some(service(&json!({ "clusterIPs": ["10.0.0.1", "fd00::1"] })))),
+            (named("b", "twofold"), Ok(service(&json!({ "clusterIPs": ["10.0.0.1", "fd00::1"] })))),
         ]),
         ..Found::default()
     };
@@ -228,6 +229,7 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
             "Collector a/closed does not let in relays of this namespace",
             "Collector a/foreign shows a certificate that is not of its own authority; refer to it by url",
             "Collector a/gone is not there",
+            "Collector a/hidden cannot be looked at: the API server refuses to read it",
             "Collector a/plain speaks plain HTTP, which is refused",
             "Collector a/young has no authority yet",
             "Service b/gone is not there",

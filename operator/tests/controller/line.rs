@@ -120,12 +120,14 @@ impl Line {
         let _ = dead.wait_for(|dead| *dead).await;
     }
 
-    /// A client at this end, made as the operator makes its own, which leads for as long as the test runs.
-    pub async fn client(&self) -> Client {
+    /// A client at this end, made as the operator makes its own, which leads for as long as the test runs; of an
+    /// administrator, unless it is another account's.
+    pub async fn client(&self, account: Option<&str>) -> Client {
         let fence = Fence::default();
         fence.open_until(Instant::now() + Duration::from_hours(24));
         let mut config = Config::infer().await.unwrap();
         config.default_retry = false;
+        config.auth_info.impersonate = account.map(str::to_owned);
         fence.over(ClientBuilder::try_from(config).unwrap().with_layer(self))
     }
 

@@ -13,6 +13,7 @@ mod names;
 mod namespaces;
 mod process;
 mod properties;
+mod rights;
 mod silence;
 mod snapshot;
 mod specs;

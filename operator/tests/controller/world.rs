@@ -28,6 +28,8 @@ use crate::line::Line;
 pub struct World {
     pub client: Client,
     pub namespace: String,
+    /// Whom the API server takes the controllers for: an administrator, unless another is named.
+    pub account: Option<String>,
     metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,
 }
@@ -37,6 +39,7 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
     let world = |client, namespace| World {
         client,
         namespace,
+        account: None,
         metrics: OperatorMetrics::default(),
         controllers: None,
     };
@@ -63,7 +66,7 @@ impl World {
     /// The same, with controllers that look after these namespaces.
     pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
-        let client = line.client().await;
+        let client = line.client(self.account.as_deref()).await;
         let outfit = Outfit {
             client: client.clone(),
             namespaces: Namespaces::Only(namespaces),
