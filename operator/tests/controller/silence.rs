@@ -1,13 +1,14 @@
 //! Nothing is written when nothing changed.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kube::api::{Patch, PatchParams};
+use futures::future::join_all;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::{advance, pause, resume, sleep};
-use visnyk_cluster_harness::{AuditEvent, AuditLog};
+use visnyk_cluster_harness::{AuditEvent, AuditLog, eventually};
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::Line;
@@ -64,6 +65,60 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     .await;
 }
 
+/// What a restart must not do would add up.
+fn many() -> usize {
+    if std::env::var_os("VISNYK_SOAK").is_some() { 200 } else { 40 }
+}
+
+#[tokio::test]
+async fn many_unchanged_resources_are_visited_after_a_restart_and_nothing_is_written() {
+    in_world(async |mut world| {
+        let line = Line::sound();
+        world.start_on(&line).await;
+        let names: Vec<String> = (0..many()).map(|number| format!("harbour-{number}")).collect();
+        // Without pods: the cluster's own controllers take longer for these than the operator for all the rest.
+        let resting = json!({ "replicas": 0, "spool": { "ephemeral": {} } });
+        join_all(names.iter().map(|name| world.create_relay(name, &resting))).await;
+        let begun = Instant::now();
+        eventually("each is at rest", || at_rest(&world), |count| *count == names.len()).await;
+        calm(&line).await;
+        println!("{} resources were at rest after {:.1} s", names.len(), begun.elapsed().as_secs_f32());
+        world.stop().await;
+
+        let (log, line) = (AuditLog::from_now().unwrap(), Line::sound());
+        world.start_on(&line).await;
+        let compared = |name: &&String| {
+            let child = format!("/apis/apps/v1/namespaces/{}/deployments/{name}-relay", world.namespace);
+            reads(&line, &child) > 0
+        };
+        let visited = async || names.iter().filter(compared).count();
+        eventually("each is compared with what it should be", visited, |count| *count == names.len()).await;
+        calm(&line).await;
+        assert_eq!(written(&log, &world), Vec::<String>::new());
+    })
+    .await;
+}
+
+/// How many relays are said to have no pods, as they should.
+async fn at_rest(world: &World) -> usize {
+    let relays = world.api::<WebhookRelay>().list(&ListParams::default()).await.unwrap();
+    let is_at_rest = |relay: &&WebhookRelay| {
+        relay.status.iter().flat_map(|said| &said.conditions).any(|one| one.reason == "ScaledToZero")
+    };
+    relays.iter().filter(is_at_rest).count()
+}
+
+/// Returns once no answer is waited for, and nothing was written for longer than one takes on a busy machine.
+async fn calm(line: &Line) {
+    loop {
+        let before = line.writes();
+        sleep(Duration::from_secs(5)).await;
+        if line.writes() == before && line.is_quiet() {
+            return;
+        }
+    }
+}
+
 /// So much of it at once: less than anything of the controllers' own is late by.
 const STEP: Duration = Duration::from_secs(5);
 
@@ -109,6 +164,10 @@ async fn nothing_is_written_in_an_idle_hour() {
 
 /// How often a visit to this relay began to read.
 fn looks(line: &Line, world: &World, relay: &str) -> usize {
-    let path = format!("GET /api/v1/namespaces/{}/secrets/{relay}-relay-peers", world.namespace);
-    line.requests().get(&path).copied().unwrap_or_default()
+    reads(line, &format!("/api/v1/namespaces/{}/secrets/{relay}-relay-peers", world.namespace))
+}
+
+/// How often an object was read.
+fn reads(line: &Line, path: &str) -> usize {
+    line.requests().get(&format!("GET {path}")).copied().unwrap_or_default()
 }
