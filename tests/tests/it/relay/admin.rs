@@ -8,7 +8,7 @@ use visnyk_tests::{
     manifest::{self, destination, with},
     process::Process,
     relay::{RELAY, Relay},
-    sender::Sender,
+    sender::{Sender, json_of},
     sink::{Behaviour, Sink},
 };
 
@@ -67,7 +67,7 @@ async fn listing_large_dead_letters_takes_the_memory_of_a_few() {
     let (count, size) = LARGE;
     let client = relay.client();
     for _ in 0..count {
-        let answer = client.post(relay.url()).body("x".repeat(size)).send().await.unwrap();
+        let answer = client.post(relay.url()).body(json_of(size)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
     relay.until("sink", "dead letters", |sink| sink["deadLettered"] == count).await;

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
-    manifest::{self, destination, with},
+    manifest::{self, destination},
     relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -158,63 +158,6 @@ async fn corrupt_state_is_set_aside_and_costs_repeats_but_no_event() {
     assert_adds_up(&status);
     assert_eq!(status["stateLost"], true, "{status}");
     assert!(walk(relay.data_dir()).iter().any(|path| path.to_str().unwrap().contains("state.db.corrupt")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_lost_state_held_is_damaged_where_the_journal_has_it_no_more() {
-    let refuses = || Sink::start(Behaviour::Answer(500, None));
-    let (dead, waiting) = (refuses().await, refuses().await);
-    let once = with(destination("dead", &dead.url()), json!({"retry": {"schedule": ["0s"]}}));
-    let later = with(destination("waiting", &waiting.url()), json!({"retry": {"schedule": ["0s", "1h"]}}));
-    let mut manifest = manifest::relay([once, later]);
-    // Room for all of them in the state, too.
-    manifest["spec"]["spool"] = json!({"persistent": {"size": "4Gi"}});
-    let mut relay = Relay::start(&manifest).await;
-    let sent = send_until_segments_are_used_again(&relay).await;
-    relay.until("dead", "all dead", |dead| dead["deadLettered"] == sent).await;
-    waiting.attempted(sent).await;
-    relay.kill();
-    for path in walk(relay.data_dir()) {
-        if path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("state.db")) {
-            fs::remove_file(path).unwrap();
-        }
-    }
-    for sink in [&dead, &waiting] {
-        sink.set(Behaviour::Ok);
-    }
-    relay.restart().await;
-    let status = relay.probes.status().await;
-    assert_eq!(status["stateLost"], true, "{status}");
-    for (name, sink) in [("dead", &dead), ("waiting", &waiting)] {
-        let status = relay.until(name, "nothing pending", |sink| sink["pending"] == 0).await;
-        let lost = sent - sink.ledger().len();
-        assert!(lost > 0, "the journal still had all of it");
-        let terms = (&status["accepted"], &status["damaged"], &status["delivered"]);
-        assert_eq!(terms, (&json!(sent), &json!(lost), &json!(sent - lost)), "{status}");
-    }
-    assert_adds_up(&relay.probes.status().await);
-
-    relay.kill();
-    relay.restart().await;
-    let status = relay.probes.status().await;
-    assert_adds_up(&status);
-    assert_eq!(status["stateLost"], false, "{status}");
-    assert_eq!(relay.destination("dead").await["accepted"], sent);
-}
-
-/// Sends large events until the journal has fewer bytes than were sent; returns how many.
-async fn send_until_segments_are_used_again(relay: &Relay) -> usize {
-    const SIZE: usize = 512 << 10;
-    let body = format!("\"{}\"", "x".repeat(SIZE));
-    let size = |path: &PathBuf| usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
-    for sent in 1..=120 {
-        let answer = relay.client().post(relay.url()).body(body.clone()).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        if sent * SIZE > segments(relay.data_dir()).iter().map(size).sum() {
-            return sent;
-        }
-    }
-    panic!("no segment is ever used again");
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {

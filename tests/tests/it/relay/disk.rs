@@ -10,7 +10,7 @@ use visnyk_tests::{
     patience::eventually,
     process::Process,
     relay::{RELAY, Relay},
-    sender::Sender,
+    sender::{Sender, json_of},
     sink::{Behaviour, Sink},
 };
 
@@ -128,7 +128,7 @@ fn spool_too_small_for_its_bodies_is_a_mistake_of_the_manifest() {
 
 /// Half a mebibyte of JSON.
 fn large_body() -> Bytes {
-    Bytes::from(format!("\"{}\"", "x".repeat((512 << 10) - 2)))
+    Bytes::from(json_of(512 << 10))
 }
 
 /// Sends large events until one is refused with 503; returns the ids of those accepted.

@@ -7,6 +7,7 @@ use visnyk_tests::{
     manifest::{self, destination, with},
     patience::eventually,
     relay::Relay,
+    sender::json_of,
     sink::{Behaviour, Sink},
 };
 
@@ -29,7 +30,7 @@ async fn large_events_to_hanging_destinations_take_their_share_of_memory_and_no_
         Relay::start(&manifest::relay(sick.chain([destination("healthy", &healthy.url())]))).await;
     let client = relay.client();
     for number in 0..EVENTS {
-        let answer = client.post(relay.url()).body("x".repeat(SIZE)).send().await.unwrap();
+        let answer = client.post(relay.url()).body(json_of(SIZE)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{number}");
     }
     healthy.took_events(EVENTS).await;

@@ -7,7 +7,7 @@ use visnyk_tests::{
     files::write_secret,
     manifest::{self, destination},
     relay::Relay,
-    sender::{Outcome, Sender},
+    sender::{Outcome, Sender, json_of},
     sink::{Behaviour, Sink},
 };
 
@@ -17,7 +17,7 @@ async fn wrong_path_method_and_size_are_refused_with_a_reason() {
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["listener"]["maxBodySize"] = "1Ki".into();
     let mut relay = Relay::start(&manifest).await;
-    let large = format!("\"{}\"", "x".repeat(1023));
+    let large = json_of(1025);
     for (method, path, body, status) in [
         (Method::POST, "elsewhere", "{}", 404),
         (Method::GET, "", "", 405),

@@ -8,7 +8,7 @@ use visnyk_tests::{
     manifest::{self, RELAY_PORT, destination},
     patience::eventually,
     relay::Relay,
-    sender::Sender,
+    sender::{Sender, json_of},
     sink::{Behaviour, Sink},
 };
 
@@ -46,7 +46,7 @@ async fn changed_source_and_limit_apply_without_a_restart() {
     let second = client.post(format!("{}second", relay.url())).body("{}").send().await.unwrap();
     assert_eq!(second.status(), 200);
     sink.took(second.headers()["visnyk-id"].to_str().unwrap()).await;
-    let large = client.post(relay.url()).body(format!("\"{}\"", "x".repeat(2_000))).send().await.unwrap();
+    let large = client.post(relay.url()).body(json_of(2_002)).send().await.unwrap();
     assert_eq!(large.status(), 413);
     relay.process.assert_running();
 }
