@@ -36,7 +36,7 @@ pub async fn leave(
     let is_worth_waiting = |runnable: &Runnable| match then {
         OnDelete::Retain => false,
         OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(context, owner),
-        OnDelete::Discard => !is_cascade(relay, "orphan"),
+        OnDelete::Discard => !is_orphaned(relay, context, owner),
     };
     let Some(runnable) = runnable.filter(|one| one.is_held() && is_worth_waiting(one)) else {
         return let_go(relay, owner, context, left).await;
@@ -87,6 +87,13 @@ fn can_drain(runnable: &Runnable, relay: &WebhookRelay, now: Timestamp) -> bool 
     let since = since.map(|time| now.duration_since(time.0).unsigned_abs());
     let goes_alone = !is_cascade(relay, "foregroundDeletion") && !is_cascade(relay, "orphan");
     goes_alone && since.unwrap_or_default() < runnable.valid.spool.drain_timeout
+}
+
+/// Whether its children are left to themselves. The finalizer that says so goes as soon as they are.
+fn is_orphaned(relay: &WebhookRelay, context: &Context, owner: &Owner) -> bool {
+    let (watched, map) = (&context.watched, owner.base());
+    let stands = watched.version_of(&owner.namespace, Kind::ConfigMap, &map).is_some();
+    is_cascade(relay, "orphan") || (stands && !watched.has(owner, Kind::ConfigMap, &map))
 }
 
 /// Whether it is deleted in this way, by the finalizer that the API server puts on it then: its children go before

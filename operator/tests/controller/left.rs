@@ -371,7 +371,13 @@ async fn relay_that_leaves_its_pods_behind_leaves_them_their_volumes() {
         with_relay(&mut world, 1, json!({ "onDelete": "Discard" })).await;
         let orphan =
             DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
-        world.api::<WebhookRelay>().delete("harbour", &orphan).await.unwrap();
+        // Nobody sees the finalizer that says so, for it goes as soon as the children are left to themselves.
+        world.stop().await;
+        let relays = world.api::<WebhookRelay>();
+        relays.delete("harbour", &orphan).await.unwrap();
+        let left_alone = |relay: Option<&WebhookRelay>| relay.unwrap().finalizers() == ["visnyk.dev/drain"];
+        wait_until(&relays, "harbour", left_alone).await;
+        world.start().await;
         gone::<WebhookRelay>(&world, "harbour").await;
         let note = is_told(&world, "SpoolRetained").await;
         assert_eq!(note, "kept, with what is undelivered in them: data-harbour-relay-0");
