@@ -186,9 +186,15 @@ pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
         .collect()
 }
 
-/// A kind of children that was asked for and that the cluster does not know.
-pub fn missing_kind(kind: Kind) -> Obstacle {
-    let gvk = kind.gvk();
-    let message = format!("the cluster does not know {} of {}", gvk.kind, gvk.group);
-    Obstacle { reason: "ApiMissing", message }
+/// Kinds of children that are wanted and that the cluster does not know; each comes with whether it is wanted.
+pub fn missing_kinds(
+    kinds: impl IntoIterator<Item = (bool, Kind)>,
+    known: &BTreeSet<Kind>,
+) -> impl Iterator<Item = Obstacle> {
+    let missing = kinds.into_iter().filter(|(is_wanted, kind)| *is_wanted && !known.contains(kind));
+    missing.map(|(_, kind)| {
+        let gvk = kind.gvk();
+        let message = format!("the cluster does not know {} of {}", gvk.kind, gvk.group);
+        Obstacle { reason: "ApiMissing", message }
+    })
 }

@@ -14,7 +14,7 @@ use crate::conditions::summed_up;
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kind, programmed,
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
     secret_obstacles,
 };
 use crate::trust::Wanted;
@@ -53,9 +53,8 @@ pub fn obstacles(
         (spec.monitoring.is_some(), Kind::ServiceMonitor),
         (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
     ];
-    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !kinds.contains(kind));
     let mut obstacles = secret_obstacles(missing_secrets);
-    obstacles.extend(missing.map(|(_, kind)| missing_kind(kind)));
+    obstacles.extend(missing_kinds(wanted, kinds));
     obstacles
 }
 

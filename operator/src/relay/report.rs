@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use visnyk_crds::Problem;
-use visnyk_crds::api::WebhookRelaySpec;
 
 use super::Runnable;
 use super::build::data;
@@ -18,7 +17,8 @@ use crate::conditions::{Finding, summed_up};
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, programmed, secret_obstacles,
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
+    secret_obstacles,
 };
 use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
@@ -113,14 +113,7 @@ pub fn obstacles(
     resolved: &Resolved,
     kinds: &BTreeSet<Kind>,
 ) -> Vec<Obstacle> {
-    let mut obstacles = resolved.obstacles.clone();
-    obstacles.extend(secret_obstacles(&found.missing_secrets));
-    obstacles.extend(missing_kinds(&runnable.resource.spec, kinds));
-    obstacles
-}
-
-/// Children that were asked for and that the cluster does not know.
-fn missing_kinds(spec: &WebhookRelaySpec, kinds: &BTreeSet<Kind>) -> Vec<Obstacle> {
+    let spec = &runnable.resource.spec;
     let is_own_ca = spec.listener.tls.self_signed.is_some();
     let wanted = [
         (spec.http_route.is_some(), Kind::HttpRoute),
@@ -128,6 +121,8 @@ fn missing_kinds(spec: &WebhookRelaySpec, kinds: &BTreeSet<Kind>) -> Vec<Obstacl
         (spec.monitoring.is_some(), Kind::ServiceMonitor),
         (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
     ];
-    let missing = wanted.into_iter().filter(|(is_wanted, kind)| *is_wanted && !kinds.contains(kind));
-    missing.map(|(_, kind)| crate::report::missing_kind(kind)).collect()
+    let mut obstacles = resolved.obstacles.clone();
+    obstacles.extend(secret_obstacles(&found.missing_secrets));
+    obstacles.extend(missing_kinds(wanted, kinds));
+    obstacles
 }
