@@ -98,17 +98,11 @@ pub struct Destination {
 impl Status {
     /// The first of its sources and destinations that waits for a file, and why.
     pub fn waits(&self) -> Option<String> {
-        let source = || {
-            self.sources
-                .iter()
-                .find_map(|one| Some(format!("source {}: {}", one.name, one.waits_for.as_ref()?)))
-        };
-        let destination = || {
-            self.destinations
-                .iter()
-                .find_map(|one| Some(format!("destination {}: {}", one.name, one.waits_for.as_ref()?)))
-        };
-        source().or_else(destination)
+        let sources = self.sources.iter().map(|one| ("source", &one.name, &one.waits_for));
+        let destinations = self.destinations.iter().map(|one| ("destination", &one.name, &one.waits_for));
+        sources
+            .chain(destinations)
+            .find_map(|(what, name, waits_for)| Some(format!("{what} {name}: {}", waits_for.as_ref()?)))
     }
 }
 
