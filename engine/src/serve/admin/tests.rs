@@ -6,7 +6,7 @@ use axum::{
 };
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
 use crate::serve::problem::Problem;
@@ -23,13 +23,26 @@ fn app() -> Router {
         .route("/refused", get(async || Problem::bad_request("no destination \"x\"").into_response()))
 }
 
+/// A process that answers commands.
+struct Running {
+    client: AdminClient,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    fn on(folder: &Path) -> Self {
+        let socket = AdminSocket::bind(folder).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(socket.serve(app(), async { drop(stopped.await) }));
+        Self { client: AdminClient::new("relay", folder), stop, server }
+    }
+}
+
 #[tokio::test]
 async fn commands_speak_to_the_running_process_until_it_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let socket = AdminSocket::bind(folder.path()).unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(socket.serve(app(), async { drop(stopped.await) }));
-    let client = AdminClient::new("relay", folder.path());
+    let Running { client, stop, server } = Running::on(folder.path());
     assert_eq!(client.get::<Value>("/answer").await.unwrap(), json!({"answer": 42}));
     assert_eq!(client.post::<Value>("/echo", &json!({"a": [1]})).await.unwrap(), json!({"a": [1]}));
     let refused = client.get::<Value>("/refused").await.unwrap_err();
@@ -78,10 +91,7 @@ async fn socket_of_a_killed_process_is_replaced() {
 #[tokio::test]
 async fn reader_who_stopped_to_look_does_not_keep_the_process_from_going() {
     let folder = tempfile::tempdir().unwrap();
-    let socket = AdminSocket::bind(folder.path()).unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(socket.serve(app(), async { drop(stopped.await) }));
-    let client = AdminClient::new("relay", folder.path());
+    let Running { client, stop, server } = Running::on(folder.path());
     let _unread = client.ask(Method::GET, "/endless", Bytes::new()).await.unwrap();
     stop.send(()).unwrap();
     tokio::time::timeout(FINISH * 10, server).await.expect("it goes").unwrap();
