@@ -75,27 +75,38 @@ impl Bodies {
     where
         B: Body<Data = Bytes>,
     {
-        let began = Instant::now();
-        // Polled, and so known to the timer, only when a client keeps us waiting.
-        let mut deadline = pin!(tokio::time::sleep_until(began + self.pace.grace));
         let mut body = pin!(body);
         if body.size_hint().lower() > limit {
             let problem = Problem::too_large(limit);
             // Who asks first (`Expect: 100-continue`) is answered before it sends anything.
             return Err(if headers.contains_key(EXPECT) { problem } else { refuse(body, problem).await });
         }
+        // What was kept of a body that is refused is let go before the rest of it is thrown away.
+        match self.gather(body.as_mut(), limit).await {
+            Ok(read) => Ok(read),
+            Err(Failure::Sender(problem)) => Err(problem),
+            Err(Failure::Refused(problem)) => Err(refuse(body, problem).await),
+        }
+    }
+
+    async fn gather<B>(&self, mut body: Pin<&mut B>, limit: u64) -> Result<ReadBody, Failure>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let began = Instant::now();
+        // Polled, and so known to the timer, only when a client keeps us waiting.
+        let mut deadline = pin!(tokio::time::sleep_until(began + self.pace.grace));
         let mut share = Share { budget: self.budget.clone(), bytes: 0 };
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
-        while let Some(data) = next_data(body.as_mut(), deadline.as_mut()).await? {
+        while let Some(data) = next_data(body.as_mut(), deadline.as_mut()).await.map_err(Failure::Sender)? {
             let received = share.bytes + data.len() as u64;
             if received > limit {
-                return Err(refuse(body, Problem::too_large(limit)).await);
+                return Err(Failure::Refused(Problem::too_large(limit)));
             }
             // Counted as they come: a client must send bytes to hold bytes, announcing them is not enough.
             if !share.grow(data.len() as u64) {
-                let busy = Problem::unavailable("Too many bodies in flight", RETRY_AFTER);
-                return Err(refuse(body, busy).await);
+                return Err(Failure::Refused(Problem::unavailable("Too many bodies in flight", RETRY_AFTER)));
             }
             if received == data.len() as u64 && body.is_end_stream() {
                 return Ok(ReadBody { bytes: data, _share: share });
@@ -116,6 +127,14 @@ impl Bodies {
         let bytes = if joined.is_empty() { first } else { joined.freeze() };
         Ok(ReadBody { bytes, _share: share })
     }
+}
+
+/// Why a body was not read.
+enum Failure {
+    /// The sender broke off, or was too slow: nobody waits for the rest.
+    Sender(Problem),
+    /// It is not wanted, however much of it is still to come.
+    Refused(Problem),
 }
 
 impl Default for Bodies {

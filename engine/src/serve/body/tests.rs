@@ -51,6 +51,19 @@ async fn too_large_body_is_refused_whether_announced_or_not() {
     assert_eq!(bodies.in_flight(), 0);
 }
 
+#[tokio::test]
+async fn nothing_is_kept_of_a_refused_body_while_the_rest_is_thrown_away() {
+    let bodies = Bodies::default();
+    let kept = bodies.clone();
+    let rest = stream::once(async move {
+        assert_eq!(kept.in_flight(), 0);
+        &b"rest"[..]
+    });
+    let parts: [&[u8]; 2] = [b"0123456", b"7890"];
+    let body = chunked(stream::iter(parts).chain(rest));
+    assert_eq!(read(&bodies, body).await.unwrap_err(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
 /// Announces a length and must not be asked for anything.
 struct Announced(u64);
 
