@@ -106,36 +106,36 @@ fn empty_data(round: u32) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn rapid_reset_is_not_noticed() {
     let siege = Siege::new().await;
-    let attack = http2(&siege.wire(), rapid_reset);
-    siege.withstands("rapid reset", attack).await;
+    let wire = siege.wire();
+    siege.withstands("rapid reset", async || http2(&wire, rapid_reset)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn continuation_flood_is_not_noticed() {
     let siege = Siege::new().await;
-    let attack = http2(&siege.wire(), continuation);
-    siege.withstands("a CONTINUATION flood", attack).await;
+    let wire = siege.wire();
+    siege.withstands("a CONTINUATION flood", async || http2(&wire, continuation)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_flood_is_not_noticed() {
     let siege = Siege::new().await;
-    let attack = http2(&siege.wire(), settings);
-    siege.withstands("a SETTINGS flood", attack).await;
+    let wire = siege.wire();
+    siege.withstands("a SETTINGS flood", async || http2(&wire, settings)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ping_flood_is_not_noticed() {
     let siege = Siege::new().await;
-    let attack = http2(&siege.wire(), ping);
-    siege.withstands("a PING flood", attack).await;
+    let wire = siege.wire();
+    siege.withstands("a PING flood", async || http2(&wire, ping)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flood_of_empty_data_is_not_noticed() {
     let siege = Siege::new().await;
-    let attack = http2(&siege.wire(), empty_data);
-    siege.withstands("a flood of empty DATA", attack).await;
+    let wire = siege.wire();
+    siege.withstands("a flood of empty DATA", async || http2(&wire, empty_data)).await;
 }
 
 const HEAD: &str = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
@@ -153,10 +153,13 @@ async fn withstands_request(what: &str, said: Vec<u8>, answered: &str) {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with(&format!("HTTP/1.1 {answered} ")), "{what}: {answer}");
     let connections = if answered == "200" { ACCEPTED } else { CONNECTIONS };
-    let attack = over_and_over(connections, move || {
+    let attack = async || {
         let (wire, said) = (wire.clone(), said.clone());
-        async move { drop(wire.exchange(Protocol::Http1, &said).await) }
-    });
+        over_and_over(connections, move || {
+            let (wire, said) = (wire.clone(), said.clone());
+            async move { drop(wire.exchange(Protocol::Http1, &said).await) }
+        })
+    };
     siege.withstands(what, attack).await;
 }
 
@@ -193,7 +196,10 @@ async fn compressed_body_is_not_unpacked() {
 async fn endless_body_ends_at_the_limit() {
     let siege = Siege::new().await;
     let wire = siege.wire();
-    let attack = over_and_over(CONNECTIONS, move || endless(wire.clone()));
+    let attack = async || {
+        let wire = wire.clone();
+        over_and_over(CONNECTIONS, move || endless(wire.clone()))
+    };
     siege.withstands("endless chunked bodies", attack).await;
 }
 

@@ -29,9 +29,9 @@ impl Drop for Running {
 }
 
 /// slowhttptest's own connections, all from 127.0.0.1.
-fn slowhttptest(siege: &Siege, manner: &[&str]) -> JoinHandle<()> {
+fn slowhttptest(url: &str, manner: &[&str]) -> JoinHandle<()> {
     let mut command = Command::new("slowhttptest");
-    command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", &siege.relay.url()]);
+    command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", url]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut running = Running(command.spawn().expect("slowhttptest is installed"));
     tokio::spawn(async move {
@@ -44,22 +44,26 @@ fn slowhttptest(siege: &Siege, manner: &[&str]) -> JoinHandle<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_headers_are_not_noticed() {
     let siege = Siege::new().await;
-    let attack = slowhttptest(&siege, &["-H", "-i", "1"]);
-    siege.withstands("slow headers", attack).await;
+    let url = siege.relay.url();
+    siege.withstands("slow headers", async || slowhttptest(&url, &["-H", "-i", "1"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_bodies_are_not_noticed() {
     let siege = Siege::new().await;
-    let attack = slowhttptest(&siege, &["-B", "-i", "1", "-s", "65536"]);
-    siege.withstands("slow bodies", attack).await;
+    let url = siege.relay.url();
+    siege.withstands("slow bodies", async || slowhttptest(&url, &["-B", "-i", "1", "-s", "65536"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_are_not_noticed() {
     let siege = Siege::new().await;
-    let attack = slowhttptest(&siege, &["-X", "-n", "1", "-z", "8", "-k", "8", "-w", "1", "-y", "8"]);
-    siege.withstands("slow readers", attack).await;
+    let url = siege.relay.url();
+    siege
+        .withstands("slow readers", async || {
+            slowhttptest(&url, &["-X", "-n", "1", "-z", "8", "-k", "8", "-w", "1", "-y", "8"])
+        })
+        .await;
 }
 
 /// So many connections from each of three addresses, of which one may have 1,024.
@@ -82,13 +86,15 @@ async fn thousands_of_silent_tls_connections_are_not_noticed() {
 async fn silence_is_not_noticed<T: Send + 'static>(what: &str, connect: impl AsyncFn(Wire) -> T) {
     let siege = Siege::new().await;
     let wire = siege.wire();
-    let mut held = Vec::new();
-    for from in FROM {
-        for _ in 0..SILENT {
-            held.push(connect(wire.from(from)).await);
+    let attack = async || {
+        let mut held = Vec::new();
+        for from in FROM {
+            for _ in 0..SILENT {
+                held.push(connect(wire.from(from)).await);
+            }
         }
-    }
-    let attack = tokio::spawn(hold(held));
+        tokio::spawn(hold(held))
+    };
     siege.withstands(what, attack).await;
 }
 
@@ -100,11 +106,13 @@ async fn hold<T>(_held: Vec<T>) {
 async fn thousand_stalled_streams_are_not_noticed() {
     let siege = Siege::new().await;
     let wire = siege.wire();
-    let mut connections = JoinSet::new();
-    for _ in 0..10 {
-        connections.spawn(stalled_streams(wire.clone()));
-    }
-    let attack = tokio::spawn(hold(connections.join_all().await));
+    let attack = async || {
+        let mut connections = JoinSet::new();
+        for _ in 0..10 {
+            connections.spawn(stalled_streams(wire.clone()));
+        }
+        tokio::spawn(hold(connections.join_all().await))
+    };
     siege.withstands("1,000 stalled streams", attack).await;
 }
 
