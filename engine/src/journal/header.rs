@@ -19,6 +19,8 @@ const VERSION: u32 = 1;
 const FIXED: usize = 8 + 4 + 4 + 16 + 6 * 8;
 const VOID: usize = 16;
 const CRC: usize = 4;
+/// More than a journal ever counts to, events and bytes; sums and differences of smaller numbers are numbers, too.
+const MOST: u64 = 1 << 60;
 
 /// What one use of a segment file begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +112,7 @@ impl Header {
             .map(|index| FIXED + index * VOID)
             .map(|at| Some(SeqRange { first: u64_at(at)?, last: u64_at(at + 8)? }))
             .collect::<Option<_>>()?;
-        Some(Ok(Self {
+        let header = Self {
             journal: u128::from_le_bytes(*block.get(16..)?.first_chunk()?),
             number: u64_at(32)?,
             salt: u64_at(40)?,
@@ -119,7 +121,24 @@ impl Header {
             bytes_before: u64_at(64)?,
             oldest_live: u64_at(72)?,
             voids,
-        }))
+        };
+        header.makes_sense().then_some(Ok(header))
+    }
+
+    /// Whether the next segment begins where this one has nothing any more.
+    pub(super) fn ends_before(&self, next: &Self) -> bool {
+        self.first_seq <= next.first_seq && self.voids.iter().all(|void| void.last < next.first_seq)
+    }
+
+    /// Whether a journal may say this of itself: a right checksum alone tells nothing of who made it.
+    fn makes_sense(&self) -> bool {
+        let Self { number, first_seq, accepted_before, bytes_before, oldest_live, .. } = *self;
+        let is_own = |void: &SeqRange| first_seq <= void.first && void.first <= void.last && void.last < MOST;
+        [number, first_seq, accepted_before, bytes_before].iter().all(|count| *count < MOST)
+            && first_seq > 0
+            && oldest_live <= number
+            && self.voids.iter().all(is_own)
+            && self.voids.is_sorted_by(|void, next| void.last < next.first)
     }
 }
 
@@ -129,7 +148,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn header(voids: usize) -> Header {
-        let voids = (0..voids as u64).map(|at| SeqRange { first: at * 10, last: at * 10 + 3 }).collect();
+        let voids =
+            (300..300 + voids as u64).map(|at| SeqRange { first: at * 10, last: at * 10 + 3 }).collect();
         Header {
             journal: u128::MAX / 3,
             number: 12,

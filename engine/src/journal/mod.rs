@@ -132,6 +132,14 @@ pub enum OpenError {
         /// The other, the newest.
         other: String,
     },
+    /// Two segments do not follow one another as their headers say.
+    #[error("journal segments {file} and {other} contradict each other: move one away")]
+    Disorder {
+        /// One file.
+        file: String,
+        /// The other, the newer.
+        other: String,
+    },
     /// There are segments, and none has a header that can be read.
     #[error("journal segment {file} cannot be read and no other is there: move it away to begin anew")]
     Unreadable {

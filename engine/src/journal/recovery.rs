@@ -184,6 +184,12 @@ fn live_segments(folder: &mut FolderContent, segment_size: u64) -> Result<Vec<Us
             folder.files.doomed.push((used.file_name, used.size));
         }
     }
+    for (before, next) in live.iter().zip(live.iter().skip(1)) {
+        if !before.header.ends_before(&next.header) {
+            let (file, other) = (before.file_name.clone(), next.file_name.clone());
+            return Err(OpenError::Disorder { file, other });
+        }
+    }
     Ok(live)
 }
 

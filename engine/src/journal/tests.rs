@@ -3,6 +3,7 @@
 
 mod crash_states;
 mod damage;
+mod decoders;
 mod disk_faults;
 mod model;
 mod rot;
