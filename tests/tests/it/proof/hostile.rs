@@ -5,14 +5,21 @@ mod floods;
 mod slow;
 mod smuggling;
 
-use std::{net::Ipv4Addr, sync::LazyLock, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rustix::process::setpriority_process;
 use serde_json::json;
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use visnyk_tests::{
     honest::{Honest, Seen},
@@ -29,7 +36,7 @@ use visnyk_tests::{
 const SLOWEST: Duration = Duration::from_secs(3);
 const MEMORY: u64 = 64 << 20;
 /// What the allocator keeps of an attack is there for the next one: a second one may leave no more than its own disorder.
-const LEFT_BEHIND: u64 = 16 << 20;
+const LEFT_BEHIND: u64 = 24 << 20;
 /// How soon what attackers had is given back once they have gone.
 const RETURN: Duration = Duration::from_secs(30);
 
@@ -42,6 +49,43 @@ static ATTACKERS: LazyLock<Runtime> = LazyLock::new(|| {
     let humble = || setpriority_process(None, 19).unwrap();
     Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(humble).build().unwrap()
 });
+
+/// Somebody who attacks, until dropped.
+struct Attack {
+    task: JoinHandle<()>,
+    blows: Blows,
+    /// So much of it shows that it is one.
+    least: Shown,
+}
+
+/// How an attack shows.
+#[derive(Clone, Copy)]
+enum Shown {
+    /// In so many frames, chunks or requests that were sent.
+    Sent(u64),
+    /// In so many connections that the relay has open.
+    Held(u64),
+}
+
+/// Counts what attackers have sent. Clones count together.
+#[derive(Clone, Default)]
+struct Blows(Arc<AtomicU64>);
+
+impl Blows {
+    fn count(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Attack {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// A relay with honest senders, before anybody attacks it.
 struct Siege {
@@ -84,7 +128,7 @@ impl Siege {
 
     /// Lets somebody attack, and once more: what the first attack took is there for the second, which leaves nothing more
     /// behind.
-    async fn withstands(mut self, what: &str, attack: impl AsyncFn() -> JoinHandle<()>) {
+    async fn withstands(mut self, what: &str, attack: impl AsyncFn() -> Attack) {
         self.endures(what, attack().await).await;
         let once = self.relay.process.memory();
         let again = format!("{what}, again");
@@ -100,11 +144,32 @@ impl Siege {
 
     /// Lets honest senders send while somebody attacks, then ends the attack, and sees what it did to them and to the
     /// relay.
-    async fn endures(&mut self, what: &str, attack: JoinHandle<()>) {
-        let beside = self.honest.send_for(Duration::from_secs(extent(3, 60))).await;
-        let peak = self.relay.process.peak_memory();
-        assert!(!attack.is_finished(), "{what} ended by itself");
-        attack.abort();
+    async fn endures(&mut self, what: &str, attack: Attack) {
+        let (process, files) = (&self.relay.process, self.files);
+        let shown = async || match attack.least {
+            Shown::Sent(_) => attack.blows.so_far(),
+            Shown::Held(_) => process.open_files().saturating_sub(files) as u64,
+        };
+        let (Shown::Sent(least) | Shown::Held(least)) = attack.least;
+        // On a busy machine the attackers, who are humble, may need a while.
+        let under_attack = async {
+            sleep(Duration::from_secs(extent(2, 60))).await;
+            eventually("an attack", shown, |shown| *shown >= least).await
+        };
+        let (beside, shown) = self.honest.send_beside(under_attack).await;
+        let peak = process.peak_memory();
+        assert!(!attack.task.is_finished(), "{what} ended by itself");
+        let shown = match attack.least {
+            Shown::Sent(_) => format!("{shown} sent"),
+            Shown::Held(_) => format!("{shown} connections"),
+        };
+        drop(attack);
+        self.judges(&format!("{what}, {shown}"), &beside, peak);
+        self.recovers().await;
+    }
+
+    /// What honest senders saw beside something, and the memory that it took.
+    fn judges(&self, what: &str, beside: &Seen, peak: u64) {
         let (alone, p99) = (self.alone.p99(), beside.p99());
         let sent = beside.latencies.len() + beside.failures.len();
         report(
@@ -121,7 +186,6 @@ impl Siege {
         assert!(beside.failures.len() * 1_000 <= sent, "{:?}", beside.failures);
         assert!(p99 <= SLOWEST.max(alone * 2), "{p99:?} beside {what}, {alone:?} alone");
         assert!(grown <= MEMORY, "memory grew by {} MiB", grown >> 20);
-        self.recovers().await;
     }
 
     async fn recovers(&mut self) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
     time::sleep,
 };
 use visnyk_tests::{
@@ -12,7 +12,7 @@ use visnyk_tests::{
     wire::{Protocol, Wire},
 };
 
-use super::{ATTACKERS, Siege};
+use super::{ATTACKERS, Attack, Blows, Shown, Siege};
 
 /// Connections that attack at once, each begun anew when it was cut.
 const CONNECTIONS: usize = 8;
@@ -20,36 +20,47 @@ const CONNECTIONS: usize = 8;
 const ACCEPTED: usize = 2;
 /// Frames that are sent together.
 const TOGETHER: u32 = 500;
+/// Fewer than this are no flood: frames, requests that were answered, chunks.
+const FRAMES: u64 = 1_000;
+const REQUESTS: u64 = 3;
+const CHUNKS: u64 = 300;
 
-/// Does the same over and over, so many at once.
-fn over_and_over<Once>(connections: usize, once: impl Fn() -> Once + Clone + Send + 'static) -> JoinHandle<()>
+/// Does the same over and over, so many at once, and counts what is sent: this at least, or it is no attack.
+fn over_and_over<Once>(
+    connections: usize,
+    least: u64,
+    once: impl Fn(Blows) -> Once + Clone + Send + 'static,
+) -> Attack
 where
     Once: Future<Output = ()> + Send,
 {
-    ATTACKERS.spawn(async move {
+    let blows = Blows::default();
+    let counted = blows.clone();
+    let task = ATTACKERS.spawn(async move {
         let mut attackers = JoinSet::new();
         for _ in 0..connections {
-            let once = once.clone();
+            let (once, blows) = (once.clone(), counted.clone());
             attackers.spawn(async move {
                 loop {
-                    once().await;
+                    once(blows.clone()).await;
                     // It may have been refused at once.
                     sleep(Duration::from_millis(20)).await;
                 }
             });
         }
         attackers.join_all().await;
-    })
+    });
+    Attack { task, blows, least: Shown::Sent(least) }
 }
 
 /// Sends a preface, then this, which is told how often it was sent before, until the other side has had enough; and
 /// again from the beginning.
-fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> JoinHandle<()> {
+fn http2(wire: &Wire, more: fn(u32) -> Vec<u8>) -> Attack {
     let wire = wire.clone();
-    over_and_over(CONNECTIONS, move || flood_once(wire.clone(), more))
+    over_and_over(CONNECTIONS, FRAMES, move |blows| flood_once(wire.clone(), more, blows))
 }
 
-async fn flood_once(wire: Wire, more: fn(u32) -> Vec<u8>) {
+async fn flood_once(wire: Wire, more: fn(u32) -> Vec<u8>, blows: Blows) {
     let Ok(stream) = wire.tls(Protocol::Http2).await else { return };
     let (mut reading, mut writing) = tokio::io::split(stream);
     let write = async {
@@ -57,6 +68,7 @@ async fn flood_once(wire: Wire, more: fn(u32) -> Vec<u8>) {
         for round in 0.. {
             writing.write_all(&more(round)).await?;
             writing.flush().await?;
+            blows.count(TOGETHER.into());
         }
         Ok::<_, std::io::Error>(())
     };
@@ -155,9 +167,13 @@ async fn withstands_request(what: &str, said: Vec<u8>, answered: &str) {
     let connections = if answered == "200" { ACCEPTED } else { CONNECTIONS };
     let attack = async || {
         let (wire, said) = (wire.clone(), said.clone());
-        over_and_over(connections, move || {
+        over_and_over(connections, REQUESTS, move |blows| {
             let (wire, said) = (wire.clone(), said.clone());
-            async move { drop(wire.exchange(Protocol::Http1, &said).await) }
+            async move {
+                if wire.exchange(Protocol::Http1, &said).await.is_ok_and(|answer| !answer.is_empty()) {
+                    blows.count(1);
+                }
+            }
         })
     };
     siege.withstands(what, attack).await;
@@ -198,12 +214,12 @@ async fn endless_body_ends_at_the_limit() {
     let wire = siege.wire();
     let attack = async || {
         let wire = wire.clone();
-        over_and_over(CONNECTIONS, move || endless(wire.clone()))
+        over_and_over(CONNECTIONS, CHUNKS, move |blows| endless(wire.clone(), blows))
     };
     siege.withstands("endless chunked bodies", attack).await;
 }
 
-async fn endless(wire: Wire) {
+async fn endless(wire: Wire, blows: Blows) {
     let Ok(stream) = wire.tls(Protocol::Http1).await else { return };
     let (mut reading, mut writing) = tokio::io::split(stream);
     let chunk = [b"4000\r\n", &vec![b'1'; 0x4000][..], b"\r\n"].concat();
@@ -212,6 +228,7 @@ async fn endless(wire: Wire) {
         let mut sent = writing.write_all(head.as_bytes()).await;
         while sent.is_ok() {
             sent = writing.write_all(&chunk).await;
+            blows.count(1);
         }
     };
     let mut answer = [0; 12];

@@ -6,17 +6,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::AsyncWriteExt,
-    task::{JoinHandle, JoinSet},
-    time::sleep,
-};
+use tokio::{io::AsyncWriteExt, task::JoinSet, time::sleep};
 use visnyk_tests::{
     http2::{END_HEADERS, Kind, POST, PREFACE, frame},
     wire::{Protocol, Wire},
 };
 
-use super::Siege;
+use super::{Attack, Blows, Shown, Siege};
 
 /// A program that ends with its handle.
 struct Running(Child);
@@ -28,17 +24,26 @@ impl Drop for Running {
     }
 }
 
+/// Connections that the relay has at the same time, or it is no attack; on a busy machine the first are cut before the
+/// last are made.
+const HELD: u64 = 100;
+
 /// slowhttptest's own connections, all from 127.0.0.1.
-fn slowhttptest(url: &str, manner: &[&str]) -> JoinHandle<()> {
+fn slowhttptest(url: &str, manner: &[&str]) -> Attack {
     let mut command = Command::new("slowhttptest");
     command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", url]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut running = Running(command.spawn().expect("slowhttptest is installed"));
-    tokio::spawn(async move {
+    holding(HELD, async move {
         while running.0.try_wait().unwrap().is_none() {
             sleep(Duration::from_millis(100)).await;
         }
     })
+}
+
+/// An attack by connections that are there, of which the relay has so many at least.
+fn holding(least: u64, attack: impl Future<Output = ()> + Send + 'static) -> Attack {
+    Attack { task: tokio::spawn(attack), blows: Blows::default(), least: Shown::Held(least) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +98,7 @@ async fn silence_is_not_noticed<T: Send + 'static>(what: &str, connect: impl Asy
                 held.push(connect(wire.from(from)).await);
             }
         }
-        tokio::spawn(hold(held))
+        holding(HELD, hold(held))
     };
     siege.withstands(what, attack).await;
 }
@@ -102,16 +107,19 @@ async fn hold<T>(_held: Vec<T>) {
     std::future::pending::<()>().await;
 }
 
+/// Connections with a hundred streams each.
+const STALLED: u64 = 10;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn thousand_stalled_streams_are_not_noticed() {
     let siege = Siege::new().await;
     let wire = siege.wire();
     let attack = async || {
         let mut connections = JoinSet::new();
-        for _ in 0..10 {
+        for _ in 0..STALLED {
             connections.spawn(stalled_streams(wire.clone()));
         }
-        tokio::spawn(hold(connections.join_all().await))
+        holding(STALLED / 2, hold(connections.join_all().await))
     };
     siege.withstands("1,000 stalled streams", attack).await;
 }
