@@ -247,7 +247,9 @@ fn forged_segments_with_right_checksums() {
         for name in sound.list().unwrap() {
             disk.set_content(&name, sound.content(&name));
         }
-        lies.iter().for_each(|lie| lie.told_to(&disk));
+        for lie in &lies {
+            lie.told_to(&disk);
+        }
         let options = Options { min_next_seq, ..options() };
         let mut outcome = Ok(());
         let taken = measure(|| outcome = live_on(&disk, &options, size)).bytes_max;
