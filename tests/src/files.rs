@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::TempDir;
+
 use crate::patience::eventually;
 
 /// Writes `manifest.yaml`, whole or not at all, as an editor or a kubelet replaces it.
@@ -59,4 +61,36 @@ impl Volume {
             fs::remove_dir_all(last).unwrap();
         }
     }
+}
+
+/// Every regular file below a folder, by its path from there.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap() {
+                kind if kind.is_dir() => walk(&entry.path(), found),
+                kind if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, &mut found);
+    found.sort();
+    found.iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect()
+}
+
+/// Copies every regular file below a folder.
+pub fn copy_all(from: &Path, to: &Path) {
+    for file in files_below(from) {
+        let target = to.join(&file);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(from.join(&file), target).unwrap();
+    }
+}
+
+/// A folder in memory, where there is some to mount: for what does not depend on a sync.
+pub fn folder_in_memory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
 }

@@ -8,21 +8,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{RngExt, rngs::StdRng};
-use serde_json::json;
+use futures::{StreamExt, stream};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use visnyk_tests::{
     conservation::assert_adds_up,
+    files::{copy_all, folder_in_memory},
     flood::Flood,
     manifest::{self, destination, with},
     patience::eventually,
     proof::{extent, report, seed},
     relay::Relay,
-    segments::{HEADERS, frames, segments},
+    segments::{HEADERS, frames, read_at, segments},
     tally::{Manner, Tally},
 };
 
 const EVENTS: usize = 400;
+/// As many as a segment of 16 MiB has room for.
+const OF_ONE_SEGMENT: usize = 300;
 const SECTOR: usize = 512;
+/// Of a state file.
+const PAGE: usize = 4096;
+/// In one file: most of it is still to be read then.
+const MOST_FLIPS: usize = 100;
 
 /// Of a debug build on a machine that does other things; the promise is two seconds.
 const START: Duration = Duration::from_secs(8);
@@ -35,8 +44,8 @@ struct World {
 
 impl World {
     /// A relay killed with all that it accepted still to be delivered.
-    async fn dead(manner: Manner) -> Self {
-        let sink = Tally::start(manner).await;
+    async fn dead() -> Self {
+        let sink = Tally::start(Manner::Hangs).await;
         // What hangs stays in the journal, and does not go to the waiting room.
         let patient = with(destination("sink", &sink.url()), json!({"timeout": "10m"}));
         let mut relay = Relay::start(&manifest::relay([patient])).await;
@@ -72,7 +81,7 @@ async fn rot_in_the_journal_costs_exactly_the_records_it_hits() {
     let (rounds, harms) = (extent(5, 50), 200);
     let (mut damaged, mut slowest) = (0, Duration::ZERO);
     for _ in 0..rounds {
-        let mut world = World::dead(Manner::Hangs).await;
+        let mut world = World::dead().await;
         let hit = rot(&mut random, world.relay.data_dir(), harms);
         let (start, missing) = world.revive().await;
         let status = world.relay.destination("sink").await;
@@ -126,35 +135,171 @@ fn rot(random: &mut StdRng, data_dir: &Path, harms: u64) -> BTreeSet<u64> {
     hit
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rot_in_the_state_costs_repeats_and_what_it_hits_is_counted() {
-    let mut random = seed();
-    let (rounds, mut repeats, mut lost, mut aside) = (extent(5, 50), 0, 0, 0);
-    let mut harms = 0;
-    for _ in 0..rounds {
-        let mut world = World::dead(Manner::Picky).await;
+/// Where most of a state lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lies {
+    /// In the state file's log, where a kill leaves it.
+    InTheLog,
+    /// In the state file itself.
+    InTheFile,
+}
+
+/// A dead relay whose state holds dead letters, and whose journal still holds every event: only what the state alone
+/// knew can be lost.
+struct Remains {
+    relay: Relay,
+    accepted: BTreeSet<u64>,
+    taken: BTreeSet<u64>,
+}
+
+impl Remains {
+    async fn with(lies: Lies) -> Self {
+        let sink = Tally::start(Manner::Picky).await;
+        let mut relay = Relay::start(&roomy(&sink)).await;
+        let flood = Flood::of(&relay, 8);
+        flood.resume();
+        eventually("accepted", async || flood.accepted(), |accepted| *accepted >= OF_ONE_SEGMENT).await;
+        flood.pause();
+        relay.until("sink", "nothing pending", |sink| sink["pending"] == 0).await;
+        // All of it is in the state a moment later.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        relay.kill();
+        if lies == Lies::InTheFile {
+            fold(&relay.data_dir().join("state.db")).await;
+        }
+        let numbers = segments(relay.data_dir()).into_iter().filter_map(|file| read_at(&file, 32));
+        assert!(
+            numbers.map(u64::from_le_bytes).all(|number| number <= 1),
+            "the first segment has everything"
+        );
+        let (accepted, taken) = (flood.answers().accepted, sink.book().taken);
+        Self { relay, accepted: accepted.into_keys().collect(), taken: taken.into_keys().collect() }
+    }
+
+    /// Harms a copy of its state and starts a relay on that, which has to count as damaged exactly what never comes.
+    async fn revived(&self, mut random: StdRng) -> Revived {
+        let folder = folder_in_memory();
+        let data_dir = folder.path().join("data");
+        copy_all(self.relay.data_dir(), &data_dir);
+        let harm = [Harm::Flips, Harm::Sectors, Harm::Pages, Harm::FirstPage][random.random_range(0..4)];
+        let harms = harm.do_to_state(&mut random, &data_dir);
+        let sink = Tally::start(Manner::Takes).await;
+        let began = Instant::now();
+        let relay = Relay::start_in(folder, data_dir, &roomy(&sink)).await;
+        let start = began.elapsed();
+        assert!(start < START, "ready only after {start:?}");
+        relay.until("sink", "nothing pending", |sink| sink["pending"] == 0).await;
+        let redriven = relay.command(&["redrive", "--destination", "sink"]);
+        assert!(redriven.status.success(), "{redriven:?}");
+        let over = |sink: &Value| sink["pending"] == 0 && sink["deadLettered"] == 0;
+        let status = relay.until("sink", "nothing left", over).await;
+        let whole = relay.probes.status().await;
+        assert_adds_up(&whole);
+        let book = sink.book();
+        assert_eq!(book.altered, 0);
+        let came = |number: &&u64| self.taken.contains(number) || book.taken.contains_key(number);
+        let missing = self.accepted.len() - self.accepted.iter().filter(came).count();
+        assert_eq!(status["damaged"], missing, "{missing} are missing after {harms} {harm:?}: {status}");
+        let is_aside = whole["stateSetAside"] != json!(null);
+        // A bit is in one row, unless it holds the file together.
+        let is_bounded = harm != Harm::Flips || is_aside || missing <= harms;
+        assert!(is_bounded, "{missing} are missing after {harms} flips: {status}");
+        let repeats = book.taken.keys().filter(|number| self.taken.contains(number)).count();
+        Revived { harms, missing, is_aside, repeats, start }
+    }
+}
+
+struct Revived {
+    harms: usize,
+    missing: usize,
+    is_aside: bool,
+    repeats: usize,
+    start: Duration,
+}
+
+/// One attempt for each event, and segments that take all of them.
+fn roomy(sink: &Tally) -> Value {
+    let mut manifest =
+        manifest::relay([with(destination("sink", &sink.url()), json!({"retry": {"schedule": ["0s"]}}))]);
+    manifest["spec"]["listener"]["maxBodySize"] = "4Mi".into();
+    manifest
+}
+
+/// Writes a state file's log into it, as `SQLite` does by itself now and then.
+async fn fold(file: &Path) {
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// What is done to the state file and its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Harm {
+    Flips,
+    Sectors,
+    Pages,
+    /// With what tells that it is a state file at all.
+    FirstPage,
+}
+
+impl Harm {
+    /// Returns how often it was done.
+    fn do_to_state(self, random: &mut StdRng, data_dir: &Path) -> usize {
+        let mut harms = 0;
         for name in ["state.db", "state.db-wal"] {
-            let file = world.relay.data_dir().join(name);
-            let mut bytes = fs::read(&file).unwrap();
-            for _ in 0..random.random_range(1..=20) {
-                let at = random.random_range(0..bytes.len());
-                bytes[at] ^= 1 << random.random_range(0..8);
-                harms += 1;
+            let file = data_dir.join(name);
+            let Ok(mut bytes) = fs::read(&file) else { continue };
+            if bytes.is_empty() {
+                continue;
             }
+            let times = match self {
+                Self::Flips => random.random_range(1..=MOST_FLIPS),
+                Self::Sectors | Self::Pages => random.random_range(1..=3),
+                Self::FirstPage => 1,
+            };
+            for _ in 0..times {
+                let at = random.random_range(0..bytes.len());
+                let mut zero = |from: usize, size: usize| {
+                    let to = bytes.len().min(from + size);
+                    bytes[from..to].fill(0);
+                };
+                match self {
+                    Self::Flips => bytes[at] ^= 1 << random.random_range(0..8),
+                    Self::Sectors => zero(at / SECTOR * SECTOR, SECTOR),
+                    Self::Pages => zero(at / PAGE * PAGE, PAGE),
+                    Self::FirstPage => zero(0, PAGE),
+                }
+            }
+            harms += times;
             fs::write(file, bytes).unwrap();
         }
-        let (_, missing) = world.revive().await;
-        let status = world.relay.destination("sink").await;
-        let known = status["damaged"].as_u64().unwrap() + status["deadLettered"].as_u64().unwrap();
-        assert!(missing.len() as u64 <= known, "{} are missing, {known} are known: {status}", missing.len());
-        lost += status["damaged"].as_u64().unwrap();
-        aside += u64::from(world.relay.probes.status().await["stateSetAside"] != json!(null));
-        repeats += world.sink.book().taken.values().filter(|times| **times > 1).count();
+        harms
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rot_in_the_state_costs_exactly_the_held_events_it_hits() {
+    let mut random = seed();
+    let (mut harms, mut missing, mut aside, mut repeats) = (0, 0, 0, 0);
+    let (mut revivals, mut slowest) = (0, Duration::ZERO);
+    for lies in [Lies::InTheLog, Lies::InTheFile] {
+        let remains = Remains::with(lies).await;
+        let seeds: Vec<u64> = (0..extent(10, 100)).map(|_| random.random()).collect();
+        let revived = stream::iter(seeds).map(|seed| remains.revived(StdRng::seed_from_u64(seed)));
+        for one in revived.buffer_unordered(2).collect::<Vec<_>>().await {
+            harms += one.harms;
+            missing += one.missing;
+            aside += u64::from(one.is_aside);
+            repeats += one.repeats;
+            revivals += 1;
+            slowest = slowest.max(one.start);
+        }
     }
     report(
         "bit rot in the state",
         &format!(
-            "{harms} flips, {aside} of {rounds} files set aside, {repeats} repeats, {lost} held events damaged and counted"
+            "{harms} flips and zeroed sectors and pages in {revivals} state files, {aside} set aside, {missing} held \
+             events lost, as many damaged, {repeats} repeats, slowest start {slowest:.1?}"
         ),
     );
 }

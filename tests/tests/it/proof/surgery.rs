@@ -4,14 +4,14 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use futures::{StreamExt, stream};
 use serde_json::json;
-use tempfile::TempDir;
 use visnyk_tests::{
     conservation::assert_adds_up,
+    files::{copy_all, files_below, folder_in_memory},
     flood::Flood,
     manifest::{self, destination},
     patience::eventually,
@@ -92,7 +92,7 @@ async fn every_file_can_be_lost_cut_doubled_renamed_or_taken_away_without_a_sile
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     relay.kill();
     let accepted: Vec<u64> = flood.answers().accepted.into_keys().collect();
-    let patients = files(relay.data_dir());
+    let patients = files_below(relay.data_dir());
     let operations = patients.iter().flat_map(|file| SURGERIES.map(|surgery| (file, surgery)));
     let operated =
         stream::iter(operations).map(|(file, surgery)| operate(relay.data_dir(), file, surgery, &accepted));
@@ -112,30 +112,11 @@ async fn every_file_can_be_lost_cut_doubled_renamed_or_taken_away_without_a_sile
     );
 }
 
-/// Every regular file below, by its path from there.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            match entry.file_type().unwrap() {
-                kind if kind.is_dir() => walk(&entry.path(), found),
-                kind if kind.is_file() => found.push(entry.path()),
-                _ => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(folder, &mut found);
-    found.sort();
-    found.iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect()
-}
-
 /// Copies a data folder, does it to one file, starts a relay on it, and says what came of it.
 async fn operate(data_dir: &Path, file: &Path, surgery: Surgery, accepted: &[u64]) -> Outcome {
     let what = format!("{} {surgery:?}", file.display());
     let sink = Tally::start(Manner::Takes).await;
-    // In memory, where there is some to mount: nothing here depends on a sync.
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+    let folder = folder_in_memory();
     let copy = folder.path().join("data");
     copy_all(data_dir, &copy);
     give_to(USER, folder.path());
@@ -164,14 +145,6 @@ async fn operate(data_dir: &Path, file: &Path, surgery: Surgery, accepted: &[u64
     assert_eq!(status["damaged"], json!(lost), "{what}: {lost} are missing: {status}");
     assert!(status["accepted"].as_u64().unwrap() >= accepted.len() as u64, "{what}: {status}");
     if lost == 0 { Outcome::Whole } else { Outcome::Counted }
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(&file);
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(from.join(&file), target).unwrap();
-    }
 }
 
 fn give_to(user: u32, folder: &Path) {
