@@ -146,3 +146,25 @@ async fn private_address_is_refused_unless_it_is_allowed() {
     relay.apply(&manifest::relay([open])).await;
     assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
 }
+
+/// A relay that is asked to go gives what is under way twenty seconds, and a busy machine may take its time besides; a
+/// kubelet waits for sixty.
+const GOES: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_destination_does_not_keep_a_relay_from_going() {
+    let sink = Sink::start(Behaviour::Hang).await;
+    let patient = with(destination("sink", &sink.url()), json!({"timeout": "10m"}));
+    let mut relay = Relay::start(&manifest::relay([patient])).await;
+    let sender = Sender::to(&relay);
+    sender.send(5, 1).await;
+    sink.attempted(1).await;
+    let asked = Instant::now();
+    let status = relay.terminate().await;
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < GOES, "it went after {took:?}");
+    sink.set(Behaviour::Ok);
+    relay.restart().await;
+    assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
+}
