@@ -44,7 +44,7 @@ test-e2e: | nextest ## the operator, installed by its chart on a node
 
 soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.md lists; takes hours
 	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
-		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(decoders::) + test(model::) + test(spool::) + test(relay::kill)'
+		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(decoders::) + test(durability::power_cuts) + test(model::) + test(spool::) + test(relay::kill)'
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run

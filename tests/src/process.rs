@@ -102,6 +102,18 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Stops it, until [`Signal::CONT`]; returns once no thread of it runs.
+    pub async fn stand_still(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.id());
+        let states = async || {
+            let threads = fs::read_dir(&threads).unwrap().map(|thread| thread.unwrap().path().join("stat"));
+            let stats = threads.map(|stat| fs::read_to_string(stat).unwrap_or_default());
+            stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect::<String>()
+        };
+        eventually("stopped", states, |states| states.chars().all(|state| state == 'T')).await;
+    }
+
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         let what = format!("{} ends", self.name);

@@ -10,12 +10,16 @@ use std::{
     time::Duration,
 };
 
+use rand::RngExt;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 use visnyk_tests::{
     collector::{COLLECTOR, Collector},
     manifest,
+    power::{Disk, FileSystem, Lab},
     process::Process,
+    proof::{extent, report, seed},
 };
 
 /// Lines that were answered with 2xx.
@@ -77,6 +81,42 @@ async fn promised_lines_survive_kills_under_load_and_rotation() {
     let lost: Vec<_> = promised.lock().unwrap().difference(&logged).cloned().collect();
     assert_eq!(lost, Vec::<String>::new());
     assert!(collector.data_dir().join("webhook.log.2").exists(), "nothing was rotated");
+}
+
+/// As `proof::power_cut` does for the relay.
+#[tokio::test(flavor = "multi_thread")]
+async fn power_cuts_under_load_and_rotation_lose_no_promised_line() {
+    let Some(lab) = Lab::new() else { return };
+    let (mut random, disk) = (seed(), lab.disk(FileSystem::Ext4));
+    let mut manifest = manifest::collector();
+    manifest["spec"]["log"]["rotate"] = json!({"size": "64Ki", "keep": 1000});
+    let start =
+        |disk: &Disk| Collector::start_in(tempfile::tempdir().unwrap(), disk.path().join("data"), &manifest);
+    let collector = start(&disk);
+    collector.probes.ready().await;
+    let (promised, stop) = (Promised::default(), Arc::<AtomicBool>::default());
+    let senders = load(&collector, &promised, &stop);
+    let cuts = extent(10, 200);
+    for _ in 0..cuts {
+        more(&promised, random.random_range(1..150)).await;
+        sleep(Duration::from_millis(random.random_range(0..20))).await;
+        collector.process.stand_still().await;
+        let dead = lab.after_power_cut(&disk);
+        let before = promised.lock().unwrap().clone();
+        collector.process.signal(Signal::CONT);
+        let revived = start(&dead);
+        revived.probes.ready().await;
+        let logged: BTreeSet<String> = lines(&revived).into_iter().collect();
+        let lost: Vec<_> = before.difference(&logged).collect();
+        assert_eq!(lost, Vec::<&String>::new());
+    }
+    stop.store(true, Ordering::Relaxed);
+    senders.join_all().await;
+    assert!(collector.data_dir().join("webhook.log.2").exists(), "nothing was rotated");
+    report(
+        "power cut of a collector",
+        &format!("{cuts} states, {} acknowledged lines, 0 lost", promised.lock().unwrap().len()),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     time::{Duration, Instant},
 };
 
@@ -80,7 +79,7 @@ async fn live_and_die(lab: &Lab, kind: FileSystem, random: &mut StdRng, figures:
         let more = random.random_range(1..if cut == 0 { 20 } else { 300 });
         eventually("accepted", async || flood.accepted(), |accepted| *accepted >= before + more).await;
         sleep(Duration::from_millis(random.random_range(0..50))).await;
-        stop(&relay).await;
+        relay.process.stand_still().await;
         let dead = lab.after_power_cut(&disk);
         let promised = flood.answers();
         assert_eq!(promised.strange, Vec::<String>::new());
@@ -106,18 +105,6 @@ fn manifest(sinks: &[Tally; 2]) -> Value {
 fn with_spool(mut manifest: Value) -> Value {
     manifest["spec"]["spool"] = json!({"persistent": {"size": "160Mi"}});
     manifest
-}
-
-/// Stops a process; returns once no thread of it runs.
-async fn stop(relay: &Relay) {
-    relay.process.signal(Signal::STOP);
-    let threads = format!("/proc/{}/task", relay.process.id());
-    let states = async || {
-        let threads = fs::read_dir(&threads).unwrap().map(|thread| thread.unwrap().path().join("stat"));
-        let stats = threads.map(|stat| fs::read_to_string(stat).unwrap_or_default());
-        stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect::<String>()
-    };
-    eventually("stopped", states, |states| states.chars().all(|state| state == 'T')).await;
 }
 
 /// The machine comes up again; whatever was acknowledged and not delivered before is delivered now.
