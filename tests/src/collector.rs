@@ -16,7 +16,7 @@ use crate::{
     files::{stall, write_manifest},
     manifest::{COLLECTOR_PORT, HEALTH_PORT},
     probes::Probes,
-    process::Process,
+    process::{Process, Surroundings},
 };
 
 /// The name of the binary.
@@ -68,14 +68,23 @@ impl Collector {
     fn launch(binary: &str, folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
         let address = Address::take();
         write_manifest(folder.path(), &manifest.to_string());
-        let process = run(binary, folder.path(), &data_dir, &address);
+        let process = run(&Surroundings::default(), binary, folder.path(), &data_dir, &address);
         let probes = Probes::new(address.port(HEALTH_PORT));
         Self { process, probes, address, data_dir, folder }
     }
 
     /// Starts it again after it was killed or has ended.
     pub async fn restart(&mut self) {
-        self.process = run(COLLECTOR, self.folder.path(), &self.data_dir, &self.address);
+        self.restart_in(&Surroundings::default()).await;
+    }
+
+    /// Starts it again with everything in its log that it can say.
+    pub async fn restart_at_trace(&mut self) {
+        self.restart_in(&Surroundings::at_trace()).await;
+    }
+
+    async fn restart_in(&mut self, surroundings: &Surroundings) {
+        self.process = run(surroundings, COLLECTOR, self.folder.path(), &self.data_dir, &self.address);
         self.probes.ready().await;
     }
 
@@ -147,7 +156,13 @@ impl Collector {
     }
 }
 
-fn run(binary: &str, folder: &Path, data_dir: &Path, address: &Address) -> Process {
+fn run(
+    surroundings: &Surroundings,
+    binary: &str,
+    folder: &Path,
+    data_dir: &Path,
+    address: &Address,
+) -> Process {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let given = |flag: &str, path: PathBuf| path.exists().then(|| format!("{flag}={}", text(&path)));
     let args = [
@@ -163,5 +178,5 @@ fn run(binary: &str, folder: &Path, data_dir: &Path, address: &Address) -> Proce
         .into_iter()
         .chain(given("--tls-dir", Collector::tls_dir(folder)))
         .chain(given("--client-ca", Collector::client_ca(folder)));
-    Process::start(binary, args, &folder.join("collector.out"))
+    Process::start_in(surroundings, binary, args, &folder.join("collector.out"))
 }

@@ -41,6 +41,14 @@ impl Default for Surroundings {
 /// Lines of a process's log that are shown when its test fails.
 const SHOWN: usize = 80;
 
+impl Surroundings {
+    /// Everything that it can say is logged, but what it says of that log's own growing: it watches the folder that
+    /// this is in.
+    pub fn at_trace() -> Self {
+        Self { log: "trace,notify=off,mio=off", ..Self::default() }
+    }
+}
+
 impl Process {
     /// Starts a binary of the workspace. Standard output and error are appended to `said`.
     pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {

@@ -100,10 +100,9 @@ impl Relay {
         self.probes.ready().await;
     }
 
-    /// Starts it again with everything in its log that it can say, but what it says of that log's own growing: it
-    /// watches the folder that this is in.
+    /// Starts it again with everything in its log that it can say.
     pub async fn restart_at_trace(&mut self) {
-        self.restart_in(&Surroundings { log: "trace,notify=off,mio=off", ..Surroundings::default() }).await;
+        self.restart_in(&Surroundings::at_trace()).await;
     }
 
     /// Starts it again in other surroundings.

@@ -4,6 +4,7 @@ mod access;
 mod disk;
 mod durability;
 mod reload;
+mod secrets;
 mod stall;
 mod tail;
 mod wire;

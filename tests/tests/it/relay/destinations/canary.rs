@@ -1,14 +1,18 @@
 //! What deliveries are proven with is in their headers and nowhere else, however much is logged.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use visnyk_tests::{
     address::Address,
     authority::Authority,
     manifest::{self, destination, with},
+    relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
 };
@@ -41,6 +45,18 @@ async fn authorization_server(address: &Address) -> Arc<Mutex<Vec<String>>> {
     requests
 }
 
+/// Another relay, which speaks HTTP/2 and logs all that it can say.
+async fn peer(sink: &Sink, token: &Value, secrets: &[(&str, &str)]) -> Relay {
+    let mut manifest = manifest::relay([destination("sink", &sink.url())]);
+    let verify = json!({"bearer": {"secretRefs": [token]}});
+    manifest["spec"]["sources"][0] =
+        json!({"name": "peer", "path": format!("/{}", WRITTEN[0]), "verify": verify});
+    let mut peer = start(&manifest, secrets).await;
+    peer.terminate().await;
+    peer.restart_at_trace().await;
+    peer
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dead_letter() {
     let canaries = [
@@ -58,7 +74,7 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     let (taking, refusing) =
         (Sink::start(Behaviour::Ok).await, Sink::start(Behaviour::Answer(401, None)).await);
     let [path, query, login_query, literal] = WRITTEN;
-    let fields = |fields: serde_json::Value| {
+    let fields = |fields: Value| {
         let header = json!({"headers": [
             {"name": "X-Key", "secretRef": secret("header")},
             {"name": "X-Literal", "value": literal},
@@ -77,23 +93,29 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
         "sign": {"hmac": {"secretRefs": [secret("hmac")], "header": "X-Sig"}},
         "authorization": {"basic": {"usernameRef": secret("user"), "passwordRef": secret("password")}},
     });
+    let elsewhere = Sink::start(Behaviour::Ok).await;
+    let peer = peer(&elsewhere, &secret("secret"), &canaries).await;
+    let over_tls = json!({
+        "authorization": {"bearer": {"secretRef": secret("secret")}},
+        "tls": {"caRef": {"name": "proof", "key": "ca.crt"}},
+    });
+    let ca = fs::read_to_string(peer.data_dir().join("tls/ca.crt")).unwrap();
+    let away = json!({
+        "authorization": {"bearer": {"secretRef": secret("secret")}},
+        "tls": {"clientCertificateRef": {"name": "proof"}},
+    });
     let destinations = [
+        with(destination("encrypted", &to(peer.url().trim_end_matches('/'))), fields(over_tls)),
         with(destination("taking", &to(&taking.url())), fields(oauth.clone())),
         with(destination("refusing", &to(&refusing.url())), fields(oauth)),
         with(destination("plain", &to(&taking.url())), fields(basic)),
         // Nobody is there, and the error says so.
-        with(
-            destination("away", &to("https://127.0.0.1:1")),
-            fields(json!({
-                "authorization": {"bearer": {"secretRef": secret("secret")}},
-                "tls": {"clientCertificateRef": {"name": "proof"}},
-            })),
-        ),
+        with(destination("away", &to("https://127.0.0.1:1")), fields(away)),
     ];
     let identity = Authority::new("ours").client("relay", vec![]);
     let key_at = identity.find("-----BEGIN PRIVATE KEY").unwrap();
     let key_line = identity[key_at..].lines().nth(1).unwrap();
-    let files = [("tls.crt", &identity[..key_at]), ("tls.key", &identity[key_at..])];
+    let files = [("tls.crt", &identity[..key_at]), ("tls.key", &identity[key_at..]), ("ca.crt", &ca)];
     let mut relay = start(&manifest::relay(destinations), &[&canaries[..], &files].concat()).await;
     relay.terminate().await;
     relay.restart_at_trace().await;
@@ -101,7 +123,7 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     for name in ["refusing", "away"] {
         relay.until(name, "a dead letter", |status| status["deadLettered"] == 1).await;
     }
-    for name in ["taking", "plain"] {
+    for name in ["encrypted", "taking", "plain"] {
         relay.until(name, "a delivery", |status| status["delivered"] == 1).await;
     }
 
@@ -120,7 +142,10 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     assert_eq!(asked.lock().unwrap().len(), 3);
 
     let said = relay.process.said();
-    assert!(said.contains("TRACE"), "nothing was logged at trace");
+    let peer_said = peer.process.said();
+    for said in [&said, &peer_said] {
+        assert!(said.contains("TRACE") && said.contains("h2::"), "nothing was logged at trace");
+    }
     let (_, metrics) = relay.probes.get("/metrics").await.unwrap();
     let status = relay.probes.status().await.to_string();
     let dead = relay.command(&["dead-letters", "list", "--bodies"]);
@@ -129,10 +154,11 @@ async fn no_secret_of_a_delivery_is_in_a_log_at_trace_a_status_a_metric_or_a_dea
     let base64_of_basic = "Y2FuYXJ5LXVzZXItNWYxZTpjYW5hcnktcGFzc3dvcmQtNWYxZQ==";
     let base64_of_client = "Y2FuYXJ5LWlkLTVmMWU6Y2FuYXJ5LXNlY3JldC01ZjFl";
     let secrets = canaries.iter().map(|(_, text)| *text);
-    for secret in secrets.chain(WRITTEN).chain([TOKEN, base64_of_basic, base64_of_client, key_line]) {
-        for (place, text) in
-            [("log", &said), ("metrics", &metrics), ("status", &status), ("dead letters", &dead)]
-        {
+    let secrets = secrets.chain(WRITTEN).chain([TOKEN, base64_of_basic, base64_of_client, key_line]);
+    let logs = [("log", &said), ("log of the other", &peer_said)];
+    let pages = [("metrics", &metrics), ("status", &status), ("dead letters", &dead)];
+    for (place, text) in logs.into_iter().chain(pages) {
+        for secret in secrets.clone() {
             let found = text.lines().find(|line| line.contains(secret));
             assert_eq!(found, None, "{secret} is in the {place}");
         }
