@@ -30,7 +30,7 @@ pub enum Applied {
     Done,
     /// These names belong to others; nothing was written.
     NameConflict(Vec<String>),
-    /// The API server does not let it be done, and says why.
+    /// The API server does not let some of it be done, and says why; the rest is as it should be.
     Refused(String),
 }
 
@@ -91,13 +91,57 @@ async fn carry_out(
     if found.iter().any(|found| matches!(found, Found::Nothing)) {
         applier.check_owner(life).await?;
     }
+    let mut refused = Vec::new();
     for (child, found) in unsure.iter().zip(&found) {
-        applier.bring_about(child, found, life).await?;
+        refused.extend(refusal(applier.bring_about(child, found, life).await)?);
     }
     if life == Life::Lasting {
-        applier.prune(children).await?;
+        refused.extend(refusal(applier.prune(children).await)?);
     }
-    Ok(Applied::Done)
+    Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
+}
+
+/// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
+/// another matter. Changes nothing.
+pub async fn try_out(context: &Context, owner: &Owner, workload: &Child) -> Result<Option<String>, Error> {
+    let Context { client, watched, verified, .. } = context;
+    if verified.holds(watched, owner, workload) {
+        return Ok(None);
+    }
+    let applier = Applier { client, watched, verified, owner };
+    let mut tried = workload.clone();
+    let uid = match applier.read(workload).await? {
+        Found::Foreign => return Ok(None),
+        Found::Nothing => {
+            applier.check_owner(Life::Lasting).await?;
+            None
+        }
+        Found::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
+        Found::Ours(live) => {
+            if let Some(claims) = live.data.pointer(CLAIMS) {
+                tried.object["spec"]["volumeClaimTemplates"].clone_from(claims);
+            }
+            if covers(&live.data["spec"], &tried.object["spec"]) {
+                return Ok(None);
+            }
+            live.uid()
+        }
+    };
+    let dry_run = PatchParams { dry_run: true, ..as_ours() };
+    refusal(applier.patch(&tried, uid.as_deref(), &dry_run).await.map(drop))
+}
+
+/// What was refused is no reason to leave the rest.
+fn refusal(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
+    outcome.map_or_else(|error| error.refusal().map(Some).ok_or(error), |()| Ok(None))
+}
+
+/// Where a StatefulSet has its claim templates.
+const CLAIMS: &str = "/spec/volumeClaimTemplates";
+
+/// What we apply is ours, and has no field that the API server does not know.
+fn as_ours() -> PatchParams {
+    PatchParams::apply(MANAGER).force().validation_strict()
 }
 
 /// What stands where a child should be.
@@ -209,15 +253,22 @@ impl Applier<'_> {
     }
 
     async fn write(&self, child: &Child, uid: Option<&str>) -> Result<(), Error> {
-        let patch =
-            child.patch(uid).map_err(|source| Error::Write { what: "a child", source: source.into() })?;
-        let parameters = PatchParams::apply(MANAGER).force().validation_strict();
-        let kind = child.kind.gvk().kind;
-        let written = self.api(child.kind).patch(&child.name, &parameters, &Patch::Apply(&patch)).await;
-        let written = written.map_err(Error::api(format!("apply {kind} {}", child.name)))?;
-        info!(namespace = self.owner.namespace, kind, name = child.name, "applied");
+        let written = self.patch(child, uid, &as_ours()).await?;
+        info!(namespace = self.owner.namespace, kind = child.kind.gvk().kind, name = child.name, "applied");
         self.verified.note(self.owner, child, &written);
         Ok(())
+    }
+
+    async fn patch(
+        &self,
+        child: &Child,
+        uid: Option<&str>,
+        parameters: &PatchParams,
+    ) -> Result<DynamicObject, Error> {
+        let patch =
+            child.patch(uid).map_err(|source| Error::Write { what: "a child", source: source.into() })?;
+        let written = self.api(child.kind).patch(&child.name, parameters, &Patch::Apply(&patch)).await;
+        written.map_err(Error::api(format!("apply {} {}", child.kind.gvk().kind, child.name)))
     }
 
     /// Takes away what others have put where it may not be; an apply would leave it there.

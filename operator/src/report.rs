@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use visnyk_crds::Problem;
 use visnyk_crds::api::Status;
 use visnyk_crds::valid::ListenerTls;
 
@@ -15,6 +14,7 @@ use crate::child::Kind;
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{Owner, Role};
 use crate::pods::Report;
+use crate::runnable::Fault;
 use crate::trust::Wanted;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
@@ -60,33 +60,35 @@ pub fn failed(
 }
 
 /// The report on a resource of which no valid spec is known.
-pub fn nothing_runs(owner: &Owner, problems: &[Problem]) -> Visit {
+pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
     let none = |about| Finding::unknown(about, "NothingValid", "no valid spec is known");
-    let mut findings = vec![accepted(problems, None), programmed(None, 0, &[], &[])];
+    let mut findings = vec![accepted(fault, None), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
     Visit {
         findings: summed_up(findings, NEEDED),
         url: None,
         pods: (0, owner.pods_selector()),
-        again: LATER,
+        again: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
         certificates: Certificates::default(),
     }
 }
 
 /// Whether the spec is valid and its children could be made.
-pub fn accepted(problems: &[Problem], applied: Option<&Applied>) -> Finding {
-    if !problems.is_empty() {
-        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        return Finding::no("Accepted", "Invalid", all.join("; "));
-    }
-    match applied {
-        Some(Applied::NameConflict(names)) => {
+pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
+    match (fault, applied) {
+        (Some(Fault::Invalid(problems)), _) => {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Finding::no("Accepted", "Invalid", all.join("; "))
+        }
+        (Some(Fault::Refused(why)), _) | (None, Some(Applied::Refused(why))) => {
+            Finding::no("Accepted", "Refused", why)
+        }
+        (None, Some(Applied::NameConflict(names))) => {
             let message =
                 format!("{} already there and not of this resource: nothing was changed", names.join(", "));
             Finding::no("Accepted", "NameConflict", message)
         }
-        Some(Applied::Refused(why)) => Finding::no("Accepted", "Refused", why),
-        Some(Applied::Done) | None => Finding::yes("Accepted", "Valid", "the spec is valid"),
+        (None, Some(Applied::Done) | None) => Finding::yes("Accepted", "Valid", "the spec is valid"),
     }
 }
 
@@ -170,12 +172,12 @@ pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<
 }
 
 /// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for.
-pub fn again(applied: &Applied, pods: &[Report]) -> Duration {
-    match applied {
-        Applied::NameConflict(_) | Applied::Refused(_) => BLOCKED,
-        Applied::Done if pods.iter().any(|pod| pod.is_nudged) => SOON,
-        Applied::Done if waiting(pods).next().is_some() => BLOCKED,
-        Applied::Done => LATER,
+pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report]) -> Duration {
+    match (fault, applied) {
+        (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict(_) | Applied::Refused(_)) => BLOCKED,
+        (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
+        (_, Applied::Done) if waiting(pods).next().is_some() => BLOCKED,
+        (_, Applied::Done) => LATER,
     }
 }
 

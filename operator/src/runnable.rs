@@ -1,10 +1,14 @@
-//! Which spec of a resource runs: its own, or, where that is invalid, the last valid one.
+//! Which spec of a resource runs: its own, or, where that is invalid or the API server refuses its pods, the last good
+//! one.
 
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use visnyk_crds::Problem;
 
+use crate::apply::try_out;
+use crate::child::Child;
+use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::last_manifest;
 use crate::meta::Owner;
@@ -17,29 +21,84 @@ pub struct Runnable<K, V> {
     pub valid: V,
 }
 
-/// The resource as it is to run, and what is wrong with its spec if something else runs. `take_over` changes the last
-/// valid one by what is taken from an invalid spec all the same.
+/// Why a resource's own spec does not run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// It is not valid.
+    Invalid(Vec<Problem>),
+    /// The API server takes no such workload, and says why.
+    Refused(String),
+}
+
+/// What runs, if anything can, and what is wrong with the resource's own spec if that does not.
+pub type Judged<K, V> = (Option<Runnable<K, V>>, Option<Fault>);
+
+/// By what the resources of a kind are judged.
+pub struct Rules<K, V> {
+    /// Whether a spec is valid.
+    pub validate: fn(&K) -> Result<V, Vec<Problem>>,
+    /// Changes the last good one, the first, by what is taken from a faulty one all the same.
+    pub take_over: fn(&mut K, &K),
+}
+
+/// Judges a resource by itself.
 pub async fn judge<K, V>(
     resource: &K,
     owner: &Owner,
     client: &Client,
-    validate: fn(&K) -> Result<V, Vec<Problem>>,
-    take_over: impl FnOnce(&mut K),
-) -> Result<(Option<Runnable<K, V>>, Vec<Problem>), Error>
+    rules: &Rules<K, V>,
+) -> Result<Judged<K, V>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let problems = match validate(resource) {
-        Ok(valid) => return Ok((Some(Runnable { resource: resource.clone(), valid }), Vec::new())),
-        Err(problems) => problems,
-    };
+    match (rules.validate)(resource) {
+        Ok(valid) => Ok((Some(Runnable { resource: resource.clone(), valid }), None)),
+        Err(problems) => {
+            Ok((last_good(resource, owner, client, rules).await?, Some(Fault::Invalid(problems))))
+        }
+    }
+}
+
+/// Judges a resource before anything of it is written, with the API server's word on its workload: a spec whose pods
+/// are refused must not become the last good one.
+pub async fn judge_with_pods<K, V>(
+    resource: &K,
+    owner: &Owner,
+    context: &Context,
+    rules: &Rules<K, V>,
+    workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
+) -> Result<Judged<K, V>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
+{
+    let judged = judge(resource, owner, &context.client, rules).await?;
+    let (Some(own), None) = &judged else { return Ok(judged) };
+    let wanted = workload(own)?;
+    match try_out(context, owner, &wanted).await? {
+        None => Ok(judged),
+        Some(why) => {
+            let last = last_good(resource, owner, &context.client, rules).await?;
+            Ok((last, Some(Fault::Refused(why))))
+        }
+    }
+}
+
+/// The spec that the pods were last given.
+async fn last_good<K, V>(
+    resource: &K,
+    owner: &Owner,
+    client: &Client,
+    rules: &Rules<K, V>,
+) -> Result<Option<Runnable<K, V>>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
+{
     let manifest = last_manifest(client, owner).await?;
     let last = manifest.and_then(|manifest| serde_yaml::from_str::<K>(&manifest).ok());
-    let runnable = last.and_then(|mut last| {
+    Ok(last.and_then(|mut last| {
         last.meta_mut().generation = resource.meta().generation;
-        take_over(&mut last);
-        let valid = validate(&last).ok()?;
+        (rules.take_over)(&mut last, resource);
+        let valid = (rules.validate)(&last).ok()?;
         Some(Runnable { resource: last, valid })
-    });
-    Ok((runnable, problems))
+    }))
 }

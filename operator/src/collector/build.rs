@@ -22,40 +22,52 @@ pub fn build(
     image: &str,
     kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
+    let spec = &runnable.resource.spec;
+    let workload = workload(runnable, owner, image)?;
+    // What pods need comes before them, and what only leads to them after.
+    let mut children = vec![build::service_account(owner), build::configuration(&workload)];
+    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
+    children.extend([
+        build::service(&workload),
+        build::pods_service(&workload),
+        build::network_policy(&workload),
+        build::disruption_budget(owner),
+        build::workload(&workload),
+    ]);
+    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
+    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
+    children.retain(|child| kinds.contains(&child.kind));
+    Ok(children)
+}
+
+/// What keeps its pod running.
+pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
+    Ok(build::workload(&workload(runnable, owner, image)?))
+}
+
+fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: collector, valid } = runnable;
     let spec = &collector.spec;
     let manifest = build::manifest::<Collector>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
-    let workload = Workload {
+    let tls = &valid.listener.tls;
+    let has_authority = *tls != ListenerTls::None;
+    Ok(Workload {
         owner,
         manifest,
         image,
         // The log has one writer.
         replicas: 1,
         port: valid.listener.port,
-        scheme: Scheme::of(&valid.listener.tls),
+        scheme: Scheme::of(tls),
         data: data(collector),
         secrets: valid.listener.secrets(),
-        mounts: trust.map(|_| certificates::mount(owner)).into_iter().collect(),
-        args: trust.map(|_| args(&valid.listener.tls)).unwrap_or_default(),
+        mounts: has_authority.then(|| certificates::mount(owner)).into_iter().collect(),
+        args: if has_authority { args(tls) } else { Vec::new() },
         restart: format!("port {}", valid.listener.port),
         pod: &spec.pod,
         service: &spec.service,
-    };
-    let mut children = vec![
-        build::service_account(owner),
-        build::configuration(&workload),
-        build::service(&workload),
-        build::pods_service(&workload),
-        build::network_policy(&workload),
-        build::disruption_budget(owner),
-        build::workload(&workload),
-    ];
-    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
-    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
-    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
-    children.retain(|child| kinds.contains(&child.kind));
-    Ok(children)
+    })
 }
 
 /// Where the pod finds what it shows, and by what it knows relays.

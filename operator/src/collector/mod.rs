@@ -18,18 +18,23 @@ use crate::meta::{Owner, Role};
 use crate::pods::take_up;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
-use crate::runnable::{self, judge};
+use crate::runnable::{self, Rules, judge_with_pods};
 use crate::visit::Visit;
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
 
+const RULES: Rules<Collector, ValidatedCollector> =
+    Rules { validate: validate::collector, take_over: |_, _| {} };
+
 /// Brings about what a collector says.
 pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Visit, Error> {
     let owner = Owner::of(Role::Collector, collector);
-    let (runnable, problems) = judge(collector, &owner, &context.client, validate::collector, |_| {}).await?;
+    let image = &context.images.collector;
+    let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
+    let (runnable, fault) = judge_with_pods(collector, &owner, context, &RULES, workload).await?;
     let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, &problems));
+        return Ok(nothing_runs(&owner, fault.as_ref()));
     };
     let secrets = runnable.valid.listener.secrets();
     let reference = |secret: &SecretRef| Reference {
@@ -47,8 +52,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
             Some(certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?)
         }
     };
-    let children =
-        build::build(&runnable, &owner, trust.as_ref(), &context.images.collector, &context.kinds)?;
+    let children = build::build(&runnable, &owner, trust.as_ref(), image, &context.kinds)?;
     let applied = apply(context, &owner, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
@@ -57,7 +61,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
-        problems: &problems,
+        fault: fault.as_ref(),
         applied: &applied,
         missing_secrets: &missing,
         obstacles: &obstacles,

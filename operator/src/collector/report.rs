@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use visnyk_crds::Problem;
 
 use super::Runnable;
 use super::build::data;
@@ -17,6 +16,7 @@ use crate::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
     secret_obstacles,
 };
+use crate::runnable::Fault;
 use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
 
@@ -27,7 +27,7 @@ pub struct Seen<'a> {
     /// What runs.
     pub runnable: &'a Runnable,
     /// What is wrong with the spec, if something else runs.
-    pub problems: &'a [Problem],
+    pub fault: Option<&'a Fault>,
     /// What became of the children.
     pub applied: &'a Applied,
     /// Secrets that are not there.
@@ -63,7 +63,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let findings = vec![
-        accepted(seen.problems, Some(seen.applied)),
+        accepted(seen.fault, Some(seen.applied)),
         certificate(&valid.listener.tls, seen.missing_secrets, seen.trust),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
         available(1, seen.pods),
@@ -74,7 +74,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.applied, seen.pods),
+        again: again(seen.fault, seen.applied, seen.pods),
         certificates: Certificates::of(seen.trust, None, seen.now),
     }
 }

@@ -26,18 +26,21 @@ pub fn build(
 ) -> Result<Vec<Child>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
-    let workload = workload(runnable, owner, trust, image)?;
+    let workload = serving(runnable, owner, image)?;
+    // What pods need comes before them, and what only leads to them after.
     let mut children = vec![
         build::service_account(owner),
         build::configuration(&workload),
         build::peers(owner, resolved.files.clone()),
+    ];
+    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
+    children.extend([
         build::service(&workload),
         build::pods_service(&workload),
         build::network_policy(&workload),
         build::disruption_budget(owner),
         build::workload(&workload),
-    ];
-    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
+    ]);
     children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
     children.extend(spec.ingress.iter().map(|wanted| build::ingress(&workload, wanted)));
     children.extend(spec.http_route.iter().flat_map(|wanted| {
@@ -50,21 +53,31 @@ pub fn build(
     Ok(children)
 }
 
+/// What keeps its pods running.
+pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
+    Ok(build::workload(&serving(runnable, owner, image)?))
+}
+
 /// The Jobs that drain what is left behind.
 pub fn drains(runnable: &Runnable, owner: &Owner, image: &str, left: &[Left]) -> Result<Vec<Child>, Error> {
-    let workload = workload(runnable, owner, None, image)?;
+    let workload = workload(runnable, owner, image)?;
     let timeout = runnable.valid.spool.drain_timeout;
     let with_job = left.iter().filter(|left| left.has_job());
     Ok(with_job.map(|left| build::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
 }
 
-/// The pods of a relay.
-fn workload<'a>(
-    runnable: &'a Runnable,
-    owner: &'a Owner,
-    trust: Option<&Wanted>,
-    image: &'a str,
-) -> Result<Workload<'a>, Error> {
+/// The pods of a relay that accept.
+fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
+    let mut workload = workload(runnable, owner, image)?;
+    if certificates::own_names(&runnable.valid.listener.tls).is_some() {
+        workload.mounts.push(certificates::mount(owner));
+        workload.args.push(format!("--tls-dir={}", certificates::FOLDER));
+    }
+    Ok(workload)
+}
+
+/// Any pods of a relay.
+fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
     let manifest = build::manifest::<WebhookRelay>(owner, spec)
@@ -79,8 +92,8 @@ fn workload<'a>(
         scheme: Scheme::of(&valid.listener.tls),
         data: data(relay, valid),
         secrets: valid.secrets(),
-        mounts: [peers].into_iter().chain(trust.map(|_| certificates::mount(owner))).collect(),
-        args: trust.map(|_| format!("--tls-dir={}", certificates::FOLDER)).into_iter().collect(),
+        mounts: vec![peers],
+        args: Vec::new(),
         restart: restart(valid),
         pod: &spec.pod,
         service: &spec.service,

@@ -10,7 +10,7 @@ use visnyk_crds::WebhookRelay;
 use visnyk_crds::api::OnDelete;
 
 use super::left::{Fate, Left, retained};
-use super::{Runnable, build, fetch, judged, left, peers};
+use super::{RULES, Runnable, build, fetch, left, peers};
 use crate::apply::{delete, delete_child, keep_up};
 use crate::child::{Child, Kind};
 use crate::conditions::Finding;
@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::Owner;
+use crate::runnable::judge;
 use crate::visit::{BLOCKED, Certificates, Visit};
 
 /// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
@@ -30,7 +31,7 @@ pub async fn leave(
     if is_namespace_going(context, owner).await? {
         return let_go(relay, owner, context, Vec::new()).await;
     }
-    let (runnable, _) = judged(relay, owner, context).await?;
+    let (runnable, _) = judge(relay, owner, &context.client, &RULES).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
     let left = left::look(context, owner, 0, then, now).await?;
     let is_worth_waiting = |runnable: &Runnable| match then {

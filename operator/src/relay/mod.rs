@@ -13,7 +13,7 @@ mod tests;
 use jiff::Timestamp;
 use visnyk_crds::api::OnDelete;
 use visnyk_crds::valid::ValidatedRelay;
-use visnyk_crds::{Problem, WebhookRelay, validate};
+use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
 use crate::certificates;
@@ -23,11 +23,21 @@ use crate::finalizer;
 use crate::meta::{Owner, Role};
 use crate::pods::take_up;
 use crate::report::nothing_runs;
-use crate::runnable::{self, judge};
+use crate::runnable::{self, Rules, judge_with_pods};
 use crate::visit::Visit;
 
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
+
+/// How many pods there are and what becomes of their volumes is taken from a faulty spec too: neither can be wrong, and
+/// no pod takes notice.
+const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
+    validate: validate::relay,
+    take_over: |last, faulty| {
+        last.spec.replicas = faulty.spec.replicas;
+        last.spec.spool.on_delete = faulty.spec.spool.on_delete;
+    },
+};
 
 /// Brings about what a relay says.
 pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Visit, Error> {
@@ -35,9 +45,11 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     if relay.metadata.deletion_timestamp.is_some() {
         return leave::leave(relay, &owner, context, now).await;
     }
-    let (runnable, problems) = judged(relay, &owner, context).await?;
+    let image = &context.images.relay;
+    let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
+    let (runnable, fault) = judge_with_pods(relay, &owner, context, &RULES, workload).await?;
     let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, &problems));
+        return Ok(nothing_runs(&owner, fault.as_ref()));
     };
     match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
         (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,
@@ -51,7 +63,6 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         .transpose()?;
     let spec = &runnable.resource.spec;
     let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
-    let image = &context.images.relay;
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image, &context.kinds)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
     let applied = apply(context, &owner, &children).await?;
@@ -63,7 +74,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
-        problems: &problems,
+        fault: fault.as_ref(),
         applied: &applied,
         found: &found,
         resolved: &resolved,
@@ -73,20 +84,6 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         left: &left,
         now,
     }))
-}
-
-/// Which spec runs. How many pods there are and what becomes of their volumes is taken from an invalid one too: neither
-/// can be wrong, and no pod takes notice.
-async fn judged(
-    relay: &WebhookRelay,
-    owner: &Owner,
-    context: &Context,
-) -> Result<(Option<Runnable>, Vec<Problem>), Error> {
-    judge(relay, owner, &context.client, validate::relay, |last| {
-        last.spec.replicas = relay.spec.replicas;
-        last.spec.spool.on_delete = relay.spec.spool.on_delete;
-    })
-    .await
 }
 
 impl Runnable {

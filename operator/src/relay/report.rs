@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use visnyk_crds::Problem;
 
 use super::Runnable;
 use super::build::data;
@@ -20,6 +19,7 @@ use crate::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
     secret_obstacles,
 };
+use crate::runnable::Fault;
 use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
 
@@ -33,7 +33,7 @@ pub struct Seen<'a> {
     /// What runs.
     pub runnable: &'a Runnable,
     /// What is wrong with the spec, if something else runs.
-    pub problems: &'a [Problem],
+    pub fault: Option<&'a Fault>,
     /// What became of the children.
     pub applied: &'a Applied,
     /// What it refers to.
@@ -57,7 +57,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
-        accepted(seen.problems, Some(seen.applied)),
+        accepted(seen.fault, Some(seen.applied)),
         certificate(&valid.listener.tls, &seen.found.missing_secrets, seen.trust),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
         available(spec.replicas, seen.pods),
@@ -70,7 +70,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.applied, seen.pods),
+        again: again(seen.fault, seen.applied, seen.pods),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
     }
 }

@@ -317,7 +317,7 @@ fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[
     report(&Seen {
         owner: &owner,
         runnable,
-        problems: &[],
+        fault: None,
         applied: &Applied::Done,
         found,
         resolved: &resolved,

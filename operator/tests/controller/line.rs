@@ -152,8 +152,10 @@ impl Line {
     }
 }
 
+/// Whether it changes nothing.
 fn is_read(request: &Request<Body>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD)
+    let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun="));
+    is_dry_run || matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 impl<S> Layer<S> for Line {

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::{Api, Resource};
 use serde_json::json;
 use tokio::time::Instant;
-use visnyk_cluster_harness::wait_until;
-use visnyk_crds::WebhookRelay;
+use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_crds::api::Status;
+use visnyk_crds::{Collector, WebhookRelay};
 
+use crate::line::{Fate, Line};
+use crate::snapshot::{Part, snapshot, wait_for};
 use crate::world::in_world;
 
 /// What no schema and no rule can refuse: only the code that the pods run knows it.
@@ -28,8 +34,7 @@ async fn invalid_spec_changes_no_config_map_and_the_last_good_one_lives_on() {
 
         world.change::<WebhookRelay>("harbour", &invalid()).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Invalid").await;
-        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
-        assert!(accepted.message.starts_with("spec.destinations[0].url: "), "{}", accepted.message);
+        assert!(message(&said, "Accepted").starts_with("spec.destinations[0].url: "), "{said:?}");
         assert_eq!(maps.get("harbour-relay").await.unwrap(), good);
 
         // Deleted and scaled, it comes back as it was last good.
@@ -113,15 +118,107 @@ async fn replicas_are_set_by_the_scale_subresource() {
     .await;
 }
 
+/// What no schema of ours looks into, and the API server refuses in a workload.
+fn refused() -> serde_json::Value {
+    json!({
+        "listener": { "tls": { "selfSigned": {} } },
+        "destinations": [{ "name": "pilot", "url": "https://other.example.org/hook" }],
+        "pod": { "tolerations": [{ "key": "spot", "operator": "Sometimes" }] },
+    })
+}
+
 #[tokio::test]
-async fn template_that_the_api_server_refuses_is_a_condition() {
+async fn spec_whose_pods_are_refused_changes_nothing_and_the_last_good_one_lives_on() {
     in_world(async |mut world| {
         world.start().await;
-        let tolerations = json!([{ "key": "spot", "operator": "Sometimes" }]);
-        world.create_relay("harbour", &json!({ "pod": { "tolerations": tolerations } })).await;
+        world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let claims = world.api::<PersistentVolumeClaim>();
+        wait_until(&claims, "data-harbour-relay-0", |claim| claim.is_some()).await;
+        let good = snapshot(&world, Part::Children).await;
+
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": refused() })).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
-        assert!(accepted.message.contains("tolerations[0].operator"), "{}", accepted.message);
+        assert!(message(&said, "Accepted").contains("tolerations[0].operator"), "{said:?}");
+        let lost = [
+            resource::<StatefulSet>("harbour-relay"),
+            resource::<ConfigMap>("harbour-relay-ca"),
+            resource::<Secret>("harbour-relay-tls"),
+        ];
+        for (resource, name) in lost {
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+            api.delete(name, &DeleteParams::default()).await.unwrap();
+            wait_for(&world, Part::Children, &good, DEADLINE, &format!("{} deleted", resource.kind)).await;
+        }
+
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": { "pod": null } })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let manifest = world.api::<ConfigMap>().get("harbour-relay").await.unwrap().data.unwrap();
+        assert!(manifest["manifest.yaml"].contains("url: https://other.example.org/hook"), "{manifest:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn resource_whose_pods_were_never_taken_gets_no_children() {
+    in_world(async |mut world| {
+        world.start().await;
+        world.create_relay("harbour", &refused()).await;
+        let pod = json!({ "pod": refused()["pod"] });
+        world.create_collector("logbook", &pod).await;
+        let relay = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let collector =
+            world.wait_for_condition::<Collector>("logbook", "Accepted", "False", "Refused").await;
+        for said in [relay, collector] {
+            assert!(message(&said, "Accepted").contains("tolerations[0].operator"), "{said:?}");
+        }
+        assert_eq!(world.children().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refused_child_keeps_no_other_from_being_made() {
+    in_world(async |mut world| {
+        let line = Line::new(|request| {
+            let path = request.uri().path();
+            let is_refused = ["/networkpolicies/", "/statefulsets/"].iter().any(|kind| path.contains(kind))
+                && request.method() == Method::PATCH
+                // A quota may be used up between the question and the deed.
+                && !request.uri().query().is_some_and(|query| query.contains("dryRun"));
+            if is_refused { Fate::Answered(StatusCode::FORBIDDEN) } else { Fate::Passes }
+        });
+        world.start_on(&line).await;
+        world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let why = "the API server refuses to apply NetworkPolicy harbour-relay: made up by the test; the API server \
+                   refuses to apply StatefulSet harbour-relay: made up by the test";
+        assert_eq!(message(&said, "Accepted"), why);
+        let others = [
+            "ConfigMap harbour-relay",
+            "ConfigMap harbour-relay-ca",
+            "PodDisruptionBudget harbour-relay",
+            "Secret harbour-relay-ca",
+            "Secret harbour-relay-peers",
+            "Secret harbour-relay-tls",
+            "Service harbour-relay",
+            "Service harbour-relay-pods",
+            "ServiceAccount harbour-relay",
+        ];
+        assert_eq!(world.children().await, others);
+
+        line.decide(|_| Fate::Passes);
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        assert_eq!(world.children().await.len(), others.len() + 2);
+    })
+    .await;
+}
+
+fn resource<K: Resource<DynamicType = ()>>(name: &str) -> (ApiResource, &str) {
+    (ApiResource::erase::<K>(&()), name)
+}
+
+fn message<'a>(said: &'a Status, about: &str) -> &'a str {
+    &said.conditions.iter().find(|condition| condition.type_ == about).unwrap().message
 }
