@@ -18,6 +18,7 @@ use crate::child::{Child, Kind};
 use crate::context::Context;
 use crate::covers::covers;
 use crate::error::Error;
+use crate::events::Events;
 use crate::exclusive;
 use crate::grow::{self, Grown};
 use crate::meta::{MANAGER, Owner};
@@ -71,9 +72,9 @@ async fn carry_out(
     children: &[Child],
     life: Life,
 ) -> Result<Applied, Error> {
-    let Context { client, watched, verified, .. } = context;
+    let Context { client, watched, verified, events, .. } = context;
     verified.tidy(watched);
-    let applier = Applier { client, watched, verified, owner };
+    let applier = Applier { client, watched, verified, events, owner };
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
     let found = join_all(unsure.iter().map(|child| applier.read(child))).await;
@@ -104,11 +105,11 @@ async fn carry_out(
 /// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
 /// another matter. Changes nothing.
 pub async fn try_out(context: &Context, owner: &Owner, workload: &Child) -> Result<Option<String>, Error> {
-    let Context { client, watched, verified, .. } = context;
+    let Context { client, watched, verified, events, .. } = context;
     if verified.holds(watched, owner, workload) {
         return Ok(None);
     }
-    let applier = Applier { client, watched, verified, owner };
+    let applier = Applier { client, watched, verified, events, owner };
     let mut tried = workload.clone();
     let uid = match applier.read(workload).await? {
         Found::Foreign => return Ok(None),
@@ -155,6 +156,7 @@ struct Applier<'a> {
     client: &'a Client,
     watched: &'a Watched,
     verified: &'a Verified,
+    events: &'a Events,
     owner: &'a Owner,
 }
 
@@ -253,8 +255,16 @@ impl Applier<'_> {
     }
 
     async fn write(&self, child: &Child, uid: Option<&str>) -> Result<(), Error> {
+        // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
+        for remark in child.news.iter().filter(|remark| remark.is_warning()) {
+            let note = remark.to_string();
+            self.events.warning(&self.owner.object_ref(), "Trust", remark.reason(), &note).await;
+        }
         let written = self.patch(child, uid, &as_ours()).await?;
-        info!(namespace = self.owner.namespace, kind = child.kind.gvk().kind, name = child.name, "applied");
+        info!(
+            namespace = self.owner.namespace, kind = child.kind.gvk().kind, name = child.name,
+            news = ?child.news, "applied",
+        );
         self.verified.note(self.owner, child, &written);
         Ok(())
     }
@@ -349,6 +359,12 @@ impl Verified {
         let Some(version) = live.resource_version() else { return };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(key(owner, child), (version, child.hash().to_owned()));
+    }
+
+    /// Whether what was last seen or written under the name of a child is just this one.
+    pub fn is_met(&self, owner: &Owner, child: &Child) -> bool {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&key(owner, child)).is_some_and(|(_, hash)| hash == child.hash())
     }
 
     /// Forgets what is no longer there, once that is much.

@@ -9,14 +9,16 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use serde_json::json;
 use visnyk_crds::valid::ListenerTls;
+use visnyk_engine::authority::Facts;
 
+use crate::apply::Verified;
 use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::read;
 use crate::meta::Owner;
-use crate::trust::{BUNDLE, Data, Found, Wanted, decide};
+use crate::trust::{BUNDLE, CERTIFICATE, Data, Found, Remark, Wanted, decide};
 
 /// Where pods find the certificate that they show, and whom to trust.
 pub const FOLDER: &str = "/etc/visnyk/tls";
@@ -106,11 +108,33 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
         Child::new(owner, Kind::Secret, name, json!({ "type": "Opaque", "data": data }))
     };
     let bundle = json!({ "data": { BUNDLE: wanted.authorities.bundle() } });
+    let (of_server, of_authorities) =
+        wanted.remarks.iter().copied().partition(|remark| matches!(remark, Remark::ServerCertificate(_)));
     [
-        secret(&owner.child("ca"), wanted.authorities.secret()),
+        secret(&owner.child("ca"), wanted.authorities.secret()).with_news(of_authorities),
         Child::new(owner, Kind::ConfigMap, owner.child("ca"), bundle),
-        secret(&owner.child("tls"), wanted.server.clone()),
+        secret(&owner.child("tls"), wanted.server.clone()).with_news(of_server),
     ]
+}
+
+/// What holds of it once the children were applied, as far as they could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When the certificate that the pods are given expires; absent: there is none of ours.
+    pub not_after: Option<Timestamp>,
+    /// When to look again; earlier does no harm.
+    pub look_again: Timestamp,
+}
+
+/// The wanted certificate counts once its Secret is written; until then the one that was found does.
+pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted) -> Standing {
+    let [.., server] = children(owner, wanted);
+    let found = || Some(Facts::of_pem(kept.server.as_ref()?.get(CERTIFICATE)?)?.not_after);
+    let not_after = match wanted.not_after {
+        Some(_) if !verified.is_met(owner, &server) => found(),
+        not_after => not_after,
+    };
+    Standing { not_after, look_again: wanted.look_again }
 }
 
 /// The pods' part of it.

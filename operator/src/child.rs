@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::meta::Owner;
+use crate::trust::Remark;
 
 /// The annotation by which a child says which wish it was last made to meet.
 pub const APPLIED: &str = "visnyk.dev/applied";
@@ -113,6 +114,8 @@ pub struct Child {
     pub name: String,
     /// All of it, as it is applied.
     pub object: Value,
+    /// What is told when it is written.
+    pub news: Vec<Remark>,
 }
 
 impl Child {
@@ -130,7 +133,12 @@ impl Child {
         metadata["ownerReferences"] = json!([owner.reference()]);
         let hash = format!("{:x}", Sha256::digest(canonical(&object)));
         object["metadata"]["annotations"][APPLIED] = hash[..16].into();
-        Self { kind, name, object }
+        Self { kind, name, object, news: Vec::new() }
+    }
+
+    /// The same, with this to tell.
+    pub fn with_news(self, news: Vec<Remark>) -> Self {
+        Self { news, ..self }
     }
 
     /// The hash of the wish.

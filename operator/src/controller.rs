@@ -224,7 +224,7 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     };
     let visit = visited?;
     said?;
-    tell_of_certificates::<K>(resource, &owner, &visit, context).await;
+    show_expiry::<K>(&owner, &visit, context);
     Ok(visit.next())
 }
 
@@ -250,19 +250,12 @@ async fn say<K: Kept>(
     written
 }
 
-/// What was written of certificates is told, and when they expire is shown.
-async fn tell_of_certificates<K: Kept>(resource: &K, owner: &Owner, visit: &Visit, context: &Context) {
+/// When its certificate expires is shown.
+fn show_expiry<K: Kept>(owner: &Owner, visit: &Visit, context: &Context) {
     let certificate = certificate_of::<K>(&owner.concerned());
     match visit.certificates.not_after {
         Some(at) => context.metrics.certificate_expires(&certificate, at),
         None => context.metrics.certificate_gone(&certificate),
-    }
-    for remark in &visit.certificates.remarks {
-        let note = remark.to_string();
-        info!(kind = K::ROLE.kind(), namespace = owner.namespace, name = owner.name, "{note}");
-        if remark.is_warning() {
-            context.events.warning(&resource.object_ref(&()), "Trust", remark.reason(), &note).await;
-        }
     }
 }
 

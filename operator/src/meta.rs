@@ -1,5 +1,6 @@
 //! Names, labels and owners: how a child says whose it is.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
 use kube::core::ApiResource;
@@ -143,6 +144,18 @@ impl Owner {
             "controller": true,
             "blockOwnerDeletion": true,
         })
+    }
+
+    /// The resource, as an Event names whom it is about.
+    pub fn object_ref(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("visnyk.dev/v1alpha1".into()),
+            kind: Some(self.role.kind().into()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
     }
 
     /// Whether this resource controls an object.

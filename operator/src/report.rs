@@ -15,7 +15,6 @@ use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{Owner, Role};
 use crate::pods::Report;
 use crate::runnable::Fault;
-use crate::trust::Wanted;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
 /// The conditions that `Ready` sums up.
@@ -150,7 +149,7 @@ pub fn durable(data: &Data<'_>) -> Finding {
 }
 
 /// Whether the listener has a certificate.
-pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<&Wanted>) -> Finding {
+pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, not_after: Option<Timestamp>) -> Finding {
     match tls {
         ListenerTls::None => Finding::yes("CertificateReady", "PlainHttp", "the spec asks for none"),
         ListenerTls::Secret { name } if missing.contains(name) => {
@@ -159,15 +158,14 @@ pub fn certificate(tls: &ListenerTls, missing: &BTreeSet<String>, trust: Option<
         ListenerTls::Secret { name } => {
             Finding::yes("CertificateReady", "SecretFound", format!("it is in Secret {name}"))
         }
-        ListenerTls::SelfSigned { .. } => {
-            let until = trust.and_then(|wanted| wanted.not_after);
-            let until = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
-            Finding::yes(
+        ListenerTls::SelfSigned { .. } => match not_after {
+            Some(until) => Finding::yes(
                 "CertificateReady",
                 "Issued",
-                format!("issued by the resource's own authority{until}"),
-            )
-        }
+                format!("issued by the resource's own authority, valid until {until}"),
+            ),
+            None => Finding::no("CertificateReady", "NotIssued", "there is no certificate yet"),
+        },
     }
 }
 

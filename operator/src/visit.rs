@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use visnyk_crds::api::Status;
 
+use crate::certificates::Standing;
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{MANAGER, Owner, PAUSED};
-use crate::trust::{Remark, Wanted};
 
 /// While pods take up a configuration, they are asked so often.
 pub const SOON: Duration = Duration::from_secs(1);
@@ -42,8 +42,6 @@ pub struct Visit {
 /// What a visit has to say of a resource's own certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// What happened to them.
-    pub remarks: Vec<Remark>,
     /// When the server's expires.
     pub not_after: Option<Timestamp>,
     /// How long nothing has to be done about any of them.
@@ -52,14 +50,10 @@ pub struct Certificates {
 
 impl Certificates {
     /// Those of a resource, and when further ones of its have to be looked at.
-    pub fn of(trust: Option<&Wanted>, further: Option<Timestamp>, now: Timestamp) -> Self {
-        let times = trust.map(|wanted| wanted.look_again).into_iter().chain(further);
+    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, now: Timestamp) -> Self {
+        let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
-        Self {
-            remarks: trust.map(|wanted| wanted.remarks.clone()).unwrap_or_default(),
-            not_after: trust.and_then(|wanted| wanted.not_after),
-            look_again: times.min().map(wait),
-        }
+        Self { not_after: trust.and_then(|trust| trust.not_after), look_again: times.min().map(wait) }
     }
 }
 

@@ -10,7 +10,7 @@ use visnyk_crds::valid::{ListenerTls, SecretRef, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
-use crate::certificates;
+use crate::certificates::{self, Kept};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::missing_secrets;
@@ -44,12 +44,13 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     };
     context.references.note(&owner.concerned(), secrets.iter().map(reference).collect());
     let missing = missing_secrets(&context.client, &owner.namespace, &secrets).await?;
-    let trust = match &runnable.valid.listener.tls {
-        ListenerTls::None => None,
+    let (kept, trust) = match &runnable.valid.listener.tls {
+        ListenerTls::None => (Kept::default(), None),
         // Relays are known by certificates of the collector's own authority, whosever it shows itself.
         tls => {
             let kept = certificates::fetch(context, &owner).await?;
-            Some(certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?)
+            let wanted = certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?;
+            (kept, Some(wanted))
         }
     };
     let children = build::build(&runnable, &owner, trust.as_ref(), image, &context.kinds)?;
@@ -66,7 +67,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         missing_secrets: &missing,
         obstacles: &obstacles,
         pods: &pods,
-        trust: trust.as_ref(),
+        trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &kept, &wanted)),
         now,
     }))
 }

@@ -8,6 +8,7 @@ use super::Runnable;
 use super::build::data;
 use crate::apply::Applied;
 use crate::build::{self, Scheme, service_port};
+use crate::certificates::Standing;
 use crate::child::Kind;
 use crate::conditions::summed_up;
 use crate::meta::Owner;
@@ -17,7 +18,6 @@ use crate::report::{
     secret_obstacles,
 };
 use crate::runnable::Fault;
-use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
 
 /// All that a visit has seen.
@@ -37,7 +37,7 @@ pub struct Seen<'a> {
     /// The pod, and what it says.
     pub pods: &'a [Report],
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<&'a Wanted>,
+    pub trust: Option<Standing>,
     /// The time.
     pub now: Timestamp,
 }
@@ -64,7 +64,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let findings = vec![
         accepted(seen.fault, Some(seen.applied)),
-        certificate(&valid.listener.tls, seen.missing_secrets, seen.trust),
+        certificate(&valid.listener.tls, seen.missing_secrets, seen.trust.and_then(|trust| trust.not_after)),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
         available(1, seen.pods),
         durable(&data(collector)),

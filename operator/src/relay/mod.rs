@@ -78,7 +78,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         applied: &applied,
         found: &found,
         resolved: &resolved,
-        trust: trust.as_ref(),
+        trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &found.kept, &wanted)),
         obstacles: &obstacles,
         pods: &pods,
         left: &left,

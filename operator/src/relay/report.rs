@@ -11,6 +11,7 @@ use super::left::{Left, retained};
 use super::peers::Resolved;
 use crate::apply::Applied;
 use crate::build::{self, Scheme, service_port};
+use crate::certificates::Standing;
 use crate::child::Kind;
 use crate::conditions::{Finding, summed_up};
 use crate::meta::Owner;
@@ -20,7 +21,6 @@ use crate::report::{
     secret_obstacles,
 };
 use crate::runnable::Fault;
-use crate::trust::Wanted;
 use crate::visit::{Certificates, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
@@ -41,7 +41,7 @@ pub struct Seen<'a> {
     /// Which destinations can be reached.
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<&'a Wanted>,
+    pub trust: Option<Standing>,
     /// What stands in the way of its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
@@ -58,7 +58,11 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
         accepted(seen.fault, Some(seen.applied)),
-        certificate(&valid.listener.tls, &seen.found.missing_secrets, seen.trust),
+        certificate(
+            &valid.listener.tls,
+            &seen.found.missing_secrets,
+            seen.trust.and_then(|trust| trust.not_after),
+        ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
         available(spec.replicas, seen.pods),
         durable(&data(relay, valid)),

@@ -4,19 +4,21 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use kube::api::{ListParams, Patch, PatchParams};
+use http::{Method, StatusCode};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::{advance, pause, resume, sleep};
 use visnyk_cluster_harness::{AuditEvent, AuditLog, eventually};
 use visnyk_crds::{Collector, WebhookRelay};
 
-use crate::line::Line;
+use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
-/// What the controllers wrote: the cluster's own controllers have other names.
+/// What the controllers wrote, and not what they only asked: the cluster's own controllers have other names.
 fn written(log: &AuditLog, world: &World) -> Vec<String> {
-    let ours = |event: &AuditEvent| event.user.username == "admin";
+    let ours = |event: &AuditEvent| event.user.username == "admin" && !event.request_uri.contains("dryRun");
     let writes = log.writes_in(&world.namespace).unwrap();
     let told = |event: &AuditEvent| {
         let object = event.object_ref.clone().unwrap_or_default();
@@ -157,6 +159,34 @@ async fn nothing_is_written_in_an_idle_hour() {
         let visits = looks(&line, &world, "harbour") - before;
         // One a minute, and what a visit takes: the clock goes on between its requests.
         assert!((30..=61).contains(&visits), "{visits} visits in an hour");
+        assert_eq!(written(&log, &world), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_nor_claimed_of_a_certificate_that_cannot_be_made() {
+    in_world(async |mut world| {
+        let line = Line::new(|request| {
+            let is_refused =
+                request.method() == Method::PATCH && request.uri().path().ends_with("/skiff-relay-tls");
+            if is_refused { Fate::Answered(StatusCode::FORBIDDEN) } else { Fate::Passes }
+        });
+        let taken = json!({ "metadata": { "name": "harbour-relay" }, "spec": { "ports": [{ "port": 1 }] } });
+        let taken: Service = serde_json::from_value(taken).unwrap();
+        world.api::<Service>().create(&PostParams::default(), &taken).await.unwrap();
+        world.start_on(&line).await;
+        for (name, reason) in [("harbour", "NameConflict"), ("skiff", "Refused")] {
+            world.create_relay(name, &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
+            world.wait_for_condition::<WebhookRelay>(name, "Accepted", "False", reason).await;
+            world.wait_for_condition::<WebhookRelay>(name, "CertificateReady", "False", "NotIssued").await;
+        }
+        sleep(Duration::from_secs(5)).await;
+
+        let (log, before) = (AuditLog::from_now().unwrap(), looks(&line, &world, "harbour"));
+        pass(Duration::from_mins(2), &line).await;
+        let visits = looks(&line, &world, "harbour") - before;
+        assert!(visits >= 5, "{visits} visits in two minutes");
         assert_eq!(written(&log, &world), Vec::<String>::new());
     })
     .await;

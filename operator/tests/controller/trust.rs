@@ -1,5 +1,6 @@
 //! Authorities and certificates: what is made, what follows, and what stays.
 
+use http::{Method, StatusCode};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
@@ -8,6 +9,7 @@ use tokio::time::{Duration, Instant};
 use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
+use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
 /// Without waiting for the next visit by the clock. On a machine with nothing else to do it is a second or two.
@@ -19,8 +21,8 @@ pub fn file(secret: Option<&Secret>, key: &str) -> Option<String> {
     Some(String::from_utf8(data.0.clone()).unwrap())
 }
 
-async fn with_relay_and_collector(world: &mut World) {
-    world.start().await;
+async fn with_relay_and_collector(world: &mut World, line: &Line) {
+    world.start_on(line).await;
     let spec = json!({
         "listener": { "tls": { "selfSigned": { "dnsNames": ["harbour.example.org"] } } },
         "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }],
@@ -34,7 +36,7 @@ async fn with_relay_and_collector(world: &mut World) {
 #[tokio::test]
 async fn relay_is_told_whom_to_trust_and_by_what_it_is_known() {
     in_world(async |mut world| {
-        with_relay_and_collector(&mut world).await;
+        with_relay_and_collector(&mut world, &Line::sound()).await;
         let secrets = world.api::<Secret>();
         let peers = secrets.get("harbour-relay-peers").await.unwrap();
         let of = |suffix: &str| file(Some(&peers), &format!("{}.logbook.{suffix}", world.namespace));
@@ -54,10 +56,22 @@ async fn relay_is_told_whom_to_trust_and_by_what_it_is_known() {
 #[tokio::test]
 async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
     in_world(async |mut world| {
-        with_relay_and_collector(&mut world).await;
+        let line = Line::sound();
+        with_relay_and_collector(&mut world, &line).await;
         let (secrets, key) = (world.api::<Secret>(), format!("{}.logbook.ca.crt", world.namespace));
         let old = file(secrets.get_opt("harbour-relay-peers").await.unwrap().as_ref(), &key).unwrap();
 
+        // Of the visit that makes it anew the next write fails: whoever visits then finds an authority.
+        let mut fails = 1;
+        line.decide(move |request| {
+            let is_next = request.uri().path().ends_with("/configmaps/logbook-collector-ca")
+                && request.method() == Method::PATCH;
+            if is_next && fails > 0 {
+                fails -= 1;
+                return Fate::Answered(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            Fate::Passes
+        });
         let begun = Instant::now();
         secrets.delete("logbook-collector-ca", &DeleteParams::default()).await.unwrap();
         let followed = |peers: Option<&Secret>| file(peers, &key).is_some_and(|bundle| bundle != old);
@@ -87,7 +101,7 @@ async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
 #[tokio::test]
 async fn expiry_of_a_certificate_is_shown_until_its_resource_is_gone() {
     in_world(async |mut world| {
-        with_relay_and_collector(&mut world).await;
+        with_relay_and_collector(&mut world, &Line::sound()).await;
         let shown = async |expected: &[&str]| {
             eventually("shown", async || world.certificates(), |shown| shown == expected).await;
         };
