@@ -11,13 +11,14 @@ use visnyk_crds::api::OnDelete;
 
 use super::left::{Fate, Left, retained};
 use super::{RULES, Runnable, build, fetch, left, peers};
-use crate::apply::{delete, delete_child, keep_up};
+use crate::apply::{Applied, delete, delete_child, keep_up};
 use crate::child::{Child, Kind};
 use crate::conditions::Finding;
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::Owner;
+use crate::report::accepted;
 use crate::runnable::judge;
 use crate::visit::{BLOCKED, Certificates, Visit};
 
@@ -43,14 +44,16 @@ pub async fn leave(
         return let_go(relay, owner, context, left).await;
     };
     stop(context, owner, &left).await?;
-    if then == OnDelete::Drain {
-        keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?;
-    }
+    let applied = if then == OnDelete::Drain {
+        keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?
+    } else {
+        Applied::Done
+    };
     delete_claims(context, owner, &left).await?;
     if left.iter().all(Left::is_settled) && is_stopped(context, owner) {
         return let_go(relay, owner, context, left).await;
     }
-    Ok(going(owner, &left, context.watched.pods_of(owner).len()))
+    Ok(going(owner, &left, context.watched.pods_of(owner).len(), &applied))
 }
 
 /// The Jobs, and what they read.
@@ -154,17 +157,17 @@ async fn let_go(
         let note = format!("kept, with what is undelivered in them: {}", names.join(", "));
         context.events.warning(&relay.object_ref(&()), "Drain", "SpoolRetained", &note).await;
     }
-    Ok(going(owner, &kept, 0))
+    Ok(going(owner, &kept, 0, &Applied::Done))
 }
 
-fn going(owner: &Owner, left: &[Left], pods: usize) -> Visit {
+fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit {
     let ready = Finding::no(
         "Ready",
         "Leaving",
         "it is being deleted, and goes once its spools are drained or deleted",
     );
     Visit {
-        findings: [ready].into_iter().chain(retained(left)).collect(),
+        findings: [ready, accepted(None, Some(applied))].into_iter().chain(retained(left)).collect(),
         url: None,
         pods: (pods, owner.pods_selector()),
         again: BLOCKED,

@@ -1,6 +1,7 @@
 //! What a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs here: what a Job's
 //! pod came to is said in its place.
 
+use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
@@ -11,11 +12,17 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::{AuditLog, wait_until};
 use visnyk_crds::WebhookRelay;
 
+use crate::line::{Fate, Line};
 use crate::world::{World, in_world, relay};
 
 /// A relay `harbour` with so many pods and their volumes.
 async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
-    world.start().await;
+    with_relay_on(&Line::sound(), world, replicas, spool).await;
+}
+
+/// The same, with this line between the controllers and the API server.
+async fn with_relay_on(line: &Line, world: &mut World, replicas: u32, spool: Value) {
+    world.start_on(line).await;
     let mut spool = spool;
     spool["persistent"] = json!({ "size": "64Mi" });
     world.create_relay("harbour", &json!({ "replicas": replicas, "spool": spool })).await;
@@ -188,6 +195,26 @@ async fn deleted_relay_ends_its_pods_is_drained_and_goes_and_only_jobs_are_creat
         let mut what: Vec<String> = ours.map(|event| event.object_ref.unwrap().resource).collect();
         what.retain(|resource| resource != "events");
         assert_eq!(what, ["jobs", "jobs"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleted_relay_whose_job_is_refused_says_so_and_waits() {
+    in_world(async |mut world| {
+        let line = Line::new(|request| {
+            let is_job = request.method() == Method::PATCH && request.uri().path().contains("/jobs/");
+            if is_job { Fate::Answered(StatusCode::FORBIDDEN) } else { Fate::Passes }
+        });
+        with_relay_on(&line, &mut world, 1, json!({ "onDelete": "Drain" })).await;
+        delete(&world).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
+        let why = "the API server refuses to apply Job harbour-relay-drain-0: made up by the test";
+        assert_eq!(accepted.message, why);
+        line.decide(|_| Fate::Passes);
+        end(&world, 0, 0).await;
+        gone::<WebhookRelay>(&world, "harbour").await;
     })
     .await;
 }
