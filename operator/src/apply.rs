@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::info;
 
-use crate::child::{Child, Kind};
+use crate::child::{Child, Kind, Seen};
 use crate::context::Context;
 use crate::covers::covers;
 use crate::error::Error;
@@ -37,12 +37,12 @@ pub enum Applied {
 
 /// Which objects were seen to be as they should be, by resource version and wish: they need no second look.
 #[derive(Debug, Default)]
-pub struct Verified(Mutex<HashMap<Place, Seen>>);
+pub struct Verified(Mutex<HashMap<Place, Met>>);
 
 /// Kind, namespace and name of a child.
 type Place = (Kind, String, String);
 /// Its resource version, and the wish that it met.
-type Seen = (String, String);
+type Met = (String, String);
 
 /// Makes the children of `owner` these, and no others.
 pub async fn apply(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
@@ -111,11 +111,12 @@ pub async fn try_out(context: &Context, owner: &Owner, workload: &Child) -> Resu
     }
     let applier = Applier { client, watched, verified, events, owner };
     let mut tried = workload.clone();
-    let uid = match applier.read(workload).await? {
+    let found = applier.read(workload).await?;
+    let seen = match &found {
         Found::Foreign => return Ok(None),
         Found::Nothing => {
             applier.check_owner(Life::Lasting).await?;
-            None
+            Seen::Nothing
         }
         Found::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
         Found::Ours(live) => {
@@ -125,11 +126,11 @@ pub async fn try_out(context: &Context, owner: &Owner, workload: &Child) -> Resu
             if covers(&live.data["spec"], &tried.object["spec"]) {
                 return Ok(None);
             }
-            live.uid()
+            Seen::of(live)
         }
     };
     let dry_run = PatchParams { dry_run: true, ..as_ours() };
-    refusal(applier.patch(&tried, uid.as_deref(), &dry_run).await.map(drop))
+    refusal(applier.patch(&tried, seen, &dry_run).await.map(drop))
 }
 
 /// What was refused is no reason to leave the rest.
@@ -205,7 +206,7 @@ impl Applier<'_> {
         match ours {
             None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
-            None => self.write(child, None).await,
+            None => self.write(child, Seen::Nothing).await,
             Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {
                 self.grow(child, Some(ours)).await
             }
@@ -220,10 +221,10 @@ impl Applier<'_> {
             return Ok(()); // made again once it is gone, which is an event
         }
         match (grow::claims(self.client, self.owner, child).await?, ours) {
-            (Grown::All, None) => self.write(child, None).await,
+            (Grown::All, None) => self.write(child, Seen::Nothing).await,
             (Grown::All, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
             (Grown::Refused { least, why }, None) => {
-                self.write(&grow::with_claims_of(&least, self.owner, child), None).await?;
+                self.write(&grow::with_claims_of(&least, self.owner, child), Seen::Nothing).await?;
                 Err(why)
             }
             (Grown::Refused { why, .. }, Some(ours)) => {
@@ -251,16 +252,16 @@ impl Applier<'_> {
         if let Some(patch) = strangers {
             self.expel(child, ours, patch).await?;
         }
-        self.write(child, ours.metadata.uid.as_deref()).await
+        self.write(child, Seen::of(ours)).await
     }
 
-    async fn write(&self, child: &Child, uid: Option<&str>) -> Result<(), Error> {
+    async fn write(&self, child: &Child, seen: Seen<'_>) -> Result<(), Error> {
         // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
         for remark in child.news.iter().filter(|remark| remark.is_warning()) {
             let note = remark.to_string();
             self.events.warning(&self.owner.object_ref(), "Trust", remark.reason(), &note).await;
         }
-        let written = self.patch(child, uid, &as_ours()).await?;
+        let written = self.patch(child, seen, &as_ours()).await?;
         info!(
             namespace = self.owner.namespace, kind = child.kind.gvk().kind, name = child.name,
             news = ?child.news, "applied",
@@ -272,11 +273,11 @@ impl Applier<'_> {
     async fn patch(
         &self,
         child: &Child,
-        uid: Option<&str>,
+        seen: Seen<'_>,
         parameters: &PatchParams,
     ) -> Result<DynamicObject, Error> {
         let patch =
-            child.patch(uid).map_err(|source| Error::Write { what: "a child", source: source.into() })?;
+            child.patch(seen).map_err(|source| Error::Write { what: "a child", source: source.into() })?;
         let written = self.api(child.kind).patch(&child.name, parameters, &Patch::Apply(&patch)).await;
         written.map_err(Error::api(format!("apply {} {}", child.kind.gvk().kind, child.name)))
     }

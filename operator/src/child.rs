@@ -105,6 +105,29 @@ impl Kind {
     }
 }
 
+/// What was seen under the name of a child that is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// Nothing.
+    Nothing,
+    /// An object.
+    Object {
+        /// Its uid.
+        uid: &'a str,
+    },
+}
+
+impl<'a> Seen<'a> {
+    /// This object.
+    pub fn of(object: &'a DynamicObject) -> Self {
+        Self::Object { uid: object.metadata.uid.as_deref().unwrap_or_default() }
+    }
+}
+
+/// A version that no object has, since a store's first write is its second: what is applied with it is made, or in
+/// conflict with what is there.
+const NEVER: &str = "1";
+
 /// A child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
@@ -146,11 +169,12 @@ impl Child {
         self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
     }
 
-    /// As a client takes it; with the uid of the object that it is to change, if there is one.
-    pub fn patch(&self, uid: Option<&str>) -> Result<DynamicObject, serde_json::Error> {
+    /// As a client takes it, for the object that was seen and no other.
+    pub fn patch(&self, seen: Seen<'_>) -> Result<DynamicObject, serde_json::Error> {
         let mut object = self.object.clone();
-        if let Some(uid) = uid {
-            object["metadata"]["uid"] = uid.into();
+        match seen {
+            Seen::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
+            Seen::Object { uid } => object["metadata"]["uid"] = uid.into(),
         }
         serde_json::from_value(object)
     }

@@ -259,7 +259,7 @@ impl Drop for Waits {
 fn refusal(status: StatusCode) -> Answer {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),
-        "reason": status.canonical_reason(), "message": "made up by the test",
+        "reason": status.canonical_reason().unwrap_or_default().replace(' ', ""), "message": "made up by the test",
     });
     let mut answer = Response::builder().status(status);
     if status == StatusCode::TOO_MANY_REQUESTS {

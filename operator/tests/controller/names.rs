@@ -1,10 +1,13 @@
 //! What belongs to others: names that are taken, and Secrets.
 
+use http::{Method, StatusCode};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
+use visnyk_cluster_harness::eventually;
 use visnyk_crds::WebhookRelay;
 
+use crate::line::{Fate, Line};
 use crate::world::in_world;
 
 #[tokio::test]
@@ -30,6 +33,31 @@ async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
 
         services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_made_since_it_was_looked_for_is_not_taken_over() {
+    in_world(async |mut world| {
+        let theirs = json!({ "metadata": { "name": "harbour-relay-peers" }, "data": {} });
+        let theirs: Secret = serde_json::from_value(theirs).unwrap();
+        let secrets = world.api::<Secret>();
+        let before = secrets.create(&PostParams::default(), &theirs).await.unwrap();
+        // So it is for whoever looked before the Secret was there, and writes after.
+        let line = Line::new(|request| {
+            let looks =
+                request.method() == Method::GET && request.uri().path().ends_with("/harbour-relay-peers");
+            if looks { Fate::Answered(StatusCode::NOT_FOUND) } else { Fate::Passes }
+        });
+        world.start_on(&line).await;
+        world.create_relay("harbour", &json!({})).await;
+        let path = format!("PATCH /api/v1/namespaces/{}/secrets/harbour-relay-peers", world.namespace);
+        let tries = || async { line.requests().get(&path).copied().unwrap_or_default() };
+        eventually("it tried to make one", tries, |tries| *tries > 1).await;
+        line.decide(|_| Fate::Passes);
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
+        assert_eq!(secrets.get("harbour-relay-peers").await.unwrap(), before);
     })
     .await;
 }
