@@ -109,6 +109,7 @@ async fn what_is_edited_by_hand_is_restored_when_that_is_heard_of() {
         let stranger_in =
             |field: &str| json!({ "spec": { field: { "matchLabels": { "stranger": "yes" } } } });
         let pods = json!({ "spec": { "template": { "metadata": { "labels": { "app.kubernetes.io/part-of": "another" } } } } });
+        let in_pods = |spec: serde_json::Value| json!({ "spec": { "template": { "spec": spec } } });
         let [map, service, secret] = [resource::<ConfigMap>(), resource::<Service>(), resource::<Secret>()];
         let edits = [
             (&map, "harbour-relay", json!({ "data": { "manifest.yaml": "nonsense" } })),
@@ -135,10 +136,32 @@ async fn what_is_edited_by_hand_is_restored_when_that_is_heard_of() {
             ),
             (&resource::<Deployment>(), "skiff-relay", another),
             (&resource::<Deployment>(), "skiff-relay", json!({ "spec": { "replicas": 5 } })),
+            (&resource::<Deployment>(), "skiff-relay", json!({ "spec": { "paused": true } })),
+            (
+                &resource::<StatefulSet>(),
+                "harbour-relay",
+                in_pods(json!({ "containers": [{ "name": "stranger", "image": "stranger:1" }] })),
+            ),
+            (
+                &resource::<StatefulSet>(),
+                "harbour-relay",
+                json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": 5 } } } }),
+            ),
+            (
+                &resource::<StatefulSet>(),
+                "harbour-relay",
+                in_pods(json!({ "containers": [{ "name": "relay", "env": [{ "name": "STRANGER", "value": "x" }] }] })),
+            ),
+            (
+                &resource::<StatefulSet>(),
+                "harbour-relay",
+                in_pods(json!({ "hostNetwork": true, "initContainers": [{ "name": "first", "image": "stranger:1" }] })),
+            ),
         ];
         for (kind, name, edit) in edits {
             let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, kind);
-            api.patch(name, &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+            // As `kubectl edit` does: items of lists by their names.
+            api.patch(name, &PatchParams::default(), &Patch::Strategic(&edit)).await.unwrap();
             let when = format!("{} {name} edited: {edit}", kind.kind);
             wait_for(&world, Part::Children, &before, SOON, &when).await;
         }
@@ -157,10 +180,16 @@ async fn what_others_add_beside_ours_stays() {
         let note = json!({ "metadata": { "annotations": { "example.org/note": "mine" } } });
         let services = world.api::<Service>();
         let noted = world.change::<Service>("harbour-relay-pods", &note).await;
+        // As `kubectl rollout restart` has it.
+        let restarted = json!({ "kubectl.kubernetes.io/restartedAt": "2026-11-26T12:00:00Z" });
+        let restart = json!({ "spec": { "template": { "metadata": { "annotations": restarted } } } });
+        let asked = world.change::<StatefulSet>("harbour-relay", &restart).await;
         // What comes after it has been seen to have been visited.
         services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();
         wait_until(&services, "harbour-relay", |service| service.is_some()).await;
         assert_eq!(services.get("harbour-relay-pods").await.unwrap(), noted);
+        let set = world.api::<StatefulSet>().get("harbour-relay").await.unwrap();
+        assert_eq!(set.spec, asked.spec);
     })
     .await;
 }
