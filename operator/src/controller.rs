@@ -10,7 +10,7 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{ObjectReference, Secret, Service};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -30,7 +30,7 @@ use crate::meta::{Owner, Role};
 use crate::metrics::Certificate;
 use crate::references::{Listener, References, Referred};
 use crate::run::Outfit;
-use crate::visit::{LATER, Visit, is_left_alone, write_status, write_unreadable};
+use crate::visit::{LATER, Visit, is_left_alone, last_said, write_status};
 use crate::watched::{Concerned, Scope, Watched};
 use crate::{collector, discovery, finalizer, relay, report, watched};
 
@@ -181,18 +181,18 @@ async fn control<K: Kept>(
 
 /// Visits a resource, and writes down, tells and counts what came out of it.
 async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
+    if is_left_alone(&*resource) {
+        return Ok(Action::await_change());
+    }
     let begun = Instant::now();
     let kind = K::ROLE.kind();
     let done = match &resource.0 {
-        Ok(resource) if is_left_alone(resource) => return Ok(Action::await_change()),
-        Ok(resource) => visit_readable(resource, &context).await,
+        Ok(readable) => visit_readable(readable, &context).await,
         // Nobody can tell how it would be drained.
-        Err(error) if error.metadata.deletion_timestamp.is_some() && finalizer::is_on(&error.metadata) => {
+        Err(error) if error.metadata.deletion_timestamp.is_some() => {
             finalizer::take_off::<K>(&context.client, &error.metadata).await.map(|()| LATER)
         }
-        Err(error) => {
-            write_unreadable::<K>(&context.client, &error.metadata, &error.error).await.map(|()| LATER)
-        }
+        Err(error) => visit_unreadable(&*resource, &error.error, &context).await,
     };
     match &done {
         Ok(_) => {
@@ -219,7 +219,7 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     };
     let owner = Owner::of(K::ROLE, resource);
     let said = match &after {
-        Some(after) => say(resource, &owner, before, after, context).await,
+        Some(after) => say(&resource.object_ref(&()), &owner, before, after, context).await,
         None => Ok(()), // it may come to an end next time
     };
     let visit = visited?;
@@ -228,22 +228,35 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     Ok(visit.next())
 }
 
+/// Says of a resource that cannot be read what is wrong with it.
+async fn visit_unreadable<K: Kept>(
+    resource: &DeserializeGuard<K>,
+    why: &str,
+    context: &Context,
+) -> Result<Duration, Error> {
+    let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
+    let before = last_said(&context.client, &owner).await?;
+    let reason = ("Unreadable", why.to_owned());
+    let after = report::failed(K::ROLE, &before, reason, generation, Timestamp::now());
+    say(&resource.object_ref(&()), &owner, &before, &after, context).await?;
+    Ok(LATER)
+}
+
 /// Writes down what holds of a resource, and tells what is new of it.
-async fn say<K: Kept>(
-    resource: &K,
+async fn say(
+    object: &ObjectReference,
     owner: &Owner,
     before: &Status,
     after: &Status,
     context: &Context,
 ) -> Result<(), Error> {
-    let object = resource.object_ref(&());
-    let written = write_status::<K>(&context.client, owner, before, after).await;
+    let written = write_status(&context.client, owner, before, after).await;
     match &written {
-        Ok(()) => context.events.changed(&object, &before.conditions, &after.conditions).await,
+        Ok(()) => context.events.changed(object, &before.conditions, &after.conditions).await,
         Err(error) => {
             // What no condition can say.
             if let Some(refusal) = error.refusal() {
-                context.events.warning(&object, "Report", "Refused", &refusal).await;
+                context.events.warning(object, "Report", "Refused", &refusal).await;
             }
         }
     }

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams};
-use kube::core::{ApiResource, NamespaceResourceScope};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use visnyk_crds::api::Status;
 
 use crate::certificates::Standing;
-use crate::conditions::{Finding, conditions, summed_up};
+use crate::conditions::{Finding, conditions};
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{MANAGER, Owner, PAUSED};
@@ -82,19 +80,15 @@ pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
 }
 
 /// Writes down what holds of a resource, if that is new.
-pub async fn write_status<K>(
+pub async fn write_status(
     client: &Client,
     owner: &Owner,
     before: &Status,
     status: &Status,
-) -> Result<(), Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
-{
+) -> Result<(), Error> {
     if status == before {
         return Ok(());
     }
-    let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
     // Of the object that was looked at, and not of another by its name. What is absent is taken away.
     let patch = json!({ "metadata": { "uid": owner.uid }, "status": {
         "observedGeneration": status.observed_generation,
@@ -104,32 +98,22 @@ where
         "selector": status.selector,
     } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    match api.patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
+    match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()), // gone
         Err(error) => Err(Error::api(format!("write the status of {}", owner.name))(error)),
     }
 }
 
-/// Says of a resource that cannot even be read what is wrong. Said again it is the same, word by word.
-pub async fn write_unreadable<K>(client: &Client, metadata: &ObjectMeta, why: &str) -> Result<(), Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
-{
-    let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref());
-    let since = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-    let findings = vec![Finding::no("Accepted", "Unreadable", why)];
-    let findings = summed_up(findings, &["Accepted"]);
-    let patch = json!({ "metadata": { "uid": metadata.uid }, "status": {
-        "observedGeneration": metadata.generation,
-        "conditions": conditions(&[], findings, metadata.generation, since),
-    } });
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()));
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    match api.patch_status(name.unwrap_or_default(), &parameters, &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),
-        Err(error) => Err(Error::api(format!("write the status of {}", name.unwrap_or_default()))(error)),
-    }
+/// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
+pub async fn last_said(client: &Client, owner: &Owner) -> Result<Status, Error> {
+    let found = api(client, owner).get_opt(&owner.name).await;
+    let found = found.map_err(Error::api(format!("read the status of {}", owner.name)))?;
+    let status = found.and_then(|found| serde_json::from_value(found.data["status"].clone()).ok());
+    Ok(status.unwrap_or_default())
+}
+
+/// Whatever type its kind has.
+fn api(client: &Client, owner: &Owner) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), &owner.namespace, &owner.role.resource())
 }

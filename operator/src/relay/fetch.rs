@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
+use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
@@ -51,6 +52,9 @@ pub enum Absence {
     /// It may be there, in a namespace that is not looked after for instance.
     #[error("cannot be looked at: {0}")]
     Hidden(String),
+    /// It is there, and not as its type has it.
+    #[error("cannot be read; its own conditions say why")]
+    Unreadable,
 }
 
 /// Looks at all of it.
@@ -58,7 +62,7 @@ pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> 
     let client = &context.client;
     context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(peer(context, &namespace, &name).await)?;
+        let found = or_absent(peer(context, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
@@ -92,11 +96,17 @@ fn or_absent<T>(found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, E
     }
 }
 
-async fn peer(context: &Context, namespace: &str, name: &str) -> Result<Option<Peer>, Error> {
-    let Some(collector) = read::<Collector>(&context.client, namespace, name).await? else { return Ok(None) };
+async fn peer(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Result<Peer, Absence>>, Error> {
+    let found = read::<DeserializeGuard<Collector>>(&context.client, namespace, name).await?;
+    let Some(DeserializeGuard(found)) = found else { return Ok(None) };
+    let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
     let authorities = own_secret(context, &owner, &owner.child("ca")).await?;
-    Ok(Some(Peer { collector, authorities }))
+    Ok(Some(Ok(Peer { collector, authorities })))
 }
 
 /// Its own authority and certificate, where it shows one of its own.

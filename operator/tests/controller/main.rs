@@ -20,4 +20,5 @@ mod specs;
 mod storm;
 mod trust;
 mod twins;
+mod unreadable;
 mod world;
