@@ -53,6 +53,32 @@ async fn invalid_spec_changes_no_config_map_and_the_last_good_one_lives_on() {
     .await;
 }
 
+/// The ConfigMap is the one place where the last valid spec is kept.
+#[tokio::test]
+async fn invalid_relay_that_loses_its_config_map_stays_as_it_is_until_it_is_valid() {
+    in_world(async |mut world| {
+        world.start().await;
+        world.create_relay("harbour", &json!({})).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let whole = world.children().await;
+        world.change::<WebhookRelay>("harbour", &invalid()).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Invalid").await;
+
+        world.api::<ConfigMap>().delete("harbour-relay", &DeleteParams::default()).await.unwrap();
+        world.wait_for_condition::<WebhookRelay>("harbour", "Durable", "Unknown", "NothingValid").await;
+        let mut rest = whole.clone();
+        rest.retain(|child| child != "ConfigMap harbour-relay");
+        assert_eq!(world.children().await, rest);
+
+        let url =
+            json!({ "spec": { "destinations": [{ "name": "pilot", "url": "https://pilot.example.org/" }] } });
+        world.change::<WebhookRelay>("harbour", &url).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        assert_eq!(world.children().await, whole);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn relay_that_was_never_valid_gets_no_children() {
     in_world(async |mut world| {
