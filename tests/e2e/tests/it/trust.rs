@@ -1,10 +1,11 @@
-//! Whom relays trust and what they follow: a lost authority is replaced and made known, a Service that leads away is
-//! not followed.
+//! Whom relays trust and what they follow: a lost authority is replaced and made known, a Collector of another
+//! namespace lets in whom it names, a Service that leads away is not followed.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::events::v1::Event;
+use kube::Client;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 use visnyk_cluster_harness::{eventually, wait_until, with_temp_ns};
@@ -44,6 +45,40 @@ async fn lost_authority_is_replaced_with_a_warning_and_peers_follow() {
         stage.assert_arrived(&ledger).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn relay_delivers_to_a_collector_of_another_namespace_once_that_lets_it_in() {
+    with_temp_ns(async |_, theirs| {
+        with_temp_ns(async move |client, namespace| delivers_there(client, namespace, theirs).await).await;
+    })
+    .await;
+}
+
+async fn delivers_there(client: Client, namespace: String, theirs: String) {
+    let there = Stage { client: client.clone(), namespace: theirs };
+    let stage = Stage { client: client.clone(), namespace };
+    let mut store = collector();
+    store["listener"] = json!({"tls": {"selfSigned": {}}});
+    store["access"] = json!({"namespaces": ["elsewhere"]});
+    let mut front = relay(1);
+    let archive = json!({"name": COLLECTOR, "namespace": there.namespace});
+    front["destinations"] = json!([{"name": "archive", "collectorRef": archive}]);
+    be_patient(&mut front);
+    there.apply::<Collector>(COLLECTOR, store.clone()).await.unwrap();
+    there.condition::<Collector>(COLLECTOR, "Ready", "True").await;
+    stage.apply::<WebhookRelay>(RELAY, front).await.unwrap();
+    stage.condition::<WebhookRelay>(RELAY, "Available", "True").await;
+    let programmed = stage.condition::<WebhookRelay>(RELAY, "Programmed", "False").await;
+    assert_eq!(programmed.reason, "CollectorUnusable");
+    let before = Traffic::start(&client, &stage.namespace, RELAY).await.end().await;
+    let arrived = collected(&there.namespace, &there.collector_pod().await).await;
+    assert_eq!(arrived, BTreeSet::new(), "it is not let in");
+
+    store["access"] = json!({"namespaces": [stage.namespace]});
+    there.apply::<Collector>(COLLECTOR, store).await.unwrap();
+    there.assert_arrived(&before).await;
+    stage.condition::<WebhookRelay>(RELAY, "Ready", "True").await;
 }
 
 /// Of which kinds there are resources whose authority is said to be lost.
