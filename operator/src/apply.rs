@@ -210,6 +210,7 @@ impl Applier<'_> {
             Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {
                 self.grow(child, Some(ours)).await
             }
+            Some(ours) if child.kind == Kind::Job => self.correct(&child.with_pods_of(ours), ours).await,
             Some(ours) => self.correct(child, ours).await,
         }
     }
@@ -245,9 +246,6 @@ impl Applier<'_> {
         }
         if ours.metadata.deletion_timestamp.is_some() {
             return Ok(()); // made again once it is gone, which is an event
-        }
-        if child.kind == Kind::Job {
-            return Ok(()); // it is for one run, and cannot change
         }
         if let Some(patch) = strangers {
             self.expel(child, ours, patch).await?;

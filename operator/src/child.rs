@@ -169,6 +169,15 @@ impl Child {
         self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
     }
 
+    /// The wish for a Job that is there: what its pods are was settled when it was made, and nobody can change it.
+    pub fn with_pods_of(&self, live: &DynamicObject) -> Self {
+        let mut child = self.clone();
+        for settled in ["template", "podFailurePolicy"] {
+            child.object["spec"][settled] = live.data["spec"][settled].clone();
+        }
+        child
+    }
+
     /// As a client takes it, for the object that was seen and no other.
     pub fn patch(&self, seen: Seen<'_>) -> Result<DynamicObject, serde_json::Error> {
         let mut object = self.object.clone();

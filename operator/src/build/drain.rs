@@ -23,6 +23,9 @@ pub fn drain(workload: &Workload<'_>, name: &str, claim: &str, timeout: Duration
     let body = json!({ "spec": {
         "activeDeadlineSeconds": timeout.as_secs(),
         "backoffLimit": NO_LIMIT,
+        // As they are anyway; what is not said here is not set back when a hand changes it.
+        "parallelism": 1,
+        "suspend": false,
         "podFailurePolicy": { "rules": [{ "action": "FailJob", "onExitCodes": on_exit }] },
         "template": template(&delivering, Duty::Drain { claim }),
     } });

@@ -175,6 +175,51 @@ async fn job_that_is_deleted_before_it_is_done_is_made_anew() {
 }
 
 #[tokio::test]
+async fn job_that_is_edited_by_hand_is_set_back() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        scale(&world, 1).await;
+        let jobs = world.api::<Job>();
+        let before = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        for edit in [
+            json!({ "metadata": { "labels": {
+                "app.kubernetes.io/managed-by": null, "app.kubernetes.io/instance": "another",
+            } } }),
+            json!({ "spec": { "suspend": true } }),
+            json!({ "spec": { "parallelism": 0 } }),
+            json!({ "spec": { "backoffLimit": 0 } }),
+            json!({ "spec": { "activeDeadlineSeconds": 1_000_000 } }),
+        ] {
+            world.change::<Job>(&job(1), &edit).await;
+            let is_as_before = |job: Option<&Job>| {
+                job.is_some_and(|job| (job.labels(), &job.spec) == (before.labels(), &before.spec))
+            };
+            let after = wait_until(&jobs, &job(1), is_as_before).await.unwrap();
+            assert_eq!(after.uid(), before.uid(), "{edit}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn job_that_is_there_follows_its_relay_in_all_but_its_pods() {
+    in_world(async |mut world| {
+        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
+        scale(&world, 1).await;
+        let jobs = world.api::<Job>();
+        let before = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        let spec = json!({ "pod": { "labels": { "team": "net" } }, "spool": { "drainTimeout": "2h" } });
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": spec })).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let after = jobs.get(&job(1)).await.unwrap();
+        let mut expected = before.spec.clone().unwrap();
+        expected.active_deadline_seconds = Some(7200);
+        assert_eq!((after.uid(), after.spec), (before.uid(), Some(expected)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn deleted_relay_ends_its_pods_is_drained_and_goes_and_only_jobs_are_created_meanwhile() {
     in_world(async |mut world| {
         with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
