@@ -4,7 +4,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::child::merged;
 use crate::meta::MANAGER;
 
 /// Selectors, and what pods read as files.
@@ -17,15 +16,27 @@ pub fn without_strangers(live: &Value, wanted: &Value) -> Option<Value> {
         let at = |object: &Value| object.pointer(&format!("/{}", path.join("/"))).cloned();
         let (Some(live), Some(wanted)) = (at(live), at(wanted)) else { continue };
         if let Some(part) = nulls(&live, &wanted) {
-            path.iter().fold(&mut patch, |inner, field| &mut inner[*field]).clone_from(&part);
+            add(path.iter().fold(&mut patch, |inner, field| &mut inner[*field]), part);
         }
     }
     if wanted["kind"] == "Deployment" || wanted["kind"] == "StatefulSet" {
         for part in set_by_others(live, &wanted["spec"]) {
-            patch["spec"] = merged(&patch["spec"], part);
+            add(&mut patch["spec"], part);
         }
     }
     (patch != json!({})).then_some(patch)
+}
+
+/// Adds what a further merge patch does to one.
+fn add(patch: &mut Value, further: Value) {
+    match (patch, further) {
+        (Value::Object(patch), Value::Object(further)) => {
+            for (field, part) in further {
+                add(patch.entry(field).or_insert(Value::Null), part);
+            }
+        }
+        (patch, further) => *patch = further,
+    }
 }
 
 /// What takes from the spec of a workload all that others have set: a pause, a partition, a sidecar, a variable, the
@@ -164,6 +175,21 @@ mod tests {
             assert_eq!(after("kubectl-edit", set.clone()), expected, "{set}");
             assert_eq!(after(MANAGER, set), None);
         }
+    }
+
+    #[test]
+    fn what_several_others_set_in_a_workload_goes_at_once() {
+        let wanted =
+            json!({ "kind": "StatefulSet", "spec": { "template": { "spec": { "containers": [] } } } });
+        let mut live = wanted.clone();
+        let set = |manager: &str, field: &str| {
+            let pods = json!({ "f:spec": { "f:template": { "f:spec": { field: {} } } } });
+            json!({ "manager": manager, "fieldsV1": pods })
+        };
+        live["metadata"]["managedFields"] = json!([set("one", "f:hostPID"), set("another", "f:hostNetwork")]);
+        let expected =
+            json!({ "spec": { "template": { "spec": { "hostNetwork": null, "hostPID": null } } } });
+        assert_eq!(without_strangers(&live, &wanted), Some(expected));
     }
 
     #[test]
