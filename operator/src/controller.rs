@@ -30,7 +30,7 @@ use crate::meta::{Owner, Role};
 use crate::metrics::Certificate;
 use crate::references::{Listener, References, Referred};
 use crate::run::Outfit;
-use crate::visit::{LATER, Visit, is_left_alone, last_said, write_status};
+use crate::visit::{LATER, SOON, Said, Visit, is_left_alone, last_said, write_status};
 use crate::watched::{Concerned, Scope, Watched};
 use crate::{collector, discovery, finalizer, relay, report, watched};
 
@@ -210,22 +210,26 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
-    let nothing = Status::default();
-    let before = resource.said().unwrap_or(&nothing);
+    let before = Said {
+        version: resource.meta().resource_version.clone(),
+        status: resource.said().cloned().unwrap_or_default(),
+    };
     let generation = resource.meta().generation;
     let after = match &visited {
-        Ok(visit) => Some(visit.status(before, generation, now)),
-        Err(error) => error.lasting().map(|why| report::failed(K::ROLE, before, why, generation, now)),
+        Ok(visit) => Some(visit.status(&before.status, generation, now)),
+        Err(error) => {
+            error.lasting().map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
+        }
     };
     let owner = Owner::of(K::ROLE, resource);
     let said = match &after {
-        Some(after) => say(&resource.object_ref(&()), &owner, before, after, context).await,
-        None => Ok(()), // it may come to an end next time
+        Some(after) => say(&resource.object_ref(&()), &owner, &before, after, context).await,
+        None => Ok(true), // it may come to an end next time
     };
     let visit = visited?;
-    said?;
+    let is_said = said?;
     show_expiry::<K>(&owner, &visit, context);
-    Ok(visit.next())
+    Ok(if is_said { visit.next() } else { SOON })
 }
 
 /// Says of a resource that cannot be read what is wrong with it.
@@ -237,22 +241,23 @@ async fn visit_unreadable<K: Kept>(
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
     let before = last_said(&context.client, &owner).await?;
     let reason = ("Unreadable", why.to_owned());
-    let after = report::failed(K::ROLE, &before, reason, generation, Timestamp::now());
-    say(&resource.object_ref(&()), &owner, &before, &after, context).await?;
-    Ok(LATER)
+    let after = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
+    let is_said = say(&resource.object_ref(&()), &owner, &before, &after, context).await?;
+    Ok(if is_said { LATER } else { SOON })
 }
 
-/// Writes down what holds of a resource, and tells what is new of it.
+/// Writes down what holds of a resource, and tells what is new of it; returns whether it is written.
 async fn say(
     object: &ObjectReference,
     owner: &Owner,
-    before: &Status,
+    before: &Said,
     after: &Status,
     context: &Context,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let written = write_status(&context.client, owner, before, after).await;
     match &written {
-        Ok(()) => context.events.changed(object, &before.conditions, &after.conditions).await,
+        Ok(true) => context.events.changed(object, &before.status.conditions, &after.conditions).await,
+        Ok(false) => {}
         Err(error) => {
             // What no condition can say.
             if let Some(refusal) = error.refusal() {

@@ -79,18 +79,29 @@ pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
     is_gone || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// Writes down what holds of a resource, if that is new.
+/// What was last said of a resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// The version of the resource that says so.
+    pub version: Option<String>,
+    /// What it says.
+    pub status: Status,
+}
+
+/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one that
+/// is another by now, or has changed, if only by what the last visit wrote: the watch has yet to tell.
 pub async fn write_status(
     client: &Client,
     owner: &Owner,
-    before: &Status,
+    before: &Said,
     status: &Status,
-) -> Result<(), Error> {
-    if status == before {
-        return Ok(());
+) -> Result<bool, Error> {
+    if *status == before.status {
+        return Ok(true);
     }
-    // Of the object that was looked at, and not of another by its name. What is absent is taken away.
-    let patch = json!({ "metadata": { "uid": owner.uid }, "status": {
+    let metadata = json!({ "uid": owner.uid, "resourceVersion": before.version });
+    // What is absent is taken away.
+    let patch = json!({ "metadata": metadata, "status": {
         "observedGeneration": status.observed_generation,
         "conditions": status.conditions,
         "url": status.url,
@@ -99,18 +110,20 @@ pub async fn write_status(
     } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()), // gone
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(false),
         Err(error) => Err(Error::api(format!("write the status of {}", owner.name))(error)),
     }
 }
 
 /// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
-pub async fn last_said(client: &Client, owner: &Owner) -> Result<Status, Error> {
+pub async fn last_said(client: &Client, owner: &Owner) -> Result<Said, Error> {
     let found = api(client, owner).get_opt(&owner.name).await;
-    let found = found.map_err(Error::api(format!("read the status of {}", owner.name)))?;
-    let status = found.and_then(|found| serde_json::from_value(found.data["status"].clone()).ok());
-    Ok(status.unwrap_or_default())
+    let Some(found) = found.map_err(Error::api(format!("read the status of {}", owner.name)))? else {
+        return Ok(Said::default());
+    };
+    let status = serde_json::from_value(found.data["status"].clone()).unwrap_or_default();
+    Ok(Said { version: found.metadata.resource_version, status })
 }
 
 /// Whatever type its kind has.

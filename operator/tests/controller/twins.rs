@@ -72,12 +72,7 @@ async fn nothing_is_made_for_a_resource_on_its_way_out() {
 #[tokio::test]
 async fn operator_that_hears_late_makes_nothing_for_a_resource_that_is_gone() {
     in_world(async |mut world| {
-        // It sees what there is when it starts, and then never hears of the resources again.
-        let line = Line::new(|request| {
-            let is_deaf = request.uri().path().ends_with("/webhookrelays")
-                && request.uri().query().is_some_and(|query| query.contains("watch=true"));
-            if is_deaf { Fate::Silent } else { Fate::Passes }
-        });
+        let line = deaf();
         world.install_kinds().await;
         world.create_relay("harbour", &json!({})).await;
         world.start_on(&line).await;
@@ -102,6 +97,34 @@ async fn operator_that_hears_late_makes_nothing_for_a_resource_that_is_gone() {
         assert_eq!(owners, vec![second.uid().unwrap(); 8]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn operator_that_hears_late_of_what_it_said_does_not_say_it_again() {
+    in_world(async |mut world| {
+        world.install_kinds().await;
+        world.create_relay("harbour", &json!({})).await;
+        world.start_on(&deaf()).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let (relays, services) = (world.api::<WebhookRelay>(), world.api::<Service>());
+        let said = relays.get("harbour").await.unwrap();
+        // Said again in another second, it would have another time.
+        sleep(Duration::from_secs(2)).await;
+        services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();
+        wait_until(&services, "harbour-relay", |service| service.is_some()).await;
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(relays.get("harbour").await.unwrap(), said);
+    })
+    .await;
+}
+
+/// Controllers that see which relays there are when they start, and then never hear of them again.
+fn deaf() -> Line {
+    Line::new(|request| {
+        let is_deaf = request.uri().path().ends_with("/webhookrelays")
+            && request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        if is_deaf { Fate::Silent } else { Fate::Passes }
+    })
 }
 
 /// Deletes a child, which the controllers hear of, and sees that they do nothing about it.
