@@ -176,7 +176,7 @@ async fn run_once(
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
-    let told = Status::of(&spool, &configuration, &gates, &intake_metrics);
+    let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
 
     register(&metrics, &listener_metrics, &intake_metrics, &spool);

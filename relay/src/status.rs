@@ -1,5 +1,5 @@
 //! `/status`: the sum of promise 2 for each destination, all of one moment; what came of each source's requests; and
-//! which configuration is in force.
+//! which configuration and certificate are in force.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::waits::Waits;
+use visnyk_engine::serve::tls::Tls;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
 
@@ -21,21 +22,24 @@ pub struct Status {
     configuration: Arc<Configuration<ValidatedRelay>>,
     gates: Arc<Gates>,
     intake: IntakeMetrics,
+    tls: Option<Tls>,
 }
 
 impl Status {
-    /// Of what is kept, what is in force, who may send, and what came of requests.
+    /// Of what is kept, what is in force, who may send, what came of requests, and the listener, if there is one.
     pub fn of(
         spool: &Spool,
         configuration: &Arc<Configuration<ValidatedRelay>>,
         gates: &Arc<Gates>,
         intake: &IntakeMetrics,
+        tls: Option<&Tls>,
     ) -> Self {
         Self {
             spool: spool.clone(),
             configuration: Arc::clone(configuration),
             gates: Arc::clone(gates),
             intake: intake.clone(),
+            tls: tls.cloned(),
         }
     }
 
@@ -44,12 +48,15 @@ impl Status {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
         let (waits, identity) = (&self.spool.shared.waits, &self.configuration.current().identity);
+        let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
         let destinations = destinations.iter().map(|status| destination(status, waits, now_ms));
         json!({
             "accepted": accepted,
             "configurationHash": identity.configuration_hash,
             "generation": identity.generation,
             "manifestProblem": self.configuration.problem(),
+            "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
+            "certificateProblem": certificate.problem,
             "tornTail": self.spool.recovery().torn_tail,
             "stateSetAside": self.spool.set_aside().map(|path| path.display().to_string()),
             "stateLost": self.spool.state_lost(),

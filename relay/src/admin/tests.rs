@@ -80,7 +80,7 @@ async fn admin(folder: &Path, url: &str) -> Admin {
     fleet.apply(&destinations);
     let metrics = IntakeMetrics::default();
     let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
-    let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics);
+    let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics, None);
     Admin { spool, fleet: Arc::new(Mutex::new(fleet)), status }
 }
 

@@ -52,7 +52,7 @@ async fn changed_source_and_limit_apply_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changed_certificate_is_shown_without_a_restart() {
+async fn changed_certificate_is_shown_without_a_restart_and_one_that_is_none_is_told_of() {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["listener"]["tls"] = json!({"secretName": "front"});
@@ -72,6 +72,13 @@ async fn changed_certificate_is_shown_without_a_restart() {
     std::fs::write(secret.join("tls.key"), second.signing_key.serialize_pem()).unwrap();
     let shown = async || certificate(address).await;
     eventually("new certificate", shown, |shown| *shown == second.cert.der().to_vec()).await;
+    let problem = async || relay.probes.status().await["certificateProblem"].clone();
+    eventually("no problem", problem, Value::is_null).await;
+
+    std::fs::write(secret.join("tls.crt"), "no certificate").unwrap();
+    let told = eventually("the problem is told of", problem, Value::is_string).await;
+    assert!(told.as_str().unwrap().contains("tls.crt holds no certificate"), "{told}");
+    assert_eq!(certificate(address).await, second.cert.der().to_vec());
 }
 
 #[tokio::test(flavor = "multi_thread")]
