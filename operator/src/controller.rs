@@ -17,7 +17,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_engine::observe::causes::with_causes;
@@ -179,27 +179,36 @@ async fn control<K: Kept>(
     }
 }
 
-/// Visits a resource, and writes down, tells and counts what came out of it.
+/// Visits a resource. What is logged meanwhile has a trace id of its own, besides the object of the controller's span.
 async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
     if is_left_alone(&*resource) {
         return Ok(Action::await_change());
     }
+    let trace_id = format!("{:032x}", rand::random::<u128>());
+    visit_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+}
+
+/// Visits a resource, and writes down, tells and counts what came out of it.
+async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
     let begun = Instant::now();
     let kind = K::ROLE.kind();
     let done = match &resource.0 {
-        Ok(readable) => visit_readable(readable, &context).await,
+        Ok(readable) => visit_readable(readable, context).await,
         // Nobody can tell how it would be drained.
         Err(error) if error.metadata.deletion_timestamp.is_some() => {
             finalizer::take_off::<K>(&context.client, &error.metadata).await.map(|()| LATER)
         }
-        Err(error) => visit_unreadable(&*resource, &error.error, &context).await,
+        Err(error) => visit_unreadable(resource, &error.error, context).await,
     };
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.patience.forget(&Concerned::of(&*resource));
+            context.patience.forget(&Concerned::of(resource));
         }
-        Err(error) => context.metrics.failed(kind, error.category(), begun.elapsed()),
+        Err(error) => {
+            context.metrics.failed(kind, error.category(), begun.elapsed());
+            warn!(error = with_causes(error), "visit failed, trying again");
+        }
     }
     done.map(Action::requeue)
 }
@@ -289,9 +298,7 @@ fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &C
             let namespace = gone.namespace.clone().unwrap_or_default();
             forget::<K>(&Concerned { namespace, name: gone.name.clone() }, context);
         }
-        controller::Error::ReconcilerFailed(error, resource) => {
-            warn!(error = with_causes(error), %resource, "visit failed, trying again");
-        }
+        controller::Error::ReconcilerFailed(..) => {} // logged by the visit
         other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
     }
 }

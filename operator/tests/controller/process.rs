@@ -1,6 +1,8 @@
 //! The operator as a process, on an API server that does not know its kinds yet: what it shows of itself, and what it
 //! does once they are there.
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command};
@@ -14,7 +16,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use visnyk_cluster_harness::{eventually, install};
 use visnyk_crds::WebhookRelay;
 use visnyk_engine::observe::metrics::lint;
@@ -62,7 +64,7 @@ struct Operator {
 
 impl Operator {
     /// Looks after one namespace of the cluster that the kubeconfig names.
-    fn start(kubeconfig: &Path, namespace: &str) -> Self {
+    fn start(kubeconfig: &Path, namespace: &str, log: File) -> Self {
         let [a, b, c]: [u8; 3] = rand::random();
         let health = SocketAddr::from((Ipv4Addr::new(127, a.max(1), b, c.max(1)), 8081));
         let process = Command::new(OPERATOR)
@@ -70,6 +72,7 @@ impl Operator {
             .args([format!("--watch-namespaces={namespace}"), format!("--lease-namespace={namespace}")])
             .arg(format!("--health={health}"))
             .env("KUBECONFIG", kubeconfig)
+            .stderr(log)
             .spawn()
             .unwrap();
         Self { process, health }
@@ -112,9 +115,10 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
             "apiVersion": "v1", "kind": "Config", "current-context": "young", "clusters": [cluster],
             "contexts": [context], "users": [{ "name": "anybody", "user": {} }],
         });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        fs::write(&kubeconfig, config.to_string()).unwrap();
 
-        let operator = Operator::start(kubeconfig.path(), &world.namespace);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let operator = Operator::start(kubeconfig.path(), &world.namespace, log.reopen().unwrap());
         let waits = "answers 503 Service Unavailable: \
             collectors.visnyk.dev: custom resource definition is not installed\n\
             webhookrelays.visnyk.dev: custom resource definition is not installed\n\n";
@@ -143,6 +147,22 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
         };
         let page = eventually("all is told", async || operator.ask("/metrics"), is_told).await.unwrap();
         assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
+        assert_children_of_one_visit_share_its_trace(&fs::read_to_string(&log).unwrap(), &world.namespace);
     })
     .await;
+}
+
+/// All children of a new relay are made by one visit: their lines name the relay and one trace.
+fn assert_children_of_one_visit_share_its_trace(log: &str, namespace: &str) {
+    let mut traces = BTreeMap::<String, usize>::new();
+    for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if line["message"] == "applied" {
+            let spans = line["spans"].as_array().unwrap();
+            let said = |name: &str| spans.iter().find_map(|span| span[name].as_str()).unwrap();
+            assert!(said("object.ref").contains(&format!("harbour.{namespace}")), "{line}");
+            *traces.entry(said("trace_id").to_owned()).or_default() += 1;
+        }
+    }
+    assert!(traces.keys().all(|trace| trace.len() == 32), "{traces:?}");
+    assert!(traces.values().any(|lines| *lines >= 8), "{traces:?}");
 }
