@@ -7,9 +7,9 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 use tokio::time::sleep;
 use visnyk_cluster_harness::with_temp_ns;
-use visnyk_crds::WebhookRelay;
-use visnyk_e2e::stage::{RELAY, Stage, add_source, relay, restarts, uids};
-use visnyk_e2e::traffic::{self, Traffic};
+use visnyk_crds::{Collector, WebhookRelay};
+use visnyk_e2e::stage::{RELAY, Stage, add_source, collector, relay, restarts, uids};
+use visnyk_e2e::traffic::{self, Ledger, Traffic, assert_collected, collected};
 
 /// How soon a change is live on every replica.
 const LIVE: Duration = Duration::from_secs(5);
@@ -52,6 +52,38 @@ async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_rest
         let ledger = traffic.end().await;
         assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
         stage.assert_arrived(&ledger).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changed_destination_is_live_on_three_replicas_in_five_seconds_without_a_restart() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage::set(&client, &namespace, relay(3)).await;
+        stage.apply::<Collector>("annex", collector()).await.unwrap();
+        stage.condition::<Collector>("annex", "Ready", "True").await;
+        let before = stage.relay_pods().await;
+        let traffic = Traffic::start(&client, &namespace, RELAY).await;
+
+        let mut spec = relay(3);
+        spec["destinations"][0]["service"]["name"] = json!("annex-collector");
+        stage.apply::<WebhookRelay>(RELAY, spec).await.unwrap();
+        sleep(LIVE).await;
+        let until_then = traffic.ledger();
+        traffic.goes_on(60).await;
+        assert_eq!(uids(&stage.relay_pods().await), uids(&before));
+        let ledger = traffic.end().await;
+        assert!(ledger.refused.is_empty(), "{:?}", ledger.refused);
+
+        // What was under way when the change came went to the first; whatever is accepted once it is live does not.
+        let annex = stage.pod_of_collector("annex").await;
+        let accepted = ledger.accepted.difference(&until_then.accepted).copied().collect();
+        assert_collected(&namespace, &annex, &Ledger { accepted, ..Ledger::default() }).await;
+        let first = collected(&namespace, &stage.collector_pod().await).await;
+        let second = collected(&namespace, &annex).await;
+        let late: Vec<_> = first.difference(&until_then.accepted).collect();
+        assert!(late.is_empty(), "{late:?} went where nothing goes any more");
+        assert_eq!(ledger.accepted.difference(&(&first | &second)).next(), None, "nothing is lost");
     })
     .await;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod autoscaling;
 mod chart;
 mod children;
 mod configuration;

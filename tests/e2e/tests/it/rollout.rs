@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use visnyk_cluster_harness::with_temp_ns;
+use visnyk_cluster_harness::{image, with_temp_ns};
 use visnyk_crds::WebhookRelay;
 use visnyk_e2e::stage::{RELAY, Stage, relay};
 use visnyk_e2e::traffic::{Ledger, Traffic};
@@ -21,11 +21,11 @@ pub async fn roll(stage: &Stage, changed: Value) -> Ledger {
 }
 
 #[tokio::test]
-async fn rollout_of_two_replicas_refuses_nobody() {
+async fn changed_image_of_two_replicas_refuses_nobody() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(2)).await;
         let mut changed = relay(2);
-        changed["pod"] = json!({"annotations": {"example.org/reason": "roll"}});
+        changed["pod"] = json!({ "image": image("visnyk-relay-stall") });
         let ledger = roll(&stage, changed).await;
         eprintln!(
             "rollout of two: {} accepted, longest gap {:?}",

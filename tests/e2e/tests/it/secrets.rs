@@ -1,15 +1,16 @@
-//! Secrets of users: one that is referred to for the first time comes with new pods, and what lacks in one is said.
+//! Secrets of users: one that is referred to for the first time comes with new pods, what lacks in one is said, and what
+//! changes in one is taken up.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use visnyk_cluster_harness::with_temp_ns;
-use visnyk_crds::WebhookRelay;
+use visnyk_cluster_harness::{eventually, with_temp_ns};
+use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::kubectl;
-use visnyk_e2e::stage::{RELAY, Stage, relay};
-use visnyk_e2e::traffic::TOKEN;
+use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, collector, relay, restarts, uids};
+use visnyk_e2e::traffic::{TOKEN, sender};
 
 use crate::rollout::roll;
 
@@ -28,6 +29,11 @@ async fn make_secret(stage: &Stage, key: &str, value: &str) {
         ..Secret::default()
     };
     stage.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+}
+
+async fn set_token(stage: &Stage, value: &str) {
+    let token = json!({ "stringData": { "token": value } });
+    stage.api::<Secret>().patch("door", &PatchParams::default(), &Patch::Merge(token)).await.unwrap();
 }
 
 #[tokio::test]
@@ -57,9 +63,30 @@ async fn key_that_a_secret_lacks_is_said_until_it_is_there() {
                         No such file or directory (os error 2)";
         assert_eq!(said.message, expected);
 
-        let token = json!({ "stringData": { "token": TOKEN } });
-        stage.api::<Secret>().patch("door", &PatchParams::default(), &Patch::Merge(token)).await.unwrap();
+        set_token(&stage, TOKEN).await;
         stage.condition::<WebhookRelay>(RELAY, "Programmed", "True").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changed_token_is_taken_up_without_a_restart() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage { client: client.clone(), namespace: namespace.clone() };
+        make_secret(&stage, "token", "the one before").await;
+        stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
+        stage.apply::<WebhookRelay>(RELAY, guarded(1)).await.unwrap();
+        stage.ready().await;
+        let before = stage.relay_pods().await;
+        let (http, url) = sender(&client, &namespace, RELAY).await;
+        let knock =
+            async || http.post(&url).body("{}").send().await.map(|answer| answer.status().as_u16()).ok();
+        eventually("who shows another token is turned away", knock, |status| *status == Some(401)).await;
+
+        set_token(&stage, TOKEN).await;
+        eventually("who shows the new token is let in", knock, |status| *status == Some(200)).await;
+        let after = stage.relay_pods().await;
+        assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (uids(&before), 0));
     })
     .await;
 }
