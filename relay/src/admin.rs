@@ -196,7 +196,6 @@ impl Admin {
     async fn redrive(&self, id: DestinationId, name: &str, chosen: Option<&[Seq]>) -> RedriveAnswer {
         let select = chosen.map_or(Select::All, Select::Seqs);
         let now_ms = Timestamp::now().as_millisecond();
-        // Before the ledger: a dispatcher that starts in between would find them by itself, and hear of them, too.
         let fleet = self.fleet.lock().await;
         let redriven = self
             .spool

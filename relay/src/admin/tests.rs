@@ -1,4 +1,4 @@
-//! A redrive whose caller goes away before it is kept.
+//! A redrive whose caller goes away before it is kept, and one beside a change of the configuration.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use visnyk_crds::manifest;
+use visnyk_crds::valid::Destination;
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::event::Envelope;
@@ -52,8 +53,8 @@ impl Sink {
     }
 }
 
-/// A relay that gives up each event after one attempt, without a listener.
-async fn admin(folder: &Path, url: &str) -> Admin {
+/// A relay that gives up each event after one attempt, without a listener; and its destination.
+async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination); 1]) {
     let manifest = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
         "kind": "WebhookRelay",
@@ -74,14 +75,14 @@ async fn admin(folder: &Path, url: &str) -> Admin {
     let watchdog = Watchdog::new();
     let ticker = watchdog.register("journal writer", BOUND);
     let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
-    let destinations = spool.configure(&valid.destinations).await.unwrap();
+    let destinations: [_; 1] = spool.configure(&valid.destinations).await.unwrap().try_into().unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
     let mut fleet = Fleet::new(spool.shared.clone(), outbound, watchdog);
     fleet.apply(&destinations);
     let metrics = IntakeMetrics::default();
     let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
     let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics, None);
-    Admin { spool, fleet: Arc::new(Mutex::new(fleet)), status }
+    (Admin { spool, fleet: Arc::new(Mutex::new(fleet)), status }, destinations)
 }
 
 fn event() -> Event {
@@ -104,17 +105,22 @@ async fn hold_up_commits(folder: &Path) -> SqliteConnection {
     connection
 }
 
+/// Lets an event come and be given up.
+async fn dies(admin: &Admin, id: DestinationId) {
+    admin.spool.shared.journal.append(event().encode()).await.unwrap();
+    while admin.dead_letters(id).is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn redriven_events_are_tried_although_it_is_not_kept_yet_and_whoever_asked_went_away() {
     let mut sink = Sink::start(500).await;
     let folder = tempfile::tempdir().unwrap();
-    let admin = Arc::new(admin(folder.path(), &sink.url).await);
-    admin.spool.shared.journal.append(event().encode()).await.unwrap();
+    let (admin, [(id, _)]) = admin(folder.path(), &sink.url).await;
+    let admin = Arc::new(admin);
+    dies(&admin, id).await;
     sink.is_tried().await;
-    let (id, _) = admin.destinations(Some("sink")).unwrap().remove(0);
-    while admin.dead_letters(id).is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 
     sink.answer.store(200, Ordering::SeqCst);
     let held_up = hold_up_commits(folder.path()).await;
@@ -123,4 +129,26 @@ async fn redriven_events_are_tried_although_it_is_not_kept_yet_and_whoever_asked
     assert!(answer.is_none(), "it waits for the commit, and whoever asked does not");
     sink.is_tried().await;
     held_up.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn event_that_is_redriven_while_its_destination_comes_back_is_tried_once() {
+    let mut sink = Sink::start(500).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (admin, destinations) = admin(folder.path(), &sink.url).await;
+    let id = destinations[0].0;
+    dies(&admin, id).await;
+    sink.is_tried().await;
+    sink.answer.store(200, Ordering::SeqCst);
+
+    let mut fleet = admin.fleet.lock().await;
+    fleet.apply(&[]);
+    fleet.apply(&destinations);
+    drop(fleet);
+    // The dispatcher has not begun: it will find the event, and be told of it.
+    let answer = admin.redrive(id, "sink", None).await;
+    assert_eq!(answer.redriven, 1);
+    sink.is_tried().await;
+    let again = tokio::time::timeout(Duration::from_millis(500), sink.requests.recv()).await;
+    assert!(again.is_err(), "tried twice");
 }

@@ -30,7 +30,11 @@ impl DueQueue {
 
     /// The event that was accepted first.
     pub fn oldest(&self) -> Option<Seq> {
-        self.by_due.iter().map(|(_, seq)| *seq).min()
+        self.seqs().min()
+    }
+
+    pub fn seqs(&self) -> impl Iterator<Item = Seq> {
+        self.by_due.iter().map(|(_, seq)| *seq)
     }
 
     /// Takes back an event wherever it stands; used when a named rule drops it.

@@ -1,5 +1,6 @@
 //! The dispatcher's loop: start what may start, then wait for the first thing that changes that.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::{Command, Dispatcher, Phase, start};
 use crate::deliver::breaker::Breaker;
 use crate::deliver::client::Sender;
 use crate::deliver::rate::Rate;
+use crate::journal::Seq;
 use crate::state::Condition;
 
 /// How long the loop may sleep: the watchdog's bound is many times that.
@@ -60,14 +62,18 @@ impl Dispatcher {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Reconfigure(destination, sender) => self.reconfigure(*destination, sender),
-            Command::Redriven(seqs) => {
-                let now = Instant::now();
-                for seq in seqs {
-                    self.due.insert(now, seq);
-                }
-            }
+            Command::Redriven(seqs) => self.redriven(&seqs),
             Command::Discard(answer) => self.discards.push(answer),
             Command::Stop => self.phase = Phase::Stopping,
+        }
+    }
+
+    /// Whoever begins after events were redriven finds them in the ledger, and hears of them all the same.
+    fn redriven(&mut self, seqs: &[Seq]) {
+        let known: HashSet<Seq> = self.due.seqs().chain(self.started.keys().copied()).collect();
+        let now = Instant::now();
+        for seq in seqs.iter().filter(|seq| !known.contains(seq)) {
+            self.due.insert(now, *seq);
         }
     }
 
