@@ -7,7 +7,8 @@ use kube::{Api, Config};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use visnyk_engine::observe::metrics::Metrics;
-use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_engine::observe::readiness::Readiness;
+use visnyk_engine::observe::watchdog::{BOUND, Watchdog};
 use visnyk_engine::serve::drain::{Drain, Signals};
 use visnyk_engine::serve::health::{Health, HealthError};
 
@@ -56,8 +57,6 @@ pub enum RunError {
 
 /// The name of the Lease.
 const LEASE: &str = "visnyk-operator";
-/// The election tries every two seconds, and no try takes longer than ten.
-const LOOP_BOUND: Duration = Duration::from_secs(30);
 
 /// Runs the operator until SIGTERM: `controllers` work while it leads, and are dropped when it no longer does.
 pub async fn run<Work: Future<Output = ()>>(
@@ -75,7 +74,8 @@ pub async fn run<Work: Future<Output = ()>>(
     let (page, metrics) =
         (Metrics::new("visnyk-operator", env!("CARGO_PKG_VERSION")), OperatorMetrics::default());
     page.register(|registry| metrics.register(registry));
-    let ticker = watchdog.register("election", LOOP_BOUND);
+    // It tries every two seconds, and no try takes longer than ten.
+    let ticker = watchdog.register("election", BOUND);
     let face = OperatorFace { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
     let _health = args.health.map(|at| Health::start(at, face)).transpose().map_err(RunError::Health)?;
 
