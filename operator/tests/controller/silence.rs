@@ -27,16 +27,17 @@ fn written(log: &AuditLog, world: &World) -> Vec<String> {
     writes.iter().filter(|event| ours(event)).map(told).collect()
 }
 
-async fn settled(world: &World) {
+async fn settled(world: &World, line: &Line) {
     world.wait_for_condition::<WebhookRelay>("harbour", "Available", "False", "NoPodReady").await;
     world.wait_for_condition::<Collector>("logbook", "Available", "False", "NoPodReady").await;
-    sleep(Duration::from_secs(5)).await;
+    calm(line).await;
 }
 
 #[tokio::test]
 async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     in_world(async |mut world| {
-        world.start().await;
+        let line = Line::sound();
+        world.start_on(&line).await;
         let resources = json!({ "requests": { "cpu": "0.5", "memory": "1024Mi" } });
         let spec = json!({
             "pod": { "resources": resources, "tolerations": [{ "key": "spot", "operator": "Exists" }] },
@@ -46,7 +47,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
         });
         world.create_relay("harbour", &spec).await;
         world.create_collector("logbook", &json!({})).await;
-        settled(&world).await;
+        settled(&world, &line).await;
 
         let log = AuditLog::from_now().unwrap();
         // A visit for each, without a change of anything.
@@ -152,7 +153,7 @@ async fn nothing_is_written_in_an_idle_hour() {
         let spec = json!({ "destinations": [{ "name": "quay", "collectorRef": { "name": "logbook" } }] });
         world.create_relay("harbour", &spec).await;
         world.create_collector("logbook", &json!({})).await;
-        settled(&world).await;
+        settled(&world, &line).await;
 
         let (log, before) = (AuditLog::from_now().unwrap(), looks(&line, &world, "harbour"));
         pass(Duration::from_hours(1), &line).await;
@@ -181,7 +182,7 @@ async fn nothing_is_written_nor_claimed_of_a_certificate_that_cannot_be_made() {
             world.wait_for_condition::<WebhookRelay>(name, "Accepted", "False", reason).await;
             world.wait_for_condition::<WebhookRelay>(name, "CertificateReady", "False", "NotIssued").await;
         }
-        sleep(Duration::from_secs(5)).await;
+        calm(&line).await;
 
         let (log, before) = (AuditLog::from_now().unwrap(), looks(&line, &world, "harbour"));
         pass(Duration::from_mins(2), &line).await;
