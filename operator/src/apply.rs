@@ -294,12 +294,12 @@ impl Applier<'_> {
 
     /// Deletes children that are no longer wanted.
     async fn prune(&self, wanted: &[Child]) -> Result<(), Error> {
-        for (kind, object) in self.watched.children_of(self.owner) {
-            let name = object.name_any();
+        for (kind, seen) in self.watched.children_of(self.owner) {
+            let name = &*seen.name;
             if wanted.iter().any(|child| child.kind == kind && child.name == name) {
                 continue;
             }
-            delete_child(self.client, self.owner, kind, &object.metadata).await?;
+            delete_child(self.client, self.owner, kind, &seen.identity()).await?;
             info!(namespace = self.owner.namespace, kind = kind.gvk().kind, name, "deleted");
         }
         Ok(())

@@ -158,7 +158,7 @@ async fn control<K: Kept>(
 ) {
     let (watched, running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &listener.concerned);
     let (resources, writer) = reflector::store();
-    let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watcher::Config::default())
+    let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watched::everything())
         .modify(watched::strip)
         .default_backoff()
         .reflect(writer)

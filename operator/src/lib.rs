@@ -34,6 +34,7 @@ mod relay;
 mod report;
 pub mod run;
 mod runnable;
+mod sighting;
 #[cfg(test)]
 mod testing;
 mod trust;

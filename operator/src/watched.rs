@@ -4,12 +4,12 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::channel::mpsc::UnboundedSender;
 use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodSpec};
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store, reflector};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -21,8 +21,11 @@ use crate::error::Error;
 use crate::meta::{INSTANCE, Owner, Role, controller_of};
 use crate::references::{Listener, Reference, Referred};
 use crate::refusals::Refusals;
+use crate::sighting::Sighting;
 
-type Metadata = PartialObjectMeta<DynamicObject>;
+/// Objects in one answer to a list. Until it is kept an object has fields that take many times as much as what is kept,
+/// and some thirty lists are read at once when an operator starts.
+const PAGE: u32 = 50;
 
 /// The namespaces of one controller: one, or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ impl Scope {
     }
 
     /// The objects of a kind of children in it.
-    fn children(&self, client: &Client, kind: Kind) -> Api<Metadata> {
+    fn children(&self, client: &Client, kind: Kind) -> Api<PartialObjectMeta<DynamicObject>> {
         match &self.0 {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind.resource()),
             None => Api::all_with(client.clone(), &kind.resource()),
@@ -65,11 +68,13 @@ impl Concerned {
     }
 }
 
+type Claim = PartialObjectMeta<PersistentVolumeClaim>;
+
 /// What is known of the children, pods and claims of one kind of resources.
 pub struct Watched {
-    children: Vec<(Kind, Store<Metadata>)>,
+    children: Vec<(Kind, Store<Sighting>)>,
     pods: Store<Pod>,
-    claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
+    claims: Store<Claim>,
     /// Whether everything that is there has been seen.
     all_seen: watch::Receiver<bool>,
     refusals: Refusals,
@@ -84,26 +89,30 @@ impl Watched {
         kinds: &[Kind],
         concerned: &UnboundedSender<Concerned>,
     ) -> (Self, Vec<BoxFuture<'static, ()>>) {
-        let selected = watcher::Config::default().labels(&role.selector());
+        let selected = everything().labels(&role.selector());
         let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
         let refusals = Refusals::default();
         let mut children = Vec::new();
         for &kind in kinds {
-            let writer = reflector::store::Writer::new(kind.resource());
+            let writer = reflector::store::Writer::new(kind);
             children.push((kind, writer.as_reader()));
             let refused = refusals.of(&kind.gvk().kind);
-            let events = watcher(scope.children(client, kind), selected.clone()).inspect(refused);
-            let tell = tell(concerned, move |meta| owner_named(meta, role));
-            watches.push(Box::pin(keep(events, writer, strip_child, tell)));
+            let events = watcher(scope.children(client, kind), selected.clone())
+                .inspect(refused)
+                .map_ok(move |event| Sighting::event(event, role));
+            watches.push(Box::pin(keep(events, writer, tell(concerned, Sighting::concerned))));
         }
         let (pods, writer) = reflector::store();
-        let tell_pods = tell(concerned, instance);
-        let events = watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod"));
-        watches.push(Box::pin(keep(events, writer, strip_pod, tell_pods)));
+        let tell_pods = tell(concerned, |pod: &Pod| instance(&pod.metadata));
+        let events =
+            watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod")).modify(strip_pod);
+        watches.push(Box::pin(keep(events, writer, tell_pods)));
         let (claims, writer) = reflector::store();
-        let claims_in_scope = scope.api::<PartialObjectMeta<PersistentVolumeClaim>>(client);
-        let events = watcher(claims_in_scope, selected).inspect(refusals.of("PersistentVolumeClaim"));
-        watches.push(Box::pin(keep(events, writer, strip, tell(concerned, instance))));
+        let tell_claims = tell(concerned, |claim: &Claim| instance(&claim.metadata));
+        let events = watcher(scope.api(client), selected)
+            .inspect(refusals.of("PersistentVolumeClaim"))
+            .modify(strip_claim);
+        watches.push(Box::pin(keep(events, writer, tell_claims)));
         let (seen, all_seen) = watch::channel(false);
         let known = Self { children, pods, claims, all_seen, refusals };
         watches.push(Box::pin(known.first_look(seen)));
@@ -137,27 +146,25 @@ impl Watched {
     }
 
     /// The children of a resource, as far as they were seen.
-    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<Metadata>)> {
-        let of = |store: &Store<Metadata>| {
-            store.state().into_iter().filter(|child| owner.controls(&child.metadata)).collect::<Vec<_>>()
-        };
+    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<Sighting>)> {
+        let of = |store: &Store<Sighting>| store.state_filter(|child| child.is_of(owner));
         let each = self.children.iter();
         each.flat_map(|(kind, store)| of(store).into_iter().map(|child| (*kind, child))).collect()
     }
 
     /// The resource version in which a child was last seen.
     pub fn version_of(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
-        self.child(namespace, kind, name)?.resource_version()
+        Some(self.child(namespace, kind, name)?.version().to_owned())
     }
 
     /// Whether a child that is controlled by this resource was seen.
     pub fn has(&self, owner: &Owner, kind: Kind, name: &str) -> bool {
-        self.child(&owner.namespace, kind, name).is_some_and(|child| owner.controls(&child.metadata))
+        self.child(&owner.namespace, kind, name).is_some_and(|child| child.is_of(owner))
     }
 
-    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<Metadata>> {
+    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<Sighting>> {
         let (_, store) = self.children.iter().find(|(of, _)| *of == kind)?;
-        store.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))
+        store.get(&ObjectRef::new_with(name, kind).within(namespace))
     }
 
     /// How many children there are, of all resources.
@@ -186,9 +193,8 @@ impl Watched {
 
     /// The claims of a resource that are not on their way out.
     pub fn claims_of(&self, owner: &Owner) -> Vec<ObjectMeta> {
-        let is_ours = |claim: &PartialObjectMeta<PersistentVolumeClaim>| {
-            is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none()
-        };
+        let is_ours =
+            |claim: &Claim| is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none();
         self.claims.state_filter(is_ours).iter().map(|claim| claim.metadata.clone()).collect()
     }
 }
@@ -198,8 +204,7 @@ pub async fn references<K>(api: Api<PartialObjectMeta<K>>, what: Referred, liste
 where
     K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
 {
-    let mut events =
-        std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().touched_objects());
+    let mut events = std::pin::pin!(watcher(api, everything()).default_backoff().touched_objects());
     while let Some(event) = events.next().await {
         match event {
             Ok(object) => {
@@ -214,39 +219,35 @@ where
     }
 }
 
+/// Watches all that there is, page by page.
+pub fn everything() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
 /// Keeps a store up to date and tells whom each change concerns.
 async fn keep<K>(
     events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
     writer: reflector::store::Writer<K>,
-    strip: fn(&mut K),
-    tell: impl Fn(&ObjectMeta) + Send,
+    tell: impl Fn(&K) + Send,
 ) where
-    K: Resource + Clone + Debug + Send + Sync + 'static,
+    K: reflector::Lookup + Clone + Send + Sync + 'static,
     K::DynamicType: Eq + std::hash::Hash + Clone + Send + Sync,
 {
-    let mut changed =
-        std::pin::pin!(events.modify(strip).default_backoff().reflect(writer).touched_objects());
+    let mut changed = std::pin::pin!(reflector(writer, events.default_backoff()).touched_objects());
     while let Some(event) = changed.next().await {
         match event {
-            Ok(object) => tell(object.meta()),
+            Ok(object) => tell(&object),
             Err(error) => warn!(%error, "watch broke, trying again"),
         }
     }
 }
 
-fn tell(
+fn tell<K>(
     concerned: &UnboundedSender<Concerned>,
-    map: impl Fn(&ObjectMeta) -> Option<Concerned> + Send + 'static,
-) -> impl Fn(&ObjectMeta) + Send + 'static {
+    map: impl Fn(&K) -> Option<Concerned> + Send + 'static,
+) -> impl Fn(&K) + Send + 'static {
     let concerned = concerned.clone();
-    move |meta| map(meta).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
-}
-
-/// The resource that controls an object.
-fn owner_named(meta: &ObjectMeta, role: Role) -> Option<Concerned> {
-    let owners = meta.owner_references.iter().flatten();
-    let mut controllers = owners.filter(|owner| owner.controller == Some(true) && owner.kind == role.kind());
-    Some(Concerned { namespace: meta.namespace.clone()?, name: controllers.next()?.name.clone() })
+    move |object| map(object).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
 }
 
 /// The resource that a pod or a claim belongs to, by its labels.
@@ -279,11 +280,9 @@ pub fn strip<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
-/// Of a child just its names, version and owners are asked for; what else it has is read when that changes.
-fn strip_child(child: &mut Metadata) {
-    strip(child);
-    child.metadata.annotations = None;
-    child.metadata.labels = None;
+fn strip_claim(claim: &mut Claim) {
+    strip(claim);
+    claim.metadata.annotations = None;
 }
 
 fn strip_pod(pod: &mut Pod) {

@@ -114,11 +114,9 @@ fn is_stopped(context: &Context, owner: &Owner) -> bool {
 /// Whether what a Job would read is still there: a deletion in the foreground takes it away, and it is not made again.
 fn has_manifest(context: &Context, owner: &Owner) -> bool {
     let children = context.watched.children_of(owner);
-    children.iter().any(|(kind, child)| {
-        *kind == Kind::ConfigMap
-            && child.name_any() == owner.base()
-            && child.metadata.deletion_timestamp.is_none()
-    })
+    children
+        .iter()
+        .any(|(kind, child)| *kind == Kind::ConfigMap && *child.name == owner.base() && !child.is_leaving)
 }
 
 async fn is_namespace_going(context: &Context, owner: &Owner) -> Result<bool, Error> {
@@ -134,11 +132,11 @@ async fn stop(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Err
     for (kind, child) in context.watched.children_of(owner) {
         let ends = match kind {
             Kind::StatefulSet => true,
-            Kind::Job => is_old(&child.name_any()),
+            Kind::Job => is_old(&child.name),
             _ => false,
         };
-        if ends && child.metadata.deletion_timestamp.is_none() {
-            delete_child(&context.client, owner, kind, &child.metadata).await?;
+        if ends && !child.is_leaving {
+            delete_child(&context.client, owner, kind, &child.identity()).await?;
         }
     }
     Ok(())
