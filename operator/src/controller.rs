@@ -10,7 +10,7 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ObjectReference, Secret, Service};
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -232,7 +232,7 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     };
     let owner = Owner::of(K::ROLE, resource);
     let said = match &after {
-        Some(after) => say(&resource.object_ref(&()), &owner, &before, after, context).await,
+        Some(after) => say(&owner, &before, after, context).await,
         None => Ok(true), // it may come to an end next time
     };
     let visit = visited?;
@@ -251,26 +251,22 @@ async fn visit_unreadable<K: Kept>(
     let before = last_said(&context.client, &owner).await?;
     let reason = ("Unreadable", why.to_owned());
     let after = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
-    let is_said = say(&resource.object_ref(&()), &owner, &before, &after, context).await?;
+    let is_said = say(&owner, &before, &after, context).await?;
     Ok(if is_said { LATER } else { SOON })
 }
 
 /// Writes down what holds of a resource, and tells what is new of it; returns whether it is written.
-async fn say(
-    object: &ObjectReference,
-    owner: &Owner,
-    before: &Said,
-    after: &Status,
-    context: &Context,
-) -> Result<bool, Error> {
+async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) -> Result<bool, Error> {
     let written = write_status(&context.client, owner, before, after).await;
     match &written {
-        Ok(true) => context.events.changed(object, &before.status.conditions, &after.conditions).await,
+        Ok(true) => {
+            context.events.changed(&owner.object_ref(), &before.status.conditions, &after.conditions).await;
+        }
         Ok(false) => {}
         Err(error) => {
             // What no condition can say.
             if let Some(refusal) = error.refusal() {
-                context.events.warning(object, "Report", "Refused", &refusal).await;
+                context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
             }
         }
     }

@@ -31,10 +31,26 @@ pub use services::{
 };
 pub use workload::{claim_size, workload};
 
+use crate::child::Child;
 use crate::meta::Owner;
 
 /// The port of probes, metrics and status.
 pub const HEALTH_PORT: u16 = 8081;
+
+/// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
+/// leads to them after.
+pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) -> Vec<Child> {
+    let mut children = vec![service_account(workload.owner), configuration(workload)];
+    children.extend(need);
+    children.extend([
+        service(workload),
+        pods_service(workload),
+        network_policy(workload),
+        disruption_budget(workload.owner),
+        self::workload(workload),
+    ]);
+    children
+}
 
 /// What pods of both kinds run, and how.
 #[derive(Clone, Debug)]

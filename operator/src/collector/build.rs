@@ -24,16 +24,8 @@ pub fn build(
 ) -> Result<Vec<Child>, Error> {
     let spec = &runnable.resource.spec;
     let workload = workload(runnable, owner, image)?;
-    // What pods need comes before them, and what only leads to them after.
-    let mut children = vec![build::service_account(owner), build::configuration(&workload)];
-    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
-    children.extend([
-        build::service(&workload),
-        build::pods_service(&workload),
-        build::network_policy(&workload),
-        build::disruption_budget(owner),
-        build::workload(&workload),
-    ]);
+    let certificates = trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted));
+    let mut children = build::around(&workload, certificates);
     children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
     children.retain(|child| kinds.contains(&child.kind));

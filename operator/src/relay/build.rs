@@ -27,20 +27,9 @@ pub fn build(
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
     let workload = serving(runnable, owner, image)?;
-    // What pods need comes before them, and what only leads to them after.
-    let mut children = vec![
-        build::service_account(owner),
-        build::configuration(&workload),
-        build::peers(owner, resolved.files.clone()),
-    ];
-    children.extend(trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted)));
-    children.extend([
-        build::service(&workload),
-        build::pods_service(&workload),
-        build::network_policy(&workload),
-        build::disruption_budget(owner),
-        build::workload(&workload),
-    ]);
+    let certificates = trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted));
+    let peers = build::peers(owner, resolved.files.clone());
+    let mut children = build::around(&workload, [peers].into_iter().chain(certificates));
     children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
     children.extend(spec.ingress.iter().map(|wanted| build::ingress(&workload, wanted)));
     children.extend(spec.http_route.iter().flat_map(|wanted| {

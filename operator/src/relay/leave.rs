@@ -153,7 +153,7 @@ async fn let_go(
     if !kept.is_empty() {
         let names: Vec<&str> = kept.iter().map(Left::name).collect();
         let note = format!("kept, with what is undelivered in them: {}", names.join(", "));
-        context.events.warning(&relay.object_ref(&()), "Drain", "SpoolRetained", &note).await;
+        context.events.warning(&owner.object_ref(), "Drain", "SpoolRetained", &note).await;
     }
     Ok(going(owner, &kept, 0, &Applied::Done))
 }
