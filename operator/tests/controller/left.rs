@@ -13,7 +13,7 @@ use visnyk_cluster_harness::{AuditLog, wait_until};
 use visnyk_crds::WebhookRelay;
 
 use crate::line::{Fate, Line};
-use crate::world::{World, in_world, relay};
+use crate::world::{World, in_world, message, relay};
 
 /// A relay `harbour` with so many pods and their volumes.
 async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
@@ -160,13 +160,19 @@ async fn relay_that_is_scaled_up_again_takes_its_volume_back() {
     .await;
 }
 
+/// A relay of two that was scaled down to one, and the Job that drains the other.
+async fn with_job(world: &mut World) -> (Api<Job>, Job) {
+    with_relay(world, 2, json!({ "onDelete": "Drain" })).await;
+    scale(world, 1).await;
+    let jobs = world.api::<Job>();
+    let made = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+    (jobs, made)
+}
+
 #[tokio::test]
 async fn job_that_is_deleted_before_it_is_done_is_made_anew() {
     in_world(async |mut world| {
-        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
-        scale(&world, 1).await;
-        let jobs = world.api::<Job>();
-        let first = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        let (jobs, first) = with_job(&mut world).await;
         jobs.delete(&job(1), &DeleteParams::background()).await.unwrap();
         wait_until(&jobs, &job(1), |job| job.is_some_and(|job| job.uid() != first.uid())).await;
         assert_eq!(claims(&world).await, [claim(0), claim(1)]);
@@ -177,10 +183,7 @@ async fn job_that_is_deleted_before_it_is_done_is_made_anew() {
 #[tokio::test]
 async fn job_that_is_edited_by_hand_is_set_back() {
     in_world(async |mut world| {
-        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
-        scale(&world, 1).await;
-        let jobs = world.api::<Job>();
-        let before = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        let (jobs, before) = with_job(&mut world).await;
         for edit in [
             json!({ "metadata": { "labels": {
                 "app.kubernetes.io/managed-by": null, "app.kubernetes.io/instance": "another",
@@ -204,10 +207,7 @@ async fn job_that_is_edited_by_hand_is_set_back() {
 #[tokio::test]
 async fn job_that_is_there_follows_its_relay_in_all_but_its_pods() {
     in_world(async |mut world| {
-        with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
-        scale(&world, 1).await;
-        let jobs = world.api::<Job>();
-        let before = wait_until(&jobs, &job(1), |job| job.is_some()).await.unwrap();
+        let (jobs, before) = with_job(&mut world).await;
         let spec = json!({ "pod": { "labels": { "team": "net" } }, "spool": { "drainTimeout": "2h" } });
         world.change::<WebhookRelay>("harbour", &json!({ "spec": spec })).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
@@ -254,9 +254,8 @@ async fn deleted_relay_whose_job_is_refused_says_so_and_waits() {
         with_relay_on(&line, &mut world, 1, json!({ "onDelete": "Drain" })).await;
         delete(&world).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
         let why = "the API server refuses to apply Job harbour-relay-drain-0: made up by the test";
-        assert_eq!(accepted.message, why);
+        assert_eq!(message(&said, "Accepted"), why);
         line.decide(|_| Fate::Passes);
         end(&world, 0, 0).await;
         gone::<WebhookRelay>(&world, "harbour").await;

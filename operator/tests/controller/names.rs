@@ -8,7 +8,7 @@ use visnyk_cluster_harness::eventually;
 use visnyk_crds::WebhookRelay;
 
 use crate::line::{Fate, Line};
-use crate::world::in_world;
+use crate::world::{in_world, message};
 
 #[tokio::test]
 async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
@@ -26,8 +26,7 @@ async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
         world.create_relay("harbour", &json!({})).await;
         let said =
             world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
-        let accepted = said.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
-        assert!(accepted.message.starts_with("Service harbour-relay already there"), "{}", accepted.message);
+        assert!(message(&said, "Accepted").starts_with("Service harbour-relay already there"), "{said:?}");
         assert_eq!(services.get("harbour-relay").await.unwrap(), before);
         assert_eq!(world.children().await, ["Service harbour-relay"]);
 

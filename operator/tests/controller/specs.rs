@@ -11,12 +11,11 @@ use kube::{Api, Resource};
 use serde_json::json;
 use tokio::time::Instant;
 use visnyk_cluster_harness::{DEADLINE, wait_until};
-use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::{Fate, Line};
 use crate::snapshot::{Part, snapshot, wait_for};
-use crate::world::in_world;
+use crate::world::{in_world, message};
 
 /// What no schema and no rule can refuse: only the code that the pods run knows it.
 fn invalid() -> serde_json::Value {
@@ -243,8 +242,4 @@ async fn refused_child_keeps_no_other_from_being_made() {
 
 fn resource<K: Resource<DynamicType = ()>>(name: &str) -> (ApiResource, &str) {
     (ApiResource::erase::<K>(&()), name)
-}
-
-fn message<'a>(said: &'a Status, about: &str) -> &'a str {
-    &said.conditions.iter().find(|condition| condition.type_ == about).unwrap().message
 }

@@ -290,3 +290,8 @@ pub async fn bind_claims(world: &World) {
         claims.patch_status(&name, &PatchParams::default(), &Patch::Merge(&bound)).await.unwrap();
     }
 }
+
+/// What a condition tells.
+pub fn message<'a>(said: &'a Status, about: &str) -> &'a str {
+    &said.conditions.iter().find(|condition| condition.type_ == about).unwrap().message
+}
