@@ -29,7 +29,7 @@ pub enum Phase {
     Deletion,
 }
 
-/// A life: `harbour` and the Collector have volumes, `skiff` has none.
+/// A life: `harbour` and the Collector have volumes, which go with it and stay after it; `skiff` has none.
 pub struct Life<'a> {
     pub world: &'a mut World,
     classes: Api<StorageClass>,
@@ -46,8 +46,10 @@ impl<'a> Life<'a> {
         let world = &self.world;
         match phase {
             Phase::Creation => {
+                let mut spool = self.volumes("64Mi");
+                spool["onDelete"] = "Discard".into();
                 let spec = json!({
-                    "spool": self.volumes("64Mi"), "ingress": { "hosts": ["harbour.example.org"] },
+                    "spool": spool, "ingress": { "hosts": ["harbour.example.org"] },
                     "listener": { "tls": { "selfSigned": {} } }, "destinations": destinations(),
                 });
                 world.create_relay("harbour", &spec).await;
