@@ -14,6 +14,7 @@ mod namespaces;
 mod process;
 mod properties;
 mod rights;
+mod secrets;
 mod silence;
 mod snapshot;
 mod specs;

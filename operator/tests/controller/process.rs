@@ -2,9 +2,8 @@
 //! does once they are there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +16,18 @@ use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use visnyk_cluster_harness::{eventually, install};
 use visnyk_crds::WebhookRelay;
 use visnyk_engine::observe::metrics::lint;
 
-use crate::world::in_world;
+use crate::world::{World, in_world};
 
 const OPERATOR: &str = env!("CARGO_BIN_EXE_visnyk-operator");
 
 /// The API server, which does not know our group before it is told to. Clones are the same.
 #[derive(Clone)]
-struct Young {
+pub struct Young {
     client: Client,
     knows: Arc<AtomicBool>,
 }
@@ -42,12 +42,21 @@ impl Young {
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         (young, address)
     }
+
+    /// Is told of our group.
+    pub async fn learn(&self) {
+        for definition in printed() {
+            install(&self.client, &definition).await.unwrap();
+        }
+        self.knows.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Another group stands for ours, of which the API server itself says that it is not there.
 async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(header::HOST);
+    assert_eq!(head.headers.remove(header::AUTHORIZATION).unwrap(), format!("Bearer {TOKEN}"));
     if !young.knows.load(Ordering::SeqCst) {
         let path = head.uri.to_string().replace("/visnyk.dev/", "/not.visnyk.dev/");
         head.uri = path.parse::<Uri>().unwrap();
@@ -56,30 +65,44 @@ async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>)
     young.client.send(Request::from_parts(head, Body::from(body.to_vec()))).await.unwrap()
 }
 
+/// By which the operator is known to it.
+pub const TOKEN: &str = "canary-of-its-own-71c09d";
+
 /// A running operator.
-struct Operator {
+pub struct Operator {
     process: Child,
     health: SocketAddr,
+    log: NamedTempFile,
+    _kubeconfig: NamedTempFile,
 }
 
 impl Operator {
-    /// Looks after one namespace of the cluster that the kubeconfig names.
-    fn start(kubeconfig: &Path, namespace: &str, log: File) -> Self {
+    /// Looks after one namespace of an API server that is young yet, and logs what passes this filter.
+    pub async fn start(world: &World, filter: &str) -> (Self, Young) {
+        let (young, address) = Young::serve(world.client.clone()).await;
+        let (log, kubeconfig) = (NamedTempFile::new().unwrap(), kubeconfig(address));
         let [a, b, c]: [u8; 3] = rand::random();
         let health = SocketAddr::from((Ipv4Addr::new(127, a.max(1), b, c.max(1)), 8081));
+        let namespace = &world.namespace;
         let process = Command::new(OPERATOR)
             .args(["run", "--relay-image=relay:test", "--collector-image=collector:test", "--identity=test"])
             .args([format!("--watch-namespaces={namespace}"), format!("--lease-namespace={namespace}")])
             .arg(format!("--health={health}"))
-            .env("KUBECONFIG", kubeconfig)
-            .stderr(log)
+            .env("KUBECONFIG", kubeconfig.path())
+            .env("RUST_LOG", filter)
+            .stderr(log.reopen().unwrap())
             .spawn()
             .unwrap();
-        Self { process, health }
+        (Self { process, health, log, _kubeconfig: kubeconfig }, young)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// What it answers, as its own binary asks for a pod: the page, or what is wrong.
-    fn ask(&self, path: &str) -> Result<String, String> {
+    pub fn ask(&self, path: &str) -> Result<String, String> {
         let asked = Command::new(OPERATOR).args(["probe", &format!("http://{}{path}", self.health)]).output();
         let asked = asked.unwrap();
         if asked.status.success() { Ok(text(asked.stdout)) } else { Err(text(asked.stderr)) }
@@ -91,6 +114,19 @@ impl Drop for Operator {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Leads to an API server.
+fn kubeconfig(address: SocketAddr) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let cluster = json!({ "name": "young", "cluster": { "server": format!("http://{address}") } });
+    let context = json!({ "name": "young", "context": { "cluster": "young", "user": "operator" } });
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "young", "clusters": [cluster],
+        "contexts": [context], "users": [{ "name": "operator", "user": { "token": TOKEN } }],
+    });
+    fs::write(&file, config.to_string()).unwrap();
+    file
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -107,18 +143,7 @@ fn printed() -> Vec<CustomResourceDefinition> {
 #[tokio::test(flavor = "multi_thread")]
 async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_there() {
     in_world(async |world| {
-        let (young, address) = Young::serve(world.client.clone()).await;
-        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
-        let cluster = json!({ "name": "young", "cluster": { "server": format!("http://{address}") } });
-        let context = json!({ "name": "young", "context": { "cluster": "young", "user": "anybody" } });
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "young", "clusters": [cluster],
-            "contexts": [context], "users": [{ "name": "anybody", "user": {} }],
-        });
-        fs::write(&kubeconfig, config.to_string()).unwrap();
-
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let operator = Operator::start(kubeconfig.path(), &world.namespace, log.reopen().unwrap());
+        let (operator, young) = Operator::start(&world, "info").await;
         let waits = "answers 503 Service Unavailable: \
             collectors.visnyk.dev: custom resource definition is not installed\n\
             webhookrelays.visnyk.dev: custom resource definition is not installed\n\n";
@@ -129,10 +154,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
         assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
         assert!(page.contains("\nvisnyk_leading 0\n"), "{page}");
 
-        for definition in printed() {
-            install(&world.client, &definition).await.unwrap();
-        }
-        young.knows.store(true, Ordering::SeqCst);
+        young.learn().await;
         eventually("it is ready", async || operator.ask("/readyz"), Result::is_ok).await.unwrap();
         world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "Issued").await;
@@ -147,7 +169,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
         };
         let page = eventually("all is told", async || operator.ask("/metrics"), is_told).await.unwrap();
         assert_eq!(lint(&page), Vec::<String>::new(), "{page}");
-        assert_children_of_one_visit_share_its_trace(&fs::read_to_string(&log).unwrap(), &world.namespace);
+        assert_children_of_one_visit_share_its_trace(&operator.log(), &world.namespace);
     })
     .await;
 }
