@@ -42,9 +42,15 @@ test-e2e: | nextest ## the operator, installed by its chart on a node
 	@tests/cluster/run up
 	@tests/e2e/run; status=$$?; tests/cluster/run down; exit $$status
 
-soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.md lists; takes hours
-	VISNYK_SOAK=1 VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
+soak: export VISNYK_SOAK = 1
+soak: export CLUSTER = soak
+soak: export TIER = control-plane
+soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.md lists, and the silence of an operator with 200 resources; takes hours
+	VISNYK_KILL_ROUNDS=500 PROPTEST_CASES=100000 cargo nextest run --profile soak --no-fail-fast \
 		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(decoders::) + test(durability::power_cuts) + test(model::) + test(spool::) + test(relay::kill)'
+	@tests/cluster/run up
+	@CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/tests/cluster/enter cargo nextest run --profile soak \
+		--workspace -E 'package(visnyk-operator) & test(silence::)'; status=$$?; tests/cluster/run down; exit $$status
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run
