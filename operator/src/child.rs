@@ -1,5 +1,7 @@
 //! A child as it should be: built without looking at the cluster, applied elsewhere.
 
+use std::collections::BTreeSet;
+
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
@@ -187,6 +189,11 @@ impl Child {
         }
         serde_json::from_value(object)
     }
+}
+
+/// Takes out the children of kinds that the cluster does not know, and returns these kinds.
+pub fn take_unknown(children: &mut Vec<Child>, known: &BTreeSet<Kind>) -> BTreeSet<Kind> {
+    children.extract_if(.., |child| !known.contains(&child.kind)).map(|child| child.kind).collect()
 }
 
 /// The entries of both maps; those of the second win.

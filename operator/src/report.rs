@@ -186,13 +186,9 @@ pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
         .collect()
 }
 
-/// Kinds of children that are wanted and that the cluster does not know; each comes with whether it is wanted.
-pub fn missing_kinds(
-    kinds: impl IntoIterator<Item = (bool, Kind)>,
-    known: &BTreeSet<Kind>,
-) -> impl Iterator<Item = Obstacle> {
-    let missing = kinds.into_iter().filter(|(is_wanted, kind)| *is_wanted && !known.contains(kind));
-    missing.map(|(_, kind)| {
+/// Kinds of children that are asked for and that the cluster does not know.
+pub fn missing_kinds(unknown: &BTreeSet<Kind>) -> impl Iterator<Item = Obstacle> {
+    unknown.iter().map(|kind| {
         let gvk = kind.gvk();
         let message = format!("the cluster does not know {} of {}", gvk.kind, gvk.group);
         Obstacle { reason: "ApiMissing", message }

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Aloud, Listener, Log, Monitoring, Pod, Service, Status, Storage};
+use super::{Aloud, HttpRoute, Ingress, Listener, Log, Monitoring, Pod, Service, Status, Storage};
 use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// Collects what relays deliver and appends each body to a log, synced before it answers.
@@ -25,6 +25,7 @@ use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
     validation = (SOMEBODY_RULE, NOBODY),
+    validation = (PROXY_RULE, BEHIND_A_PROXY),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CollectorSpec {
@@ -43,6 +44,12 @@ pub struct CollectorSpec {
     /// Overrides for the pods.
     #[serde(default)]
     pub pod: Pod,
+    /// An Ingress before the Service, which needs `access.anonymousIngest`; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+    /// A route from a Gateway to the Service, which needs `access.anonymousIngest`; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRoute>,
     /// Metrics for a Prometheus operator; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
@@ -69,3 +76,10 @@ const SOMEBODY_RULE: &str = "!has(self.spec.listener.tls.none) || has(self.spec.
 /// What is wrong with a collector that could let nobody in.
 pub(crate) const NOBODY: &str =
     "access needs anonymousIngest where the listener has no tls: nobody can show a certificate there";
+
+/// An Ingress or Gateway ends TLS, and no certificate gets past it.
+const PROXY_RULE: &str =
+    "!(has(self.spec.ingress) || has(self.spec.httpRoute)) || has(self.spec.access.anonymousIngest)";
+
+/// What is wrong with a way in on which nobody could be let in.
+pub(crate) const BEHIND_A_PROXY: &str = "access needs anonymousIngest where there is an ingress or httpRoute: nobody can show a certificate through it";

@@ -49,7 +49,7 @@ pub use verify::{
 
 pub(crate) use authorization::WAYS as AUTHORIZATION_WAYS;
 pub(crate) use autoscaling::AT_LEAST_MIN;
-pub(crate) use collector::NOBODY;
+pub(crate) use collector::{BEHIND_A_PROXY, NOBODY};
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use destination_tls::NO_TLS_HERE;
 pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};

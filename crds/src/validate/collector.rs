@@ -23,7 +23,11 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
     if spec.listener.tls.none.is_some() && !access.anonymous {
         problems.add(place.field("access"), api::NOBODY);
     }
+    if (spec.ingress.is_some() || spec.http_route.is_some()) && !access.anonymous {
+        problems.add(place.field("access"), api::BEHIND_A_PROXY);
+    }
     pod::service(&spec.service, &place.field("service"), &mut problems);
+    pod::ingress(spec.ingress.as_ref(), &place.field("ingress"), &mut problems);
     pod::pod(&spec.pod, &place.field("pod"), &mut problems);
     pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
 

@@ -390,6 +390,23 @@ fn collector_and_metadata_mistakes_are_named() {
 }
 
 #[test]
+fn way_in_on_which_nobody_could_be_let_in_is_refused() {
+    let mut behind_a_proxy = collector();
+    behind_a_proxy["spec"]["listener"]["tls"] = json!({ "selfSigned": {} });
+    let mistakes = [
+        ("/spec/ingress", json!({ "hosts": ["logbook.example.org"] })),
+        ("/spec/httpRoute", json!({ "parentRefs": [{ "name": "gate" }] })),
+    ];
+    for (pointer, value) in &mistakes {
+        let manifest = with(behind_a_proxy.clone(), pointer, value.clone());
+        assert!(load_collector(&manifest.to_string(), None).is_ok(), "{pointer}");
+    }
+    behind_a_proxy["spec"]["access"] = json!({});
+    let refusals = refusals::<Collector, _>(&behind_a_proxy, load_collector, &mistakes);
+    expect_file!["mistakes/behind_a_proxy.txt"].assert_eq(&refusals);
+}
+
+#[test]
 fn mistakes_in_what_only_the_operator_reads_are_named() {
     let pod = |field: &str| format!("/spec/pod/{field}");
     let mistakes = [

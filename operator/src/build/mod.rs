@@ -25,7 +25,7 @@ pub use disruption::disruption_budget;
 pub use drain::drain;
 pub use network::network_policy;
 pub use peers::{Peers, peers};
-pub use routes::{Vouching, ingress, routes};
+pub use routes::ways_in;
 pub use services::{
     dns_names, pod_names, pods_service, service, service_account, service_monitor, service_port, url,
 };

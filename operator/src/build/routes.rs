@@ -2,22 +2,26 @@
 
 use serde_json::{Value, json};
 use visnyk_crds::api::{HttpRoute, Ingress};
+use visnyk_crds::valid::ListenerTls;
 
+use super::Workload;
 use super::services::service_port;
-use super::{Scheme, Workload};
 use crate::child::{Child, Kind};
 
-/// Who vouches for the pods before a Gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vouching {
-    /// The CA in the ConfigMap `<name>-relay-ca`.
-    OwnCa,
-    /// Nobody that we know of.
-    Unknown,
+/// Those that are asked for.
+pub fn ways_in(
+    workload: &Workload<'_>,
+    ingress: Option<&Ingress>,
+    route: Option<&HttpRoute>,
+    tls: &ListenerTls,
+) -> impl Iterator<Item = Child> {
+    let ingress = ingress.map(|wanted| self::ingress(workload, wanted));
+    let routes = route.map(|wanted| routes(workload, wanted, tls));
+    ingress.into_iter().chain(routes.into_iter().flatten())
 }
 
 /// The Ingress: every path of its hosts.
-pub fn ingress(workload: &Workload<'_>, wanted: &Ingress) -> Child {
+fn ingress(workload: &Workload<'_>, wanted: &Ingress) -> Child {
     let port = service_port(workload.service, workload.scheme);
     let backend = json!({ "service": { "name": workload.owner.base(), "port": { "number": port } } });
     let rules: Vec<Value> = wanted
@@ -42,7 +46,7 @@ pub fn ingress(workload: &Workload<'_>, wanted: &Ingress) -> Child {
 }
 
 /// The `HTTPRoute`, and how the Gateway trusts the pods where they speak TLS by a CA of their own.
-pub fn routes(workload: &Workload<'_>, wanted: &HttpRoute, vouching: Vouching) -> Vec<Child> {
+fn routes(workload: &Workload<'_>, wanted: &HttpRoute, tls: &ListenerTls) -> Vec<Child> {
     let (owner, port) = (workload.owner, service_port(workload.service, workload.scheme));
     let route = json!({ "spec": {
         "parentRefs": wanted.parent_refs,
@@ -50,7 +54,7 @@ pub fn routes(workload: &Workload<'_>, wanted: &HttpRoute, vouching: Vouching) -
         "rules": [{ "backendRefs": [{ "name": owner.base(), "port": port }] }],
     } });
     let mut children = vec![Child::new(owner, Kind::HttpRoute, owner.base(), route)];
-    if workload.scheme == Scheme::Https && vouching == Vouching::OwnCa {
+    if matches!(tls, ListenerTls::SelfSigned { .. }) {
         let policy = json!({ "spec": {
             "targetRefs": [{ "group": "", "kind": "Service", "name": owner.base() }],
             "validation": {

@@ -1,7 +1,5 @@
 //! The children of a collector. Pure.
 
-use std::collections::BTreeSet;
-
 use visnyk_crds::Collector;
 use visnyk_crds::text::Quantity;
 use visnyk_crds::valid::ListenerTls;
@@ -9,26 +7,27 @@ use visnyk_crds::valid::ListenerTls;
 use super::Runnable;
 use crate::build::{self, Data, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::{Child, Kind};
+use crate::child::Child;
 use crate::error::Error;
 use crate::meta::Owner;
 use crate::trust::{BUNDLE, Wanted};
 
-/// Every child of a collector that the cluster knows.
+/// Every child of a collector.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
     trust: Option<&Wanted>,
     image: &str,
-    kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
-    let spec = &runnable.resource.spec;
+    let Runnable { resource: collector, valid } = runnable;
+    let spec = &collector.spec;
     let workload = workload(runnable, owner, image)?;
     let certificates = trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted));
     let mut children = build::around(&workload, certificates);
+    let (ingress, route) = (spec.ingress.as_ref(), spec.http_route.as_ref());
+    children.extend(build::ways_in(&workload, ingress, route, &valid.listener.tls));
     children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
-    children.retain(|child| kinds.contains(&child.kind));
     Ok(children)
 }
 

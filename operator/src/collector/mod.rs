@@ -11,6 +11,7 @@ use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
 use crate::certificates::{self, Kept};
+use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::missing_secrets;
@@ -53,11 +54,12 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
             (kept, Some(wanted))
         }
     };
-    let children = build::build(&runnable, &owner, trust.as_ref(), image, &context.kinds)?;
+    let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
+    let unknown = take_unknown(&mut children, &context.kinds);
     let applied = apply(context, &owner, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&runnable, &missing, &context.kinds);
+    let obstacles = report::obstacles(&missing, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,

@@ -43,18 +43,9 @@ pub struct Seen<'a> {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(
-    runnable: &Runnable,
-    missing_secrets: &BTreeSet<String>,
-    kinds: &BTreeSet<Kind>,
-) -> Vec<Obstacle> {
-    let spec = &runnable.resource.spec;
-    let wanted = [
-        (spec.monitoring.is_some(), Kind::ServiceMonitor),
-        (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
-    ];
+pub fn obstacles(missing_secrets: &BTreeSet<String>, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
     let mut obstacles = secret_obstacles(missing_secrets);
-    obstacles.extend(missing_kinds(wanted, kinds));
+    obstacles.extend(missing_kinds(unknown));
     obstacles
 }
 

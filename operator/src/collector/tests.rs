@@ -4,7 +4,8 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{every_kind, yaml};
+use crate::child::Kind;
+use crate::testing::yaml;
 
 fn collector(storage: &Value) -> Runnable {
     let mut resource = json!({
@@ -28,7 +29,7 @@ fn collector(storage: &Value) -> Runnable {
 
 fn children(runnable: &Runnable) -> String {
     let owner = Owner::of(Role::Collector, &runnable.resource);
-    yaml(&build::build(runnable, &owner, None, "registry.example.org/collector:1", &every_kind()).unwrap())
+    yaml(&build::build(runnable, &owner, None, "registry.example.org/collector:1").unwrap())
 }
 
 #[test]
@@ -44,13 +45,32 @@ fn collector_with_a_certificate_of_the_users_knows_relays_by_its_own_authority()
     let (names, now) =
         (certificates::own_names(&runnable.valid.listener.tls), "2026-11-24T12:00:00Z".parse().unwrap());
     let trust = certificates::wanted(&owner, &certificates::Kept::default(), names, now).unwrap();
-    let children = build::build(&runnable, &owner, Some(&trust), "image", &every_kind()).unwrap();
-    let set = children.iter().find(|child| child.kind == crate::child::Kind::StatefulSet).unwrap();
+    let children = build::build(&runnable, &owner, Some(&trust), "image").unwrap();
+    let set = children.iter().find(|child| child.kind == Kind::StatefulSet).unwrap();
     let args = set.object["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
     assert!(args.contains("--client-ca=/etc/visnyk/tls/ca.crt") && !args.contains("--tls-dir"), "{args}");
     let server = children.iter().find(|child| child.name == "logbook-collector-tls").unwrap();
     let files: Vec<&String> = server.object["data"].as_object().unwrap().keys().collect();
     assert_eq!(files, ["ca.crt"]);
+}
+
+#[test]
+fn way_in_for_anybody_leads_to_the_collector() {
+    let mut runnable = collector(&Value::Null);
+    let ways = json!({ "ingress": { "hosts": ["logbook.example.org"] }, "httpRoute": { "parentRefs": [{ "name": "gate" }] } });
+    let spec = &mut runnable.resource.spec;
+    spec.ingress = serde_json::from_value(ways["ingress"].clone()).unwrap();
+    spec.http_route = serde_json::from_value(ways["httpRoute"].clone()).unwrap();
+    let owner = Owner::of(Role::Collector, &runnable.resource);
+    let children = build::build(&runnable, &owner, None, "image").unwrap();
+    let backend = |kind, pointer| {
+        let way = children.iter().find(|child| child.kind == kind).unwrap();
+        way.object.pointer(pointer).unwrap().clone()
+    };
+    let service = backend(Kind::Ingress, "/spec/rules/0/http/paths/0/backend/service");
+    assert_eq!(service, json!({ "name": "logbook-collector", "port": { "number": 443 } }));
+    let service = backend(Kind::HttpRoute, "/spec/rules/0/backendRefs/0");
+    assert_eq!(service, json!({ "name": "logbook-collector", "port": 443 }));
 }
 
 #[test]

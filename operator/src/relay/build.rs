@@ -1,28 +1,25 @@
 //! The children of a relay. Pure.
 
-use std::collections::BTreeSet;
-
 use visnyk_crds::WebhookRelay;
-use visnyk_crds::valid::{ListenerTls, SpoolKind, ValidatedRelay};
+use visnyk_crds::valid::{SpoolKind, ValidatedRelay};
 
 use super::Runnable;
 use super::left::Left;
 use super::peers::Resolved;
-use crate::build::{self, Data, Mount, Scheme, Vouching, Workload, claim_size};
+use crate::build::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::{Child, Kind};
+use crate::child::Child;
 use crate::error::Error;
 use crate::meta::Owner;
 use crate::trust::Wanted;
 
-/// Every child of a relay that the cluster knows.
+/// Every child of a relay.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
     resolved: &Resolved,
     trust: Option<&Wanted>,
     image: &str,
-    kinds: &BTreeSet<Kind>,
 ) -> Result<Vec<Child>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
@@ -31,14 +28,10 @@ pub fn build(
     let peers = build::peers(owner, resolved.files.clone());
     let mut children = build::around(&workload, [peers].into_iter().chain(certificates));
     children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
-    children.extend(spec.ingress.iter().map(|wanted| build::ingress(&workload, wanted)));
-    children.extend(spec.http_route.iter().flat_map(|wanted| {
-        let is_own_ca = matches!(valid.listener.tls, ListenerTls::SelfSigned { .. });
-        build::routes(&workload, wanted, if is_own_ca { Vouching::OwnCa } else { Vouching::Unknown })
-    }));
+    let (ingress, route) = (spec.ingress.as_ref(), spec.http_route.as_ref());
+    children.extend(build::ways_in(&workload, ingress, route, &valid.listener.tls));
     children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
     children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
-    children.retain(|child| kinds.contains(&child.kind));
     Ok(children)
 }
 

@@ -67,7 +67,7 @@ async fn children(
     let image = &context.images.relay;
     let found = fetch::fetch(&runnable.valid, owner, context).await?;
     let resolved = peers::resolve(owner, &found, now)?;
-    let mut children = build::build(runnable, owner, &resolved, None, image, &context.kinds)?;
+    let mut children = build::build(runnable, owner, &resolved, None, image)?;
     children.retain(|child| matches!(child.kind, Kind::ConfigMap | Kind::Secret));
     children.extend(build::drains(runnable, owner, image, left)?);
     Ok(children)

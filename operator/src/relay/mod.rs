@@ -17,6 +17,7 @@ use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
 use crate::certificates;
+use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
@@ -63,13 +64,14 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         .transpose()?;
     let spec = &runnable.resource.spec;
     let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
-    let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image, &context.kinds)?;
+    let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
+    let unknown = take_unknown(&mut children, &context.kinds);
     let applied = apply(context, &owner, &children).await?;
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&runnable, &found, &resolved, &context.kinds);
+    let obstacles = report::obstacles(&found, &resolved, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,

@@ -111,22 +111,9 @@ fn delivering(pods: &[Report]) -> Finding {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(
-    runnable: &Runnable,
-    found: &Found,
-    resolved: &Resolved,
-    kinds: &BTreeSet<Kind>,
-) -> Vec<Obstacle> {
-    let spec = &runnable.resource.spec;
-    let is_own_ca = spec.listener.tls.self_signed.is_some();
-    let wanted = [
-        (spec.http_route.is_some(), Kind::HttpRoute),
-        (spec.http_route.is_some() && is_own_ca, Kind::BackendTlsPolicy),
-        (spec.monitoring.is_some(), Kind::ServiceMonitor),
-        (spec.listener.tls.cert_manager.is_some(), Kind::Certificate),
-    ];
+pub fn obstacles(found: &Found, resolved: &Resolved, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
     let mut obstacles = resolved.obstacles.clone();
     obstacles.extend(secret_obstacles(&found.missing_secrets));
-    obstacles.extend(missing_kinds(wanted, kinds));
+    obstacles.extend(missing_kinds(unknown));
     obstacles
 }

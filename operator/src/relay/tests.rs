@@ -95,7 +95,7 @@ fn service(spec: &Value) -> Service {
 /// The children, but for what is random: keys and certificates.
 fn children(runnable: &Runnable) -> Vec<Child> {
     let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
-    build::build(runnable, &owner(), &resolved, None, "registry.example.org/relay:1", &every_kind()).unwrap()
+    build::build(runnable, &owner(), &resolved, None, "registry.example.org/relay:1").unwrap()
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn gateway_trusts_a_relay_by_its_own_authority() {
 fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
     let runnable = relay(&json!({ "monitoring": {} }));
     let kinds = every_kind().into_iter().filter(|kind| !kind.is_optional()).collect();
-    let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
-    let built = build::build(&runnable, &owner(), &resolved, None, "image", &kinds).unwrap();
+    let mut built = children(&runnable);
+    take_unknown(&mut built, &kinds);
     assert!(built.iter().all(|child| !child.kind.is_optional()));
     let programmed = finding(&runnable, &found(), &kinds, &[], "Programmed");
     assert_eq!(programmed.1, "ApiMissing");
@@ -263,7 +263,7 @@ fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
     let (runnable, owner) = (relay(&json!({})), owner());
     let trust = certificates::wanted(&owner, &certificates::Kept::default(), Some(&[]), now()).unwrap();
     let resolved = peers::resolve(&owner, &found(), now()).unwrap();
-    let children = build::build(&runnable, &owner, &resolved, Some(&trust), "image", &every_kind()).unwrap();
+    let children = build::build(&runnable, &owner, &resolved, Some(&trust), "image").unwrap();
     let names: Vec<(Kind, &str)> = children.iter().map(|child| (child.kind, &child.name[..])).collect();
     for (kind, part) in [(Kind::Secret, "ca"), (Kind::ConfigMap, "ca"), (Kind::Secret, "tls")] {
         assert!(names.contains(&(kind, &owner.child(part))), "{names:?}");
@@ -316,6 +316,7 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
+    let unknown = take_unknown(&mut children(runnable), kinds);
     report(&Seen {
         owner: &owner,
         runnable,
@@ -324,7 +325,7 @@ fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[
         found,
         resolved: &resolved,
         trust: None,
-        obstacles: &obstacles(runnable, found, &resolved, kinds),
+        obstacles: &obstacles(found, &resolved, &unknown),
         pods,
         left: &[],
         now: now(),
