@@ -7,9 +7,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
+    time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Pid, Signal, kill_process},
+};
 
 use crate::{binary::binary, patience::eventually};
 
@@ -150,6 +154,16 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         value.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// The processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        // From the third on: see proc_pid_stat(5).
+        let [user, system] =
+            [14 - 3, 15 - 3].map(|field| fields.split(' ').nth(field).unwrap().parse::<u64>().unwrap());
+        Duration::from_millis((user + system) * 1_000 / clock_ticks_per_second())
     }
 
     /// How many files, sockets among them, it has open.
