@@ -26,6 +26,12 @@ impl Probes {
         Self { address, client: client::http() }
     }
 
+    /// The same, asked by a client of its own: from another runtime.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.address)
+    }
+
     /// Status and body of a path such as `/readyz`; none while nobody answers.
     pub async fn get(&self, path: &str) -> Option<(StatusCode, String)> {
         let answer = self.client.get(format!("http://{}{path}", self.address)).send().await.ok()?;

@@ -12,13 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use rustix::process::setpriority_process;
+use tokio::{runtime::Builder, task::spawn_blocking, time::sleep};
 use visnyk_tests::{
     address::Address,
     balancer::{Backend, Balancer},
     honest::Honest,
     manifest::{self, RELAY_PORT, destination},
     patience::eventually,
+    probes::Probes,
     proof::{extent, report},
     relay::Relay,
     sender::Sender,
@@ -114,24 +116,38 @@ async fn probes_are_answered_while_destinations_are_down_and_processors_busy() {
     eventually("failures", failures, |failures| *failures >= 10).await;
 
     let busy = Busy::begin();
-    let mut took = Vec::new();
-    for _ in 0..extent(100, 2_000) {
-        for path in ["/livez", "/readyz"] {
-            let asked = Instant::now();
-            let (status, body) = relay.probes.get(path).await.expect("an answer");
-            took.push(asked.elapsed());
-            assert_eq!(status, http::StatusCode::OK, "{path}: {body}");
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
+    let probes = relay.probes.anew();
+    let asking = thread::spawn(move || ask_in_a_hurry(&probes));
+    let mut took = spawn_blocking(|| asking.join().unwrap()).await.unwrap();
     drop(busy);
     took.sort_unstable();
-    let (usual, slowest) = (took[took.len() / 2], took[took.len() - 1]);
+    let [usual, most, slowest] = [50, 99, 100].map(|percent| took[took.len() * percent / 100 - 1]);
     report(
         "probes, destinations down and processors busy",
-        &format!("{} asked, half within {usual:.1?}, the slowest {slowest:.1?}", took.len()),
+        &format!("{} asked, half within {usual:.1?}, 99 % {most:.1?}, the slowest {slowest:.1?}", took.len()),
     );
-    assert!(usual < Duration::from_millis(100), "{usual:?}");
+    assert!(most < Duration::from_millis(100), "{most:?}");
     // The kubelet waits for so long.
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+/// Asks before whatever else wants a processor, as who asks from another machine would: the relay's wait counts and not
+/// the asker's. Returns how long each answer took.
+fn ask_in_a_hurry(probes: &Probes) -> Vec<Duration> {
+    // Of this thread; whoever may not is as patient as the others.
+    let _ = setpriority_process(None, -20);
+    let asking = async {
+        let mut took = Vec::new();
+        for _ in 0..extent(100, 2_000) {
+            for path in ["/livez", "/readyz"] {
+                let asked = Instant::now();
+                let (status, body) = probes.get(path).await.expect("an answer");
+                took.push(asked.elapsed());
+                assert_eq!(status, http::StatusCode::OK, "{path}: {body}");
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        took
+    };
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(asking)
 }
