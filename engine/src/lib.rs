@@ -1,7 +1,8 @@
 //! What the relay and the collector both run on, in the order an event meets it:
 //! [`serve`] takes it in, [`event`] gives it its envelope, [`journal`] keeps it,
 //! [`state`] remembers how far each destination is (together the [`spool`]), [`deliver`] sends it on, and
-//! [`observe`] tells the truth about all of that. What applies to all of them is their [`configuration`].
+//! [`observe`] tells the truth about all of that. What applies to all of them is their [`configuration`], and how they treat a
+//! [`lengthy`] body.
 
 pub mod authority;
 pub mod configuration;
@@ -10,6 +11,7 @@ pub mod deliver;
 pub mod event;
 pub mod exit;
 pub mod journal;
+pub mod lengthy;
 pub mod observe;
 pub mod secrets;
 pub mod serve;

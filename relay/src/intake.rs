@@ -19,6 +19,7 @@ use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::configuration::Configuration;
 use visnyk_engine::event::{Attributes, Envelope, Event, is_confidential, is_hop_by_hop};
 use visnyk_engine::journal::AppendError;
+use visnyk_engine::lengthy::lengthy;
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
 use visnyk_engine::spool::{Appended, Spool};
 
@@ -84,27 +85,35 @@ impl Intake {
         if let Some(greeting) = gate.provider.greet(&request) {
             return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
         }
-        if gate.provider.signs_body() {
-            if let Some(preparing) = gate.provider.prepare(&request) {
-                preparing.await;
-            }
-            gate.provider.verify(&request).map_err(judge)?;
+        if gate.provider.signs_body()
+            && let Some(preparing) = gate.provider.prepare(&request)
+        {
+            preparing.await;
         }
-        if !gate.provider.takes_any_body() {
-            let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            body_kind::check(content_type, &body.bytes)
-                .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
-        }
-        let attributes = match gate.provider.describe(&request) {
+        let attributes = match lengthy(body.bytes.len(), || self.examine(&gate, &request))? {
             Said::Event(attributes) => attributes,
             Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-
-        let attributes = gate.identify(&request, attributes);
         let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
         let id = self.append(&gate, &event).await.map_err(refusal)?;
         Ok(handled(id))
+    }
+
+    /// What a request with a body is, if its sender and its form are what the source wants.
+    fn examine(&self, gate: &Gate, request: &Judged<'_>) -> Result<Said, Problem> {
+        if gate.provider.signs_body() {
+            gate.provider.verify(request).map_err(|refusal| self.refuse(gate, refusal))?;
+        }
+        if !gate.provider.takes_any_body() {
+            let content_type = request.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            body_kind::check(content_type, request.body)
+                .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+        }
+        Ok(match gate.provider.describe(request) {
+            Said::Event(attributes) => Said::Event(gate.identify(request, attributes)),
+            other => other,
+        })
     }
 
     /// What the event is called: another name if it was accepted before.
