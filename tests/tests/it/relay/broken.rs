@@ -71,7 +71,8 @@ async fn gone_destination_is_disabled_and_keeps_its_events_until_it_is_elsewhere
     let disabled = relay.until("moving", "disabled", |moving| moving["state"] == "Disabled").await;
     assert_eq!((&disabled["pending"], &disabled["delivered"]), (&json!(50), &json!(0)), "{disabled}");
 
-    relay.kill();
+    // Killed, it might have forgotten that, and would ask once more.
+    relay.terminate().await;
     relay.restart().await;
     let after = relay.destination("moving").await;
     assert_eq!((&after["pending"], &after["state"]), (&json!(50), &json!("Disabled")), "{after}");
