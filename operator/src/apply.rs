@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::exclusive;
 use crate::grow::{self, Grown};
 use crate::meta::{MANAGER, Owner};
+use crate::present::{Present, Stands};
 use crate::watched::Watched;
 
 /// What became of the wish.
@@ -44,14 +45,14 @@ type Place = (Kind, String, String);
 /// Its resource version, and the wish that it met.
 type Met = (String, String);
 
-/// Makes the children of `owner` these, and no others.
-pub async fn apply(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
-    or_refused(carry_out(context, owner, children, Life::Lasting).await)
+/// Makes the children of a resource these, and no others.
+pub async fn apply(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
+    or_refused(carry_out(present, children, Life::Lasting).await)
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
-pub async fn keep_up(context: &Context, owner: &Owner, children: &[Child]) -> Result<Applied, Error> {
-    or_refused(carry_out(context, owner, children, Life::Ending).await)
+pub async fn keep_up(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
+    or_refused(carry_out(present, children, Life::Ending).await)
 }
 
 /// What is refused of the children is no failure: the rest of the visit has something to say all the same.
@@ -66,30 +67,25 @@ enum Life {
     Ending,
 }
 
-async fn carry_out(
-    context: &Context,
-    owner: &Owner,
-    children: &[Child],
-    life: Life,
-) -> Result<Applied, Error> {
-    let Context { client, watched, verified, events, .. } = context;
+async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Result<Applied, Error> {
+    let applier = Applier::of(present);
+    let Applier { watched, verified, owner, .. } = applier;
     verified.tidy(watched);
-    let applier = Applier { client, watched, verified, events, owner };
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
-    let found = join_all(unsure.iter().map(|child| applier.read(child))).await;
+    let found = join_all(unsure.iter().map(|child| present.under(child.kind, &child.name))).await;
     // Of several refusals always the same is told.
-    let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
+    let found: Vec<Stands> = found.into_iter().collect::<Result<_, _>>()?;
     let foreign: Vec<String> = unsure
         .iter()
         .zip(&found)
-        .filter(|(_, found)| matches!(found, Found::Foreign))
+        .filter(|(_, found)| matches!(found, Stands::Foreign))
         .map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name))
         .collect();
     if !foreign.is_empty() {
         return Ok(Applied::NameConflict(foreign));
     }
-    if found.iter().any(|found| matches!(found, Found::Nothing)) {
+    if found.iter().any(|found| matches!(found, Stands::Nothing)) {
         applier.check_owner(life).await?;
     }
     let mut refused = Vec::new();
@@ -104,22 +100,21 @@ async fn carry_out(
 
 /// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
 /// another matter. Changes nothing.
-pub async fn try_out(context: &Context, owner: &Owner, workload: &Child) -> Result<Option<String>, Error> {
-    let Context { client, watched, verified, events, .. } = context;
-    if verified.holds(watched, owner, workload) {
+pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<String>, Error> {
+    let applier = Applier::of(present);
+    if applier.verified.holds(applier.watched, applier.owner, workload) {
         return Ok(None);
     }
-    let applier = Applier { client, watched, verified, events, owner };
     let mut tried = workload.clone();
-    let found = applier.read(workload).await?;
+    let found = present.under(workload.kind, &workload.name).await?;
     let seen = match &found {
-        Found::Foreign => return Ok(None),
-        Found::Nothing => {
+        Stands::Foreign => return Ok(None),
+        Stands::Nothing => {
             applier.check_owner(Life::Lasting).await?;
             Seen::Nothing
         }
-        Found::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
-        Found::Ours(live) => {
+        Stands::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
+        Stands::Ours(live) => {
             if let Some(claims) = live.data.pointer(CLAIMS) {
                 tried.object["spec"]["volumeClaimTemplates"].clone_from(claims);
             }
@@ -146,13 +141,6 @@ fn as_ours() -> PatchParams {
     PatchParams::apply(MANAGER).force().validation_strict()
 }
 
-/// What stands where a child should be.
-enum Found {
-    Nothing,
-    Foreign,
-    Ours(Box<DynamicObject>),
-}
-
 struct Applier<'a> {
     client: &'a Client,
     watched: &'a Watched,
@@ -161,7 +149,12 @@ struct Applier<'a> {
     owner: &'a Owner,
 }
 
-impl Applier<'_> {
+impl<'a> Applier<'a> {
+    fn of(present: &Present<'a>) -> Self {
+        let Context { client, watched, verified, events, .. } = present.context;
+        Self { client, watched, verified, events, owner: present.owner }
+    }
+
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
         api(self.client, self.owner, kind)
     }
@@ -180,30 +173,8 @@ impl Applier<'_> {
         if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
     }
 
-    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
-    async fn read(&self, child: &Child) -> Result<Found, Error> {
-        let (api, name) = (self.api(child.kind), &child.name);
-        let doing = || format!("read {} {name}", child.kind.gvk().kind);
-        if child.kind == Kind::Secret && !self.watched.has(self.owner, Kind::Secret, name) {
-            match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
-                None => return Ok(Found::Nothing),
-                Some(found) if !self.owner.controls(&found.metadata) => return Ok(Found::Foreign),
-                Some(_) => {}
-            }
-        }
-        Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
-            None => Found::Nothing,
-            Some(found) if !self.owner.controls(&found.metadata) => Found::Foreign,
-            Some(found) => Found::Ours(Box::new(found)),
-        })
-    }
-
-    async fn bring_about(&self, child: &Child, found: &Found, life: Life) -> Result<(), Error> {
-        let ours = match found {
-            Found::Ours(ours) => Some(&**ours),
-            Found::Nothing | Found::Foreign => None,
-        };
-        match ours {
+    async fn bring_about(&self, child: &Child, found: &Stands, life: Life) -> Result<(), Error> {
+        match found.ours() {
             None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
             None => self.write(child, Seen::Nothing).await,

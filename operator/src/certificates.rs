@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Api;
 use serde_json::json;
 use visnyk_crds::valid::ListenerTls;
 use visnyk_engine::authority::Facts;
@@ -14,10 +12,9 @@ use visnyk_engine::authority::Facts;
 use crate::apply::Verified;
 use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
-use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::read;
 use crate::meta::Owner;
+use crate::present::Present;
 use crate::trust::{BUNDLE, CERTIFICATE, Data, Found, Remark, Wanted, decide};
 
 /// Where pods find the certificate that they show, and whom to trust.
@@ -35,35 +32,17 @@ pub struct Kept {
 }
 
 /// Reads what there is of it.
-pub async fn fetch(context: &Context, owner: &Owner) -> Result<Kept, Error> {
-    let (secret, certificate) = (owner.child("ca"), owner.child("tls"));
+pub async fn fetch(present: &Present<'_>) -> Result<Kept, Error> {
+    let (authority, certificate) = (present.owner.child("ca"), present.owner.child("tls"));
     let (authorities, published, server) = tokio::join!(
-        own_secret(context, owner, &secret),
-        read::<ConfigMap>(&context.client, &owner.namespace, &secret),
-        own_secret(context, owner, &certificate),
+        present.secret(&authority),
+        present.config_map(&authority),
+        present.secret(&certificate),
     );
     // Of several refusals always the same is told.
     let (authorities, published, server) = (authorities?, published?, server?);
-    let published = published.filter(|map| owner.controls(&map.metadata));
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
     Ok(Kept { authorities, published: bundle, server })
-}
-
-/// What a Secret of a resource holds. One of that name that is another's is not read: unless it was seen to be the
-/// resource's, its metadata are read first.
-pub async fn own_secret(context: &Context, owner: &Owner, name: &str) -> Result<Option<Data>, Error> {
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &owner.namespace);
-    let doing = || format!("read Secret {}/{name}", owner.namespace);
-    if !context.watched.has(owner, Kind::Secret, name) {
-        let found = api.get_metadata_opt(name).await.map_err(Error::api(doing()))?;
-        if !found.is_some_and(|found| owner.controls(&found.metadata)) {
-            return Ok(None);
-        }
-    }
-    let secret = api.get_opt(name).await.map_err(Error::api(doing()))?;
-    let ours = secret.filter(|secret| owner.controls(&secret.metadata));
-    let data = ours.map(|secret| secret.data.unwrap_or_default());
-    Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
 }
 
 /// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.

@@ -27,6 +27,7 @@ pub mod leader;
 mod meta;
 pub mod metrics;
 mod pods;
+mod present;
 pub mod probe;
 mod references;
 mod refusals;

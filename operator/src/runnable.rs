@@ -8,10 +8,10 @@ use visnyk_crds::Problem;
 
 use crate::apply::try_out;
 use crate::child::Child;
-use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::last_manifest;
 use crate::meta::Owner;
+use crate::present::Present;
 
 /// A resource that can run.
 pub struct Runnable<K, V> {
@@ -63,18 +63,18 @@ where
 /// are refused must not become the last good one.
 pub async fn judge_with_pods<K, V>(
     resource: &K,
-    owner: &Owner,
-    context: &Context,
+    present: &Present<'_>,
     rules: &Rules<K, V>,
     workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
 ) -> Result<Judged<K, V>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
+    let Present { context, owner, .. } = *present;
     let judged = judge(resource, owner, &context.client, rules).await?;
     let (Some(own), None) = &judged else { return Ok(judged) };
     let wanted = workload(own)?;
-    match try_out(context, owner, &wanted).await? {
+    match try_out(present, &wanted).await? {
         None => Ok(judged),
         Some(why) => {
             let last = last_good(resource, owner, &context.client, rules).await?;

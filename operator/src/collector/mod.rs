@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::fetch::missing_secrets;
 use crate::meta::{Owner, Role};
 use crate::pods::take_up;
+use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
 use crate::runnable::{self, Rules, judge_with_pods};
@@ -33,7 +34,8 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let owner = Owner::of(Role::Collector, collector);
     let image = &context.images.collector;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let (runnable, fault) = judge_with_pods(collector, &owner, context, &RULES, workload).await?;
+    let present = Present::new(context, &owner);
+    let (runnable, fault) = judge_with_pods(collector, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
@@ -49,14 +51,14 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         ListenerTls::None => (Kept::default(), None),
         // Relays are known by certificates of the collector's own authority, whosever it shows itself.
         tls => {
-            let kept = certificates::fetch(context, &owner).await?;
+            let kept = certificates::fetch(&present).await?;
             let wanted = certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?;
             (kept, Some(wanted))
         }
     };
     let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(context, &owner, &children).await?;
+    let applied = apply(&present, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let obstacles = report::obstacles(&missing, &unknown);

@@ -8,11 +8,12 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::{self, Kept, own_secret};
+use crate::certificates::{self, Kept};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{missing_secrets, read};
 use crate::meta::{Owner, Role};
+use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::trust::Data;
 
@@ -58,7 +59,8 @@ pub enum Absence {
 }
 
 /// Looks at all of it.
-pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Found, Error> {
+pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
+    let Present { context, owner, .. } = *present;
     let client = &context.client;
     context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
@@ -73,8 +75,8 @@ pub async fn fetch(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> 
     let secrets = relay.secrets();
     let peers = owner.child("peers");
     let (kept, peers, collectors, services, missing_secrets) = tokio::join!(
-        kept(relay, owner, context),
-        own_secret(context, owner, &peers),
+        kept(relay, present),
+        present.secret(&peers),
         join_all(collectors.into_iter().map(collector)),
         join_all(services.into_iter().map(service)),
         missing_secrets(client, &owner.namespace, &secrets),
@@ -105,14 +107,14 @@ async fn peer(
     let Some(DeserializeGuard(found)) = found else { return Ok(None) };
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
-    let authorities = own_secret(context, &owner, &owner.child("ca")).await?;
+    let authorities = Present::new(context, &owner).secret(&owner.child("ca")).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
 /// Its own authority and certificate, where it shows one of its own.
-async fn kept(relay: &ValidatedRelay, owner: &Owner, context: &Context) -> Result<Kept, Error> {
+async fn kept(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Kept, Error> {
     match certificates::own_names(&relay.listener.tls) {
-        Some(_) => certificates::fetch(context, owner).await,
+        Some(_) => certificates::fetch(present).await,
         None => Ok(Kept::default()),
     }
 }

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::Owner;
+use crate::present::Present;
 use crate::report::accepted;
 use crate::runnable::judge;
 use crate::visit::{BLOCKED, Certificates, Visit};
@@ -45,7 +46,8 @@ pub async fn leave(
     };
     stop(context, owner, &left).await?;
     let applied = if then == OnDelete::Drain {
-        keep_up(context, owner, &children(context, owner, &runnable, &left, now).await?).await?
+        let present = Present::new(context, owner);
+        keep_up(&present, &children(&present, &runnable, &left, now).await?).await?
     } else {
         Applied::Done
     };
@@ -58,14 +60,13 @@ pub async fn leave(
 
 /// The Jobs, and what they read.
 async fn children(
-    context: &Context,
-    owner: &Owner,
+    present: &Present<'_>,
     runnable: &Runnable,
     left: &[Left],
     now: Timestamp,
 ) -> Result<Vec<Child>, Error> {
-    let image = &context.images.relay;
-    let found = fetch::fetch(&runnable.valid, owner, context).await?;
+    let (owner, image) = (present.owner, &present.context.images.relay);
+    let found = fetch::fetch(&runnable.valid, present).await?;
     let resolved = peers::resolve(owner, &found, now)?;
     let mut children = build::build(runnable, owner, &resolved, None, image)?;
     children.retain(|child| matches!(child.kind, Kind::ConfigMap | Kind::Secret));

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{Owner, Role};
 use crate::pods::take_up;
+use crate::present::Present;
 use crate::report::nothing_runs;
 use crate::runnable::{self, Rules, judge_with_pods};
 use crate::visit::Visit;
@@ -48,7 +49,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }
     let image = &context.images.relay;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let (runnable, fault) = judge_with_pods(relay, &owner, context, &RULES, workload).await?;
+    let present = Present::new(context, &owner);
+    let (runnable, fault) = judge_with_pods(relay, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
@@ -57,7 +59,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await?,
         (true, true) | (false, false) => {}
     }
-    let found = fetch::fetch(&runnable.valid, &owner, context).await?;
+    let found = fetch::fetch(&runnable.valid, &present).await?;
     let resolved = peers::resolve(&owner, &found, now)?;
     let trust = certificates::own_names(&runnable.valid.listener.tls)
         .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
@@ -67,7 +69,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(context, &owner, &children).await?;
+    let applied = apply(&present, &children).await?;
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;

@@ -1,0 +1,109 @@
+//! What stands under the names of a resource's children. It is asked for once in a visit: what was found of a certificate,
+//! what the workload is to become, and what has to be written are all judged by the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
+
+use crate::child::Kind;
+use crate::context::Context;
+use crate::error::Error;
+use crate::meta::Owner;
+use crate::trust::Data;
+
+/// What stands under the name of a child.
+#[derive(Clone, Debug)]
+pub enum Stands {
+    /// Nothing.
+    Nothing,
+    /// What the resource does not control.
+    Foreign,
+    /// The child.
+    Ours(Arc<DynamicObject>),
+}
+
+impl Stands {
+    /// The child.
+    pub fn ours(&self) -> Option<&DynamicObject> {
+        match self {
+            Self::Ours(child) => Some(child),
+            Self::Nothing | Self::Foreign => None,
+        }
+    }
+}
+
+/// What was read of one resource's children in one visit.
+pub struct Present<'a> {
+    /// What the visit works with.
+    pub context: &'a Context,
+    /// The resource.
+    pub owner: &'a Owner,
+    read: Mutex<HashMap<(Kind, String), Stands>>,
+}
+
+impl<'a> Present<'a> {
+    /// Of a visit that begins.
+    pub fn new(context: &'a Context, owner: &'a Owner) -> Self {
+        Self { context, owner, read: Mutex::default() }
+    }
+
+    /// What stands under this name, or stood there when this visit first looked.
+    pub async fn under(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+        let key = (kind, name.to_owned());
+        let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let stands = self.look(kind, name).await?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(key, stands.clone());
+        Ok(stands)
+    }
+
+    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
+    async fn look(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+        let Self { context, owner, .. } = self;
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(context.client.clone(), &owner.namespace, &kind.resource());
+        let doing = || self.doing(kind, name);
+        if kind == Kind::Secret && !context.watched.has(owner, Kind::Secret, name) {
+            match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
+                None => return Ok(Stands::Nothing),
+                Some(found) if !owner.controls(&found.metadata) => return Ok(Stands::Foreign),
+                Some(_) => {}
+            }
+        }
+        Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
+            None => Stands::Nothing,
+            Some(found) if !owner.controls(&found.metadata) => Stands::Foreign,
+            Some(found) => Stands::Ours(Arc::new(found)),
+        })
+    }
+
+    /// What a Secret of the resource's own holds.
+    pub async fn secret(&self, name: &str) -> Result<Option<Data>, Error> {
+        let secret: Option<Secret> = self.typed(Kind::Secret, name).await?;
+        let data = secret.map(|secret| secret.data.unwrap_or_default());
+        Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
+    }
+
+    /// What a ConfigMap of the resource's own says.
+    pub async fn config_map(&self, name: &str) -> Result<Option<ConfigMap>, Error> {
+        self.typed(Kind::ConfigMap, name).await
+    }
+
+    async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
+        let stands = self.under(kind, name).await?;
+        let typed =
+            stands.ours().map(|child| serde_json::from_value(serde_json::to_value(child)?)).transpose();
+        typed.map_err(|error| Error::api(self.doing(kind, name))(kube::Error::SerdeError(error)))
+    }
+
+    fn doing(&self, kind: Kind, name: &str) -> String {
+        format!("read {} {}/{name}", kind.gvk().kind, self.owner.namespace)
+    }
+}
