@@ -42,8 +42,9 @@ async fn die_at_every_write(moment: Moment) {
             life.begin(phase).await;
             let deaths = with_mortals(&mut life, moment, &end, &format!("{phase:?}, {moment:?}")).await;
             println!("{phase:?}, {moment:?}: {deaths} deaths, {writes} writes without");
-            // Several visits write at once, and an operator that dies publishes fewer Events.
-            assert!(deaths * 3 >= writes, "{phase:?}: {deaths} deaths at {writes} writes");
+            // Several visits write at once, and an operator that dies publishes fewer Events, and says less of what is
+            // going meanwhile.
+            assert!(deaths * 5 >= writes, "{phase:?}: {deaths} deaths at {writes} writes");
         }
         life.end().await;
     })
