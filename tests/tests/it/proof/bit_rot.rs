@@ -177,11 +177,10 @@ impl Remains {
     }
 
     /// Harms a copy of its state and starts a relay on that, which has to count as damaged exactly what never comes.
-    async fn revived(&self, mut random: StdRng) -> Revived {
+    async fn revived(&self, mut random: StdRng, harm: Harm) -> Revived {
         let folder = folder_in_memory();
         let data_dir = folder.path().join("data");
         copy_all(self.relay.data_dir(), &data_dir);
-        let harm = [Harm::Flips, Harm::Sectors, Harm::Pages, Harm::FirstPage][random.random_range(0..4)];
         let harms = harm.do_to_state(&mut random, &data_dir);
         let sink = Tally::start(Manner::Takes).await;
         let began = Instant::now();
@@ -243,6 +242,8 @@ enum Harm {
 }
 
 impl Harm {
+    const ALL: [Self; 4] = [Self::Flips, Self::Sectors, Self::Pages, Self::FirstPage];
+
     /// Returns how often it was done.
     fn do_to_state(self, random: &mut StdRng, data_dir: &Path) -> usize {
         let mut harms = 0;
@@ -284,8 +285,10 @@ async fn rot_in_the_state_costs_exactly_the_held_events_it_hits() {
     let (mut revivals, mut slowest) = (0, Duration::ZERO);
     for lies in [Lies::InTheLog, Lies::InTheFile] {
         let remains = Remains::with(lies).await;
-        let seeds: Vec<u64> = (0..extent(10, 100)).map(|_| random.random()).collect();
-        let revived = stream::iter(seeds).map(|seed| remains.revived(StdRng::seed_from_u64(seed)));
+        let rounds = (0..extent(3, 50)).flat_map(|_| Harm::ALL);
+        let seeded: Vec<(u64, Harm)> = rounds.map(|harm| (random.random(), harm)).collect();
+        let revived =
+            stream::iter(seeded).map(|(seed, harm)| remains.revived(StdRng::seed_from_u64(seed), harm));
         for one in revived.buffer_unordered(2).collect::<Vec<_>>().await {
             harms += one.harms;
             missing += one.missing;
