@@ -4,16 +4,14 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use visnyk_crds::valid::SecretRef;
 
-use crate::build::manifest_in;
 use crate::error::Error;
-use crate::meta::Owner;
 
 /// Those of the referred Secrets that are not there.
 pub async fn missing_secrets(
@@ -43,11 +41,4 @@ where
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     api.get_opt(name).await.map_err(Error::api(format!("read {} {namespace}/{name}", K::kind(&()))))
-}
-
-/// The manifest that the pods of a resource read, if it has one.
-pub async fn last_manifest(client: &Client, owner: &Owner) -> Result<Option<String>, Error> {
-    let map: Option<ConfigMap> = read(client, &owner.namespace, &owner.base()).await?;
-    let ours = map.filter(|map| owner.controls(&map.metadata));
-    Ok(ours.as_ref().and_then(manifest_in).map(str::to_owned))
 }

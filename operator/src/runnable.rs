@@ -1,16 +1,15 @@
 //! Which spec of a resource runs: its own, or, where that is invalid or the API server refuses its pods, the last good
 //! one.
 
+use kube::Resource;
 use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use visnyk_crds::Problem;
 
 use crate::apply::try_out;
+use crate::build::manifest_in;
 use crate::child::Child;
 use crate::error::Error;
-use crate::fetch::last_manifest;
-use crate::meta::Owner;
 use crate::present::Present;
 
 /// A resource that can run.
@@ -44,8 +43,7 @@ pub struct Rules<K, V> {
 /// Judges a resource by itself.
 pub async fn judge<K, V>(
     resource: &K,
-    owner: &Owner,
-    client: &Client,
+    present: &Present<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Judged<K, V>, Error>
 where
@@ -53,9 +51,7 @@ where
 {
     match (rules.validate)(resource) {
         Ok(valid) => Ok((Some(Runnable { resource: resource.clone(), valid }), None)),
-        Err(problems) => {
-            Ok((last_good(resource, owner, client, rules).await?, Some(Fault::Invalid(problems))))
-        }
+        Err(problems) => Ok((last_good(resource, present, rules).await?, Some(Fault::Invalid(problems)))),
     }
 }
 
@@ -70,31 +66,27 @@ pub async fn judge_with_pods<K, V>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let Present { context, owner, .. } = *present;
-    let judged = judge(resource, owner, &context.client, rules).await?;
+    let judged = judge(resource, present, rules).await?;
     let (Some(own), None) = &judged else { return Ok(judged) };
     let wanted = workload(own)?;
     match try_out(present, &wanted).await? {
         None => Ok(judged),
-        Some(why) => {
-            let last = last_good(resource, owner, &context.client, rules).await?;
-            Ok((last, Some(Fault::Refused(why))))
-        }
+        Some(why) => Ok((last_good(resource, present, rules).await?, Some(Fault::Refused(why)))),
     }
 }
 
 /// The spec that the pods were last given.
 async fn last_good<K, V>(
     resource: &K,
-    owner: &Owner,
-    client: &Client,
+    present: &Present<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Option<Runnable<K, V>>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let manifest = last_manifest(client, owner).await?;
-    let last = manifest.and_then(|manifest| serde_yaml::from_str::<K>(&manifest).ok());
+    let map = present.config_map(&present.owner.base()).await?;
+    let last =
+        map.as_ref().and_then(manifest_in).and_then(|manifest| serde_yaml::from_str::<K>(manifest).ok());
     Ok(last.and_then(|mut last| {
         last.meta_mut().generation = resource.meta().generation;
         (rules.take_over)(&mut last, resource);

@@ -33,7 +33,8 @@ pub async fn leave(
     if is_namespace_going(context, owner).await? {
         return let_go(relay, owner, context, Vec::new()).await;
     }
-    let (runnable, _) = judge(relay, owner, &context.client, &RULES).await?;
+    let present = Present::new(context, owner);
+    let (runnable, _) = judge(relay, &present, &RULES).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
     let left = left::look(context, owner, 0, then, now).await?;
     let is_worth_waiting = |runnable: &Runnable| match then {
@@ -46,7 +47,6 @@ pub async fn leave(
     };
     stop(context, owner, &left).await?;
     let applied = if then == OnDelete::Drain {
-        let present = Present::new(context, owner);
         keep_up(&present, &children(&present, &runnable, &left, now).await?).await?
     } else {
         Applied::Done
