@@ -31,7 +31,7 @@ pub struct Traffic {
 pub struct Ledger {
     /// Numbers of events that were answered with 2xx: none may be lost.
     pub accepted: BTreeSet<u64>,
-    /// Those that were not, with the reason and when.
+    /// Those that were not, with the reason, how long it was in coming, and when.
     pub refused: BTreeMap<u64, (Instant, String)>,
     /// When each 2xx came.
     pub answers: Vec<Instant>,
@@ -174,12 +174,14 @@ impl Ledger {
 
 async fn send(http: &reqwest::Client, url: &str, number: u64, padding: usize) -> Result<(), String> {
     let body = format!("{{\"number\": {number}, \"padding\": \"{:padding$}\"}}", "");
+    let began = Instant::now();
     let answer = http.post(url).body(body).send().await;
-    match answer {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(answer.status().to_string()),
-        Err(error) => Err(format!("{error:?}")),
-    }
+    let why = match answer {
+        Ok(answer) if answer.status().is_success() => return Ok(()),
+        Ok(answer) => answer.status().to_string(),
+        Err(error) => format!("{error:?}"),
+    };
+    Err(format!("{why}, after {:?}", began.elapsed()))
 }
 
 fn note(ledger: &mut Ledger, number: u64, outcome: Result<(), String>) {
