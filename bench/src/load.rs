@@ -9,9 +9,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
+use procfs::process::Process;
 
 use crate::subjects::{HOST, SECRET, Subject, Subjects};
 
@@ -123,7 +124,7 @@ fn sample(subjects: &Subjects, subject: Subject, connections: u32, seconds: u64)
         refused: refused as u64,
         delivered,
         cpu: cpu_seconds(running.pid())? * 1e6 / accepted.max(1.0),
-        memory: memory_mib(running.pid(), "VmRSS")?,
+        memory: Memory::of(running.pid())?.resident,
     };
     drop(sinks);
     Ok(sample)
@@ -178,16 +179,28 @@ fn latency(text: &str, percentile: &str) -> Option<f64> {
 }
 
 fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let Some((_, fields)) = stat.rsplit_once(") ") else { bail!("unreadable /proc/{pid}/stat") };
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-    #[expect(clippy::cast_precision_loss)] // a hundred
-    let per_second = rustix::param::clock_ticks_per_second() as f64;
-    Ok(ticks.sum::<Result<f64, _>>()? / per_second)
+    let stat = Process::new(pid.try_into()?)?.stat()?;
+    #[expect(clippy::cast_precision_loss)] // seconds at most
+    let [used, per_second] = [stat.utime + stat.stime, procfs::ticks_per_second()].map(|ticks| ticks as f64);
+    Ok(used / per_second)
 }
 
-/// What a process has of memory now (`VmRSS`), or had at most (`VmHWM`), in MiB.
-pub fn memory_mib(pid: u32, which: &str) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    Ok(field(&status, &format!("{which}:")).with_context(|| format!("no {which}"))? / 1024.0)
+/// What a process has of memory, in MiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Now.
+    pub resident: f64,
+    /// At most.
+    pub peak: f64,
+}
+
+impl Memory {
+    /// Of this process.
+    pub fn of(pid: u32) -> anyhow::Result<Self> {
+        let status = Process::new(pid.try_into()?)?.status()?;
+        #[expect(clippy::cast_precision_loss)] // millions at most
+        let mib = |kib: Option<u64>| Some(kib? as f64 / 1024.0);
+        let [resident, peak] = [mib(status.vmrss), mib(status.vmhwm)];
+        Ok(Self { resident: resident.context("no memory")?, peak: peak.context("no peak of memory")? })
+    }
 }

@@ -12,7 +12,9 @@ use kube::{Client, Config};
 use tokio::time::sleep;
 use visnyk_cluster_harness::AuditLog;
 
-use process::{Memory, Operator};
+use crate::load::Memory;
+
+use process::Operator;
 use requests::Requests;
 use resources::Resources;
 

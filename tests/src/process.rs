@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    param::clock_ticks_per_second,
-    process::{Pid, Signal, kill_process},
-};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{binary::binary, patience::eventually};
 
@@ -117,11 +114,10 @@ impl Process {
     /// Stops it, until [`Signal::CONT`]; returns once no thread of it runs.
     pub async fn stand_still(&self) {
         self.signal(Signal::STOP);
-        let threads = format!("/proc/{}/task", self.id());
         let states = async || {
-            let threads = fs::read_dir(&threads).unwrap().map(|thread| thread.unwrap().path().join("stat"));
-            let stats = threads.map(|stat| fs::read_to_string(stat).unwrap_or_default());
-            stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect::<String>()
+            // A thread may end while it is looked at.
+            let threads = self.seen().tasks().unwrap().map(|thread| thread?.stat());
+            threads.filter_map(Result::ok).map(|thread| thread.state).collect::<String>()
         };
         eventually("stopped", states, |states| states.chars().all(|state| state == 'T')).await;
     }
@@ -142,33 +138,28 @@ impl Process {
 
     /// The most memory it has had so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        self.status("VmHWM:")
+        self.seen().status().unwrap().vmhwm.unwrap() << 10
     }
 
     /// The memory that it has, in bytes.
     pub fn memory(&self) -> u64 {
-        self.status("VmRSS:")
-    }
-
-    fn status(&self, field: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        value.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+        self.seen().status().unwrap().vmrss.unwrap() << 10
     }
 
     /// The processor time that it has used.
     pub fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        // From the third on: see proc_pid_stat(5).
-        let [user, system] =
-            [14 - 3, 15 - 3].map(|field| fields.split(' ').nth(field).unwrap().parse::<u64>().unwrap());
-        Duration::from_millis((user + system) * 1_000 / clock_ticks_per_second())
+        let stat = self.seen().stat().unwrap();
+        Duration::from_millis((stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second())
     }
 
     /// How many files, sockets among them, it has open.
     pub fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+        self.seen().fd_count().unwrap()
+    }
+
+    /// As the kernel sees it.
+    fn seen(&self) -> procfs::process::Process {
+        procfs::process::Process::new(self.id().try_into().unwrap()).unwrap()
     }
 
     /// Its process id.

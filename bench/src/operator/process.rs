@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::resources::NAMESPACE;
-use crate::load::memory_mib;
+use crate::load::Memory;
 use crate::subjects::HOST;
 
 const HEALTH_PORT: u16 = 9080;
@@ -17,15 +17,6 @@ const HEALTH_PORT: u16 = 9080;
 pub struct Operator {
     program: PathBuf,
     child: Child,
-}
-
-/// What a process has of memory, in MiB.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Now.
-    pub resident: f64,
-    /// At most.
-    pub peak: f64,
 }
 
 impl Operator {
@@ -66,8 +57,7 @@ impl Operator {
 
     /// What it has of memory now, and had at most.
     pub fn memory(&self) -> anyhow::Result<Memory> {
-        let id = self.id()?;
-        Ok(Memory { resident: memory_mib(id, "VmRSS")?, peak: memory_mib(id, "VmHWM")? })
+        Memory::of(self.id()?)
     }
 
     fn id(&self) -> anyhow::Result<u32> {
