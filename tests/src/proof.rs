@@ -1,5 +1,7 @@
 //! Proofs come in a short form, for every run of the tests, and a long one, `make soak`. Both end with a line of figures.
 
+use std::time::Duration;
+
 use rand::{SeedableRng, rngs::StdRng};
 
 /// How much of something a proof looks at.
@@ -10,6 +12,12 @@ pub fn extent(short: u64, long: u64) -> u64 {
 /// Whether this is the long form.
 pub fn is_long() -> bool {
     std::env::var_os("VISNYK_SOAK").is_some()
+}
+
+/// How long something may take: what is promised in a release build, as the long form has; a debug build, beside other
+/// tests, is allowed more.
+pub const fn within(promised: Duration, in_debug: Duration) -> Duration {
+    if cfg!(debug_assertions) { in_debug } else { promised }
 }
 
 /// What chance does, the same again with the `VISNYK_SEED` that is printed.

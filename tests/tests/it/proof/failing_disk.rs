@@ -12,13 +12,13 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination, with},
     patience::eventually,
-    proof::{extent, report},
+    proof::{extent, report, within},
     relay::Relay,
     tally::{Manner, Tally},
 };
 
-/// How soon the relay has to say that it is not ready. The promise is a second; the rest is this machine's.
-const SOON: Duration = Duration::from_secs(3);
+/// How soon the relay has to say that it is not ready.
+const SOON: Duration = within(Duration::from_secs(1), Duration::from_secs(3));
 
 fn faults(calls: &[Call]) -> Vec<Fault> {
     let mut faults = Vec::new();
