@@ -33,6 +33,7 @@ const PAGE: usize = 4096;
 /// In one file: most of it is still to be read then.
 const MOST_FLIPS: usize = 100;
 
+/// How long one takes at most.
 const START: Duration = within(Duration::from_secs(2), Duration::from_secs(8));
 
 struct World {
