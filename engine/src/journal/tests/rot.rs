@@ -40,7 +40,7 @@ fn one_harm_anywhere_in_the_journal_costs_exactly_the_records_it_hits() {
             _ => world.damage(file, |bytes| bytes[at / BLOCK * BLOCK..][..BLOCK].fill(0)),
         }
         let recovery = world.kill();
-        assert_eq!(recovery.torn_tail, 0);
+        assert_eq!(recovery.torn_tail, 0, "seed {seed}");
         let entries = world.read(0);
         let damaged = entries.iter().filter_map(|entry| match entry {
             Entry::Damaged { first, last } => Some(last - first + 1),
