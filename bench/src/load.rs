@@ -180,7 +180,7 @@ fn latency(text: &str, percentile: &str) -> Option<f64> {
 
 fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = Process::new(pid.try_into()?)?.stat()?;
-    #[expect(clippy::cast_precision_loss)] // seconds at most
+    #[expect(clippy::cast_precision_loss)] // ticks, a hundred a second
     let [used, per_second] = [stat.utime + stat.stime, procfs::ticks_per_second()].map(|ticks| ticks as f64);
     Ok(used / per_second)
 }

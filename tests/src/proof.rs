@@ -1,7 +1,5 @@
 //! Proofs come in a short form, for every run of the tests, and a long one, `make soak`. Both end with a line of figures.
 
-use std::time::Duration;
-
 use rand::{SeedableRng, rngs::StdRng};
 
 /// How much of something a proof looks at.
@@ -14,10 +12,10 @@ pub fn is_long() -> bool {
     std::env::var_os("VISNYK_SOAK").is_some()
 }
 
-/// How long something may take: what is promised in a release build, as the long form has; a debug build, beside other
-/// tests, is allowed more.
-pub const fn within(promised: Duration, in_debug: Duration) -> Duration {
-    if cfg!(debug_assertions) { in_debug } else { promised }
+/// What a release build, as the long form has, is asked for, or a debug build beside other tests, which is allowed more
+/// than is promised.
+pub const fn by_build<T: Copy>(release: T, debug: T) -> T {
+    if cfg!(debug_assertions) { debug } else { release }
 }
 
 /// What chance does, the same again with the `VISNYK_SEED` that is printed.

@@ -18,7 +18,7 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination, with},
     patience::eventually,
-    proof::{extent, report, seed, within},
+    proof::{by_build, extent, report, seed},
     relay::Relay,
     segments::{HEADERS, frames, read_at, segments},
     tally::{Manner, Tally},
@@ -34,7 +34,7 @@ const PAGE: usize = 4096;
 const MOST_FLIPS: usize = 100;
 
 /// How long one takes at most.
-const START: Duration = within(Duration::from_secs(2), Duration::from_secs(8));
+const START: Duration = by_build(Duration::from_secs(2), Duration::from_secs(8));
 
 struct World {
     relay: Relay,

@@ -12,13 +12,13 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination, with},
     patience::eventually,
-    proof::{extent, report, within},
+    proof::{by_build, extent, report},
     relay::Relay,
     tally::{Manner, Tally},
 };
 
 /// How soon the relay has to say that it is not ready.
-const SOON: Duration = within(Duration::from_secs(1), Duration::from_secs(3));
+const SOON: Duration = by_build(Duration::from_secs(1), Duration::from_secs(3));
 
 fn faults(calls: &[Call]) -> Vec<Fault> {
     let mut faults = Vec::new();

@@ -25,14 +25,14 @@ use visnyk_tests::{
     honest::{Honest, Seen},
     manifest::{self, RELAY_PORT, destination, with},
     patience::eventually,
-    proof::{extent, report, within},
+    proof::{by_build, extent, report},
     relay::Relay,
     tally::{Manner, Tally},
     wire::Wire,
 };
 
 /// Twice what they have alone, or this: the machine runs the attack, too.
-const SLOWEST: Duration = within(Duration::from_millis(20), Duration::from_secs(3));
+const SLOWEST: Duration = by_build(Duration::from_millis(20), Duration::from_secs(3));
 const MEMORY: u64 = 64 << 20;
 /// What the allocator keeps of an attack is there for the next one: a second one may leave no more than its own disorder.
 const LEFT_BEHIND: u64 = 24 << 20;

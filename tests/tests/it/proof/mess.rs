@@ -14,15 +14,15 @@ use visnyk_tests::{
     flood::{Answers, Flood},
     manifest::{self, destination, with},
     patience::eventually,
-    proof::{extent, is_long, report, within},
+    proof::{by_build, extent, is_long, report},
     relay::{Relay, find},
     tally::{Book, Manner, Tally},
 };
 
 /// Events a second, few enough for a debug build on two cores that do other things besides.
-const RATE: u32 = if cfg!(debug_assertions) { 250 } else { 1_000 };
+const RATE: u32 = by_build(1_000, 250);
 /// In the short form.
-const EVENTS: u64 = if cfg!(debug_assertions) { 15_000 } else { 50_000 };
+const EVENTS: u64 = by_build(50_000, 15_000);
 /// Some have a million waiting for them in the long form, of a kilobyte each.
 const SPOOL: &str = "4Gi";
 /// A machine on which fewer come through, kills included, is too busy to say anything about latencies.
@@ -35,7 +35,7 @@ const ALONE: Duration = Duration::from_secs(10);
 const AROUND_A_KILL: Duration = Duration::from_secs(1);
 /// How much later an event may arrive because the machine has seven more to serve. One that waited for another
 /// destination would wait for its timeouts, and each the longer the more came before it.
-const BUSY: Duration = within(Duration::from_millis(20), Duration::from_secs(2));
+const BUSY: Duration = by_build(Duration::from_millis(20), Duration::from_secs(2));
 const MIB: u64 = 1 << 20;
 
 /// The seven that are there, as they are named and as they behave.
