@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Seq;
 use super::disk::DiskFile;
-use super::frame::{ALIGN, FRAME_HEADER, FrameHeader, Keys};
+use super::frame::{self, ALIGN, FRAME_HEADER, FrameHeader, Keys};
 use super::header::DATA_START;
 use super::segment::SeqRange;
 
@@ -87,11 +87,12 @@ impl Scan {
         }
     }
 
-    /// Whether anything was written where the next frame would be. Every batch ends with zeroes there,
-    /// so the left-overs of an earlier use are not mistaken for a torn frame.
+    /// Whether a frame was begun where the next one would be. Every batch ends with zeroes there, so the
+    /// left-overs of an earlier use are not mistaken for a torn frame.
     pub(super) fn is_torn(&mut self) -> io::Result<bool> {
+        let expected = self.expected;
         let header = self.window(self.at, FRAME_HEADER as u64)?;
-        Ok(header.is_some_and(|header| header.iter().any(|byte| *byte != 0)))
+        Ok(header.and_then(<[u8]>::first_chunk).is_some_and(|header| frame::was_begun(header, expected)))
     }
 
     fn look_ahead(&mut self) -> io::Result<Found> {
