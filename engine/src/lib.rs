@@ -10,6 +10,8 @@ pub mod crypto;
 pub mod deliver;
 pub mod event;
 pub mod exit;
+#[cfg(test)]
+mod extent;
 pub mod journal;
 pub mod lengthy;
 pub mod observe;

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::extent::cases;
 use crate::journal::sim::{Operation, SimDisk};
 use crate::journal::{Entry, Log, Options, Reader, View};
 use crate::state::{
@@ -312,7 +313,7 @@ fn death() -> Death {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(1_000, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     #[test]
     fn whatever_happens_every_acknowledged_event_reaches_every_destination(

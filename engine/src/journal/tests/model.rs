@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::world::{SEGMENT, World, options};
+use crate::extent::cases;
 use crate::journal::Reader;
 use crate::journal::header::HEADER_BLOCK;
 use crate::journal::sim::Operation;
@@ -182,7 +183,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(1_000, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     #[test]
     fn every_accepted_record_is_read_once_or_counted_damaged(

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{Accepted, Begin, Death, DestinationStatus, Ending, EventAt, Repairs, Select, Seq};
 use super::{Batch, DestinationId, Ledger, Ledgers};
+use crate::extent::cases;
 
 fn death() -> Death {
     Death { attempts: 10, died_at_ms: 9_000, reason: "status 500".into() }
@@ -276,7 +277,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn every_event_is_in_exactly_one_term_whatever_happens(actions in proptest::collection::vec(action(), 0..160)) {
