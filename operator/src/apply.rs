@@ -47,17 +47,17 @@ type Met = (String, String);
 
 /// Makes the children of a resource these, and no others.
 pub async fn apply(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    or_refused(carry_out(present, children, Life::Lasting).await)
+    Ok(told(carry_out(present, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
 pub async fn keep_up(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    or_refused(carry_out(present, children, Life::Ending).await)
+    Ok(told(carry_out(present, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
 }
 
-/// What is refused of the children is no failure: the rest of the visit has something to say all the same.
-fn or_refused(applied: Result<Applied, Error>) -> Result<Applied, Error> {
-    applied.or_else(|error| error.refusal().map(Applied::Refused).ok_or(error))
+/// What the API server refuses is told, and no failure: the rest of the children, and of the visit, goes on.
+fn told<T>(outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
+    outcome.map(Ok).or_else(|error| error.refusal().map(Err).ok_or(error))
 }
 
 /// The owner's.
@@ -90,10 +90,10 @@ async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Res
     }
     let mut refused = Vec::new();
     for (child, found) in unsure.iter().zip(&found) {
-        refused.extend(refusal(applier.bring_about(child, found, life).await)?);
+        refused.extend(told(applier.bring_about(child, found, life).await)?.err());
     }
     if life == Life::Lasting {
-        refused.extend(refusal(applier.prune(children).await)?);
+        refused.extend(told(applier.prune(children).await)?.err());
     }
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
 }
@@ -125,12 +125,7 @@ pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<S
         }
     };
     let dry_run = PatchParams { dry_run: true, ..as_ours() };
-    refusal(applier.patch(&tried, seen, &dry_run).await.map(drop))
-}
-
-/// What was refused is no reason to leave the rest.
-fn refusal(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
-    outcome.map_or_else(|error| error.refusal().map(Some).ok_or(error), |()| Ok(None))
+    Ok(told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
 /// Where a StatefulSet has its claim templates.

@@ -152,8 +152,8 @@ impl Line {
     }
 }
 
-/// Whether it changes nothing.
-fn is_read(request: &Request<Body>) -> bool {
+/// Whether it changes nothing: a question, or a dry run.
+pub fn is_read(request: &Request<Body>) -> bool {
     let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun="));
     is_dry_run || matches!(*request.method(), Method::GET | Method::HEAD)
 }

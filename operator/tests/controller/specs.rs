@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use visnyk_cluster_harness::{DEADLINE, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
-use crate::line::{Fate, Line};
+use crate::line::{Fate, Line, is_read};
 use crate::snapshot::{Part, snapshot, wait_for};
 use crate::world::{in_world, message};
 
@@ -209,9 +209,8 @@ async fn refused_child_keeps_no_other_from_being_made() {
         let line = Line::new(|request| {
             let path = request.uri().path();
             let is_refused = ["/networkpolicies/", "/statefulsets/"].iter().any(|kind| path.contains(kind))
-                && request.method() == Method::PATCH
                 // A quota may be used up between the question and the deed.
-                && !request.uri().query().is_some_and(|query| query.contains("dryRun"));
+                && !is_read(request);
             if is_refused { Fate::Answered(StatusCode::FORBIDDEN) } else { Fate::Passes }
         });
         world.start_on(&line).await;
