@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,7 +68,12 @@ func dropLoopMounts(c layout.Cluster) error {
 		}
 	}
 	for _, target := range targets {
-		if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
+		err := unix.Unmount(target, unix.MNT_DETACH)
+		// Unmounted outside since it was listed, and therefore here, too.
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("let go of the loop mount %s: %w", target, err)
 		}
 	}
