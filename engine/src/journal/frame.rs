@@ -8,9 +8,6 @@ use super::Seq;
 pub(super) const FRAME_HEADER: usize = 32;
 /// Every frame begins at a multiple of this.
 pub(super) const ALIGN: u64 = 8;
-/// Where a header holds its record's sequence, and the one that was synced before.
-const SEQ: usize = 16;
-const SYNCED: usize = 24;
 
 /// The two halves of a segment's salt, each the seed of one checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,36 +63,31 @@ pub(super) fn encode(buffer: &mut Vec<u8>, keys: Keys, seq: Seq, synced: Seq, pa
 /// lost sector leaves of one, at least a checksum is there, or a sequence: a lone bit that is none of its
 /// sequences has flipped by itself.
 pub(super) fn was_begun(bytes: &[u8; FRAME_HEADER], seq: Seq) -> bool {
+    let (_, left) = FrameHeader::read(bytes);
     match bytes.iter().map(|byte| byte.count_ones()).sum() {
         0 => false,
-        1 => u64_at(bytes, SEQ) == seq || (1..seq).contains(&u64_at(bytes, SYNCED)),
+        1 => left.seq == seq || (1..seq).contains(&left.synced),
         2.. => true,
     }
-}
-
-fn u32_at(bytes: &[u8; FRAME_HEADER], at: usize) -> u32 {
-    u32::from_le_bytes(std::array::from_fn(|offset| bytes[at + offset]))
-}
-
-fn u64_at(bytes: &[u8; FRAME_HEADER], at: usize) -> u64 {
-    u64::from_le_bytes(std::array::from_fn(|offset| bytes[at + offset]))
 }
 
 impl FrameHeader {
     /// Reads a header from the first [`FRAME_HEADER`] bytes; `None` if these are not one.
     pub(super) fn decode(keys: Keys, bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; FRAME_HEADER] = bytes.first_chunk()?;
-        let seq = u64_at(bytes, SEQ);
+        let (header_crc, header) = Self::read(bytes);
         // Zeroes are the usual neighbour of the last frame, and no salt may make them a frame.
-        if seq == 0 || u32_at(bytes, 0) != crc32c::crc32c_append(keys.header, &bytes[4..]) {
-            return None;
-        }
-        Some(Self {
-            payload_crc: u32_at(bytes, 4),
-            payload_len: u32_at(bytes, 8),
-            seq,
-            synced: u64_at(bytes, SYNCED),
-        })
+        let is_one = header.seq != 0 && header_crc == crc32c::crc32c_append(keys.header, &bytes[4..]);
+        is_one.then_some(header)
+    }
+
+    /// The header's checksum, and what would be the header if that were right.
+    fn read(bytes: &[u8; FRAME_HEADER]) -> (u32, Self) {
+        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+        let header =
+            Self { payload_crc: u32_at(4), payload_len: u32_at(8), seq: u64_at(16), synced: u64_at(24) };
+        (u32_at(0), header)
     }
 
     /// Bytes from this frame to the next.

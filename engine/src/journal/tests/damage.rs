@@ -252,8 +252,10 @@ fn header_of_which_a_lost_sector_left_one_bit_is_reported_and_its_sequence_not_g
     let mut world = World::new();
     world.append(&[100]);
     let (file, frame) = world.frame_of(1);
-    world.damage(&file, |content| content[frame..frame + 16].fill(0));
-    world.damage(&file, |content| content[frame + 32..frame + 132].fill(0));
+    world.damage(&file, |content| {
+        content[frame..frame + 16].fill(0);
+        content[frame + 32..frame + 132].fill(0);
+    });
     let recovery = world.kill();
     assert_eq!((recovery.torn_tail, recovery.next_seq), (1, 2));
     assert_eq!(world.read(0), [Entry::Void { first: 1, last: 1 }]);
