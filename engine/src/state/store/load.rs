@@ -10,9 +10,10 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
 use super::rows::{
-    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, SCHEMA, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of,
+    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of,
     seen_page,
 };
+use super::schema::SCHEMA;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::Pause;
 use crate::state::open::{Loaded, LostDestination};

@@ -8,6 +8,7 @@ mod files;
 mod load;
 mod rows;
 mod salvage;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -112,7 +113,7 @@ impl Store {
             .pragma("max_page_count", pages.to_string())
             .pragma("journal_size_limit", log.to_string());
         let mut connection = write.connect().await?;
-        rows::create_schema(&mut connection).await?;
+        schema::open(&mut connection).await?;
         files::check(dir, &mut connection).await?;
         let loaded = load::load(&mut connection).await?;
         let reader = connect_options(&file).read_only(true).connect().await?;

@@ -1,4 +1,4 @@
-//! The tables and the statements that write them. Every row but a record's ends in a CRC over the others
+//! The rows of the tables and the statements that write them. Every row but a record's ends in a CRC over the others
 //! of its columns; a record's CRC is in its event's row.
 
 use std::fmt::Write as _;
@@ -9,15 +9,11 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
 use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
-use super::fault::Fault;
 use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::{Kind, Pause};
 use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
-
-/// Raised when a table changes.
-pub(super) const SCHEMA: i64 = 1;
 
 /// Keys of `meta`.
 pub(super) const SCHEMA_KEY: &str = "schema";
@@ -30,22 +26,6 @@ pub(super) const SEEN_THROUGH: &str = "seen_through";
 pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
 
-/// Records are apart from their events' rows: those change often, and are all read at the start.
-const TABLES: &[&str] = &[
-    "CREATE TABLE IF NOT EXISTS meta (key TEXT NOT NULL, value INTEGER NOT NULL, crc INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS destination (id INTEGER NOT NULL, name TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        accepted_at_creation INTEGER NOT NULL, cursor INTEGER NOT NULL, window BLOB NOT NULL,
-        delivered INTEGER NOT NULL, dropped INTEGER NOT NULL, damaged INTEGER NOT NULL,
-        waiting INTEGER NOT NULL, dead_lettered INTEGER NOT NULL,
-        lifecycle INTEGER NOT NULL, removed_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS held (id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, seq INTEGER NOT NULL,
-        kind INTEGER NOT NULL, attempts INTEGER NOT NULL, at_ms INTEGER NOT NULL, delay_ms INTEGER NOT NULL,
-        received_at_ms INTEGER NOT NULL, note TEXT NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL,
-        crc INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY, events BLOB NOT NULL, crc INTEGER NOT NULL)",
-];
-
 /// Rows per statement: each statement costs a visit to the connection's thread.
 const MANY: usize = 100;
 
@@ -54,21 +34,6 @@ static HELD_MANY: LazyLock<String> =
     LazyLock::new(|| format!("{HELD_ONE}{}", ",(?,?,?,?,?,?,?,?,?,?,?,?)".repeat(MANY - 1)));
 const RECORD_ONE: &str = "INSERT OR REPLACE INTO record VALUES (?,?)";
 static RECORD_MANY: LazyLock<String> = LazyLock::new(|| format!("{RECORD_ONE}{}", ",(?,?)".repeat(MANY - 1)));
-
-/// Makes the tables that are not there yet.
-pub(super) async fn create_schema(connection: &mut SqliteConnection) -> Result<(), Fault> {
-    let found = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table'");
-    if found.fetch_all(&mut *connection).await?.len() >= TABLES.len() {
-        return Ok(());
-    }
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    for table in TABLES {
-        sqlx::query(*table).execute(&mut *connection).await?;
-    }
-    write_meta(connection, SCHEMA_KEY, SCHEMA).await?;
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok(())
-}
 
 /// Says that the file knows its destinations.
 pub(super) async fn mark_committed(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
@@ -83,7 +48,11 @@ pub(super) async fn write_watermark(
     write_meta(connection, WATERMARK, watermark.cast_signed()).await
 }
 
-async fn write_meta(connection: &mut SqliteConnection, key: &str, value: i64) -> Result<(), sqlx::Error> {
+pub(super) async fn write_meta(
+    connection: &mut SqliteConnection,
+    key: &str,
+    value: i64,
+) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM meta WHERE key = ?").bind(key).execute(&mut *connection).await?;
     sqlx::query("INSERT INTO meta VALUES (?,?,?)")
         .bind(key)

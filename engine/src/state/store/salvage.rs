@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::fault::Fault;
 use super::load::{self, DESTINATIONS, HELD};
-use super::{OpenError, connect_options, files, rows};
+use super::{OpenError, connect_options, files, rows, schema};
 use crate::state::open::Loaded;
 
 /// Both directions: damage in the middle hides only what it hit.
@@ -28,11 +28,13 @@ pub(super) async fn salvage(dir: &Path) -> Result<Loaded, OpenError> {
         files::remove(&files::beside(&target, suffix))?;
     }
     let mut to = connect_options(&target).create_if_missing(true).connect().await.map_err(Fault::from)?;
-    rows::create_schema(&mut to).await?;
+    schema::open(&mut to).await?;
     let mut loaded = Loaded { fresh: true, held_forgotten: true, ..Loaded::default() };
     // Not even a header may be left of it.
     if let Ok(mut from) = connect_options(&files::state(dir)).connect().await {
-        loaded = copy(&mut from, &mut to).await?;
+        if schema::mend(&mut from).await.is_ok() {
+            loaded = copy(&mut from, &mut to).await?;
+        }
         let _ = from.close().await;
     }
     to.close().await.map_err(Fault::from)?;

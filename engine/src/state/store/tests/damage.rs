@@ -3,6 +3,10 @@
 use sqlx::Row;
 
 use super::*;
+use crate::extent::extent;
+
+/// Of the file.
+const PAGE: usize = 4096;
 
 /// Flips a bit of the first occurrence of `what` in the file. What was written last comes first: `SQLite` fills
 /// its pages from the end.
@@ -133,7 +137,7 @@ async fn what_can_be_read_of_a_damaged_file_goes_on() {
     let file = files::state(dir.path());
     let mut bytes = fs::read(&file).unwrap();
     // The page with the records: its header is destroyed, and with it all of them.
-    let at = bytes.windows(8).position(|window| window == b"event 10").unwrap() / 4096 * 4096;
+    let at = bytes.windows(8).position(|window| window == b"event 10").unwrap() / PAGE * PAGE;
     bytes[at..at + 8].fill(0xff);
     fs::write(&file, bytes).unwrap();
     let mut spool = Spool::open(dir, journal).await;
@@ -157,7 +161,7 @@ async fn destinations_whose_page_is_destroyed_begin_again() {
     let (dir, journal) = folded(spool).await;
     let file = files::state(dir.path());
     let mut bytes = fs::read(&file).unwrap();
-    let at = bytes.windows(10).position(|window| window == b"archivehtt").unwrap() / 4096 * 4096;
+    let at = bytes.windows(10).position(|window| window == b"archivehtt").unwrap() / PAGE * PAGE;
     bytes[at..at + 8].fill(0xff);
     fs::write(&file, bytes).unwrap();
     // And the process dies once more before anything is committed.
@@ -247,7 +251,7 @@ async fn large_file_is_checked_once_damage_was_met() {
         .fetch_one(&mut spool.store.writer.lock().await.connection)
         .await
         .unwrap();
-    let at = usize::try_from(row.get::<i64, _>(0) - 1).unwrap() * 4096;
+    let at = usize::try_from(row.get::<i64, _>(0) - 1).unwrap() * PAGE;
     let (dir, journal) = folded(spool).await;
     let file = files::state(dir.path());
     let mut bytes = fs::read(&file).unwrap();
@@ -262,4 +266,36 @@ async fn large_file_is_checked_once_damage_was_met() {
     assert_eq!(spool.sum("archive"), [9, 0, 0, 0, 9, 0]);
     let spool = spool.reopen().await;
     assert_eq!(spool.set_aside, None);
+}
+
+#[tokio::test]
+async fn bit_that_flips_in_what_the_file_says_of_its_tables_costs_nothing() {
+    let (dir, journal) = folded(busy().await).await;
+    let whole = fs::read(files::state(dir.path())).unwrap();
+    let texts = schema::TABLES.iter().flat_map(|(_, table)| {
+        let at = whole.windows(table.len()).position(|window| window == table.as_bytes()).unwrap();
+        at..at + table.len()
+    });
+    let step = usize::try_from(extent(31, 1)).unwrap();
+    // A letter becomes another one, or none of any text.
+    for (at, bit) in texts.step_by(step).flat_map(|at| [(at, 0x01), (at, 0x80)]) {
+        let dir = TempDir::new().unwrap();
+        let mut bytes = whole.clone();
+        bytes[at] ^= bit;
+        fs::write(files::state(dir.path()), bytes).unwrap();
+        let mut spool = Spool::open(dir, journal.clone()).await;
+        assert_eq!(spool.repairs, Repairs::default(), "byte {at}, bit {bit}");
+        spool.read_all().await;
+        let sums = (spool.sum("archive"), spool.sum("pager"));
+        assert_eq!(sums, ([40, 10, 10, 1, 2, 17], [40, 10, 10, 1, 2, 17]), "byte {at}, bit {bit}");
+    }
+}
+
+#[tokio::test]
+async fn file_set_aside_for_its_tables_stays_as_it_was_found() {
+    let (dir, journal) = folded(busy().await).await;
+    damage(&dir, b"accepted_at_creation");
+    let found = fs::read(files::state(dir.path())).unwrap();
+    let spool = Spool::open(dir, journal).await;
+    assert_eq!(fs::read(spool.set_aside.unwrap()).unwrap(), found);
 }
