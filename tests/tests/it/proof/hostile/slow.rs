@@ -1,12 +1,19 @@
 //! Clients that take their time.
 
 use std::{
+    collections::VecDeque,
+    io,
     net::Ipv4Addr,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, task::JoinSet, time::sleep};
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, copy, sink},
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_rustls::client::TlsStream;
 use visnyk_tests::{
     http2::{END_HEADERS, Kind, POST, PREFACE, frame},
     wire::{Protocol, Wire},
@@ -28,15 +35,17 @@ impl Drop for Running {
 /// last are made.
 const HELD: u64 = 100;
 
-/// slowhttptest's own connections, all from 127.0.0.1.
+/// slowhttptest's own connections, all from 127.0.0.1; and again, once all of them were cut.
 fn slowhttptest(url: &str, manner: &[&str]) -> Attack {
     let mut command = Command::new("slowhttptest");
     command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", url]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut running = Running(command.spawn().expect("slowhttptest is installed"));
     holding(HELD, async move {
-        while running.0.try_wait().unwrap().is_none() {
-            sleep(Duration::from_millis(100)).await;
+        loop {
+            let mut running = Running(command.spawn().expect("slowhttptest is installed"));
+            while running.0.try_wait().unwrap().is_none() {
+                sleep(Duration::from_millis(100)).await;
+            }
         }
     })
 }
@@ -78,60 +87,75 @@ const FROM: [Ipv4Addr; 3] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_silent_connections_are_not_noticed() {
-    let connect = async |wire: Wire| wire.tcp().await.unwrap();
-    silence_is_not_noticed("3,000 silent TCP connections", connect).await;
+    silence_is_not_noticed("3,000 silent TCP connections", |wire| async move { wire.tcp().await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_silent_tls_connections_are_not_noticed() {
-    let connect = async |wire: Wire| wire.tls(Protocol::Http2).await.unwrap();
-    silence_is_not_noticed("3,000 silent TLS connections", connect).await;
+    silence_is_not_noticed(
+        "3,000 silent TLS connections",
+        |wire| async move { wire.tls(Protocol::Http2).await },
+    )
+    .await;
 }
 
-async fn silence_is_not_noticed<T: Send + 'static>(what: &str, connect: impl AsyncFn(Wire) -> T) {
+async fn silence_is_not_noticed<S, Connecting>(what: &str, connect: fn(Wire) -> Connecting)
+where
+    S: AsyncRead + Unpin + Send + 'static,
+    Connecting: Future<Output = io::Result<S>> + Send + 'static,
+{
     let siege = Siege::new().await;
-    let wire = siege.wire();
-    let attack = async || {
-        let mut held = Vec::new();
-        for from in FROM {
-            for _ in 0..SILENT {
-                held.push(connect(wire.from(from)).await);
-            }
-        }
-        holding(HELD, hold(held))
-    };
-    siege.withstands(what, attack).await;
+    let wires: Vec<_> = FROM.iter().flat_map(|from| vec![siege.wire().from(*from); SILENT]).collect();
+    siege.withstands(what, async || renewed(HELD, wires.clone(), connect).await).await;
 }
 
-async fn hold<T>(_held: Vec<T>) {
-    std::future::pending::<()>().await;
+/// Longer than the relay waits for a header, or for a body to go on.
+const HELD_FOR: Duration = Duration::from_secs(12);
+
+/// Connections that are held as long as there is something to wait for, and begun anew, one after the other.
+async fn renewed<S, Connecting>(least: u64, wires: Vec<Wire>, connect: fn(Wire) -> Connecting) -> Attack
+where
+    S: AsyncRead + Unpin + Send + 'static,
+    Connecting: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let mut held = VecDeque::new();
+    for wire in wires {
+        let stream = connect(wire.clone()).await;
+        assert!(stream.is_ok(), "everybody is let in at first");
+        held.push_back((wire, Instant::now(), stream));
+    }
+    let attack = async move {
+        while let Some((wire, since, stream)) = held.pop_front() {
+            if let Ok(mut stream) = stream {
+                let _ = timeout_at(since + HELD_FOR, copy(&mut stream, &mut sink())).await;
+            }
+            // Some may be refused at once.
+            sleep(Duration::from_millis(1)).await;
+            held.push_back((wire.clone(), Instant::now(), connect(wire).await));
+        }
+    };
+    holding(least, attack)
 }
 
 /// Connections with a hundred streams each.
-const STALLED: u64 = 10;
+const STALLED: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousand_stalled_streams_are_not_noticed() {
     let siege = Siege::new().await;
-    let wire = siege.wire();
-    let attack = async || {
-        let mut connections = JoinSet::new();
-        for _ in 0..STALLED {
-            connections.spawn(stalled_streams(wire.clone()));
-        }
-        holding(STALLED / 2, hold(connections.join_all().await))
-    };
+    let wires = vec![siege.wire(); STALLED];
+    let attack = async || renewed(STALLED as u64 / 2, wires.clone(), stalled_streams).await;
     siege.withstands("1,000 stalled streams", attack).await;
 }
 
 /// A hundred requests whose bodies have begun.
-async fn stalled_streams(wire: Wire) -> impl Sized {
-    let mut stream = wire.tls(Protocol::Http2).await.unwrap();
-    stream.write_all(PREFACE).await.unwrap();
+async fn stalled_streams(wire: Wire) -> io::Result<TlsStream<TcpStream>> {
+    let mut stream = wire.tls(Protocol::Http2).await?;
+    stream.write_all(PREFACE).await?;
     for id in (1..200).step_by(2) {
-        stream.write_all(&frame(Kind::Headers, END_HEADERS, id, POST)).await.unwrap();
-        stream.write_all(&frame(Kind::Data, 0, id, &[b'1'; 500])).await.unwrap();
+        stream.write_all(&frame(Kind::Headers, END_HEADERS, id, POST)).await?;
+        stream.write_all(&frame(Kind::Data, 0, id, &[b'1'; 500])).await?;
     }
-    stream.flush().await.unwrap();
-    stream
+    stream.flush().await?;
+    Ok(stream)
 }
