@@ -8,6 +8,9 @@ FROM scratch AS base
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # By number: there is no /etc/passwd, and runAsNonRoot wants to see that it is not 0.
 USER 65532:65532
+# glibc keeps what was freed in an arena of each thread that had it, and bodies of megabytes pass through many threads:
+# docs/decisions/2026-11-27-one-arena.md.
+ENV MALLOC_ARENA_MAX=1
 
 # An entry point cannot hold a variable, so each binary has a stage of its own.
 FROM base AS visnyk-relay

@@ -50,6 +50,11 @@ impl Surroundings {
     }
 }
 
+/// Variables that our images set, in which the binaries are tested, too.
+fn environment_of_images() -> impl Iterator<Item = (&'static str, &'static str)> {
+    include_str!("../../Dockerfile").lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
+}
+
 impl Process {
     /// Starts a binary of the workspace. Standard output and error are appended to `said`.
     pub fn start<A: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = A>, said: &Path) -> Self {
@@ -72,6 +77,7 @@ impl Process {
         let child = command
             .args(args)
             .env_remove("HTTPS_PROXY")
+            .envs(environment_of_images())
             .env("RUST_LOG", log)
             .env("RUST_BACKTRACE", "1")
             .envs(variables.iter().copied())
