@@ -34,12 +34,6 @@ pub(super) const TABLES: [(&str, &str); 5] = [
     ("seen", "CREATE TABLE seen (id INTEGER PRIMARY KEY, events BLOB NOT NULL, crc INTEGER NOT NULL)"),
 ];
 
-/// The first page is the schema's own; the tables follow in the order in which they were made.
-const FIRST_ROOT: i64 = 2;
-
-/// What the file says of a table: where it begins, and how it was made, its words a space apart.
-type Described = (i64, String);
-
 /// Makes the tables in an empty file; those of any other have to be as they were made.
 pub(super) async fn open(connection: &mut SqliteConnection) -> Result<(), Fault> {
     let found = described(connection).await?;
@@ -59,16 +53,18 @@ pub(super) async fn mend(connection: &mut SqliteConnection) -> Result<(), sqlx::
     if described(connection).await.is_ok_and(|found| found == as_made()) {
         return Ok(());
     }
-    for statement in ["PRAGMA writable_schema = ON", "BEGIN IMMEDIATE", "DELETE FROM sqlite_schema"] {
+    for statement in ["PRAGMA writable_schema = ON", "BEGIN IMMEDIATE"] {
         sqlx::query(statement).execute(&mut *connection).await?;
     }
-    for (root, (name, table)) in (FIRST_ROOT..).zip(TABLES) {
-        sqlx::query("INSERT INTO sqlite_schema VALUES ('table', ?1, ?1, ?2, ?3)")
-            .bind(name)
-            .bind(root)
-            .bind(table)
-            .execute(&mut *connection)
-            .await?;
+    for (number, (name, table)) in (1_i64..).zip(TABLES) {
+        sqlx::query(
+            "UPDATE sqlite_schema SET type = 'table', name = ?1, tbl_name = ?1, sql = ?2 WHERE rowid = ?3",
+        )
+        .bind(name)
+        .bind(table)
+        .bind(number)
+        .execute(&mut *connection)
+        .await?;
     }
     sqlx::query("PRAGMA writable_schema = RESET").execute(connection).await?;
     Ok(())
@@ -84,13 +80,15 @@ async fn create(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-async fn described(connection: &mut SqliteConnection) -> Result<Vec<Described>, sqlx::Error> {
-    let rows = sqlx::query("SELECT rootpage, sql FROM sqlite_schema").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, words(row.try_get(1)?)))).collect()
+/// How the file says that its tables were made, their words a space apart. Where they begin is not compared: `VACUUM`
+/// may move them.
+async fn described(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    let rows = sqlx::query("SELECT sql FROM sqlite_schema").fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(words(row.try_get(0)?))).collect()
 }
 
-fn as_made() -> Vec<Described> {
-    (FIRST_ROOT..).zip(TABLES).map(|(root, (_, table))| (root, words(table))).collect()
+fn as_made() -> Vec<String> {
+    TABLES.iter().map(|(_, table)| words(table)).collect()
 }
 
 fn words(statement: &str) -> String {

@@ -19,6 +19,18 @@ fn damage_last(dir: &TempDir, what: &[u8]) {
     damage_at(dir, |bytes| bytes.windows(what.len()).rposition(|window| window == what));
 }
 
+impl Spool {
+    /// The page that a table begins with.
+    async fn root(&self, table: &str) -> usize {
+        let row = sqlx::query("SELECT rootpage FROM sqlite_schema WHERE name = ?")
+            .bind(table)
+            .fetch_one(&mut self.store.writer.lock().await.connection)
+            .await
+            .unwrap();
+        row.get::<i64, _>(0).try_into().unwrap()
+    }
+}
+
 fn damage_at(dir: &TempDir, find: impl Fn(&[u8]) -> Option<usize>) {
     let file = files::state(dir.path());
     let mut bytes = fs::read(&file).unwrap();
@@ -247,11 +259,7 @@ async fn large_file_is_checked_once_damage_was_met() {
         assert_eq!(ledger.postpone_fresh(seq, large, &postponed(1)), Ok(true));
     }
     spool.commit().await;
-    let row = sqlx::query("SELECT rootpage FROM sqlite_master WHERE name = 'record'")
-        .fetch_one(&mut spool.store.writer.lock().await.connection)
-        .await
-        .unwrap();
-    let at = usize::try_from(row.get::<i64, _>(0) - 1).unwrap() * PAGE;
+    let at = (spool.root("record").await - 1) * PAGE;
     let (dir, journal) = folded(spool).await;
     let file = files::state(dir.path());
     let mut bytes = fs::read(&file).unwrap();
@@ -289,6 +297,19 @@ async fn bit_that_flips_in_what_the_file_says_of_its_tables_costs_nothing() {
         let sums = (spool.sum("archive"), spool.sum("pager"));
         assert_eq!(sums, ([40, 10, 10, 1, 2, 17], [40, 10, 10, 1, 2, 17]), "byte {at}, bit {bit}");
     }
+}
+
+#[tokio::test]
+async fn file_whose_tables_begin_elsewhere_is_salvaged_as_well() {
+    let spool = busy().await;
+    spool.store.execute("PRAGMA auto_vacuum = FULL; VACUUM").await;
+    assert_ne!(spool.root("meta").await, 2);
+    let (dir, journal) = folded(spool).await;
+    damage(&dir, b"accepted_at_creation");
+    let mut spool = Spool::open(dir, journal).await;
+    assert!(spool.set_aside.is_some());
+    spool.read_all().await;
+    assert_eq!((&spool.repairs, spool.sum("archive")), (&Repairs::default(), [40, 10, 10, 1, 2, 17]));
 }
 
 #[tokio::test]
