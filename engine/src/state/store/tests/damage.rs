@@ -1,7 +1,5 @@
 //! Flipped bits, missing pieces, files that are none: known or repeated, never altered, never silent.
 
-use sqlx::Row;
-
 use super::*;
 use crate::extent::extent;
 
@@ -17,18 +15,6 @@ fn damage(dir: &TempDir, what: &[u8]) {
 /// Flips a bit of the last occurrence, of what was written first.
 fn damage_last(dir: &TempDir, what: &[u8]) {
     damage_at(dir, |bytes| bytes.windows(what.len()).rposition(|window| window == what));
-}
-
-impl Spool {
-    /// The page that a table begins with.
-    async fn root(&self, table: &str) -> usize {
-        let row = sqlx::query("SELECT rootpage FROM sqlite_schema WHERE name = ?")
-            .bind(table)
-            .fetch_one(&mut self.store.writer.lock().await.connection)
-            .await
-            .unwrap();
-        row.get::<i64, _>(0).try_into().unwrap()
-    }
 }
 
 fn damage_at(dir: &TempDir, find: impl Fn(&[u8]) -> Option<usize>) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use bytes::Bytes;
+use sqlx::Row;
 use tempfile::TempDir;
 
 use super::*;
@@ -114,6 +115,16 @@ impl Spool {
 
     fn file(&self) -> PathBuf {
         files::state(self.dir.path())
+    }
+
+    /// The page that a table begins with.
+    async fn root(&self, table: &str) -> usize {
+        let row = sqlx::query("SELECT rootpage FROM sqlite_schema WHERE name = ?")
+            .bind(table)
+            .fetch_one(&mut self.store.writer.lock().await.connection)
+            .await
+            .unwrap();
+        row.get::<i64, _>(0).try_into().unwrap()
     }
 
     fn sum(&self, name: &str) -> [u64; 6] {
