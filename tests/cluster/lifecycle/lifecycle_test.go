@@ -94,6 +94,24 @@ func TestEnterSeesServicesByNameAndWrappersSayWhenThereIsNoCluster(t *testing.T)
 	}
 }
 
+func TestAnAddressThatNoServiceHasRefusesNodesAndPodsAtOnce(t *testing.T) {
+	c := own(t)
+	const address = "10.96.255.254"
+	refused := func(from, output string) {
+		t.Helper()
+		if !strings.Contains(output, "Connection refused") {
+			t.Errorf("from the %s: %s", from, output)
+		}
+	}
+	output, _ := c.try("enter", "bash", "-c", "</dev/tcp/"+address+"/80")
+	refused("node", output)
+	c.script("kubectl", "run", "caller", "--image=localhost/visnyk-test-workload:dev", "--restart=Never",
+		"--", "call", "GET", address+":80", "/")
+	c.script("kubectl", "wait", "--for=jsonpath={.status.phase}=Failed", "pod/caller", "--timeout=60s")
+	refused("pod", c.script("kubectl", "logs", "caller"))
+	c.script("kubectl", "delete", "pod", "caller")
+}
+
 func TestDownLeavesNothingOfAClusterWithPodsAndVolumes(t *testing.T) {
 	c := own(t)
 	c.script("kubectl", "create", "namespace", "busy")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 
 	"github.com/vishvananda/netlink"
 
@@ -48,6 +49,21 @@ func prepareNetwork() error {
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
 		return fmt.Errorf("forward between pods: %w", err)
+	}
+	return refuseWhatNoServiceTakes()
+}
+
+// refuseWhatNoServiceTakes refuses at once what is still bound for a Service's
+// address where kube-proxy has had its turn. When a Service gets its first pod,
+// kube-proxy takes its refusal away a moment before it leads to the pod: what
+// comes between them would wait on node0 for an answer to ARP that nobody
+// gives, and fail with "no route to host" three seconds later.
+func refuseWhatNoServiceTakes() error {
+	for _, chain := range []string{"OUTPUT", "FORWARD"} {
+		refuse := exec.Command("iptables", "--wait", "--append", chain, "--destination", layout.ServiceCIDR, "--jump", "REJECT")
+		if output, err := refuse.CombinedOutput(); err != nil {
+			return fmt.Errorf("refuse in %s what no Service takes: %w\n%s", chain, err, output)
+		}
 	}
 	return nil
 }
