@@ -1,30 +1,23 @@
 //! `kill -9` at random moments under load: what was promised is delivered, and no more often than a kill excuses.
 
-use std::{env, time::Duration};
+use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::RngExt;
 use serde_json::json;
 use tokio::time::sleep;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
     manifest::{self, destination, with},
+    proof::{extent, report, seed},
     relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
 };
 
-/// The number in an environment variable.
-fn variable(name: &str) -> Option<u64> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn accepted_events_survive_kills_under_load() {
-    let rounds = variable("VISNYK_KILL_ROUNDS").unwrap_or(20);
-    let seed = variable("VISNYK_KILL_SEED").unwrap_or_else(rand::random);
-    eprintln!("VISNYK_KILL_ROUNDS={rounds} VISNYK_KILL_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let kills = extent(20, 500);
+    let mut random = seed();
 
     let healthy = Sink::start(Behaviour::Ok).await;
     let flapping = Sink::start(Behaviour::Flap).await;
@@ -36,17 +29,32 @@ async fn accepted_events_survive_kills_under_load() {
     ]))
     .await;
     let sender = Sender::to(&relay);
+    let began = Instant::now();
     let load = sender.begin(16);
-    for _ in 0..rounds {
+    for _ in 0..kills {
         sleep(Duration::from_millis(random.random_range(20..400))).await;
         relay.kill();
         relay.restart().await;
         assert_adds_up(&relay.probes.status().await);
     }
     load.end().await;
+    let per_second = sender.accepted() as u64 / began.elapsed().as_secs();
     assert!(sender.accepted() > 100, "too few events for a load: {}", sender.accepted());
     let sinks = [("healthy", &healthy), ("flapping", &flapping), ("slow", &slow)];
     assert_conserved(&mut relay, &sender, &sinks).await;
+    let repeats = sinks.map(|(name, sink)| (name, repeats(sink)));
+    report(
+        "kills under load",
+        &format!(
+            "{kills} kills, {} acknowledged events at {per_second} a second, 0 lost, repeats {repeats:?}",
+            sender.accepted()
+        ),
+    );
+}
+
+/// How often a sink took what it had taken before.
+fn repeats(sink: &Sink) -> usize {
+    sink.ledger().values().map(|arrivals| arrivals.len() - 1).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
