@@ -19,6 +19,8 @@ use super::fill::fill;
 
 /// A short backlog, and how much of a long one is delivered in the short form while the clock runs.
 const FEW: u64 = 10_000;
+/// So many events of all sizes have bodies of ten gibibytes.
+const TEN_GIB: u64 = 162_312;
 /// As promised; a debug build on a machine that does other things takes a fifth.
 const READY: Duration = Duration::from_secs(2);
 const FIRST: Duration = Duration::from_secs(1);
@@ -41,9 +43,8 @@ async fn million_undelivered_events_cost_a_restart_nothing() {
     let many = run(1_000_000, extent(FEW, 1_000_000), small_body).await;
     check("1,000,000 events", &few, &many);
     if is_long() {
-        // Ten gibibytes.
         let few = run(FEW, FEW, body).await;
-        let many = run(220_000, 220_000, body).await;
+        let many = run(TEN_GIB, TEN_GIB, body).await;
         check("10 GiB", &few, &many);
     }
 }
