@@ -75,7 +75,8 @@ async fn run(events: u64, watched: u64, body: fn(u64) -> bytes::Bytes) -> Run {
     let mut manifest = manifest::relay([with(destination("sink", &sink.url()), json!({"retry": retry}))]);
     let size = extent(1, 16);
     manifest["spec"]["spool"] = json!({"persistent": {"size": format!("{size}Gi")}});
-    let mut relay = Relay::start_in(TempDir::new().unwrap(), TempDir::new().unwrap().keep(), &manifest).await;
+    let data = TempDir::new().unwrap();
+    let mut relay = Relay::start_in(TempDir::new().unwrap(), data.path().to_owned(), &manifest).await;
     relay.terminate().await;
     let started = Instant::now();
     fill(relay.data_dir(), events, size << 30, body).await;
@@ -99,8 +100,5 @@ async fn run(events: u64, watched: u64, body: fn(u64) -> bytes::Bytes) -> Run {
     assert_eq!((&status["accepted"], &status["destinations"][0]["damaged"]), (&json!(events), &json!(0)));
     let first = first.saturating_duration_since(began + ready);
     let memory = relay.process.peak_memory();
-    let data_dir = relay.data_dir().to_owned();
-    drop(relay);
-    std::fs::remove_dir_all(data_dir).unwrap();
     Run { ready, first, memory_at_start, memory, per_second, each }
 }

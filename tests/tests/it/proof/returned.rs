@@ -36,7 +36,8 @@ async fn destination_that_returns_is_not_buried_and_holds_up_nothing_fresh() {
     let dead = with(destination("dead", &Tally::url_at(&nowhere)), json!({"concurrency": CONCURRENCY}));
     let alone = manifest::relay([dead.clone()]);
     let both = manifest::relay([dead, destination("well", &well.url())]);
-    let mut relay = Relay::start_in(TempDir::new().unwrap(), TempDir::new().unwrap().keep(), &alone).await;
+    let data = TempDir::new().unwrap();
+    let mut relay = Relay::start_in(TempDir::new().unwrap(), data.path().to_owned(), &alone).await;
     relay.terminate().await;
     fill(relay.data_dir(), WAITING, 1 << 30, small_body).await;
     relay.restart_with(&both).await;
