@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tempfile::TempDir;
 use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{body, small_body},
@@ -75,8 +74,7 @@ async fn run(events: u64, watched: u64, body: fn(u64) -> bytes::Bytes) -> Run {
     let mut manifest = manifest::relay([with(destination("sink", &sink.url()), json!({"retry": retry}))]);
     let size = extent(1, 16);
     manifest["spec"]["spool"] = json!({"persistent": {"size": format!("{size}Gi")}});
-    let data = TempDir::new().unwrap();
-    let mut relay = Relay::start_in(TempDir::new().unwrap(), data.path().to_owned(), &manifest).await;
+    let mut relay = Relay::start(&manifest).await;
     relay.terminate().await;
     let started = Instant::now();
     fill(relay.data_dir(), events, size << 30, body).await;

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::time::sleep;
 use visnyk_tests::{
     address::Address,
@@ -36,8 +35,7 @@ async fn destination_that_returns_is_not_buried_and_holds_up_nothing_fresh() {
     let dead = with(destination("dead", &Tally::url_at(&nowhere)), json!({"concurrency": CONCURRENCY}));
     let alone = manifest::relay([dead.clone()]);
     let both = manifest::relay([dead, destination("well", &well.url())]);
-    let data = TempDir::new().unwrap();
-    let mut relay = Relay::start_in(TempDir::new().unwrap(), data.path().to_owned(), &alone).await;
+    let mut relay = Relay::start(&alone).await;
     relay.terminate().await;
     fill(relay.data_dir(), WAITING, 1 << 30, small_body).await;
     relay.restart_with(&both).await;
