@@ -120,3 +120,6 @@ pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted
 pub fn mount(owner: &Owner) -> Mount {
     Mount { volume: "tls", secret: owner.child("tls"), folder: FOLDER }
 }
+
+#[cfg(test)]
+mod tests;

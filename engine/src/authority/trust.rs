@@ -84,20 +84,22 @@ impl Trust {
         }
     }
 
-    /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for.
+    /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for. A name
+    /// that verifiers cannot be asked for, such as one that ends in a number, says nothing either way; there has to be
+    /// another.
     pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
         let Ok(certificate) = CertificateDer::from_pem_slice(certificate) else { return false };
         let Some(now) = unix_time(now) else { return false };
         match purpose {
             Purpose::Sender(_) => self.clients.verify_client_cert(&certificate, &[], now).is_ok(),
             Purpose::Server { names, addresses } => {
-                let names = names.iter().map(|name| dns_name(name));
-                let addresses = addresses.iter().map(|address| Some(ip_address(*address)));
-                names.chain(addresses).all(|name| {
-                    name.is_some_and(|name| {
+                let names = names.iter().filter_map(|name| dns_name(name));
+                let addresses = addresses.iter().map(|address| ip_address(*address));
+                let mut asked = names.chain(addresses).peekable();
+                asked.peek().is_some()
+                    && asked.all(|name| {
                         self.servers.verify_server_cert(&certificate, &[], &name, &[], now).is_ok()
                     })
-                })
             }
         }
     }
@@ -108,10 +110,14 @@ fn unix_time(time: Timestamp) -> Option<UnixTime> {
     Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
-/// A wildcard is asked for by a name that it covers.
+/// A wildcard is asked for by a name that it covers; an asterisk before a single label covers none.
 fn dns_name(name: &str) -> Option<ServerName<'static>> {
-    let name = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |rest| format!("any.{rest}"));
-    ServerName::try_from(name).ok()
+    let asked = match name.strip_prefix("*.") {
+        None => name.to_owned(),
+        Some(rest) if rest.contains('.') => format!("any.{rest}"),
+        Some(_) => return None,
+    };
+    ServerName::try_from(asked).ok()
 }
 
 fn ip_address(address: IpAddr) -> ServerName<'static> {

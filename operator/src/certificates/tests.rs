@@ -1,0 +1,72 @@
+//! Whatever a relay and its namespace are called, its certificate is made once.
+
+use proptest::prelude::*;
+use visnyk_crds::{WebhookRelay, validate};
+
+use super::*;
+use crate::meta::Role;
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+/// What is valid among the names of a certificate: labels may be longer than DNS has them.
+fn dns_name() -> impl Strategy<Value = String> {
+    let labels = prop::collection::vec("[a-z0-9]([-a-z0-9]{0,81}[a-z0-9])?", 1..4);
+    (any::<bool>(), labels).prop_map(|(is_wildcard, labels)| {
+        format!("{}{}", if is_wildcard { "*." } else { "" }, labels.join("."))
+    })
+}
+
+fn relay(name: &str, namespace: &str, dns_names: &[String]) -> WebhookRelay {
+    serde_json::from_value(json!({
+        "apiVersion": "visnyk.dev/v1alpha1",
+        "kind": "WebhookRelay",
+        "metadata": { "name": name, "namespace": namespace, "uid": "u-1", "generation": 1 },
+        "spec": {
+            "listener": { "tls": { "selfSigned": { "dnsNames": dns_names } } },
+            "spool": { "ephemeral": { "size": "64Mi" } },
+            "sources": [{ "name": "open", "path": "/", "verify": { "none": {} } }],
+            "destinations": [{ "name": "desk", "url": "https://desk.example.org" }],
+        },
+    }))
+    .unwrap()
+}
+
+/// Twice: what was found in the first visit is kept by the second.
+fn assert_made_once(relay: &WebhookRelay) {
+    let valid = validate::relay(relay).unwrap();
+    let owner = Owner::of(Role::Relay, relay);
+    let further = own_names(&valid.listener.tls);
+    let first = wanted(&owner, &Kept::default(), further, now()).unwrap();
+    let kept = Kept {
+        authorities: Some(first.authorities.secret()),
+        published: Some(first.authorities.bundle()),
+        server: Some(first.server.clone()),
+    };
+    let second = wanted(&owner, &kept, further, now()).unwrap();
+    let found = Kept {
+        authorities: Some(second.authorities.secret()),
+        published: Some(second.authorities.bundle()),
+        server: Some(second.server),
+    };
+    assert_eq!((second.remarks, found), (vec![], kept));
+}
+
+#[test]
+fn namespace_of_digits_has_a_certificate_that_stays() {
+    assert_made_once(&relay("quay", "2026", &[]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn certificate_for_whatever_is_valid_is_made_once(
+        name in "[a-z]([-a-z0-9]{0,38}[a-z0-9])?",
+        namespace in "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        dns_names in prop::collection::btree_set(dns_name(), 0..4),
+    ) {
+        assert_made_once(&relay(&name, &namespace, &Vec::from_iter(dns_names)));
+    }
+}
