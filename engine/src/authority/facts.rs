@@ -16,7 +16,7 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x
 pub struct Facts {
     /// Valid from.
     pub not_before: Timestamp,
-    /// Valid until.
+    /// Valid until; what never ends (RFC 5280, 4.1.2.5) does so at [`Timestamp::MAX`], somewhat earlier.
     pub not_after: Timestamp,
     /// Whose it is: a distinguished name as `openssl x509 -nameopt RFC2253` prints it, such as `CN=pump,O=Example`.
     pub subject: String,
@@ -37,7 +37,7 @@ impl Facts {
         let validity = certificate.validity();
         let mut facts = Self {
             not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
-            not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
+            not_after: Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX),
             subject: subject::written(certificate.subject()),
             is_authority: certificate.is_ca(),
             dns_names: BTreeSet::new(),

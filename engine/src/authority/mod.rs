@@ -4,6 +4,7 @@
 
 mod any_client;
 mod facts;
+mod ours;
 mod sender;
 mod subject;
 mod trust;
@@ -16,6 +17,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use time::OffsetDateTime;
 
 use crate::serve::certificates::Pair;
@@ -67,11 +69,9 @@ pub struct Authority {
 impl Authority {
     /// A new one, valid for [`CA_LIFE`].
     pub fn make(now: Timestamp) -> Result<Self, Error> {
-        let mut params = valid_for(CertificateParams::default(), now, now + CA_LIFE)?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // Random, so that a client may trust several of these and still find the right one.
-        name(&mut params, format!("Visnyk CA {:08x}", rand::random::<u32>()));
+        let params = authority(&format!("{} {:08x}", ours::NAME, rand::random::<u32>()));
+        let params = valid_for(params, now, now + CA_LIFE)?;
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let facts = Facts::of(certificate.der()).ok_or(Error::CouldNotParseCertificate)?;
@@ -79,16 +79,18 @@ impl Authority {
         Ok(Self { pem, facts, issuer: Issuer::new(params, key) })
     }
 
-    /// One that was made before; none where the two are damaged, do not belong together, or are no authority.
-    /// Whatever else stands around them in the texts is left out.
+    /// One that was made before; none where the two are damaged, do not belong together, or are no authority of
+    /// our making. Whatever else stands around them in the texts is left out.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
         // Proves that they belong together, which the issuer takes on trust.
         let pair = Pair::parse(certificate, key).ok()?;
         let certificate = pair.key.end_entity_cert().ok()?;
         let facts = Facts::of(certificate).filter(|facts| facts.is_authority)?;
-        let key = KeyPair::from_pem(std::str::from_utf8(key).ok()?).ok()?;
+        let common_name = ours::common_name(certificate)?;
+        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(key).ok()? else { return None };
+        let key = KeyPair::try_from(&key).ok()?;
         let pem = Issued { certificate: encode(certificate), key: key.serialize_pem() };
-        let issuer = Issuer::from_ca_cert_der(certificate, key).ok()?;
+        let issuer = Issuer::new(authority(&common_name), key);
         Some(Self { pem, facts, issuer })
     }
 
@@ -141,6 +143,15 @@ impl Purpose {
             }
         }
     }
+}
+
+/// What every authority of ours is, by its name.
+fn authority(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    name(&mut params, common_name);
+    params
 }
 
 /// As PEM, with lines that end as everywhere.

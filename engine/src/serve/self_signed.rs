@@ -42,8 +42,8 @@ pub enum SelfSignedError {
 }
 
 impl KeptAuthority {
-    /// The CA of this folder. If there is none, or its files are damaged, or it would expire before a leaf of
-    /// it, one is made; files in its way are kept under another name.
+    /// The CA of this folder. If there is none, or its files are damaged or not of our making, or it would expire
+    /// before a leaf of it, one is made; files in its way are kept under another name.
     pub fn open(folder: &Path) -> Result<Self, SelfSignedError> {
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
         if let (Some(pem), Some(key_pem)) = (read(&certificate)?, read(&key)?)

@@ -28,23 +28,26 @@ impl Authorities {
     ) -> Result<(Self, Vec<Remark>), CannotIssue> {
         let mut list = secret.map(|secret| usable(secret, now)).unwrap_or_default();
         let mut remarks = Vec::new();
-        if let Some(youngest) = list.last() {
-            if youngest.facts().renew_at() <= now {
-                list.push(Authority::make(now)?);
-                remarks.push(Remark::NextAuthority);
-            }
-        } else {
+        if list.iter().all(|authority| authority.facts().renew_at() <= now) {
+            remarks.push(match (list.is_empty(), published) {
+                (false, _) => Remark::NextAuthority,
+                (true, Some(_)) => Remark::LostAuthority,
+                (true, None) => Remark::FirstAuthority,
+            });
             list.push(Authority::make(now)?);
-            let remark = if published.is_some() { Remark::LostAuthority } else { Remark::FirstAuthority };
-            remarks.push(remark);
         }
-        Ok((Self { list }, remarks))
+        Ok((Self::by_age(list), remarks))
     }
 
     /// Those that the Secret holds and that have not expired; nothing where there is none.
     pub fn kept(secret: &Data, now: Timestamp) -> Option<Self> {
         let list = usable(secret, now);
-        (!list.is_empty()).then_some(Self { list })
+        (!list.is_empty()).then(|| Self::by_age(list))
+    }
+
+    fn by_age(mut list: Vec<Authority>) -> Self {
+        list.sort_by_key(|authority| authority.facts().not_before);
+        Self { list }
     }
 
     /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
@@ -79,24 +82,25 @@ impl Authorities {
     pub fn signer(&self, now: Timestamp) -> &Authority {
         let left = |authority: &Authority| authority.facts().not_after.duration_since(now);
         let is_known = |authority: &&Authority| {
-            now.duration_since(authority.facts().not_before + CLOCK_SKEW) >= SPREADING
+            now.duration_since(authority.facts().not_before) >= CLOCK_SKEW + SPREADING
         };
         let known = || self.list.iter().filter(is_known);
         known()
             .find(|authority| left(authority) >= LEAF_LIFE)
             .or_else(|| known().filter(|authority| left(authority) >= LEAST_LEFT).max_by_key(|it| left(it)))
-            .unwrap_or(&self.list[self.list.len() - 1])
+            .or_else(|| self.list.iter().max_by_key(|it| left(it)))
+            .expect("there is always one")
     }
 
     /// When the next one has to be made or an expired one goes.
     pub fn look_again(&self, now: Timestamp) -> Timestamp {
-        let next = self.list.last().map(|youngest| youngest.facts().renew_at());
+        let next = self.list.iter().map(|authority| authority.facts().renew_at()).max();
         let ends = self.list.iter().map(|authority| authority.facts().not_after);
         ends.chain(next).filter(|time| *time > now).min().unwrap_or(now)
     }
 }
 
-/// The pairs of a Secret that are whole and have not expired, the oldest first; what is damaged is left out.
+/// The pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
 fn usable(secret: &Data, now: Timestamp) -> Vec<Authority> {
     let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
     let pair = |name: &str| {
@@ -104,6 +108,5 @@ fn usable(secret: &Data, now: Timestamp) -> Vec<Authority> {
     };
     let mut list: Vec<Authority> = names.filter_map(pair).collect();
     list.retain(|authority| authority.facts().not_after > now);
-    list.sort_by_key(|authority| authority.facts().not_before);
     list
 }

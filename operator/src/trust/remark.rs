@@ -53,8 +53,8 @@ impl fmt::Display for Remark {
                 "made the next certificate authority; it is trusted from now on and signs once the old one is too old"
             }
             Self::LostAuthority => {
-                "the Secret of the certificate authority was missing or damaged, and a new one takes its place: \
-                 whoever trusts the old ca.crt has to fetch it again"
+                "the Secret of the certificate authority was missing, damaged or not of our making, and a new one takes \
+                 its place: whoever trusts the old ca.crt has to fetch it again"
             }
             Self::ServerCertificate(Why::Missing) => "issued a certificate, there was none",
             Self::ServerCertificate(Why::Names) => "issued a certificate for other names",

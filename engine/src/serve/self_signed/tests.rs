@@ -1,10 +1,7 @@
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use time::{Duration, OffsetDateTime};
-
 use super::*;
-use crate::authority::Facts;
+use crate::authority::{CA_LIFE, CLOCK_SKEW, Facts};
 
 fn names(pair: &Pair) -> BTreeSet<String> {
     let facts = Facts::of(pair.key.end_entity_cert().unwrap()).unwrap();
@@ -73,16 +70,13 @@ fn key_of_another_authority_is_not_used() {
 #[test]
 fn authority_that_expires_before_its_leaf_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let mut params = CertificateParams::default();
-    params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
-    params.not_after = OffsetDateTime::now_utc() + Duration::days(89);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let key = KeyPair::generate().unwrap();
-    let old = params.self_signed(&key).unwrap().pem();
-    fs::write(folder.path().join("ca.crt"), &old).unwrap();
-    fs::write(folder.path().join("ca.key"), key.serialize_pem()).unwrap();
+    let almost_over = Timestamp::now() - CA_LIFE + LEAF_LIFE - CLOCK_SKEW;
+    let authority = Authority::make(almost_over).unwrap();
+    let old = &authority.pem().certificate;
+    fs::write(folder.path().join("ca.crt"), old).unwrap();
+    fs::write(folder.path().join("ca.key"), &authority.pem().key).unwrap();
     KeptAuthority::open(folder.path()).unwrap();
-    assert_ne!(fs::read_to_string(folder.path().join("ca.crt")).unwrap(), old);
+    assert_ne!(fs::read_to_string(folder.path().join("ca.crt")).unwrap(), *old);
 }
 
 #[test]

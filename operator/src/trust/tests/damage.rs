@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use time::macros::datetime;
+
 use super::*;
+use crate::testing::made_by_hand;
 
 #[derive(Clone, Debug)]
 enum Damage {
@@ -59,6 +62,31 @@ fn grown() -> (Cluster, Timestamp) {
     let now = start() + CA_LIFE * 3 / 4;
     cluster.visit(&names(), now);
     (cluster, now)
+}
+
+/// Two visits, a second apart; the second finds nothing to do.
+fn remarks_of(authorities: Data) -> Vec<Remark> {
+    let published = Some(String::new());
+    let mut cluster = Cluster { authorities: Some(authorities), published, server: None };
+    let remarks = cluster.visit(&names(), start()).remarks;
+    let settled = cluster.clone();
+    assert_eq!(cluster.visit(&names(), start() + 1.second()).remarks, []);
+    assert!(cluster == settled, "{remarks:?}");
+    remarks
+}
+
+#[test]
+fn authority_made_by_hand_is_used_or_replaced_once_and_for_all() {
+    let made = Remark::ServerCertificate(Why::Missing);
+    let long = (datetime!(2030-01-01 0:00 UTC), datetime!(2039-12-31 0:00 UTC));
+    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", long.0, long.1)), [made]);
+    assert_eq!(remarks_of(made_by_hand("Harbour CA", long.0, long.1)), [Remark::LostAuthority, made]);
+    // As late as a time can be told: nothing can be added to it.
+    let latest = datetime!(9999-12-30 22:00 UTC);
+    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", latest, latest)), [made]);
+    // Younger than one that is made now, by what its certificate says, and at its end.
+    let short = (datetime!(2031-05-06 6:48 UTC), datetime!(2031-05-06 7:17 UTC));
+    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", short.0, short.1)), [Remark::NextAuthority, made]);
 }
 
 proptest! {

@@ -1,0 +1,43 @@
+//! Whether an authority that was kept is of our making, and as it was made.
+
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use x509_parser::{
+    asn1_rs::Tag, certificate::X509Certificate, oid_registry::OID_X509_COMMON_NAME, parse_x509_certificate,
+    x509::X509Name,
+};
+
+/// What the common names of our authorities begin with.
+pub(super) const NAME: &str = "Visnyk CA";
+
+/// The common name of an authority of ours; none where its certificate is of another form, or not to the bit what the
+/// authority signed, which no verifier asks of what it was told to trust.
+pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    RootCertStore::empty().add(certificate.clone()).ok()?;
+    let (rest, certificate) = parse_x509_certificate(certificate).ok()?;
+    if !rest.is_empty() || is_limited(&certificate) {
+        return None;
+    }
+    certificate.verify_signature(None).ok()?;
+    only_common_name(certificate.subject()).filter(|name| name.starts_with(NAME))
+}
+
+/// Whether there are names for which nobody would believe it.
+fn is_limited(certificate: &X509Certificate<'_>) -> bool {
+    !matches!(certificate.name_constraints(), Ok(None))
+}
+
+/// A name that is nothing but a common name, encoded as ours are: whoever issues has to be named to the bit.
+fn only_common_name(name: &X509Name<'_>) -> Option<String> {
+    let mut parts = name.iter_rdn();
+    let mut attributes = parts.next()?.iter();
+    let attribute = attributes.next()?;
+    let is_alone = parts.next().is_none() && attributes.next().is_none();
+    let is_ours = is_alone
+        && *attribute.attr_type() == OID_X509_COMMON_NAME
+        && attribute.attr_value().tag() == Tag::Utf8String;
+    if !is_ours {
+        return None;
+    }
+    attribute.as_str().ok().map(str::to_owned)
+}
