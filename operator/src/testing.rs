@@ -8,15 +8,14 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use time::OffsetDateTime;
 
+use crate::certificates::Kept;
 use crate::child::{Child, Kind};
 use crate::covers::covers;
-use crate::trust::Data;
+use crate::trust::Wanted;
 
 /// Those of a cluster that knows all.
 pub fn every_kind() -> BTreeSet<Kind> {
@@ -32,17 +31,13 @@ pub fn yaml(children: &[Child]) -> String {
     documents.collect()
 }
 
-/// A Secret of authorities with one that somebody made by hand.
-pub fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> Data {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    (params.not_before, params.not_after) = (not_before, not_after);
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap().pem();
-    let files = [("1.crt", certificate), ("1.key", key.serialize_pem())];
-    files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
+/// What there is of a resource's trust once what is wanted was written.
+pub fn kept(wanted: Wanted) -> Kept {
+    Kept {
+        authorities: Some(wanted.authorities.secret()),
+        published: Some(wanted.authorities.bundle()),
+        server: Some(wanted.server),
+    }
 }
 
 fn check_type(child: &Child) {

@@ -5,6 +5,7 @@ use visnyk_crds::{WebhookRelay, validate};
 
 use super::*;
 use crate::meta::Role;
+use crate::testing::kept;
 
 fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
@@ -38,19 +39,9 @@ fn assert_made_once(relay: &WebhookRelay) {
     let valid = validate::relay(relay).unwrap();
     let owner = Owner::of(Role::Relay, relay);
     let further = own_names(&valid.listener.tls);
-    let first = wanted(&owner, &Kept::default(), further, now()).unwrap();
-    let kept = Kept {
-        authorities: Some(first.authorities.secret()),
-        published: Some(first.authorities.bundle()),
-        server: Some(first.server.clone()),
-    };
-    let second = wanted(&owner, &kept, further, now()).unwrap();
-    let found = Kept {
-        authorities: Some(second.authorities.secret()),
-        published: Some(second.authorities.bundle()),
-        server: Some(second.server),
-    };
-    assert_eq!((second.remarks, found), (vec![], kept));
+    let first = kept(wanted(&owner, &Kept::default(), further, now()).unwrap());
+    let second = wanted(&owner, &first, further, now()).unwrap();
+    assert_eq!((second.remarks.clone(), kept(second)), (vec![], first));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::child::{Child, Kind};
 use crate::conditions::Holds;
 use crate::pods::{Destination, Report, Source, Status};
 use crate::report::Obstacle;
-use crate::testing::{every_kind, yaml};
+use crate::testing::{every_kind, kept, yaml};
 use crate::trust::Authorities;
 use crate::visit::{BLOCKED, LATER, SOON};
 
@@ -278,8 +278,8 @@ fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
 #[test]
 fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     let further = ["harbour.example.org".to_owned(), "localhost".to_owned()];
-    let kept = certificates::Kept::default();
-    let trust = certificates::wanted(&owner(), &kept, Some(&further), now()).unwrap();
+    let nothing = certificates::Kept::default();
+    let trust = certificates::wanted(&owner(), &nothing, Some(&further), now()).unwrap();
     let facts = Facts::of_pem(&trust.server["tls.crt"]).unwrap();
     let within = |name: &str| {
         ["", ".ships", ".ships.svc", ".ships.svc.cluster.local"].map(|rest| format!("{name}{rest}"))
@@ -291,13 +291,13 @@ fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     let addresses: Vec<String> = facts.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["127.0.0.1", "::1"]);
 
-    let kept = certificates::Kept {
-        authorities: Some(trust.authorities.secret()),
-        published: Some(trust.authorities.bundle()),
-        server: Some(trust.server.clone()),
-    };
-    let again = certificates::wanted(&owner(), &kept, Some(&further), now()).unwrap();
-    assert_eq!((&again.remarks[..], again.server), (&[][..], trust.server), "it stays while it is good");
+    let first = kept(trust);
+    let again = certificates::wanted(&owner(), &first, Some(&further), now()).unwrap();
+    assert_eq!(
+        (&again.remarks[..], Some(again.server)),
+        (&[][..], first.server),
+        "it stays while it is good"
+    );
 }
 
 fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {

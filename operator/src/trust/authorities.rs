@@ -106,7 +106,5 @@ fn usable(secret: &Data, now: Timestamp) -> Vec<Authority> {
     let pair = |name: &str| {
         Authority::parse(secret.get(&format!("{name}.crt"))?, secret.get(&format!("{name}.key"))?)
     };
-    let mut list: Vec<Authority> = names.filter_map(pair).collect();
-    list.retain(|authority| authority.facts().not_after > now);
-    list
+    names.filter_map(pair).filter(|authority| authority.facts().not_after > now).collect()
 }

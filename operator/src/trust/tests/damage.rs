@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair};
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::*;
-use crate::testing::made_by_hand;
 
 #[derive(Clone, Debug)]
 enum Damage {
@@ -62,6 +62,19 @@ fn grown() -> (Cluster, Timestamp) {
     let now = start() + CA_LIFE * 3 / 4;
     cluster.visit(&names(), now);
     (cluster, now)
+}
+
+/// A Secret of authorities with one that somebody made by hand.
+fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> Data {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    (params.not_before, params.not_after) = (not_before, not_after);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let files = [("1.crt", certificate), ("1.key", key.serialize_pem())];
+    files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
 }
 
 /// Two visits, a second apart; the second finds nothing to do.
