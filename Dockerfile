@@ -17,11 +17,6 @@ FROM base AS visnyk-relay
 COPY visnyk-relay /visnyk-relay
 ENTRYPOINT ["/visnyk-relay"]
 
-# For tests only.
-FROM base AS visnyk-relay-stall
-COPY visnyk-relay-stall /visnyk-relay-stall
-ENTRYPOINT ["/visnyk-relay-stall"]
-
 FROM base AS visnyk-collector
 COPY visnyk-collector /visnyk-collector
 ENTRYPOINT ["/visnyk-collector"]

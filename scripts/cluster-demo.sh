@@ -34,8 +34,8 @@ say "Starting a Kubernetes (some fifteen minutes the first time, when its progra
 make --no-print-directory cluster-up
 
 say "Building images of operator, relay and collector (some minutes the first time)"
-echo "  in the cargo profile \`images\`, sooner than a release; \`make images\` alone builds what one would ship"
-IMAGES_PROFILE=images make --no-print-directory images
+echo "  debug builds, sooner than a release; \`make images\` alone builds what one would ship"
+IMAGES_PROFILE=dev make --no-print-directory images
 
 say "Installing the operator"
 run helm upgrade --install visnyk charts/visnyk -n visnyk-system --create-namespace --wait --timeout "$patience"

@@ -41,7 +41,7 @@ start() {
   local name=$1 health=$2
   shift 2
   mkdir -p "$demo/$name"
-  nohup "target/debug/visnyk-$name" run --manifest examples/quickstart.yaml --data-dir "$demo/$name" \
+  nohup "$demo/bin/visnyk-$name" run --manifest examples/quickstart.yaml --data-dir "$demo/$name" \
     --address "$address" --health "$health" --drain-grace 0 "$@" </dev/null >"$demo/$name.out" 2>&1 &
   echo $! >"$demo/$name.pid"
   for _ in {1..200}; do
@@ -71,6 +71,8 @@ command -v curl >/dev/null || fail "curl is needed to send events"
 
 say "Building (a few minutes the first time)"
 cargo build --bins --package visnyk-relay --package visnyk-collector
+mkdir -p "$demo"
+ln -sfn "../target/$(rustc --print host-tuple)/debug" "$demo/bin"
 stop relay
 stop collector
 
@@ -102,13 +104,13 @@ say "What arrived in $log: each as the old system's line, and as it came"
 tail -n "+$((before + 1))" "$log" | cut -c "1-$(($(tput cols 2>/dev/null || echo 100) - 4))" | sed 's/^/  /'
 
 say "Nothing vanishes: accepted = delivered + dead-lettered + dropped + damaged + pending"
-target/debug/visnyk-relay status --data-dir "$demo/relay" | sed 's/^/  /'
+$demo/bin/visnyk-relay status --data-dir "$demo/relay" | sed 's/^/  /'
 
 say "Where to look next"
 cat <<END
   curl --cacert $demo/relay/tls/ca.crt $relay/ -d '{"hello": "world"}'   send your own
   curl $relay_health/status     the numbers; also /metrics, /readyz, /livez
-  target/debug/visnyk-relay dead-letters list --data-dir $demo/relay
+  $demo/bin/visnyk-relay dead-letters list --data-dir $demo/relay
   examples/quickstart.yaml      the manifest; change it while they run
   docs/guarantees.md            what is promised, and what is not
   make demo-stop                stop both

@@ -75,8 +75,8 @@ pub enum RunError {
 
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
-    #[cfg(feature = "stall")]
-    visnyk_engine::observe::stall::obey(&args.data_dir);
+    #[cfg(debug_assertions)]
+    visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
     let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
     data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;

@@ -119,8 +119,8 @@ impl RunError {
 
 /// Runs the relay until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
-    #[cfg(feature = "stall")]
-    visnyk_engine::observe::stall::obey(&args.data_dir);
+    #[cfg(debug_assertions)]
+    visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
     let mut signals = Signals::listen().map_err(RunError::System)?;
     let configuration = Arc::new(Configuration::new(valid));
     while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {

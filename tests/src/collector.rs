@@ -21,8 +21,6 @@ use crate::{
 
 /// The name of the binary.
 pub const COLLECTOR: &str = "visnyk-collector";
-/// The same with loops that can be made to hang.
-const STALLING: &str = "visnyk-collector-stall";
 
 /// A collector on an address of its own.
 #[derive(Debug)]
@@ -46,15 +44,6 @@ impl Collector {
         collector
     }
 
-    /// Starts one whose loops can be made to hang, and waits until it is ready.
-    pub async fn start_stalling(manifest: &Value) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data_dir = folder.path().join("data");
-        let collector = Self::launch(STALLING, folder, data_dir, manifest);
-        collector.probes.ready().await;
-        collector
-    }
-
     /// Makes one of its loops hang, and waits until it does.
     pub async fn stall(&self, name: &str) {
         stall(&self.data_dir, name).await;
@@ -62,13 +51,9 @@ impl Collector {
 
     /// Starts a collector on a given data folder, without waiting.
     pub fn start_in(folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
-        Self::launch(COLLECTOR, folder, data_dir, manifest)
-    }
-
-    fn launch(binary: &str, folder: TempDir, data_dir: PathBuf, manifest: &Value) -> Self {
         let address = Address::take();
         write_manifest(folder.path(), &manifest.to_string());
-        let process = run(&Surroundings::default(), binary, folder.path(), &data_dir, &address);
+        let process = run(&Surroundings::default(), folder.path(), &data_dir, &address);
         let probes = Probes::new(address.port(HEALTH_PORT));
         Self { process, probes, address, data_dir, folder }
     }
@@ -84,7 +69,7 @@ impl Collector {
     }
 
     async fn restart_in(&mut self, surroundings: &Surroundings) {
-        self.process = run(surroundings, COLLECTOR, self.folder.path(), &self.data_dir, &self.address);
+        self.process = run(surroundings, self.folder.path(), &self.data_dir, &self.address);
         self.probes.ready().await;
     }
 
@@ -156,13 +141,7 @@ impl Collector {
     }
 }
 
-fn run(
-    surroundings: &Surroundings,
-    binary: &str,
-    folder: &Path,
-    data_dir: &Path,
-    address: &Address,
-) -> Process {
+fn run(surroundings: &Surroundings, folder: &Path, data_dir: &Path, address: &Address) -> Process {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let given = |flag: &str, path: PathBuf| path.exists().then(|| format!("{flag}={}", text(&path)));
     let args = [
@@ -178,5 +157,5 @@ fn run(
         .into_iter()
         .chain(given("--tls-dir", Collector::tls_dir(folder)))
         .chain(given("--client-ca", Collector::client_ca(folder)));
-    Process::start_in(surroundings, binary, args, &folder.join("collector.out"))
+    Process::start_in(surroundings, COLLECTOR, args, &folder.join("collector.out"))
 }

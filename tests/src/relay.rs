@@ -21,8 +21,6 @@ use crate::{
 
 /// The name of the binary.
 pub const RELAY: &str = "visnyk-relay";
-/// The same with loops that can be made to hang.
-const STALLING: &str = "visnyk-relay-stall";
 
 /// A relay on an address of its own.
 #[derive(Debug)]
@@ -45,16 +43,15 @@ impl Relay {
         Self::start_in(folder, data_dir, manifest).await
     }
 
-    /// Starts one whose loops can be made to hang, and waits until it is ready.
+    /// Starts one with a thread for each loop that may hang, and waits until it is ready.
     pub async fn start_stalling(manifest: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (address, data_dir) = (Address::take(), folder.path().join("data"));
         write_manifest(folder.path(), &manifest.to_string());
         let args = args(folder.path(), &data_dir, &address);
-        // A loop that hangs keeps a thread.
         let variables = vec![("TOKIO_WORKER_THREADS", "8")];
         let surroundings = Surroundings { variables, ..Surroundings::default() };
-        let process = Process::start_in(&surroundings, STALLING, args, &said(folder.path()));
+        let process = Process::start_in(&surroundings, RELAY, args, &said(folder.path()));
         let probes = Probes::new(address.port(HEALTH_PORT));
         let relay = Self { process, probes, address, data_dir, folder, kills: Vec::new() };
         relay.probes.ready().await;

@@ -6,6 +6,6 @@ pub mod logging;
 pub mod metrics;
 mod process;
 pub mod readiness;
-#[cfg(feature = "stall")]
+#[cfg(debug_assertions)]
 pub mod stall;
 pub mod watchdog;

@@ -78,7 +78,7 @@ fn data_folder(pod: &Pod, program: &str) -> PathBuf {
     format!("/proc/{}/root/var/lib/visnyk", running(pod, program).as_raw_nonzero()).into()
 }
 
-/// Makes a loop of a pod's relay hang, where its image is one whose loops can be made to.
+/// Makes a loop of a pod's relay hang. Its image is of a debug build, whose loops can be made to.
 ///
 /// # Panics
 /// When there is no such process, or it has no data folder.

@@ -7,8 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rustix::process::{Signal, kill_process};
-use serde_json::json;
-use visnyk_cluster_harness::{image, wait_until, with_temp_ns};
+use visnyk_cluster_harness::{wait_until, with_temp_ns};
 use visnyk_e2e::node;
 use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, restarts, uids};
 use visnyk_e2e::traffic::{Traffic, assert_collected};
@@ -55,13 +54,11 @@ async fn hung_process_is_restarted_within_the_probes_bound_and_loses_nothing() {
 #[tokio::test]
 async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses_nothing() {
     with_temp_ns(async |client, namespace| {
-        let mut spec = relay(1);
-        spec["pod"] = json!({ "image": image("visnyk-relay-stall") });
-        let stage = Stage::set(&client, &namespace, spec).await;
+        let stage = Stage::set(&client, &namespace, relay(1)).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
         let pod = stage.relay_pods().await.remove(0);
         let hung = Instant::now();
-        node::stall(&pod, "visnyk-relay-stall", "dispatcher archive");
+        node::stall(&pod, "visnyk-relay", "dispatcher archive");
         let restarted = |pod: Option<&Pod>| pod.is_some_and(|pod| restarts(pod) == 1);
         wait_until(&stage.api::<Pod>(), &pod.name_any(), restarted).await;
         // A loop may be silent for 25 s; then three probes in 15 s, each waited for 2 s, and 5 s to go.

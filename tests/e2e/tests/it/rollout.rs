@@ -25,7 +25,7 @@ async fn changed_image_of_two_replicas_refuses_nobody() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(2)).await;
         let mut changed = relay(2);
-        changed["pod"] = json!({ "image": image("visnyk-relay-stall") });
+        changed["pod"] = json!({ "image": image("visnyk-relay-again") });
         let ledger = roll(&stage, changed).await;
         eprintln!(
             "rollout of two: {} accepted, longest gap {:?}",

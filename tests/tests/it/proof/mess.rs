@@ -22,7 +22,7 @@ use visnyk_tests::{
 /// Events a second, few enough for a debug build on two cores that do other things besides.
 const RATE: u32 = by_build(1_000, 250);
 /// In the short form.
-const EVENTS: u64 = by_build(50_000, 15_000);
+const EVENTS: u64 = by_build(50_000, 5_000);
 /// Some have a million waiting for them in the long form, of a kilobyte each.
 const SPOOL: &str = "4Gi";
 /// A machine on which fewer come through, kills included, is too busy to say anything about latencies.
@@ -30,7 +30,7 @@ const KEEPS_PACE: u32 = RATE * 3 / 4;
 const SENDERS: u32 = 32;
 const BETWEEN_KILLS: Duration = Duration::from_secs(10);
 /// How long the well destination is measured alone.
-const ALONE: Duration = Duration::from_secs(10);
+const ALONE: Duration = by_build(Duration::from_secs(10), Duration::from_secs(4));
 /// So long before a kill, and after the start that follows, an event may have had to wait for that.
 const AROUND_A_KILL: Duration = Duration::from_secs(1);
 /// How much later an event may arrive because the machine has seven more to serve. One that waited for another
