@@ -1,7 +1,7 @@
 //! A source's side of the relay: match the path, verify the sender, read the body, journal the event, and only
 //! then say so.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use visnyk_engine::spool::{Appended, Spool};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::client;
-use crate::in_flight::{InFlight, Place};
+use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
 use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said};
 
@@ -48,7 +48,7 @@ pub struct Intake {
     pub gates: Arc<Gates>,
     /// Bounds the bodies in flight.
     pub bodies: Bodies,
-    /// Bounds the requests of one address.
+    /// Bounds the requests of one client.
     pub in_flight: InFlight,
     /// Where events go.
     pub spool: Spool,
@@ -70,25 +70,30 @@ async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Result<
 impl Intake {
     async fn take(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
-        let _place = self.place(&head)?;
+        let client = self.client(&head);
+        // Whose share of places and memory a request takes: that of its connection, where proxies do not say it.
+        let peer = head.extensions.get::<Peer>().map(|peer| peer.address.ip());
+        let holder = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let place = self.in_flight.enter(holder);
+        let _place =
+            place.ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))?;
         let gate = self.gates.find(head.uri.path()).ok_or_else(Problem::not_found)?;
         check_method(&gate, &head)?;
         let judge = |refusal| self.refuse(&gate, refusal);
-        gate.admit(self.client(&head)).map_err(judge)?;
+        gate.admit(client).map_err(judge)?;
         if !gate.provider.signs_body() {
             gate.provider.verify(&judged(&head, &[])).map_err(judge)?;
         }
+        // Before the body is read, so that nobody who waits holds one.
+        if let Some(preparing) = gate.provider.prepare(&judged(&head, &[])) {
+            preparing.await;
+        }
         // The body's share of memory is held until it is on disk.
         let limit = self.configuration.current().listener.max_body_size;
-        let body = self.bodies.read(&head.headers, body, limit).await?;
+        let body = self.bodies.read(holder, &head.headers, body, limit).await?;
         let request = judged(&head, &body.bytes);
         if let Some(greeting) = gate.provider.greet(&request) {
             return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
-        }
-        if gate.provider.signs_body()
-            && let Some(preparing) = gate.provider.prepare(&request)
-        {
-            preparing.await;
         }
         let attributes = match lengthy(body.bytes.len(), || self.examine(&gate, &request))? {
             Said::Event(attributes) => attributes,
@@ -156,13 +161,6 @@ impl Intake {
     fn client(&self, head: &Parts) -> Option<IpAddr> {
         let peer = head.extensions.get::<Peer>()?.address.ip();
         client::address(peer, &head.headers, &self.configuration.current().trusted_proxies)
-    }
-
-    fn place(&self, head: &Parts) -> Result<Option<Place>, Problem> {
-        let Some(peer) = head.extensions.get::<Peer>() else { return Ok(None) };
-        let address = self.client(head).unwrap_or(peer.address.ip());
-        let place = self.in_flight.enter(address);
-        place.map(Some).ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))
     }
 }
 

@@ -104,7 +104,8 @@ pub trait Provider: Send + Sync {
     /// It does not, or not well.
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
 
-    /// What has to happen before [`Provider::verify`], if anything.
+    /// What has to happen before [`Provider::verify`], if anything. It sees the head alone: the body is read afterwards, so
+    /// that a request that waits for something holds no body.
     ///
     /// # Cancel safety
     /// Dropped, it happens with the next request.

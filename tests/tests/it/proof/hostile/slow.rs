@@ -80,6 +80,36 @@ async fn slow_readers_are_not_noticed() {
         .await;
 }
 
+/// A stranger's bodies fill its own share of the memory for bodies four times, those of four others what is left of it.
+const STALLED_BODIES: [(Ipv4Addr, usize); 5] = [
+    (Ipv4Addr::new(127, 0, 2, 1), 64),
+    (Ipv4Addr::new(127, 0, 2, 2), 16),
+    (Ipv4Addr::new(127, 0, 2, 3), 16),
+    (Ipv4Addr::new(127, 0, 2, 4), 16),
+    (Ipv4Addr::new(127, 0, 2, 5), 16),
+];
+/// All of the memory for bodies, and what the connections themselves need.
+const MEMORY_FOR_BODIES: u64 = 96 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_bodies_are_not_noticed() {
+    let siege = Siege { most: MEMORY_FOR_BODIES, ..Siege::new().await };
+    let of = |(from, bodies)| vec![siege.wire().from(from); bodies];
+    let wires: Vec<_> = STALLED_BODIES.into_iter().flat_map(of).collect();
+    siege.withstands("stalled bodies", async || renewed(32, wires.clone(), stalled_body).await).await;
+}
+
+/// A body of 1 MiB that lacks its last byte.
+async fn stalled_body(wire: Wire) -> io::Result<TlsStream<TcpStream>> {
+    let mut stream = wire.tls(Protocol::Http1).await?;
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1048576\r\n\r\n";
+    // One that has lost its room is cut while it sends.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(&[b' '; (1 << 20) - 1]).await;
+    let _ = stream.flush().await;
+    Ok(stream)
+}
+
 /// So many connections from each of three addresses, of which one may have 1,024.
 const SILENT: usize = 1_000;
 const FROM: [Ipv4Addr; 3] =
