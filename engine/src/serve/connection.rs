@@ -144,7 +144,7 @@ where
 }
 
 /// Polls a connection to its end, and obeys orders meanwhile.
-async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+pub(super) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
 where
     C: Future<Output = hyper::Result<()>>,
 {

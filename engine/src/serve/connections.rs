@@ -18,6 +18,8 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connections {
     open: Arc<Mutex<Open>>,
+    /// Whether one whose request is being answered may be displaced, too.
+    any_may_go: bool,
 }
 
 #[derive(Debug, Default)]
@@ -50,15 +52,29 @@ pub(super) enum NoPlace {
 }
 
 impl Connections {
+    /// Connections among which a new one always finds a place.
+    pub(super) fn of_which_any_may_go() -> Self {
+        Self { any_may_go: true, ..Self::default() }
+    }
+
     pub(super) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Place, NoPlace> {
+        self.admit_as(Pace::new(), address, limits)
+    }
+
+    /// Returns a place for a connection that was open before.
+    pub(super) fn admit_as(
+        &self,
+        pace: Arc<Pace>,
+        address: IpAddr,
+        limits: &Limits,
+    ) -> Result<Place, NoPlace> {
         let client = client_network(address);
         let mut open = self.lock();
         if open.of(client) >= limits.connections_per_address {
-            open.displace(|member| member.client == client).ok_or(NoPlace::ClientFull)?;
+            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoPlace::ClientFull)?;
         } else if open.members.len() >= limits.connections {
-            open.displace(|_| true).ok_or(NoPlace::Full)?;
+            open.displace(|_| true, self.any_may_go).ok_or(NoPlace::Full)?;
         }
-        let pace = Pace::new();
         let id = open.insert(Member { client, pace: pace.clone() });
         drop(open);
         Ok(Place { connections: self.clone(), id, pace })
@@ -103,6 +119,13 @@ impl Connections {
     }
 }
 
+impl Place {
+    /// Whether it is one among these connections.
+    pub(super) fn is_of(&self, connections: &Connections) -> bool {
+        Arc::ptr_eq(&self.connections.open, &connections.open)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.connections.lock().remove(self.id);
@@ -123,10 +146,10 @@ impl Open {
     }
 
     /// Cuts one of these connections, if one may go.
-    fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool) -> Option<()> {
+    fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool, any_may_go: bool) -> Option<()> {
         let candidates = || self.members.iter().filter(|(_, member)| is_candidate(member));
         let mut silent = candidates().filter(|(_, member)| !member.pace.has_spoken());
-        let waiting = || candidates().filter(|(_, member)| member.pace.waits_for_client());
+        let waiting = || candidates().filter(|(_, member)| any_may_go || member.pace.waits_for_client());
         let longest = || waiting().map(|(id, member)| (member.pace.heard_at(), *id)).min();
         let id = silent.next().map(|(id, _)| *id).or_else(|| longest().map(|(_, id)| id))?;
         self.members[&id].pace.order(Order::Cut);
