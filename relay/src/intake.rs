@@ -11,13 +11,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_crds::valid::{Source, ValidatedRelay};
+use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::event::{Attributes, Envelope, Event, is_confidential, is_hop_by_hop};
+use visnyk_engine::event::{Attributes, Envelope, Event};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::lengthy::lengthy;
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
@@ -100,7 +100,7 @@ impl Intake {
             Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-        let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
+        let event = Event { envelope: envelope(&gate, &head, attributes), body: body.bytes.clone() };
         let id = self.append(&gate, &event).await.map_err(refusal)?;
         Ok(handled(id))
     }
@@ -175,23 +175,16 @@ fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
     Judged { head, body, now: Timestamp::now() }
 }
 
-fn envelope(source: &Source, head: &Parts, attributes: Attributes) -> Envelope {
+fn envelope(gate: &Gate, head: &Parts, attributes: Attributes) -> Envelope {
+    let source = &gate.source;
     Envelope {
         id: Uuid::new_v4(),
         received_at_ms: Timestamp::now().as_millisecond(),
         source: source.name.clone(),
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
-        headers: kept(&head.headers),
+        headers: gate.headers.of_request(&head.headers),
         attributes: Box::new(attributes),
     }
-}
-
-fn kept(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    headers
-        .iter()
-        .filter(|(name, _)| !is_confidential(name.as_str()) && !is_hop_by_hop(name.as_str()))
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect()
 }
 
 fn refusal(error: AppendError) -> Problem {

@@ -31,7 +31,7 @@ mod standard_webhooks;
 mod stripe;
 mod telegram;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod twilio;
 mod woo_commerce;
 

@@ -1,0 +1,78 @@
+//! The headers of a request that are stored with its event, and so shown with it and forwarded.
+
+use http::{HeaderMap, HeaderName};
+use visnyk_crds::valid::Source;
+use visnyk_engine::event::{is_confidential, is_hop_by_hop};
+
+/// Chooses the headers that a source keeps.
+pub struct KeptHeaders {
+    /// The headers that prove the source's sender: whoever gets a delivery must not be able to send the request again.
+    proofs: Vec<HeaderName>,
+}
+
+impl KeptHeaders {
+    /// Returns the choice of this source.
+    pub fn of(source: &Source) -> Self {
+        let proofs = source.verify.proof_headers();
+        let name = |name: &str| {
+            HeaderName::from_bytes(name.as_bytes()).expect("the manifest's header names are valid")
+        };
+        Self { proofs: proofs.into_iter().map(name).collect() }
+    }
+
+    /// Returns names and values in their order.
+    pub fn of_request(&self, headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        headers
+            .iter()
+            .filter(|(name, _)| self.keeps(name))
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    fn keeps(&self, name: &HeaderName) -> bool {
+        !self.proofs.contains(name) && !is_confidential(name.as_str()) && !is_hop_by_hop(name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use visnyk_crds::valid::Verify;
+
+    use super::*;
+    use crate::sources::testing::cases;
+
+    /// The names that a source with this proof keeps of a request with these headers.
+    fn kept<'a>(verify: &Verify, names: &[&'a str]) -> Vec<&'a str> {
+        let source = Source {
+            name: "hook".into(),
+            path: "/".into(),
+            verify: verify.clone(),
+            allow_from: Vec::new(),
+            deduplicate: None,
+        };
+        let header = |name: &&str| (HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+        let headers: HeaderMap = names.iter().map(header).collect();
+        let kept = KeptHeaders::of(&source).of_request(&headers);
+        let is_kept = |name: &&&str| kept.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        names.iter().filter(is_kept).copied().collect()
+    }
+
+    #[test]
+    fn headers_that_prove_a_sender_are_those_that_the_manifest_names() {
+        for case in cases() {
+            // Of a proof all that is not the signature says what was signed: time and id.
+            let signatures: Vec<&str> = case.verify.proof_headers();
+            for name in &signatures {
+                assert_eq!(kept(&case.verify, &[name, "content-type"]), ["content-type"], "{}", case.name);
+            }
+            assert!(
+                case.proof.iter().any(|name| signatures.iter().any(|one| one.eq_ignore_ascii_case(name)))
+            );
+        }
+        let mut case = cases().into_iter().find(|case| matches!(case.verify, Verify::Hmac { .. })).unwrap();
+        let Verify::Hmac { signature, .. } = &mut case.verify else { unreachable!() };
+        signature.header = "X-Seal".into();
+        assert_eq!(kept(&case.verify, &["x-seal", "x-event"]), ["x-event"]);
+        assert_eq!(kept(&Verify::None, &["x-seal", "x-event"]), ["x-seal", "x-event"]);
+    }
+}
