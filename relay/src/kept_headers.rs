@@ -2,12 +2,15 @@
 
 use http::{HeaderMap, HeaderName};
 use visnyk_crds::valid::Source;
+use visnyk_engine::cloud_event_header;
 use visnyk_engine::event::{is_confidential, is_hop_by_hop};
 
 /// Chooses the headers that a source keeps.
 pub struct KeptHeaders {
     /// The headers that prove the source's sender: whoever gets a delivery must not be able to send the request again.
     proofs: Vec<HeaderName>,
+    /// Whether the attributes of CloudEvents are kept: of other senders they would be a stranger's words.
+    cloud_events: bool,
 }
 
 impl KeptHeaders {
@@ -17,7 +20,10 @@ impl KeptHeaders {
         let name = |name: &str| {
             HeaderName::from_bytes(name.as_bytes()).expect("the manifest's header names are valid")
         };
-        Self { proofs: proofs.into_iter().map(name).collect() }
+        Self {
+            proofs: proofs.into_iter().map(name).collect(),
+            cloud_events: source.verify.speaks_cloud_events(),
+        }
     }
 
     /// Returns names and values in their order.
@@ -30,7 +36,11 @@ impl KeptHeaders {
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
-        !self.proofs.contains(name) && !is_confidential(name.as_str()) && !is_hop_by_hop(name.as_str())
+        let is_known = self.cloud_events || !name.as_str().starts_with(cloud_event_header::PREFIX);
+        is_known
+            && !self.proofs.contains(name)
+            && !is_confidential(name.as_str())
+            && !is_hop_by_hop(name.as_str())
     }
 }
 
@@ -74,5 +84,14 @@ mod tests {
         signature.header = "X-Seal".into();
         assert_eq!(kept(&case.verify, &["x-seal", "x-event"]), ["x-event"]);
         assert_eq!(kept(&Verify::None, &["x-seal", "x-event"]), ["x-seal", "x-event"]);
+    }
+    #[test]
+    fn attributes_of_cloud_events_are_kept_of_senders_that_speak_them_alone() {
+        let names = ["ce-specversion", "ce-subject", "content-type"];
+        let case = |name: &str| cases().into_iter().find(|case| case.name.starts_with(name)).unwrap();
+        for name in ["hmac", "bearer", "standard webhooks"] {
+            assert_eq!(kept(&case(name).verify, &names), names, "{name}");
+        }
+        assert_eq!(kept(&case("github").verify, &names), ["content-type"]);
     }
 }

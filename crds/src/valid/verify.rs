@@ -151,4 +151,26 @@ impl Verify {
             Self::WooCommerce { .. } => vec!["x-wc-webhook-signature"],
         }
     }
+    /// Whether its senders may say in headers that theirs is a CloudEvents event. All others have words of their own, and
+    /// nothing that they sign covers such headers.
+    pub fn speaks_cloud_events(&self) -> bool {
+        match self {
+            Self::None
+            | Self::Basic { .. }
+            | Self::Bearer { .. }
+            | Self::ClientCertificate { .. }
+            | Self::Hmac { .. }
+            | Self::StandardWebhooks { .. } => true,
+            Self::GitHub { .. }
+            | Self::GitLab { .. }
+            | Self::Meta { .. }
+            | Self::PayPal { .. }
+            | Self::Shopify { .. }
+            | Self::Slack { .. }
+            | Self::Stripe { .. }
+            | Self::Telegram { .. }
+            | Self::Twilio { .. }
+            | Self::WooCommerce { .. } => false,
+        }
+    }
 }

@@ -7,19 +7,19 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use visnyk_crds::valid::CloudEventsMode as Mode;
 
 use super::{Message, headers, original};
+use crate::cloud_event_header::{self, PREFIX};
 use crate::event::Event;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const JSON: &str = "application/json";
-const PREFIX: &str = "ce-";
 /// Where the sender says nothing of what happened.
 const UNKNOWN_TYPE: &str = "dev.visnyk.event";
 const HEARTBEAT_TYPE: &str = "dev.visnyk.heartbeat";
@@ -87,11 +87,13 @@ fn described(event: &Event) -> CloudEvent {
     let envelope = &event.envelope;
     let said = &envelope.attributes;
     let mut attributes = BTreeMap::new();
-    // Only a sender that speaks CloudEvents says where something happened: then its other attributes are meant too.
-    if said.origin.is_some() && event.header("ce-specversion").is_some() {
+    // A source keeps these headers only if its sender speaks CloudEvents: then the event has every attribute that came,
+    // whatever the source knows repeats by.
+    if event.header("ce-specversion").is_some() {
         let theirs = envelope.headers.iter().filter_map(|(name, value)| {
-            let value = percent_decode_str(std::str::from_utf8(value).ok()?).decode_utf8().ok()?;
-            Some((name.strip_prefix(PREFIX)?.to_owned(), value.into_owned()))
+            let name = cloud_event_header::attribute_name(name)?;
+            let value = cloud_event_header::decode(value).filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), value))
         });
         attributes.extend(theirs);
     }

@@ -149,6 +149,17 @@ fn what_came_as_an_event_stays_it_in_every_attribute() {
 }
 
 #[test]
+fn event_whose_repeats_are_known_by_another_id_stays_it_in_every_attribute() {
+    let mut event = spoken();
+    // As `deduplicate.id` and Standard Webhooks leave it.
+    event.envelope.attributes.id = Some("msg_1".into());
+    event.envelope.attributes.origin = None;
+    for mode in [Mode::Binary, Mode::Structured] {
+        assert_eq!(message(mode, &event, attempted_at()), message(mode, &spoken(), attempted_at()));
+    }
+}
+
+#[test]
 fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone() {
     let body = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","pilot":7,"datacontenttype":"text/plain","data":"a \"b\""}"#;
     let event = event(&[("content-type", "application/cloudevents+json; charset=UTF-8")], body);
