@@ -20,15 +20,32 @@ pub fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson>
     if acceptable { Ok(()) } else { Err(InvalidJson) }
 }
 
+/// Whether a body may be the data of a CloudEvents event in binary mode: none, or of any type, if it is not JSON by a type that
+/// says so.
+pub fn check_data(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson> {
+    if body.is_empty() || !claims_json(content_type) { Ok(()) } else { check(content_type, body) }
+}
+
+/// Whether a content type says that a body is JSON, by its own name or by its suffix.
+fn claims_json(content_type: Option<&str>) -> bool {
+    let media_type = media_type(content_type);
+    media_type.ends_with("/json") || media_type.ends_with("+json")
+}
+
 enum Kind {
     Json,
     Form,
     Opaque,
 }
 
+/// The media type in small letters, without parameters.
+fn media_type(content_type: Option<&str>) -> String {
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
+}
+
 fn kind(content_type: Option<&str>) -> Kind {
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
+    let media_type = media_type(content_type);
     match media_type.as_str() {
         "application/x-www-form-urlencoded" => Kind::Form,
         "application/xml" | "multipart/form-data" => Kind::Opaque,
@@ -82,6 +99,23 @@ mod tests {
         ];
         for (content_type, body) in refused {
             assert_eq!(check(*content_type, body), Err(InvalidJson), "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn data_of_a_cloud_event_is_absent_or_of_any_type() {
+        for (content_type, body) in [
+            (None, &b""[..]),
+            (None, b"link down"),
+            (Some("application/json"), b""),
+            (Some("application/json"), b"{}"),
+            (Some("application/octet-stream"), b"\x00\xff"),
+            (Some("application/x-protobuf"), b"\x08\x01"),
+        ] {
+            assert_eq!(check_data(content_type, body), Ok(()), "{content_type:?}");
+        }
+        for content_type in ["application/json", "application/vnd.a+json; charset=utf-8"] {
+            assert_eq!(check_data(Some(content_type), b"{"), Err(InvalidJson), "{content_type}");
         }
     }
 

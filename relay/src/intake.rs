@@ -27,7 +27,7 @@ use crate::body_kind::{self, InvalidJson};
 use crate::client;
 use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
-use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said};
+use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said, is_binary_cloud_event};
 
 /// Byte for byte what the old receiver answered.
 const HANDLED: &str = "{\"success\":\"Webhook handled\"}\n";
@@ -112,8 +112,9 @@ impl Intake {
         }
         if !gate.provider.takes_any_body() {
             let content_type = request.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            body_kind::check(content_type, request.body)
-                .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+            let is_data = gate.source.verify.speaks_cloud_events() && is_binary_cloud_event(request);
+            let check = if is_data { body_kind::check_data } else { body_kind::check };
+            check(content_type, request.body).map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
         }
         Ok(match gate.provider.describe(request) {
             Said::Event(attributes) => Said::Event(gate.identify(request, attributes)),

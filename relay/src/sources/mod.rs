@@ -41,6 +41,7 @@ use http::{HeaderName, Method};
 use jiff::Timestamp;
 use visnyk_engine::event::Attributes;
 
+pub use cloud_events::is_binary as is_binary_cloud_event;
 pub use gate::{Gate, Gates};
 pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
@@ -207,7 +208,14 @@ impl Answer {
     }
 }
 
-/// Milliseconds since the Unix epoch.
+/// Parses a time of RFC 3339, to milliseconds since the Unix epoch. A second may have any number of digits behind the point;
+/// those beyond nanoseconds are cut off.
 fn rfc3339(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    const NANOSECONDS: usize = 9;
+    let point = text.find('.').map_or(text.len(), |point| point + 1);
+    let (seconds, rest) = text.split_at(point);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (fraction, zone) = rest.split_at(digits);
+    let fraction = &fraction[..digits.min(NANOSECONDS)];
+    format!("{seconds}{fraction}{zone}").parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
