@@ -1,9 +1,10 @@
 //! The headers of a request that are stored with its event, and so shown with it and forwarded.
 
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
-use visnyk_crds::valid::Source;
+use visnyk_crds::headers::{About, about};
+use visnyk_crds::valid::{ForwardHeaders, Source};
 use visnyk_engine::cloud_event_header;
-use visnyk_engine::event::{is_confidential, is_hop_by_hop};
 
 /// Chooses the headers that a source keeps.
 pub struct KeptHeaders {
@@ -11,6 +12,7 @@ pub struct KeptHeaders {
     proofs: Vec<HeaderName>,
     /// Whether the attributes of CloudEvents are kept: of other senders they would be a stranger's words.
     cloud_events: bool,
+    exceptions: ForwardHeaders,
 }
 
 impl KeptHeaders {
@@ -23,25 +25,37 @@ impl KeptHeaders {
         Self {
             proofs: proofs.into_iter().map(name).collect(),
             cloud_events: source.verify.speaks_cloud_events(),
+            exceptions: source.forward_headers.clone(),
         }
     }
 
     /// Returns names and values in their order.
     pub fn of_request(&self, headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        let nominated = nominated(headers);
         headers
             .iter()
-            .filter(|(name, _)| self.keeps(name))
+            .filter(|(name, _)| self.keeps(name) && !nominated.contains(name))
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect()
     }
 
     fn keeps(&self, name: &HeaderName) -> bool {
+        let listed = |names: &[String]| names.iter().any(|other| name == other.as_str());
         let is_known = self.cloud_events || !name.as_str().starts_with(cloud_event_header::PREFIX);
-        is_known
-            && !self.proofs.contains(name)
-            && !is_confidential(name.as_str())
-            && !is_hop_by_hop(name.as_str())
+        match about(name.as_str()) {
+            _ if self.proofs.contains(name) || listed(&self.exceptions.deny) => false,
+            about if about.is_never_kept() => false,
+            About::Event => is_known,
+            _ => listed(&self.exceptions.allow),
+        }
     }
+}
+
+/// Returns the headers that `Connection` says are of this connection alone (RFC 9110, section 7.6.1).
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 #[cfg(test)]
@@ -53,12 +67,17 @@ mod tests {
 
     /// The names that a source with this proof keeps of a request with these headers.
     fn kept<'a>(verify: &Verify, names: &[&'a str]) -> Vec<&'a str> {
+        kept_except(verify, ForwardHeaders::default(), names)
+    }
+
+    fn kept_except<'a>(verify: &Verify, forward_headers: ForwardHeaders, names: &[&'a str]) -> Vec<&'a str> {
         let source = Source {
             name: "hook".into(),
             path: "/".into(),
             verify: verify.clone(),
             allow_from: Vec::new(),
             deduplicate: None,
+            forward_headers,
         };
         let header = |name: &&str| (HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
         let headers: HeaderMap = names.iter().map(header).collect();
@@ -93,5 +112,41 @@ mod tests {
             assert_eq!(kept(&case(name).verify, &names), names, "{name}");
         }
         assert_eq!(kept(&case("github").verify, &names), ["content-type"]);
+    }
+    #[test]
+    fn manifest_allows_what_is_left_out_by_default_and_denies_what_is_kept() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let exceptions = ForwardHeaders {
+            allow: names(&["x-real-ip", "x-auth-token", "cookie", "via"]),
+            deny: names(&["x-event", "via"]),
+        };
+        let sent = ["x-real-ip", "x-auth-token", "via", "cookie", "x-event", "x-forwarded-for", "x-other"];
+        assert_eq!(kept_except(&Verify::None, exceptions, &sent), ["x-real-ip", "x-auth-token", "x-other"]);
+        assert_eq!(kept(&Verify::None, &sent), ["x-event", "x-other"]);
+    }
+
+    #[test]
+    fn headers_that_the_connection_nominates_are_not_kept() {
+        let header = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        let headers = HeaderMap::from_iter([
+            header("connection", "close, X-Hop"),
+            header("connection", " x-other-hop ,, x-last"),
+            header("x-hop", "1"),
+            header("x-other-hop", "1"),
+            header("x-last", "1"),
+            header("x-event", "push"),
+        ]);
+        let case = cases().into_iter().find(|case| case.name.starts_with("github")).unwrap();
+        let source = Source {
+            name: "hook".into(),
+            path: "/".into(),
+            verify: case.verify,
+            allow_from: Vec::new(),
+            deduplicate: None,
+            forward_headers: ForwardHeaders::default(),
+        };
+        assert_eq!(KeptHeaders::of(&source).of_request(&headers), [("x-event".to_owned(), b"push".to_vec())]);
     }
 }

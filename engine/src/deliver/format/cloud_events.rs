@@ -26,6 +26,18 @@ const HEARTBEAT_TYPE: &str = "dev.visnyk.heartbeat";
 /// What a header's value writes as `%xx`, besides what is not ASCII (HTTP binding section 3.1.3.2).
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
+/// Headers that are true of the body as it came, and of no other: checksums, coding, language and place.
+const OF_THE_BODY: [&str; 8] = [
+    "content-digest",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "digest",
+    "repr-digest",
+];
+
 /// Attributes, in the order of their names, and data.
 struct CloudEvent {
     attributes: BTreeMap<String, String>,
@@ -36,11 +48,15 @@ struct CloudEvent {
 pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Message {
     let content_type = event.header("content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mut is_another_body = false;
     let cloud_event = match (&media_type[..], mode) {
         // A batch is one record, and has no attributes of its own.
         (BATCH, _) | (STRUCTURED, Mode::Structured) => return original::message(event, attempted_at),
         (STRUCTURED, Mode::Binary) => match unwrapped(&event.body) {
-            Some(unwrapped) => unwrapped,
+            Some(unwrapped) => {
+                is_another_body = true;
+                unwrapped
+            }
             None => return original::message(event, attempted_at),
         },
         _ => described(event),
@@ -52,6 +68,11 @@ pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Mes
                 headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
             for name in theirs {
                 headers.remove(name);
+            }
+            if is_another_body {
+                for name in OF_THE_BODY {
+                    headers.remove(name);
+                }
             }
             headers
         }
@@ -181,7 +202,8 @@ impl CloudEvent {
             fields.insert("datacontenttype".into(), content_type.clone().into());
         }
         let is_json = is_json(self.content_type.as_deref());
-        let json: Option<&RawValue> = serde_json::from_slice(&self.data).ok().filter(|_| is_json);
+        let json: Option<&RawValue> =
+            serde_json::from_slice(&self.data).ok().filter(|_| is_json);
         let text = std::str::from_utf8(&self.data).ok().filter(|_| !is_json);
         match text {
             _ if self.data.is_empty() || json.is_some() => {}

@@ -186,6 +186,23 @@ fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone(
 }
 
 #[test]
+fn checksums_and_codings_go_with_the_body_that_they_describe_or_not_at_all() {
+    let described =
+        [("content-digest", "sha-256=:AA==:"), ("content-md5", "AA=="), ("content-encoding", "gzip")];
+    let sent = |content_type: &'static str, body: &[u8], mode| {
+        let headers = [&described[..], &[("content-type", content_type)]].concat();
+        let message = message(mode, &event(&headers, body), attempted_at());
+        described.iter().filter(|(name, _)| message.headers.contains_key(*name)).count()
+    };
+    let structured = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":1}"#;
+    assert_eq!(sent(JSON, b"{}", Mode::Binary), 3, "the same body");
+    assert_eq!(sent(STRUCTURED, structured, Mode::Structured), 3, "the same body");
+    assert_eq!(sent(BATCH, b"[]", Mode::Binary), 3, "the same body");
+    assert_eq!(sent(STRUCTURED, structured, Mode::Binary), 0, "its data alone");
+    assert_eq!(sent(JSON, b"{}", Mode::Structured), 0, "the body within another");
+}
+
+#[test]
 fn data_of_a_structured_event_is_what_it_stands_for() {
     let data = |fields: &str| {
         let body = format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"t"{fields}}}"#);
