@@ -27,10 +27,10 @@ use crate::body_kind::{self, InvalidJson};
 use crate::client;
 use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
-use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said, is_binary_cloud_event};
+use crate::sources::{
+    Accepted, Answer, Gate, Gates, Refusal, Request as Judged, Said, is_binary_cloud_event,
+};
 
-/// Byte for byte what the old receiver answered.
-const HANDLED: &str = "{\"success\":\"Webhook handled\"}\n";
 const INVALID_JSON: &str = "Invalid JSON";
 /// The event's id, in the answer to its sender.
 const VISNYK_ID: HeaderName = HeaderName::from_static("visnyk-id");
@@ -102,7 +102,7 @@ impl Intake {
         };
         let event = Event { envelope: envelope(&gate, &head, attributes), body: body.bytes.clone() };
         let id = self.append(&gate, &event).await.map_err(refusal)?;
-        Ok(handled(id))
+        Ok(handled(gate.provider.accepted(), id))
     }
 
     /// What a request with a body is, if its sender and its form are what the source wants.
@@ -196,9 +196,11 @@ fn refusal(error: AppendError) -> Problem {
     }
 }
 
-fn handled(id: Uuid) -> Response {
-    let mut response = Response::new(Body::from(HANDLED));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn handled(answer: Accepted, id: Uuid) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    if let Some(content_type) = answer.content_type {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     let mut buffer = Uuid::encode_buffer();
     if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
         response.headers_mut().insert(VISNYK_ID, id);

@@ -233,3 +233,21 @@ fn cloud_events_say_what_they_are_in_every_mode() {
     assert_eq!(say(&[batch], structured), broken);
     assert_eq!(say(&[("content-type", "application/cloudevents+avro")], structured), broken);
 }
+
+#[test]
+fn each_provider_is_answered_as_it_wants_to_be() {
+    let answer = |name| {
+        let answer = provider(name).accepted();
+        (answer.content_type, answer.body)
+    };
+    let old = (Some("application/json"), "{\"success\":\"Webhook handled\"}\n");
+    for name in ["bearer", "hmac", "github", "stripe"] {
+        assert_eq!(answer(name), old, "{name}");
+    }
+    for name in ["slack", "telegram"] {
+        assert_eq!(answer(name), (None, ""), "{name}");
+    }
+    let (content_type, body) = answer("twilio");
+    assert_eq!(content_type, Some("text/xml"));
+    assert!(body.ends_with("<Response/>\n"), "{body}");
+}

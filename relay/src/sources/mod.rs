@@ -97,6 +97,15 @@ pub struct Answer {
     pub body: String,
 }
 
+/// The answer to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its media type; none without a body.
+    pub content_type: Option<&'static str>,
+    /// Its body.
+    pub body: &'static str,
+}
+
 /// Knows one kind of sender.
 pub trait Provider: Send + Sync {
     /// Whether the sender proves itself: compares in a time that does not depend on secrets.
@@ -132,6 +141,11 @@ pub trait Provider: Send + Sync {
     /// The methods of its requests; `GET` only greets.
     fn methods(&self) -> &'static str {
         "POST"
+    }
+
+    /// The answer to an event that was accepted. Senders of which no more is known get what the old receiver answered.
+    fn accepted(&self) -> Accepted {
+        Accepted { content_type: Some("application/json"), body: "{\"success\":\"Webhook handled\"}\n" }
     }
 
     /// The answer to a request that is no event and is proven otherwise than one, or not at all.
@@ -195,6 +209,11 @@ impl Refusal {
             Self::NoCertificate => "no_certificate",
         }
     }
+}
+
+impl Accepted {
+    /// 200 and nothing more.
+    const BARE: Self = Self { content_type: None, body: "" };
 }
 
 impl Answer {
