@@ -147,7 +147,7 @@ impl Intake {
     /// Tells the sender nothing of the reason, and the metrics all of it.
     fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
         self.metrics.refused(&gate.source.name, refusal);
-        Problem::unauthorized("Not authorized")
+        Problem::unauthorized("Not authorized", gate.provider.challenge())
     }
 
     fn greeted(&self, gate: &Gate, answer: Answer) -> Response {

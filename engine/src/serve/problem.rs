@@ -27,9 +27,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
-    /// 401: the sender did not prove who it is.
-    pub fn unauthorized(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, reason).with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    /// 401: the sender did not prove who it is. The challenge says how it could: a scheme and its parameters.
+    pub fn unauthorized(reason: impl Into<Cow<'static, str>>, challenge: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, reason)
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     /// 403: who the sender is does not let it in.
@@ -128,8 +129,8 @@ mod tests {
         assert_eq!((status, head), (429, headers(&[("retry-after", "1")])));
         let (status, head, _) = answer(Problem::method_not_allowed("POST")).await;
         assert_eq!((status, head), (405, headers(&[("allow", "POST")])));
-        let (status, head, _) = answer(Problem::unauthorized("Wrong token")).await;
-        assert_eq!((status, head), (401, headers(&[("www-authenticate", "Bearer")])));
+        let (status, head, _) = answer(Problem::unauthorized("Wrong", "Basic realm=\"a\"")).await;
+        assert_eq!((status, head), (401, headers(&[("www-authenticate", "Basic realm=\"a\"")])));
         assert_eq!(answer(Problem::forbidden("Not yours")).await.0, 403);
         assert_eq!(answer(Problem::not_found()).await.0, 404);
         assert_eq!(answer(Problem::timeout()).await.0, 408);

@@ -143,6 +143,12 @@ pub trait Provider: Send + Sync {
         "POST"
     }
 
+    /// The challenge in the answer to a sender that is not let in (RFC 9110, section 11.6.1), which clients that wait to be
+    /// asked go by. No registered scheme is a signature of the body.
+    fn challenge(&self) -> &'static str {
+        "Webhook realm=\"visnyk\""
+    }
+
     /// The answer to an event that was accepted. Senders of which no more is known get what the old receiver answered.
     fn accepted(&self) -> Accepted {
         Accepted { content_type: Some("application/json"), body: "{\"success\":\"Webhook handled\"}\n" }

@@ -31,6 +31,7 @@ async fn every_refusal_looks_the_same_to_the_sender_and_is_counted_by_its_reason
     for stranger in &strangers {
         let answer = stranger.send(&client, &relay.url()).await;
         assert_eq!(answer.status(), 401, "{stranger:?}");
+        assert_eq!(answer.headers()["www-authenticate"], "Webhook realm=\"visnyk\"");
         assert_eq!(answer.text().await.unwrap(), "{\"error\":\"Not authorized\"}\n");
     }
     let expected = [("malformed", 1), ("missing", 1), ("repeated", 1), ("time", 2), ("wrong", 1)].map(
