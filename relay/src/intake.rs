@@ -144,10 +144,14 @@ impl Intake {
         }
     }
 
-    /// Tells the sender nothing of the reason, and the metrics all of it.
+    /// Tells the sender nothing of the reason, and the metrics all of it. While the source lacks its secret, the sender may be
+    /// the right one, and many never repeat what was answered with 401.
     fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
         self.metrics.refused(&gate.source.name, refusal);
-        Problem::unauthorized("Not authorized", gate.provider.challenge())
+        match refusal {
+            Refusal::NoSecret => Problem::unavailable("Senders cannot be verified now", RETRY_AFTER),
+            _ => Problem::unauthorized("Not authorized", gate.provider.challenge()),
+        }
     }
 
     fn greeted(&self, gate: &Gate, answer: Answer) -> Response {

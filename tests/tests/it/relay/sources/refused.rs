@@ -62,7 +62,7 @@ async fn a_secret_that_goes_lets_nobody_in_and_one_that_comes_does_without_a_res
     assert_eq!(status().await, 200);
     let file = relay.secrets_dir().join("hook/one");
     std::fs::rename(&file, file.with_extension("away")).unwrap();
-    eventually("nobody is let in", status, |status| *status == 401).await;
+    eventually("nobody is let in", status, |status| *status == 503).await;
     let waits_for = &relay.probes.status().await["sources"][0]["waitsFor"];
     assert_eq!(waits_for, "secret hook/one cannot be read: No such file or directory (os error 2)");
     std::fs::rename(file.with_extension("away"), &file).unwrap();
