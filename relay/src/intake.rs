@@ -9,9 +9,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
@@ -114,7 +114,7 @@ impl Intake {
             let content_type = request.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let is_data = gate.source.verify.speaks_cloud_events() && is_binary_cloud_event(request);
             let check = if is_data { body_kind::check_data } else { body_kind::check };
-            check(content_type, request.body).map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+            check(content_type, request.body).map_err(|InvalidJson| invalid_json(&request.head.headers))?;
         }
         Ok(match gate.provider.describe(request) {
             Said::Event(attributes) => Said::Event(gate.identify(request, attributes)),
@@ -189,6 +189,16 @@ fn envelope(gate: &Gate, head: &Parts, attributes: Attributes) -> Envelope {
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
         headers: gate.headers.of_request(&head.headers),
         attributes: Box::new(attributes),
+    }
+}
+
+/// The answer to a body that has to be JSON and is not: coded it may yet be.
+fn invalid_json(headers: &HeaderMap) -> Problem {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Problem::bad_request(INVALID_JSON)
+    } else {
+        Problem::unsupported_coding()
     }
 }
 

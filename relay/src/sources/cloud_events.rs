@@ -7,6 +7,8 @@ use serde_json::value::RawValue;
 use visnyk_engine::cloud_event_header;
 use visnyk_engine::event::Attributes;
 
+use crate::body_kind::without_mark;
+
 use super::json::Json;
 use super::{Request, Said, rfc3339};
 
@@ -52,7 +54,7 @@ fn event(event: &Json<'_>) -> Option<Attributes> {
 
 /// A batch has no attributes of its own, and is one record: all of its events or none.
 fn batch(body: &[u8]) -> Option<Attributes> {
-    let events: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
+    let events: Vec<&RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let all_sound = events.iter().all(|one| event(&Json::of(one.get().as_bytes())).is_some());
     all_sound.then(Attributes::default)
 }

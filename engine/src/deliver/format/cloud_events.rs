@@ -138,7 +138,7 @@ fn described(event: &Event) -> CloudEvent {
 
 /// A structured event taken apart; none if it is not well made.
 fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let (data, base64) = (fields.remove("data"), fields.remove("data_base64"));
     let mut attributes = BTreeMap::new();
     for (name, value) in fields {
@@ -162,6 +162,11 @@ fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
     };
     let content_type = said.or_else(|| (!data.is_empty()).then(|| JSON.to_owned()));
     Some(CloudEvent { attributes, content_type, data })
+}
+
+/// JSON without the byte order mark that may stand before it (RFC 8259, section 8.1).
+fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json)
 }
 
 fn string(json: &RawValue) -> Option<String> {
@@ -203,7 +208,7 @@ impl CloudEvent {
         }
         let is_json = is_json(self.content_type.as_deref());
         let json: Option<&RawValue> =
-            serde_json::from_slice(&self.data).ok().filter(|_| is_json);
+            serde_json::from_slice(without_mark(&self.data)).ok().filter(|_| is_json);
         let text = std::str::from_utf8(&self.data).ok().filter(|_| !is_json);
         match text {
             _ if self.data.is_empty() || json.is_some() => {}

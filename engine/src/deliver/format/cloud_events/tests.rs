@@ -80,6 +80,8 @@ fn structured_holds_text_as_text_and_all_else_as_base64() {
     let null = Value::Null;
     assert_eq!(data("text/xml", b"<a>\"</a>"), ("text/xml".into(), "<a>\"</a>".into(), null.clone()));
     assert_eq!(data("a/b+json; q=1", b"[1]"), ("a/b+json; q=1".into(), serde_json::json!([1]), null.clone()));
+    let marked = "\u{feff}[1]".as_bytes();
+    assert_eq!(data("application/json", marked), (JSON.into(), serde_json::json!([1]), null.clone()));
     assert_eq!(data("application/json", b"{"), ("application/json".into(), null.clone(), "ew==".into()));
     assert_eq!(data("text/plain", b"\xff"), ("text/plain".into(), null.clone(), "/w==".into()));
     assert_eq!(data("text/plain", b""), ("text/plain".into(), null.clone(), null));
