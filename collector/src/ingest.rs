@@ -1,6 +1,10 @@
 //! Takes bodies in: any path, POST only, answered as the old collector did once the line is synced.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,7 +17,9 @@ use jiff::Timestamp;
 use tracing::debug;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::serve::{body::Bodies, client_certificate::ClientCertificate, problem::Problem};
+use visnyk_engine::serve::{
+    body::Bodies, client_certificate::ClientCertificate, listener::Peer, problem::Problem,
+};
 
 use crate::access::{AccessMetrics, admit};
 use crate::log::{line::line, writer::LogWriter};
@@ -55,7 +61,9 @@ async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Result<Res
     }
     let limit = configuration.listener.max_body_size;
     // The body's share of memory is held until its line is written.
-    let body = ingest.bodies.read(&head.headers, body, limit).await?;
+    let peer = head.extensions.get::<Peer>();
+    let client = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+    let body = ingest.bodies.read(client, &head.headers, body, limit).await?;
     ingest
         .writer
         .append(line(&body.bytes).into())

@@ -10,6 +10,7 @@ pub mod api;
 pub mod bounds;
 pub mod generate;
 mod hash;
+pub mod headers;
 pub mod manifest;
 pub mod problem;
 pub mod schema;

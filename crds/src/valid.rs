@@ -165,6 +165,17 @@ pub struct Source {
     pub allow_from: Vec<IpNet>,
     /// Which events are repeats; absent: none.
     pub deduplicate: Option<Deduplicate>,
+    /// Exceptions to which headers are kept.
+    pub forward_headers: ForwardHeaders,
+}
+
+/// Exceptions to which headers of a request are kept with its event; names in lowercase.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardHeaders {
+    /// Kept beside those that are by default.
+    pub allow: Vec<String>,
+    /// Not kept, whatever else says so.
+    pub deny: Vec<String>,
 }
 
 /// Which events are repeats.

@@ -28,8 +28,8 @@ pub struct Envelope {
     pub source: String,
     /// The request's path and query, as sent.
     pub target: String,
-    /// The request's headers in their order, names in lowercase, without those that
-    /// [`is_confidential`] or [`is_hop_by_hop`].
+    /// The request's headers in their order, names in lowercase, without those that its source does not keep
+    /// ([`visnyk_crds::headers`]).
     pub headers: Vec<(String, Vec<u8>)>,
     /// What the sender says about the event.
     pub attributes: Box<Attributes>,
@@ -75,36 +75,6 @@ const VERSION: u8 = 2;
 /// Version byte and the envelope's length, little-endian.
 const PREFIX: usize = 1 + 4;
 
-/// Headers that prove who the sender is: worth stealing, and worthless to a destination.
-const CONFIDENTIAL: &[&str] = &[
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "stripe-signature",
-    "webhook-signature",
-    "svix-signature",
-    "x-api-key",
-    "x-gitlab-token",
-    "x-telegram-bot-api-secret-token",
-    "paypal-transmission-sig",
-];
-
-/// Headers that speak of one connection or one message on it (RFC 9110 section 7.6.1),
-/// and say nothing about the event.
-const HOP_BY_HOP: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl Event {
     /// When it was received.
     pub fn received_at(&self) -> Timestamp {
@@ -149,16 +119,6 @@ impl Event {
             body: record.slice(body_at..),
         })
     }
-}
-
-/// Whether a header of this lowercase name must be neither stored nor forwarded.
-pub fn is_confidential(name: &str) -> bool {
-    CONFIDENTIAL.contains(&name) || name.contains("signature") || name.contains("hmac")
-}
-
-/// Whether a header of this lowercase name belongs to the connection and not to the event.
-pub fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
 }
 
 #[cfg(test)]
@@ -207,17 +167,5 @@ mod tests {
         record[0] = 9;
         let error = Event::decode(&record.into()).unwrap_err();
         assert_eq!(error.to_string(), "event record has unknown version 9");
-    }
-
-    #[test]
-    fn headers_that_prove_the_sender_are_confidential() {
-        for name in
-            ["authorization", "cookie", "x-hub-signature-256", "x-shopify-hmac-sha256", "x-gitlab-token"]
-        {
-            assert!(is_confidential(name), "{name}");
-        }
-        for name in ["content-type", "x-github-event", "traceparent", "webhook-id"] {
-            assert!(!is_confidential(name), "{name}");
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! [`lengthy`] body.
 
 pub mod authority;
+pub mod cloud_event_header;
 pub mod configuration;
 pub mod crypto;
 pub mod deliver;

@@ -43,7 +43,7 @@ impl<'a> Secrets<'a> {
         self.problems
     }
 
-    /// One secret's bytes, without the newline that editors leave at the end.
+    /// One secret's bytes, without the newline, or carriage return and newline, that editors leave at the end.
     pub fn read(&mut self, secret: &SecretRef) -> Option<Vec<u8>> {
         self.read_as(secret, Ok::<_, String>)
     }
@@ -75,6 +75,9 @@ impl<'a> Secrets<'a> {
         let mut bytes = fs::read(path).map_err(Reason::Unreadable)?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
         }
         if bytes.is_empty() { Err(Reason::Empty) } else { Ok(bytes) }
     }
@@ -99,9 +102,11 @@ mod tests {
     fn one_final_newline_is_no_part_of_a_secret_and_an_empty_one_is_none() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("hook")).unwrap();
-        let files: [(&str, &[u8]); 6] = [
+        let files: [(&str, &[u8]); 8] = [
             ("plain", b"one"),
             ("newline", b"one\n"),
+            ("windows", b"one\r\n"),
+            ("return", b"one\r"),
             ("two", b"one\n\n"),
             ("raw", b"\x00\xff"),
             ("empty", b""),
@@ -114,6 +119,8 @@ mod tests {
         let mut read = |key: &str| secrets.read(&SecretRef { name: "hook".into(), key: key.into() });
         assert_eq!(read("plain").unwrap(), b"one");
         assert_eq!(read("newline").unwrap(), b"one");
+        assert_eq!(read("windows").unwrap(), b"one");
+        assert_eq!(read("return").unwrap(), b"one\r");
         assert_eq!(read("two").unwrap(), b"one\n");
         assert_eq!(read("raw").unwrap(), b"\x00\xff");
         assert_eq!((read("empty"), read("blank"), read("none")), (None, None, None));

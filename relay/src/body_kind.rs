@@ -9,7 +9,7 @@ pub struct InvalidJson;
 
 /// Whether a body may be accepted under its content type.
 ///
-/// XML, text and multipart forms are taken as they come. A URL-encoded form has to look like one, since that is
+/// What claims to be anything else than JSON is taken as it comes. A URL-encoded form has to look like one, since that is
 /// the type that `curl -d` gives to anything: the old receiver parsed such bodies as JSON, and so do we.
 pub fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson> {
     let acceptable = match kind(content_type) {
@@ -20,27 +20,82 @@ pub fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson>
     if acceptable { Ok(()) } else { Err(InvalidJson) }
 }
 
+/// Whether a body may be the data of a CloudEvents event in binary mode: none, or of any type, if it is not JSON by a type that
+/// says so.
+pub fn check_data(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson> {
+    if body.is_empty() || !claims_json(content_type) { Ok(()) } else { check(content_type, body) }
+}
+
+/// Whether a content type says that a body is JSON, by its own name or by its suffix.
+fn claims_json(content_type: Option<&str>) -> bool {
+    let media_type = media_type(content_type);
+    media_type.ends_with("/json") || media_type.ends_with("+json")
+}
+
 enum Kind {
     Json,
     Form,
     Opaque,
 }
 
+/// The media type in small letters, without parameters.
+fn media_type(content_type: Option<&str>) -> String {
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
+}
+
 fn kind(content_type: Option<&str>) -> Kind {
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
+    let media_type = media_type(content_type);
     match media_type.as_str() {
         "application/x-www-form-urlencoded" => Kind::Form,
-        "application/xml" | "multipart/form-data" => Kind::Opaque,
-        other if other.starts_with("text/") || other.ends_with("+xml") => Kind::Opaque,
-        _ => Kind::Json,
+        "" => Kind::Json,
+        _ if claims_json(content_type) => Kind::Json,
+        _ => Kind::Opaque,
     }
 }
 
-/// Whether serde's JSON grammar (RFC 8259) takes it; depth costs no stack.
+/// Whether it is JSON as RFC 8259 has it, or as Python reads it, on which the old system ran: a byte order mark may stand
+/// before it, and NaN and infinities are numbers. Depth costs no stack.
 fn is_json(body: &[u8]) -> bool {
     // Skipped strings are not checked for UTF-8, so the text is, as a whole.
-    std::str::from_utf8(body).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    let Ok(text) = std::str::from_utf8(without_mark(body)) else { return false };
+    let is_json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    is_json(text) || (CONSTANTS.iter().any(|word| text.contains(word)) && is_json(&without_constants(text)))
+}
+
+/// Returns a body without the byte order mark that may stand before it (RFC 8259, section 8.1).
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
+/// Numbers of Python's that JSON does not have; a minus may stand before the second.
+const CONSTANTS: [&str; 2] = ["NaN", "Infinity"];
+
+/// Returns a text with a zero in the place of each of these numbers, and of no part of a string.
+fn without_constants(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(char) = rest.chars().next() {
+        let mut length = char.len_utf8();
+        let constant = CONSTANTS.iter().find(|word| !in_string && rest.starts_with(*word));
+        match (char, constant) {
+            (_, Some(word)) => {
+                length = word.len();
+                out.push('0');
+            }
+            // What is escaped ends no string.
+            ('\\', _) if in_string => {
+                length += rest[length..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..length]);
+            }
+            _ => {
+                in_string ^= char == '"';
+                out.push(char);
+            }
+        }
+        rest = &rest[length..];
+    }
+    out
 }
 
 /// Whether every byte may stand in `application/x-www-form-urlencoded` (URL standard, section 5) and there is a pair.
@@ -61,6 +116,12 @@ mod tests {
             (None, b"{\"a\": 1}"),
             (Some("application/json; charset=utf-8"), b"[]"),
             (Some("application/cloudevents+json"), b"null"),
+            (None, b"\xef\xbb\xbf{\"a\": 1}"),
+            (None, b"{\"a\": [NaN, Infinity, -Infinity], \"b\": \"NaN\\\"NaN\"}"),
+            (Some("application/yaml"), b"a: 1"),
+            (Some("application/x-ndjson"), b"{}\n{}"),
+            (Some("application/x-protobuf"), b"\x08\x01"),
+            (Some("application/octet-stream"), b"\x00\x01"),
             (Some("application/xml"), b"<a/>"),
             (Some("application/soap+xml"), b"<a/>"),
             (Some("TEXT/plain"), b"link down"),
@@ -76,12 +137,31 @@ mod tests {
             (None, b"link down"),
             (Some("application/json"), b"{\"a\": "),
             (Some("application/json"), b"{\"a\": \"\xff\"}"),
-            (Some("application/octet-stream"), b"\x00\x01"),
+            (None, b"{\"a\": NaNNaN}"),
+            (None, b"{\"a\": N}"),
+            (None, b"\xef\xbb\xbf\xef\xbb\xbf{}"),
             (Some("application/x-www-form-urlencoded"), b"not json"),
             (Some("application/x-www-form-urlencoded"), b"{\"a\": \"b=c\""),
         ];
         for (content_type, body) in refused {
             assert_eq!(check(*content_type, body), Err(InvalidJson), "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn data_of_a_cloud_event_is_absent_or_of_any_type() {
+        for (content_type, body) in [
+            (None, &b""[..]),
+            (None, b"link down"),
+            (Some("application/json"), b""),
+            (Some("application/json"), b"{}"),
+            (Some("application/octet-stream"), b"\x00\xff"),
+            (Some("application/x-protobuf"), b"\x08\x01"),
+        ] {
+            assert_eq!(check_data(content_type, body), Ok(()), "{content_type:?}");
+        }
+        for content_type in ["application/json", "application/vnd.a+json; charset=utf-8"] {
+            assert_eq!(check_data(Some(content_type), b"{"), Err(InvalidJson), "{content_type}");
         }
     }
 

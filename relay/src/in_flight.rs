@@ -1,14 +1,16 @@
-//! How many requests one address may have in flight: over HTTP/2 a few connections can carry thousands, and
-//! nobody should take the places of all others.
+//! How many requests one client may have in flight: over HTTP/2 a few connections can carry thousands, and
+//! nobody should take the places of all others. A client is an IPv4 address or an IPv6 /64.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// As many as an address may have connections, since a balancer may stand in front of every sender.
+use visnyk_engine::serve::client_network::client_network;
+
+/// As many as a client may have connections, since a balancer may stand in front of every sender.
 pub const MOST: u32 = 1024;
 
-/// Requests in flight by address. Clones share them.
+/// Requests in flight by client. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct InFlight {
     counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
@@ -18,19 +20,20 @@ pub struct InFlight {
 #[derive(Debug)]
 pub struct Place {
     counts: InFlight,
-    address: IpAddr,
+    client: IpAddr,
 }
 
 impl InFlight {
-    /// A place for a request from this address, unless it has [`MOST`] already.
+    /// Returns a place for a request from this address, unless its client has [`MOST`] already.
     pub fn enter(&self, address: IpAddr) -> Option<Place> {
+        let client = client_network(address);
         let mut counts = self.lock();
-        let count = counts.entry(address).or_default();
+        let count = counts.entry(client).or_default();
         if *count >= MOST {
             return None;
         }
         *count += 1;
-        Some(Place { counts: self.clone(), address })
+        Some(Place { counts: self.clone(), client })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
@@ -41,10 +44,10 @@ impl InFlight {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
+        if let Some(count) = counts.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&self.client);
             }
         }
     }
@@ -52,6 +55,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
@@ -65,5 +70,18 @@ mod tests {
         assert!(in_flight.enter(greedy).is_some());
         places.clear();
         assert!(in_flight.lock().is_empty(), "nothing is kept of who is gone");
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_are_one_client() {
+        let in_flight = InFlight::default();
+        let of = |subnet: u16, host: u32| {
+            IpAddr::from(Ipv6Addr::from_bits(
+                u128::from(host) | 0x2001_0db8_u128 << 96 | u128::from(subnet) << 64,
+            ))
+        };
+        let _places: Vec<_> = (0..MOST).map(|host| in_flight.enter(of(0, host)).unwrap()).collect();
+        assert!(in_flight.enter(of(0, MOST)).is_none());
+        assert!(in_flight.enter(of(1, 0)).is_some());
     }
 }

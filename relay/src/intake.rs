@@ -1,7 +1,7 @@
 //! A source's side of the relay: match the path, verify the sender, read the body, journal the event, and only
 //! then say so.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_crds::valid::{Source, ValidatedRelay};
+use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::event::{Attributes, Envelope, Event, is_confidential, is_hop_by_hop};
+use visnyk_engine::event::{Attributes, Envelope, Event};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::lengthy::lengthy;
 use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
@@ -25,12 +25,12 @@ use visnyk_engine::spool::{Appended, Spool};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::client;
-use crate::in_flight::{InFlight, Place};
+use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
-use crate::sources::{Answer, Gate, Gates, Refusal, Request as Judged, Said};
+use crate::sources::{
+    Accepted, Answer, Gate, Gates, Refusal, Request as Judged, Said, is_binary_cloud_event,
+};
 
-/// Byte for byte what the old receiver answered.
-const HANDLED: &str = "{\"success\":\"Webhook handled\"}\n";
 const INVALID_JSON: &str = "Invalid JSON";
 /// The event's id, in the answer to its sender.
 const VISNYK_ID: HeaderName = HeaderName::from_static("visnyk-id");
@@ -48,7 +48,7 @@ pub struct Intake {
     pub gates: Arc<Gates>,
     /// Bounds the bodies in flight.
     pub bodies: Bodies,
-    /// Bounds the requests of one address.
+    /// Bounds the requests of one client.
     pub in_flight: InFlight,
     /// Where events go.
     pub spool: Spool,
@@ -70,34 +70,39 @@ async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Result<
 impl Intake {
     async fn take(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
-        let _place = self.place(&head)?;
+        let client = self.client(&head);
+        // Whose share of places and memory a request takes: that of its connection, where proxies do not say it.
+        let peer = head.extensions.get::<Peer>().map(|peer| peer.address.ip());
+        let holder = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let place = self.in_flight.enter(holder);
+        let _place =
+            place.ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))?;
         let gate = self.gates.find(head.uri.path()).ok_or_else(Problem::not_found)?;
         check_method(&gate, &head)?;
         let judge = |refusal| self.refuse(&gate, refusal);
-        gate.admit(self.client(&head)).map_err(judge)?;
+        gate.admit(client).map_err(judge)?;
         if !gate.provider.signs_body() {
             gate.provider.verify(&judged(&head, &[])).map_err(judge)?;
         }
+        // Before the body is read, so that nobody who waits holds one.
+        if let Some(preparing) = gate.provider.prepare(&judged(&head, &[])) {
+            preparing.await;
+        }
         // The body's share of memory is held until it is on disk.
         let limit = self.configuration.current().listener.max_body_size;
-        let body = self.bodies.read(&head.headers, body, limit).await?;
+        let body = self.bodies.read(holder, &head.headers, body, limit).await?;
         let request = judged(&head, &body.bytes);
         if let Some(greeting) = gate.provider.greet(&request) {
             return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
-        }
-        if gate.provider.signs_body()
-            && let Some(preparing) = gate.provider.prepare(&request)
-        {
-            preparing.await;
         }
         let attributes = match lengthy(body.bytes.len(), || self.examine(&gate, &request))? {
             Said::Event(attributes) => attributes,
             Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-        let event = Event { envelope: envelope(&gate.source, &head, attributes), body: body.bytes.clone() };
+        let event = Event { envelope: envelope(&gate, &head, attributes), body: body.bytes.clone() };
         let id = self.append(&gate, &event).await.map_err(refusal)?;
-        Ok(handled(id))
+        Ok(handled(gate.provider.accepted(), id))
     }
 
     /// What a request with a body is, if its sender and its form are what the source wants.
@@ -107,8 +112,9 @@ impl Intake {
         }
         if !gate.provider.takes_any_body() {
             let content_type = request.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            body_kind::check(content_type, request.body)
-                .map_err(|InvalidJson| Problem::bad_request(INVALID_JSON))?;
+            let is_data = gate.source.verify.speaks_cloud_events() && is_binary_cloud_event(request);
+            let check = if is_data { body_kind::check_data } else { body_kind::check };
+            check(content_type, request.body).map_err(|InvalidJson| invalid_json(&request.head.headers))?;
         }
         Ok(match gate.provider.describe(request) {
             Said::Event(attributes) => Said::Event(gate.identify(request, attributes)),
@@ -138,10 +144,14 @@ impl Intake {
         }
     }
 
-    /// Tells the sender nothing of the reason, and the metrics all of it.
+    /// Tells the sender nothing of the reason, and the metrics all of it. While the source lacks its secret, the sender may be
+    /// the right one, and many never repeat what was answered with 401.
     fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
         self.metrics.refused(&gate.source.name, refusal);
-        Problem::unauthorized("Not authorized")
+        match refusal {
+            Refusal::NoSecret => Problem::unavailable("Senders cannot be verified now", RETRY_AFTER),
+            _ => Problem::unauthorized("Not authorized", gate.provider.challenge()),
+        }
     }
 
     fn greeted(&self, gate: &Gate, answer: Answer) -> Response {
@@ -157,13 +167,6 @@ impl Intake {
         let peer = head.extensions.get::<Peer>()?.address.ip();
         client::address(peer, &head.headers, &self.configuration.current().trusted_proxies)
     }
-
-    fn place(&self, head: &Parts) -> Result<Option<Place>, Problem> {
-        let Some(peer) = head.extensions.get::<Peer>() else { return Ok(None) };
-        let address = self.client(head).unwrap_or(peer.address.ip());
-        let place = self.in_flight.enter(address);
-        place.map(Some).ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))
-    }
 }
 
 /// `GET` only greets, where it is allowed at all.
@@ -177,23 +180,26 @@ fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
     Judged { head, body, now: Timestamp::now() }
 }
 
-fn envelope(source: &Source, head: &Parts, attributes: Attributes) -> Envelope {
+fn envelope(gate: &Gate, head: &Parts, attributes: Attributes) -> Envelope {
+    let source = &gate.source;
     Envelope {
         id: Uuid::new_v4(),
         received_at_ms: Timestamp::now().as_millisecond(),
         source: source.name.clone(),
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
-        headers: kept(&head.headers),
+        headers: gate.headers.of_request(&head.headers),
         attributes: Box::new(attributes),
     }
 }
 
-fn kept(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    headers
-        .iter()
-        .filter(|(name, _)| !is_confidential(name.as_str()) && !is_hop_by_hop(name.as_str()))
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect()
+/// The answer to a body that has to be JSON and is not: coded it may yet be.
+fn invalid_json(headers: &HeaderMap) -> Problem {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Problem::bad_request(INVALID_JSON)
+    } else {
+        Problem::unsupported_coding()
+    }
 }
 
 fn refusal(error: AppendError) -> Problem {
@@ -204,9 +210,11 @@ fn refusal(error: AppendError) -> Problem {
     }
 }
 
-fn handled(id: Uuid) -> Response {
-    let mut response = Response::new(Body::from(HANDLED));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn handled(answer: Accepted, id: Uuid) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    if let Some(content_type) = answer.content_type {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     let mut buffer = Uuid::encode_buffer();
     if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
         response.headers_mut().insert(VISNYK_ID, id);

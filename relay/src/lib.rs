@@ -10,6 +10,7 @@ mod heartbeat;
 mod home;
 mod in_flight;
 mod intake;
+mod kept_headers;
 mod metrics;
 mod reload;
 mod run;

@@ -38,7 +38,7 @@ pub use relay::{WebhookRelay, WebhookRelaySpec};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
 pub use sign::{Sign, SignHmac, SignStandardWebhooks};
 pub use signed_header::{HmacAlgorithm, SignatureEncoding, SignedHeader};
-pub use source::{Deduplicate, SecretRef, Source};
+pub use source::{Deduplicate, ForwardHeaders, SecretRef, Source};
 pub use spool::{OnDelete, Spool};
 pub use status::Status;
 pub use storage::{Ephemeral, Persistent, Storage};
@@ -57,7 +57,7 @@ pub(crate) use listener::{CLIENT_CA_BY_TLS, NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;
 pub(crate) use signed_header::{NO_BODY, TIME};
-pub(crate) use source::{NO_CLIENT_CA, ONE_REPLICA};
+pub(crate) use source::{NEVER_KEPT, NO_CLIENT_CA, ONE_REPLICA};
 pub(crate) use storage::KINDS as STORAGE_KINDS;
 pub(crate) use verify::WAYS as VERIFY_WAYS;
 

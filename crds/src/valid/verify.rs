@@ -132,4 +132,45 @@ impl Verify {
             | Self::WooCommerce { secrets } => secrets.iter().collect(),
         }
     }
+    /// Names of the headers that prove the sender, in any case of letters. Each is as good as a secret: whoever has one can
+    /// send the request again.
+    pub fn proof_headers(&self) -> Vec<&str> {
+        match self {
+            Self::None | Self::ClientCertificate { .. } => Vec::new(),
+            Self::Basic { .. } | Self::Bearer { .. } => vec!["authorization"],
+            Self::GitHub { .. } | Self::Meta { .. } => vec!["x-hub-signature-256", "x-hub-signature"],
+            Self::GitLab { .. } => vec!["x-gitlab-token", "webhook-signature"],
+            Self::Hmac { signature, .. } => vec![&signature.header],
+            Self::PayPal { .. } => vec!["paypal-transmission-sig"],
+            Self::Shopify { .. } => vec!["x-shopify-hmac-sha256"],
+            Self::Slack { .. } => vec!["x-slack-signature"],
+            Self::StandardWebhooks { .. } => vec!["webhook-signature", "svix-signature"],
+            Self::Stripe { .. } => vec!["stripe-signature"],
+            Self::Telegram { .. } => vec!["x-telegram-bot-api-secret-token"],
+            Self::Twilio { .. } => vec!["x-twilio-signature"],
+            Self::WooCommerce { .. } => vec!["x-wc-webhook-signature"],
+        }
+    }
+    /// Whether its senders may say in headers that theirs is a CloudEvents event. All others have words of their own, and
+    /// nothing that they sign covers such headers.
+    pub fn speaks_cloud_events(&self) -> bool {
+        match self {
+            Self::None
+            | Self::Basic { .. }
+            | Self::Bearer { .. }
+            | Self::ClientCertificate { .. }
+            | Self::Hmac { .. }
+            | Self::StandardWebhooks { .. } => true,
+            Self::GitHub { .. }
+            | Self::GitLab { .. }
+            | Self::Meta { .. }
+            | Self::PayPal { .. }
+            | Self::Shopify { .. }
+            | Self::Slack { .. }
+            | Self::Stripe { .. }
+            | Self::Telegram { .. }
+            | Self::Twilio { .. }
+            | Self::WooCommerce { .. } => false,
+        }
+    }
 }

@@ -7,9 +7,10 @@ use ipnet::IpNet;
 use super::verify;
 use crate::api;
 use crate::bounds;
+use crate::headers;
 use crate::problem::{Place, Problems};
-use crate::text::{Cidr, IdExpression};
-use crate::valid::{Deduplicate, IdAt, SecretRef, Source};
+use crate::text::{Cidr, HeaderName, IdExpression};
+use crate::valid::{Deduplicate, ForwardHeaders, IdAt, SecretRef, Source, Verify};
 
 /// Who vouches for senders with certificates is said once, for all sources.
 pub(super) fn sources(
@@ -43,6 +44,12 @@ fn source(
         .deduplicate
         .as_ref()
         .map(|deduplicate| self::deduplicate(deduplicate, &place.field("deduplicate"), problems));
+    let forward_headers = forward_headers(
+        source.forward_headers.as_ref(),
+        verify.as_ref(),
+        &place.field("forwardHeaders"),
+        problems,
+    );
     Some(Source {
         name: source.name.to_string(),
         path: source.path.to_string(),
@@ -52,7 +59,27 @@ fn source(
             Some(deduplicate) => Some(deduplicate?),
             None => None,
         },
+        forward_headers,
     })
+}
+
+fn forward_headers(
+    exceptions: Option<&api::ForwardHeaders>,
+    verify: Option<&Verify>,
+    place: &Place,
+    problems: &mut Problems,
+) -> ForwardHeaders {
+    let Some(exceptions) = exceptions else { return ForwardHeaders::default() };
+    let names = |list: &[HeaderName]| list.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
+    let valid = ForwardHeaders { allow: names(&exceptions.allow), deny: names(&exceptions.deny) };
+    let proofs = verify.map(Verify::proof_headers).unwrap_or_default();
+    for (index, name) in valid.allow.iter().enumerate() {
+        let is_proof = proofs.iter().any(|proof| proof.eq_ignore_ascii_case(name));
+        if is_proof || headers::about(name).is_never_kept() {
+            problems.add(place.field("allow").item(index), api::NEVER_KEPT);
+        }
+    }
+    valid
 }
 
 fn deduplicate(

@@ -273,6 +273,8 @@ fn source_mistakes_are_named() {
         ("/spec/sources/1/allowFrom", json!(["192.0.2.0/33"])),
         ("/spec/listener/trustedProxies", json!(["10.0.0.0/8", "proxy.example.org"])),
         ("/spec/listener/trustedProxies", json!(["10.0.0.0/33"])),
+        ("/spec/sources/1/forwardHeaders", json!({ "allow": ["X-Real-IP", "Cookie", "x-my-signature"] })),
+        ("/spec/sources/1/forwardHeaders", json!({ "deny": ["X-Request Id"] })),
         ("/spec/sources/1/deduplicate", json!({ "window": "169h" })),
         ("/spec/sources/1/deduplicate", json!({ "id": "headers['X-Id'] + body.id" })),
     ];

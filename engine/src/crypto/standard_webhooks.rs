@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64_NOPAD};
 use visnyk_crds::valid::HmacAlgorithm;
 
 use super::mac::{MacKey, Tag};
@@ -54,8 +54,14 @@ pub fn signed<'a>(id: &'a [u8], timestamp: &'a [u8], body: &'a [u8]) -> [&'a [u8
     [id, b".", timestamp, b".", body]
 }
 
-/// The key of a text `whsec_<base64>`, or of the base64 alone, which older senders give.
+/// Whether a text is a shared secret by its beginning: `whsec_`, or `v1,whsec_` as some senders show it.
+pub fn is_secret(text: &[u8]) -> bool {
+    without_version(text).starts_with(SECRET_PREFIX.as_bytes())
+}
+
+/// Reads the key of a text `whsec_<base64>`, which `v1,` may stand before, or of the base64 alone, which older senders give.
 pub fn secret(text: &[u8]) -> Result<MacKey, KeyError> {
+    let text = without_version(text);
     let secret = decoded(text.strip_prefix(SECRET_PREFIX.as_bytes()).unwrap_or(text))?;
     if secret.is_empty() { Err(KeyError::Length) } else { Ok(MacKey::new(HmacAlgorithm::SHA256, &secret)) }
 }
@@ -134,8 +140,14 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+fn without_version(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"v1,").unwrap_or(text)
+}
+
+/// Decodes base64, with or without its padding.
 fn decoded(base64: &[u8]) -> Result<Vec<u8>, KeyError> {
-    BASE64.decode(base64).map_err(|_| KeyError::Base64)
+    let decoded = BASE64.decode(base64).or_else(|_| BASE64_NOPAD.decode(base64));
+    decoded.map_err(|_| KeyError::Base64)
 }
 
 #[cfg(test)]
@@ -149,6 +161,18 @@ mod tests {
         let body = br#"{"test": 2432232314}"#;
         let tag = key.tag(&signed(b"msg_p5jXN8AQM9LWM0D4loKWxJek", b"1614265330", body));
         assert_eq!(BASE64.encode(tag.as_ref()), "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn secret_is_the_same_in_each_way_that_it_is_written() {
+        let tag = |text: &str| BASE64.encode(secret(text.as_bytes()).unwrap().tag(&[b"a"]).as_ref());
+        let expected = tag("whsec_AAECAwQFBgcICQoLDA0ODxA=");
+        for text in
+            ["v1,whsec_AAECAwQFBgcICQoLDA0ODxA=", "whsec_AAECAwQFBgcICQoLDA0ODxA", "AAECAwQFBgcICQoLDA0ODxA="]
+        {
+            assert_eq!(tag(text), expected, "{text}");
+        }
+        assert!(is_secret(b"v1,whsec_AA==") && is_secret(b"whsec_AA==") && !is_secret(b"v1,AA=="));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Reading a request's body: its size, its pace and its share of memory are bounded before the handler
 //! sees a byte of it.
 
+mod budget;
+
 use std::{
     future::poll_fn,
+    net::IpAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +16,8 @@ use http::{HeaderMap, header::EXPECT};
 use http_body::Body;
 use tokio::time::{Instant, Sleep};
 
-use super::problem::Problem;
+use super::{client_network::client_network, problem::Problem};
+use budget::{Budget, NoRoom, Share};
 
 /// How bodies are read in one process. Clones share the budget.
 #[derive(Clone, Debug)]
@@ -25,11 +26,12 @@ pub struct Bodies {
     pace: BodyPace,
 }
 
-/// How slowly a body may come: within `grace`, and a second more for each `bytes_per_second` received.
-/// So a body of the largest size takes at most `grace + size / bytes_per_second`.
+/// How slowly a body may come: each `bytes_per_second` received earn a second, and no more than `grace` is ever saved up.
+/// So a body that stops is cut after `grace`, however much of it came before, and one of the largest size takes at most
+/// `grace + size / bytes_per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyPace {
-    /// For a body of any size: a lost packet or two on a bad line.
+    /// Longest time without progress: a lost packet or two on a bad line.
     pub grace: Duration,
     /// A modem's rate; a webhook's sender sits in a data centre.
     pub bytes_per_second: u64,
@@ -62,16 +64,26 @@ pub struct ReadBody {
 impl Bodies {
     /// Bodies that together hold at most `in_flight` bytes.
     pub fn new(in_flight: u64, pace: BodyPace) -> Self {
-        Self { budget: Arc::new(Budget { used: AtomicU64::new(0), size: in_flight }), pace }
+        Self { budget: Budget::new(in_flight), pace }
     }
 
     /// Bytes held by bodies in flight.
     pub fn in_flight(&self) -> u64 {
-        self.budget.used.load(Ordering::Relaxed)
+        self.budget.used()
     }
 
-    /// Reads a body of at most `limit` bytes that came with these headers.
-    pub async fn read<B>(&self, headers: &HeaderMap, body: B, limit: u64) -> Result<ReadBody, Problem>
+    /// Reads a body of at most `limit` bytes that came with these headers from this client.
+    ///
+    /// # Errors
+    /// 413 if it is too large, 408 if it comes too slowly, 400 if it breaks off; 503 if there is no room for it, or if its
+    /// room was given to another because it was the one furthest behind.
+    pub async fn read<B>(
+        &self,
+        client: IpAddr,
+        headers: &HeaderMap,
+        body: B,
+        limit: u64,
+    ) -> Result<ReadBody, Problem>
     where
         B: Body<Data = Bytes>,
     {
@@ -82,35 +94,40 @@ impl Bodies {
             return Err(if headers.contains_key(EXPECT) { problem } else { refuse(body, problem).await });
         }
         // What was kept of a body that is refused is let go before the rest of it is thrown away.
-        match self.gather(body.as_mut(), limit).await {
+        let share = self.budget.share(client_network(client), limit);
+        match self.gather(body.as_mut(), limit, share).await {
             Ok(read) => Ok(read),
             Err(Failure::Sender(problem)) => Err(problem),
             Err(Failure::Refused(problem)) => Err(refuse(body, problem).await),
         }
     }
 
-    async fn gather<B>(&self, mut body: Pin<&mut B>, limit: u64) -> Result<ReadBody, Failure>
+    async fn gather<B>(
+        &self,
+        mut body: Pin<&mut B>,
+        limit: u64,
+        mut share: Share,
+    ) -> Result<ReadBody, Failure>
     where
         B: Body<Data = Bytes>,
     {
-        let began = Instant::now();
         // Polled, and so known to the timer, only when a client keeps us waiting.
-        let mut deadline = pin!(tokio::time::sleep_until(began + self.pace.grace));
-        let mut share = Share { budget: self.budget.clone(), bytes: 0 };
+        let mut deadline = pin!(tokio::time::sleep_until(Instant::now() + self.pace.grace));
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
-        while let Some(data) = next_data(body.as_mut(), deadline.as_mut()).await.map_err(Failure::Sender)? {
-            let received = share.bytes + data.len() as u64;
+        let mut received = 0;
+        while let Some(data) = next_data(body.as_mut(), deadline.as_mut(), &share).await? {
+            received += data.len() as u64;
             if received > limit {
                 return Err(Failure::Refused(Problem::too_large(limit)));
             }
+            let is_last = body.is_end_stream();
             // Counted as they come: a client must send bytes to hold bytes, announcing them is not enough.
-            if !share.grow(data.len() as u64) {
-                return Err(Failure::Refused(Problem::unavailable("Too many bodies in flight", RETRY_AFTER)));
-            }
-            if received == data.len() as u64 && body.is_end_stream() {
+            share.grow(data.len() as u64, is_last)?;
+            if received == data.len() as u64 && is_last {
                 return Ok(ReadBody { bytes: data, _share: share });
             }
+            let earned = deadline.deadline() + self.pace.earned(data.len() as u64);
             if first.is_empty() && joined.is_empty() {
                 first = data;
             } else {
@@ -121,11 +138,17 @@ impl Bodies {
                 }
                 joined.extend_from_slice(&data);
             }
-            let earned = Duration::from_millis(received.saturating_mul(1000) / self.pace.bytes_per_second);
-            deadline.as_mut().reset(began + self.pace.grace + earned);
+            deadline.as_mut().reset(earned.min(Instant::now() + self.pace.grace));
         }
+        share.complete()?;
         let bytes = if joined.is_empty() { first } else { joined.freeze() };
         Ok(ReadBody { bytes, _share: share })
+    }
+}
+
+impl BodyPace {
+    fn earned(&self, bytes: u64) -> Duration {
+        Duration::from_millis(bytes.saturating_mul(1000) / self.bytes_per_second)
     }
 }
 
@@ -137,6 +160,12 @@ enum Failure {
     Refused(Problem),
 }
 
+impl From<NoRoom> for Failure {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::Refused(Problem::unavailable("Too many bodies in flight", RETRY_AFTER))
+    }
+}
+
 impl Default for Bodies {
     fn default() -> Self {
         Self::new(IN_FLIGHT, BodyPace::default())
@@ -144,7 +173,11 @@ impl Default for Bodies {
 }
 
 /// The next bytes of the body, past empty ones and trailers.
-async fn next_data<B>(mut body: Pin<&mut B>, mut deadline: Pin<&mut Sleep>) -> Result<Option<Bytes>, Problem>
+async fn next_data<B>(
+    mut body: Pin<&mut B>,
+    mut deadline: Pin<&mut Sleep>,
+    share: &Share,
+) -> Result<Option<Bytes>, Failure>
 where
     B: Body<Data = Bytes>,
 {
@@ -152,12 +185,13 @@ where
         let frame = tokio::select! {
             biased;
             frame = poll_fn(|cx| body.as_mut().poll_frame(cx)) => frame,
-            () = deadline.as_mut() => return Err(Problem::timeout()),
+            () = share.displaced() => return Err(NoRoom.into()),
+            () = deadline.as_mut() => return Err(Failure::Sender(Problem::timeout())),
         };
         match frame {
             None => return Ok(None),
             // The connection broke or the framing is wrong; hyper closes it, and mostly nobody reads this.
-            Some(Err(_)) => return Err(Problem::bad_request("Body broke off")),
+            Some(Err(_)) => return Err(Failure::Sender(Problem::bad_request("Body broke off"))),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
                 _ => {}
@@ -174,33 +208,6 @@ where
     let rest = async { while let Some(Ok(_)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {} };
     let _ = tokio::time::timeout(LINGER, rest).await;
     problem
-}
-
-#[derive(Debug)]
-struct Budget {
-    used: AtomicU64,
-    size: u64,
-}
-
-/// What one body has of the budget.
-#[derive(Debug)]
-struct Share {
-    budget: Arc<Budget>,
-    bytes: u64,
-}
-
-impl Share {
-    fn grow(&mut self, bytes: u64) -> bool {
-        self.bytes += bytes;
-        // Counted before it is judged, so that two bodies never both take the last bytes.
-        self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.budget.size
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

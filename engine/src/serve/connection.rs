@@ -28,7 +28,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     client_certificate::ClientCertificate,
     connections::Place,
-    first_body::heard,
+    heard_body::heard,
     limits::Limits,
     listener::Peer,
     pace::{Order, Pace, Paced, Running},
@@ -143,7 +143,8 @@ where
     drive(connection, http2::Connection::graceful_shutdown, pace).await;
 }
 
-async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+/// Polls a connection to its end, and obeys orders meanwhile.
+pub(super) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
 where
     C: Future<Output = hyper::Result<()>>,
 {

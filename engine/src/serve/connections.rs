@@ -1,5 +1,6 @@
-//! The connections of one listener: how many, from where, and an order to each. Where there is no room, who has just
-//! come takes the place of who came long ago and has said nothing.
+//! The connections of one listener: how many, from where, and an order to each. Where there is no room, a new connection
+//! takes the place of the oldest that has not sent a whole request; if all have, of the one whose client has been silent
+//! for the longest while it was its turn. So idle connections, however many, keep nobody out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,6 +9,7 @@ use std::{
 };
 
 use super::{
+    client_network::client_network,
     limits::Limits,
     pace::{Order, Pace},
 };
@@ -16,6 +18,8 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connections {
     open: Arc<Mutex<Open>>,
+    /// Whether one whose request is being answered may be displaced, too.
+    any_may_go: bool,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ pub(super) struct Place {
     pub(super) pace: Arc<Pace>,
 }
 
-/// Why a connection gets no place: all that are open have spoken.
+/// Why a connection gets no place: a request is being answered on each that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoPlace {
     Full,
@@ -48,15 +52,29 @@ pub(super) enum NoPlace {
 }
 
 impl Connections {
+    /// Connections among which a new one always finds a place.
+    pub(super) fn of_which_any_may_go() -> Self {
+        Self { any_may_go: true, ..Self::default() }
+    }
+
     pub(super) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Place, NoPlace> {
-        let client = client_of(address);
+        self.admit_as(Pace::new(), address, limits)
+    }
+
+    /// Returns a place for a connection that was open before.
+    pub(super) fn admit_as(
+        &self,
+        pace: Arc<Pace>,
+        address: IpAddr,
+        limits: &Limits,
+    ) -> Result<Place, NoPlace> {
+        let client = client_network(address);
         let mut open = self.lock();
         if open.of(client) >= limits.connections_per_address {
-            open.displace(|member| member.client == client).ok_or(NoPlace::ClientFull)?;
+            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoPlace::ClientFull)?;
         } else if open.members.len() >= limits.connections {
-            open.displace(|_| true).ok_or(NoPlace::Full)?;
+            open.displace(|_| true, self.any_may_go).ok_or(NoPlace::Full)?;
         }
-        let pace = Pace::new();
         let id = open.insert(Member { client, pace: pace.clone() });
         drop(open);
         Ok(Place { connections: self.clone(), id, pace })
@@ -101,6 +119,13 @@ impl Connections {
     }
 }
 
+impl Place {
+    /// Whether it is one among these connections.
+    pub(super) fn is_of(&self, connections: &Connections) -> bool {
+        Arc::ptr_eq(&self.connections.open, &connections.open)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.connections.lock().remove(self.id);
@@ -120,10 +145,13 @@ impl Open {
         id
     }
 
-    /// Cuts the oldest of these connections that has not sent a whole request yet, if there is one.
-    fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool) -> Option<()> {
-        let silent = |member: &Member| is_candidate(member) && !member.pace.has_spoken();
-        let id = self.members.iter().find(|(_, member)| silent(member)).map(|(id, _)| *id)?;
+    /// Cuts one of these connections, if one may go.
+    fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool, any_may_go: bool) -> Option<()> {
+        let candidates = || self.members.iter().filter(|(_, member)| is_candidate(member));
+        let mut silent = candidates().filter(|(_, member)| !member.pace.has_spoken());
+        let waiting = || candidates().filter(|(_, member)| any_may_go || member.pace.waits_for_client());
+        let longest = || waiting().map(|(id, member)| (member.pace.heard_at(), *id)).min();
+        let id = silent.next().map(|(id, _)| *id).or_else(|| longest().map(|(_, id)| id))?;
         self.members[&id].pace.order(Order::Cut);
         // Its place is free at once, and not only when its task has noticed.
         self.remove(id);
@@ -141,37 +169,33 @@ impl Open {
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
-fn client_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
+    use crate::serve::pace::{Awaited, Running};
 
     fn admit(connections: &Connections, address: &str) -> Result<Place, NoPlace> {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         connections.admit(address.parse().unwrap(), &limits)
     }
 
-    /// One that has sent a request.
-    fn admit_speaking(connections: &Connections, address: &str) -> Place {
+    /// One whose request is being answered.
+    fn admit_busy(connections: &Connections, address: &str) -> (Place, Running) {
         let place = admit(connections, address).unwrap();
         place.pace.spoke();
-        place
+        let running = Running::begin(place.pace.clone());
+        (place, running)
     }
 
     #[test]
     fn one_client_is_bounded_and_leaves_room_to_others() {
         let connections = Connections::default();
-        let first = admit_speaking(&connections, "127.0.0.1");
-        let _second = admit_speaking(&connections, "::ffff:127.0.0.1");
+        let first = admit_busy(&connections, "127.0.0.1");
+        let _second = admit_busy(&connections, "::ffff:127.0.0.1");
         assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoPlace::ClientFull);
-        let _third = admit_speaking(&connections, "127.0.0.2");
+        let _third = admit_busy(&connections, "127.0.0.2");
         assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoPlace::Full);
         drop(first);
         let _again = admit(&connections, "127.0.0.1").unwrap();
@@ -181,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn newcomer_takes_the_place_of_the_oldest_that_has_not_spoken() {
         let connections = Connections::default();
-        let _spoke = admit_speaking(&connections, "127.0.0.1");
+        let _spoke = admit_busy(&connections, "127.0.0.1");
         let oldest = admit(&connections, "127.0.0.2").unwrap();
         let younger = admit(&connections, "127.0.0.3").unwrap();
         let newcomer = admit(&connections, "127.0.0.4").unwrap();
@@ -189,9 +213,11 @@ mod tests {
         drop(oldest);
         assert_eq!(connections.len(), 3, "its place was given away already");
         newcomer.pace.spoke();
+        let _running = Running::begin(newcomer.pace.clone());
         let last = admit(&connections, "127.0.0.5").unwrap();
         assert_eq!((younger.pace.ordered().await, connections.len()), (Order::Cut, 3));
         last.pace.spoke();
+        let _running = Running::begin(last.pace.clone());
         assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
     }
 
@@ -202,16 +228,34 @@ mod tests {
         let own = admit(&connections, "127.0.0.2").unwrap();
         let second = admit(&connections, "127.0.0.2").unwrap();
         second.pace.spoke();
-        let _third = admit_speaking(&connections, "127.0.0.2");
+        let _running = Running::begin(second.pace.clone());
+        let _third = admit_busy(&connections, "127.0.0.2");
         assert_eq!((own.pace.ordered().await, connections.len()), (Order::Cut, 3));
         assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoPlace::ClientFull);
+    }
+
+    #[tokio::test]
+    async fn resting_connections_and_stalled_bodies_keep_nobody_out() {
+        let connections = Connections::default();
+        let resting = admit(&connections, "127.0.0.1").unwrap();
+        drop(Running::begin(resting.pace.clone()));
+        let (stalled, _running) = admit_busy(&connections, "127.0.0.2");
+        let _awaited = Awaited::begin(stalled.pace.clone());
+        let (busy, _running) = admit_busy(&connections, "127.0.0.3");
+        let newcomers = [admit_busy(&connections, "127.0.0.4"), admit_busy(&connections, "127.0.0.5")];
+        for place in [&resting, &stalled] {
+            assert_eq!(place.pace.ordered().await, Order::Cut);
+        }
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
+        assert!(busy.pace.ordered().now_or_never().is_none());
+        drop(newcomers);
     }
 
     #[test]
     fn ipv6_network_is_one_client() {
         let connections = Connections::default();
-        let _first = admit_speaking(&connections, "2001:db8::1");
-        let _second = admit_speaking(&connections, "2001:db8::ffff:2");
+        let _first = admit_busy(&connections, "2001:db8::1");
+        let _second = admit_busy(&connections, "2001:db8::ffff:2");
         assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoPlace::ClientFull);
         let _other = admit(&connections, "2001:db8:0:1::3").unwrap();
     }

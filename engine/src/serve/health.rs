@@ -1,11 +1,13 @@
-//! The face for the kubelet, Prometheus and whoever looks: probes, metrics and status, read-only and
-//! without a word of any event. On a thread of its own, so that load cannot starve it.
+//! HTTP endpoints for probes, metrics and status: read-only, without any event's content, on a thread of their own so that
+//! load cannot starve them. Any pod can connect, so clients are bounded as at the listener: probes by [`PROBES`], and those
+//! that ask for metrics or status by [`PAGES`], which take no room from probes. In both a new connection takes the place of
+//! the one that has been silent for the longest.
 
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -17,13 +19,24 @@ use http::{
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    connection::drive,
+    connections::{Connections, Place},
+    limits::Limits,
+    pace::{Pace, Paced, Running},
+};
 use crate::observe::metrics;
 
-/// What a process shows. Each is called on the health thread and must not wait for other services.
+/// What a process shows. Must not wait for other services. Probes are answered on the health thread, metrics and status
+/// are made on another.
 pub trait Face: Send + Sync + 'static {
     /// Loops that stand still. Empty: alive.
     fn live(&self) -> Vec<String>;
@@ -62,12 +75,36 @@ pub enum HealthError {
     Thread(#[source] io::Error),
 }
 
-/// Connections at once: the kubelet's, Prometheus's and a few people's.
-const CONNECTIONS: usize = 64;
-/// How long a connection may rest before or in a request's header: the others wait for its place.
-const HEADER: Duration = Duration::from_secs(5);
+/// Time to send a request's header, and to take an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that ask for probes, or for nothing yet.
+const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
+/// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
+const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
+/// Metrics and status that are made at once.
+const MADE_AT_ONCE: usize = 1;
+/// Time between two looks at the open connections.
+const TICK: Duration = Duration::from_secs(1);
 /// What a header may take; nobody sends one of note here.
 const BUFFER: usize = 8 * 1024;
+
+/// Connections at once: all of a kind, and those of one client.
+struct Bound {
+    all: usize,
+    of_a_client: usize,
+}
+
+impl Bound {
+    fn limits(&self) -> Limits {
+        Limits {
+            connections: self.all,
+            connections_per_address: self.of_a_client,
+            header: PATIENCE,
+            stalled_write: PATIENCE,
+            ..Limits::default()
+        }
+    }
+}
 
 impl Health {
     /// Binds the address and serves `face` there.
@@ -116,42 +153,127 @@ impl Drop for Health {
 
 async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
     let socket = tokio::net::TcpListener::from_std(socket)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(BUFFER);
+    let server = Arc::new(Server::new(face));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let Ok((stream, _)) = socket.accept().await else {
-            // Too many open files, mostly: those of the listener come back as it closes connections.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let face = face.clone();
-        let service = service_fn(move |request| {
-            let answer = answer(&*face, &request);
-            async { Ok::<_, Infallible>(answer) }
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move {
-            let _ = connection.await;
-            drop(place);
-        });
+        tokio::select! {
+            biased;
+            _ = tick.tick() => server.sweep(),
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => server.take(stream, peer.ip()),
+                // Too many open files, mostly: those of the listener come back as it closes connections.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            },
+        }
     }
 }
 
-fn answer(face: &impl Face, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only\n".into());
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+struct Server<F> {
+    face: Arc<F>,
+    http: http1::Builder,
+    probes: (Connections, Limits),
+    pages: (Connections, Limits),
+    making: Arc<Semaphore>,
+}
+
+impl<F: Face> Server<F> {
+    fn new(face: Arc<F>) -> Self {
+        let mut http = http1::Builder::new();
+        // The connections' pace bounds how long a header may take.
+        http.header_read_timeout(None).max_buf_size(BUFFER);
+        let probes = (Connections::default(), PROBES.limits());
+        let pages = (Connections::of_which_any_may_go(), PAGES.limits());
+        Self { face, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
     }
-    match request.uri().path() {
-        "/livez" => probe(&face.live()),
-        "/readyz" => probe(&face.ready()),
-        "/startupz" => probe(&face.started()),
-        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, face.metrics()),
-        "/status" => page(StatusCode::OK, "application/json", format!("{:#}\n", face.status())),
-        _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
+
+    /// Cuts each connection that sends no header in time, or takes no answer.
+    fn sweep(&self) {
+        for (connections, limits) in [&self.probes, &self.pages] {
+            connections.sweep(limits);
+        }
+    }
+
+    /// Serves a connection, if there is a place for it.
+    fn take(self: &Arc<Self>, stream: TcpStream, client: IpAddr) {
+        let (probes, limits) = &self.probes;
+        let Ok(admitted) = probes.admit(client, limits) else { return };
+        let server = self.clone();
+        tokio::spawn(async move {
+            let pace = admitted.pace.clone();
+            let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+            let held = Held { client, place: Mutex::new(admitted) };
+            let service = service_fn(|request| server.answer(request, &held));
+            let connection = server.http.serve_connection(stream, service);
+            drive(connection, http1::Connection::graceful_shutdown, &pace).await;
+        });
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        held: &Held,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let _running = Running::begin(held.pace());
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only\n".into());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Ok(response);
+        }
+        Ok(match request.uri().path() {
+            "/livez" => probe(&self.face.live()),
+            "/readyz" => probe(&self.face.ready()),
+            "/startupz" => probe(&self.face.started()),
+            "/metrics" => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
+            "/status" => self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await,
+            _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
+        })
+    }
+
+    /// Makes a page on another thread. From here on the connection is one of those that ask for pages.
+    async fn page(
+        &self,
+        held: &Held,
+        content_type: &'static str,
+        make: fn(&F) -> String,
+    ) -> Response<Full<Bytes>> {
+        let (pages, limits) = &self.pages;
+        held.moves_to(pages, limits);
+        // Kept by who makes it: it goes on if the connection is cut meanwhile.
+        let making = self.making.clone().acquire_owned().await;
+        let face = self.face.clone();
+        let body = tokio::task::spawn_blocking(move || {
+            let _making = making;
+            make(&face)
+        });
+        match body.await {
+            Ok(body) => page(StatusCode::OK, content_type, body),
+            // It panicked, which has been reported where it happened.
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be made\n".into()),
+        }
+    }
+}
+
+/// The place that a connection holds.
+struct Held {
+    client: IpAddr,
+    place: Mutex<Place>,
+}
+
+impl Held {
+    fn pace(&self) -> Arc<Pace> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).pace.clone()
+    }
+
+    /// Changes the connection's place for one among these, of which any may go.
+    fn moves_to(&self, connections: &Connections, limits: &Limits) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_of(connections) {
+            return;
+        }
+        if let Ok(admitted) = connections.admit_as(place.pace.clone(), self.client, limits) {
+            *place = admitted;
+        }
     }
 }
 

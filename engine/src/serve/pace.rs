@@ -30,6 +30,10 @@ pub(super) struct Pace {
     spoke: AtomicBool,
     /// Requests whose handler runs.
     running: AtomicU32,
+    /// Requests whose body is still coming.
+    awaited: AtomicU32,
+    /// When the last bytes came.
+    heard: AtomicU64,
     /// When the last handler ended.
     rested: AtomicU64,
     /// When the first byte of an HTTP/1 header came that is not complete yet.
@@ -59,6 +63,8 @@ impl Pace {
             http2: AtomicBool::new(false),
             spoke: AtomicBool::new(false),
             running: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            heard: AtomicU64::new(0),
             rested: AtomicU64::new(0),
             // Connecting begins a header: whoever connects has something to say.
             head: AtomicU64::new(1),
@@ -79,6 +85,16 @@ impl Pace {
     /// Whether a whole request has come.
     pub(super) fn has_spoken(&self) -> bool {
         self.spoke.load(Relaxed)
+    }
+
+    /// Whether it is the client's turn: it rests between requests, reads no answers, or owes the rest of each body.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.running.load(Relaxed) <= self.awaited.load(Relaxed)
+    }
+
+    /// Returns when the client last sent anything.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.accepted + Duration::from_millis(self.heard.load(Relaxed))
     }
 
     /// Whether what this connection does is beyond its limits.
@@ -124,6 +140,7 @@ impl Pace {
     }
 
     fn bytes_came(&self) {
+        self.heard.store(self.now(), Relaxed);
         // On HTTP/2, what comes between requests are pings and settings, which earn no time.
         if self.running.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 && !self.http2() {
             self.head.store(self.now(), Relaxed);
@@ -156,6 +173,23 @@ impl Drop for Running {
         self.0.spoke();
         self.0.rested.store(self.0.now(), Relaxed);
         self.0.running.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A body that is still coming, until dropped.
+#[derive(Debug)]
+pub(super) struct Awaited(Arc<Pace>);
+
+impl Awaited {
+    pub(super) fn begin(pace: Arc<Pace>) -> Self {
+        pace.awaited.fetch_add(1, Relaxed);
+        Self(pace)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{
     HeaderName, HeaderValue, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 /// Why a request was refused.
@@ -27,9 +27,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
-    /// 401: the sender did not prove who it is.
-    pub fn unauthorized(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, reason).with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    /// 401: the sender did not prove who it is. The challenge says how it could: a scheme and its parameters.
+    pub fn unauthorized(reason: impl Into<Cow<'static, str>>, challenge: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, reason)
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     /// 403: who the sender is does not let it in.
@@ -56,6 +57,12 @@ impl Problem {
     /// 413: the body has more than `limit` bytes.
     pub fn too_large(limit: u64) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Body has more than {limit} bytes"))
+    }
+
+    /// 415: the body is coded, and only what is not can be read here (RFC 9110, section 12.5.3).
+    pub fn unsupported_coding() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON must not be compressed")
+            .with(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
     }
 
     /// 429: this sender has to slow down.
@@ -128,8 +135,10 @@ mod tests {
         assert_eq!((status, head), (429, headers(&[("retry-after", "1")])));
         let (status, head, _) = answer(Problem::method_not_allowed("POST")).await;
         assert_eq!((status, head), (405, headers(&[("allow", "POST")])));
-        let (status, head, _) = answer(Problem::unauthorized("Wrong token")).await;
-        assert_eq!((status, head), (401, headers(&[("www-authenticate", "Bearer")])));
+        let (status, head, _) = answer(Problem::unauthorized("Wrong", "Basic realm=\"a\"")).await;
+        assert_eq!((status, head), (401, headers(&[("www-authenticate", "Basic realm=\"a\"")])));
+        let (status, head, _) = answer(Problem::unsupported_coding()).await;
+        assert_eq!((status, head), (415, headers(&[("accept-encoding", "identity")])));
         assert_eq!(answer(Problem::forbidden("Not yours")).await.0, 403);
         assert_eq!(answer(Problem::not_found()).await.0, 404);
         assert_eq!(answer(Problem::timeout()).await.0, 408);

@@ -76,7 +76,7 @@ pub(super) fn app(bodies: Bodies) -> Router {
                          Extension(peer): Extension<Peer>,
                          headers: HeaderMap,
                          body: axum::body::Body| {
-        match bodies.read(&headers, body, 1000).await {
+        match bodies.read(peer.address.ip(), &headers, body, 1000).await {
             Ok(body) => format!("{} sent {}", peer.address.ip(), body.bytes.len()).into_response(),
             Err(problem) => problem.into_response(),
         }

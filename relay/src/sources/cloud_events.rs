@@ -1,19 +1,26 @@
 //! CloudEvents 1.0 over HTTP: binary, where headers say what the body is of; structured, where the body is the
 //! whole event; and batches. What claims to be one and lacks what every event has is refused: a batch as a whole.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
-use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
+use visnyk_engine::cloud_event_header;
 use visnyk_engine::event::Attributes;
 
+use crate::body_kind::without_mark;
+
 use super::json::Json;
-use super::{Request, Said};
+use super::{Request, Said, rfc3339};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const BROKEN: &str = "Invalid CloudEvent";
+
+/// Whether a request claims to be an event in binary mode, whose data may be absent, or of any media type.
+pub fn is_binary(request: &Request<'_>) -> bool {
+    let is_other_mode = request.media_type().starts_with("application/cloudevents");
+    request.head.headers.contains_key("ce-specversion") && !is_other_mode
+}
 
 /// What a sender says of its event as CloudEvents: nothing if it is none.
 pub fn describe(request: &Request<'_>) -> Said {
@@ -21,18 +28,23 @@ pub fn describe(request: &Request<'_>) -> Said {
         STRUCTURED => event(&Json::of(request.body)),
         BATCH => batch(request.body),
         other if other.starts_with("application/cloudevents") => None,
-        _ if request.head.headers.contains_key("ce-specversion") => binary(request),
+        _ if is_binary(request) => binary(request),
         _ => Some(Attributes::default()),
     };
     said.map_or(Said::Broken(BROKEN), Said::Event)
 }
 
+/// What the headers say. All of them are read: one that cannot be, or that is there twice, makes the event invalid.
 fn binary(request: &Request<'_>) -> Option<Attributes> {
-    let text = |name| {
-        let text = request.text(name)?;
-        percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
-    };
-    attributes(&text("ce-specversion")?, [text("ce-type"), text("ce-id"), text("ce-source")], text("ce-time"))
+    let mut said = HashMap::new();
+    for (name, value) in &request.head.headers {
+        let Some(name) = cloud_event_header::attribute_name(name.as_str()) else { continue };
+        if said.insert(name, cloud_event_header::decode(value.as_bytes())?).is_some() {
+            return None;
+        }
+    }
+    let mut text = |name| said.remove(name).filter(|text: &String| !text.is_empty());
+    attributes(&text("specversion")?, [text("type"), text("id"), text("source")], text("time"))
 }
 
 fn event(event: &Json<'_>) -> Option<Attributes> {
@@ -42,7 +54,7 @@ fn event(event: &Json<'_>) -> Option<Attributes> {
 
 /// A batch has no attributes of its own, and is one record: all of its events or none.
 fn batch(body: &[u8]) -> Option<Attributes> {
-    let events: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
+    let events: Vec<&RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let all_sound = events.iter().all(|one| event(&Json::of(one.get().as_bytes())).is_some());
     all_sound.then(Attributes::default)
 }
@@ -54,8 +66,11 @@ fn attributes(version: &str, required: [Option<String>; 3], time: Option<String>
         return None;
     }
     let time_ms = match time {
-        Some(time) => Some(time.parse::<Timestamp>().ok()?.as_millisecond()),
+        Some(time) => Some(rfc3339(&time)?),
         None => None,
     };
+    if [&kind, &id, &origin].iter().any(|text| text.contains(char::is_control)) {
+        return None;
+    }
     Some(Attributes { kind: Some(kind), id: Some(id), origin: Some(origin), time_ms })
 }

@@ -189,6 +189,12 @@ fn cloud_events_say_what_they_are_in_every_mode() {
         ("ce-time", "2018-04-05T13:31:00Z"),
     ];
     assert_eq!(say(&binary, "<much/>"), said);
+    let with = |name: &str, value: &'static str| {
+        binary.map(|(other, old)| if other == name { (other, value) } else { (other, old) })
+    };
+    assert_eq!(say(&with("ce-source", "\"/shop/Stra%C3%9Fe 1\""), "<much/>"), said, "quoted");
+    assert_eq!(say(&with("ce-time", "2018-04-05T13:31:00.0001234567891234Z"), "<much/>"), said, "long");
+    assert_eq!(say(&[&binary[..], &[("ce-comment", "")]].concat(), ""), said, "without data");
     let structured = "{\"specversion\": \"1.0\", \"type\": \"com.example.closed\", \"source\": \"/shop/Straße 1\", \
                       \"id\": \"A234\", \"time\": \"2018-04-05T13:31:00Z\", \"data\": {\"id\": 1}}";
     let json = ("content-type", "application/cloudevents+json; charset=utf-8");
@@ -207,10 +213,41 @@ fn cloud_events_say_what_they_are_in_every_mode() {
         let expected = if index == 0 { &none } else { &broken };
         assert_eq!(say(&lacking, "<much/>"), *expected, "without {}", binary[index].0);
     }
+    for (name, value) in [
+        ("ce-id", ""),
+        ("ce-id", "a%ffb"),
+        ("ce-source", "/a%0Ab"),
+        ("ce-type", "\"open"),
+        ("ce-time", "yesterday"),
+        ("ce-time", "%ff"),
+        ("ce-specversion", "0.3"),
+    ] {
+        assert_eq!(say(&with(name, value), "<much/>"), broken, "{name}: {value}");
+    }
+    assert_eq!(say(&[&binary[..], &[("ce-id", "B")]].concat(), ""), broken, "one of two");
+    assert_eq!(say(&[&binary[..], &[("ce-subject", "%ff")]].concat(), ""), broken);
     assert_eq!(say(&[json], "{\"specversion\": \"1.0\"}"), broken);
     assert_eq!(say(&[json], &structured.replace("1.0", "0.3")), broken);
     assert_eq!(say(&[json], &structured.replace("13:31", "25:31")), broken);
     assert_eq!(say(&[batch], &format!("[{structured}, {{}}]")), broken, "all or none");
     assert_eq!(say(&[batch], structured), broken);
     assert_eq!(say(&[("content-type", "application/cloudevents+avro")], structured), broken);
+}
+
+#[test]
+fn each_provider_is_answered_as_it_wants_to_be() {
+    let answer = |name| {
+        let answer = provider(name).accepted();
+        (answer.content_type, answer.body)
+    };
+    let old = (Some("application/json"), "{\"success\":\"Webhook handled\"}\n");
+    for name in ["bearer", "hmac", "github", "stripe"] {
+        assert_eq!(answer(name), old, "{name}");
+    }
+    for name in ["slack", "telegram"] {
+        assert_eq!(answer(name), (None, ""), "{name}");
+    }
+    let (content_type, body) = answer("twilio");
+    assert_eq!(content_type, Some("text/xml"));
+    assert!(body.ends_with("<Response/>\n"), "{body}");
 }

@@ -10,6 +10,7 @@ use tracing::warn;
 use visnyk_crds::valid::{IdAt, Source};
 use visnyk_engine::event::Attributes;
 
+use crate::kept_headers::KeptHeaders;
 use crate::metrics::IntakeMetrics;
 
 use super::json::Json;
@@ -24,6 +25,8 @@ pub struct Gate {
     pub source: Source,
     /// Knows its sender.
     pub provider: Box<dyn Provider>,
+    /// Chooses the headers that are stored with its events.
+    pub headers: KeptHeaders,
     /// What is wrong with its secrets.
     pub problems: Vec<String>,
     /// Counts its events.
@@ -94,6 +97,12 @@ impl Gates {
         for problem in &problems {
             warn!(source = source.name, problem, "secret lets nobody in");
         }
-        Gate { source: source.clone(), provider, problems, accepted: self.metrics.accepted(&source.name) }
+        Gate {
+            source: source.clone(),
+            provider,
+            headers: KeptHeaders::of(source),
+            problems,
+            accepted: self.metrics.accepted(&source.name),
+        }
     }
 }

@@ -36,8 +36,12 @@ impl Provider for Open {
 }
 
 impl Provider for Bearer {
+    fn challenge(&self) -> &'static str {
+        "Bearer realm=\"visnyk\""
+    }
+
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        is_any(&self.0, credentials(request, b"Bearer ")?)
+        is_any(&self.0, credentials(request, b"Bearer")?)
     }
 
     fn signs_body(&self) -> bool {
@@ -61,8 +65,12 @@ impl Basic {
 }
 
 impl Provider for Basic {
+    fn challenge(&self) -> &'static str {
+        "Basic realm=\"visnyk\", charset=\"UTF-8\""
+    }
+
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        let written = credentials(request, b"Basic ")?;
+        let written = credentials(request, b"Basic")?;
         is_any(&self.0, &BASE64.decode(written).map_err(|_| Refusal::Malformed)?)
     }
 
@@ -92,9 +100,43 @@ pub fn is_any(tokens: &[Token], presented: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// What stands behind the scheme, whose letters may be small or large.
+/// Returns what stands behind the scheme, whose letters may be small or large, and the spaces after it.
 fn credentials<'a>(request: &Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
     let header = request.only(&AUTHORIZATION)?;
-    let (found, credentials) = header.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
-    if found.eq_ignore_ascii_case(scheme) { Ok(credentials) } else { Err(Refusal::Malformed) }
+    let (found, rest) = header.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    if found.eq_ignore_ascii_case(scheme) && spaces > 0 {
+        Ok(&rest[spaces..])
+    } else {
+        Err(Refusal::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::testing::Message;
+
+    #[test]
+    fn scheme_and_token_may_be_separated_by_several_spaces() {
+        let judge = |value: &str| {
+            let message = Message::post("/", &[("authorization", value)], "");
+            message.judged_at(0, |request| Bearer(vec![Token::new(b"a b")]).verify(request)).unwrap()
+        };
+        for value in ["Bearer a b", "bearer   a b"] {
+            assert_eq!(judge(value), Ok(()), "{value}");
+        }
+        for value in ["Bearera b", "Bearer", "Basic a b", "Bearer\ta b"] {
+            assert_eq!(judge(value), Err(Refusal::Malformed), "{value}");
+        }
+        assert_eq!(judge("Bearer a  b"), Err(Refusal::Wrong));
+    }
+
+    #[test]
+    fn each_source_challenges_by_its_own_scheme() {
+        let basic = Basic(Vec::new());
+        assert!(basic.challenge().starts_with("Basic realm="));
+        assert!(Bearer(Vec::new()).challenge().starts_with("Bearer realm="));
+        assert!(!Open.challenge().starts_with('B'));
+    }
 }

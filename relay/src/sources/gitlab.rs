@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use visnyk_crds::valid::SecretRef;
 use visnyk_engine::crypto::Token;
-use visnyk_engine::crypto::standard_webhooks::{SECRET_PREFIX, VerifyingKey};
+use visnyk_engine::crypto::standard_webhooks::{VerifyingKey, is_secret};
 use visnyk_engine::event::Attributes;
 
 use super::generic::is_any;
@@ -32,7 +32,7 @@ impl GitLab {
         let (mut tokens, mut keys) = (Vec::new(), Vec::new());
         for secret in refs {
             let parse = |text: Vec<u8>| {
-                if text.starts_with(SECRET_PREFIX.as_bytes()) {
+                if is_secret(&text) {
                     VerifyingKey::parse(&text).map(Secret::Signing)
                 } else {
                     Ok(Secret::Plain(Token::new(&text)))

@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::body_kind::without_mark;
+
 /// The fields of a JSON object; none where there is no object.
 pub struct Json<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Json<'a> {
     /// Of a body.
     pub fn of(body: &'a [u8]) -> Self {
-        Self(std::str::from_utf8(body).ok().and_then(object).unwrap_or_default())
+        Self(std::str::from_utf8(without_mark(body)).ok().and_then(object).unwrap_or_default())
     }
 
     /// The object in a field.
@@ -66,6 +68,7 @@ mod tests {
         let path = ["o", "p", "q"].map(str::to_owned);
         assert_eq!(json.text_at(&path).as_deref(), Some("1.0"));
         assert_eq!((json.text_at(&path[..2]), json.text_at(&path[1..])), (None, None));
+        assert_eq!(Json::of("\u{feff}{\"id\": 1}".as_bytes()).text("id").as_deref(), Some("1"));
         for body in [&b""[..], b"[1]", b"{", b"\xff", b"<a/>"] {
             assert_eq!(Json::of(body).fields().next(), None);
         }

@@ -31,7 +31,7 @@ mod standard_webhooks;
 mod stripe;
 mod telegram;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod twilio;
 mod woo_commerce;
 
@@ -41,6 +41,7 @@ use http::{HeaderName, Method};
 use jiff::Timestamp;
 use visnyk_engine::event::Attributes;
 
+pub use cloud_events::is_binary as is_binary_cloud_event;
 pub use gate::{Gate, Gates};
 pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
@@ -96,6 +97,15 @@ pub struct Answer {
     pub body: String,
 }
 
+/// The answer to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its media type; none without a body.
+    pub content_type: Option<&'static str>,
+    /// Its body.
+    pub body: &'static str,
+}
+
 /// Knows one kind of sender.
 pub trait Provider: Send + Sync {
     /// Whether the sender proves itself: compares in a time that does not depend on secrets.
@@ -104,7 +114,8 @@ pub trait Provider: Send + Sync {
     /// It does not, or not well.
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
 
-    /// What has to happen before [`Provider::verify`], if anything.
+    /// What has to happen before [`Provider::verify`], if anything. It sees the head alone: the body is read afterwards, so
+    /// that a request that waits for something holds no body.
     ///
     /// # Cancel safety
     /// Dropped, it happens with the next request.
@@ -130,6 +141,17 @@ pub trait Provider: Send + Sync {
     /// The methods of its requests; `GET` only greets.
     fn methods(&self) -> &'static str {
         "POST"
+    }
+
+    /// The challenge in the answer to a sender that is not let in (RFC 9110, section 11.6.1), which clients that wait to be
+    /// asked go by. No registered scheme is a signature of the body.
+    fn challenge(&self) -> &'static str {
+        "Webhook realm=\"visnyk\""
+    }
+
+    /// The answer to an event that was accepted. Senders of which no more is known get what the old receiver answered.
+    fn accepted(&self) -> Accepted {
+        Accepted { content_type: Some("application/json"), body: "{\"success\":\"Webhook handled\"}\n" }
     }
 
     /// The answer to a request that is no event and is proven otherwise than one, or not at all.
@@ -195,6 +217,11 @@ impl Refusal {
     }
 }
 
+impl Accepted {
+    /// 200 and nothing more.
+    const BARE: Self = Self { content_type: None, body: "" };
+}
+
 impl Answer {
     /// 200 and nothing more.
     const fn bare() -> Self {
@@ -206,7 +233,14 @@ impl Answer {
     }
 }
 
-/// Milliseconds since the Unix epoch.
+/// Parses a time of RFC 3339, to milliseconds since the Unix epoch. A second may have any number of digits behind the point;
+/// those beyond nanoseconds are cut off.
 fn rfc3339(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    const NANOSECONDS: usize = 9;
+    let point = text.find('.').map_or(text.len(), |point| point + 1);
+    let (seconds, rest) = text.split_at(point);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (fraction, zone) = rest.split_at(digits);
+    let fraction = &fraction[..digits.min(NANOSECONDS)];
+    format!("{seconds}{fraction}{zone}").parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }

@@ -214,7 +214,7 @@ pub fn texts(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// What is the same message in other bytes, by the provider's own rules: HTTP's white space around a value, the
-/// letters of an authorization scheme, and the fields of a form in another order or notation.
+/// letters of an authorization scheme and the spaces behind it, and the fields of a form in another order or notation.
 fn means_the_same(message: &Message, mutant: &Message) -> bool {
     let is_form = |message: &Message| {
         message.headers.iter().any(|(_, value)| value.starts_with(b"application/x-www-form-urlencoded"))
@@ -229,7 +229,7 @@ fn means_the_same(message: &Message, mutant: &Message) -> bool {
         let normal = |value: &[u8]| {
             let value = value.trim_ascii();
             let scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(0);
-            [&value[..scheme].to_ascii_lowercase(), &value[scheme..]].concat()
+            [&value[..scheme].to_ascii_lowercase(), value[scheme..].trim_ascii_start()].concat()
         };
         message.headers.iter().map(|(name, value)| (name.clone(), normal(value))).collect::<Vec<_>>()
     };

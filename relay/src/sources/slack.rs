@@ -8,7 +8,7 @@ use visnyk_engine::event::Attributes;
 use super::json::Json;
 use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
-use super::{Answer, Provider, Refusal, Request, Said};
+use super::{Accepted, Answer, Provider, Refusal, Request, Said};
 
 /// Knows Slack.
 pub struct Slack(Signature);
@@ -29,6 +29,11 @@ impl Slack {
 impl Provider for Slack {
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         self.0.verify(request)
+    }
+
+    /// A body would be shown to the user of a command, and is no answer to a `view_submission`.
+    fn accepted(&self) -> Accepted {
+        Accepted::BARE
     }
 
     fn describe(&self, request: &Request<'_>) -> Said {

@@ -6,7 +6,7 @@ use visnyk_engine::event::Attributes;
 
 use super::generic::is_any;
 use super::json::Json;
-use super::{Provider, Refusal, Request, Said};
+use super::{Accepted, Provider, Refusal, Request, Said};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
 /// What every update has, beside the one field that says what it is.
@@ -18,6 +18,11 @@ pub struct Telegram(pub Vec<Token>);
 impl Provider for Telegram {
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         is_any(&self.0, request.only(&TOKEN)?)
+    }
+
+    /// A body would be taken for a request to the bot's API.
+    fn accepted(&self) -> Accepted {
+        Accepted::BARE
     }
 
     fn describe(&self, request: &Request<'_>) -> Said {

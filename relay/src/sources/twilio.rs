@@ -10,7 +10,7 @@ use visnyk_engine::event::Attributes;
 
 use super::secrets::Secrets;
 use super::signature::{any_signed, decode};
-use super::{Provider, Refusal, Request, Said, form};
+use super::{Accepted, Provider, Refusal, Request, Said, form};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const BODY_HASH: &[u8] = b"bodySHA256";
@@ -24,14 +24,15 @@ const KINDS: [&[u8]; 3] = [b"MessageStatus", b"CallStatus", b"SmsStatus"];
 /// Knows Twilio.
 pub struct Twilio {
     keys: Vec<MacKey>,
-    public_url: String,
+    /// The signed URL, with and without a port.
+    public_urls: Vec<String>,
 }
 
 impl Twilio {
     /// By the account's auth tokens.
     pub fn new(refs: &[SecretRef], public_url: &str, secrets: &mut Secrets<'_>) -> Self {
         let keys = secrets.all(refs, |secret| MacKey::new(HmacAlgorithm::SHA1, secret));
-        Self { keys, public_url: public_url.to_owned() }
+        Self { keys, public_urls: with_and_without_port(public_url) }
     }
 }
 
@@ -42,9 +43,9 @@ impl Provider for Twilio {
         }
         let signature = decode(SignatureEncoding::Base64, request.only(&SIGNATURE)?)?;
         let query = request.head.uri.query();
-        let mut signed = vec![self.public_url.as_bytes()];
+        let mut signed = Vec::new();
         if let Some(query) = query {
-            signed.extend([b"?", query.as_bytes()]);
+            signed.extend([&b"?"[..], query.as_bytes()]);
         }
         let query = parse_fields(query.unwrap_or_default().as_bytes())?;
         let hashes: Vec<_> = query.iter().filter(|(name, _)| name == BODY_HASH).collect();
@@ -68,7 +69,21 @@ impl Provider for Twilio {
             _ => return Err(Refusal::Repeated),
         };
         signed.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
-        any_signed(&self.keys, &signed, &[&signature])
+        // Each is tried, whichever fits first.
+        let judged: Vec<_> = self
+            .public_urls
+            .iter()
+            .map(|url| any_signed(&self.keys, &[&[url.as_bytes()][..], &signed].concat(), &[&signature]))
+            .collect();
+        judged.into_iter().min_by_key(Result::is_err).unwrap_or(Err(Refusal::Wrong))
+    }
+
+    /// An empty document of `TwiML`: any other type is an error for Twilio.
+    fn accepted(&self) -> Accepted {
+        Accepted {
+            content_type: Some("text/xml"),
+            body: "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>\n",
+        }
     }
 
     fn describe(&self, request: &Request<'_>) -> Said {
@@ -87,6 +102,18 @@ impl Provider for Twilio {
     }
 }
 
+/// Returns a URL in the two ways that Twilio's products sign it: without a port, and with its own or the scheme's.
+fn with_and_without_port(url: &str) -> Vec<String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => (host, port),
+        _ => (authority, if scheme.eq_ignore_ascii_case("http") { "80" } else { "443" }),
+    };
+    vec![format!("{scheme}://{host}{path}"), format!("{scheme}://{host}:{port}{path}")]
+}
+
 /// The fields of a form that may be forged.
 fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Refusal> {
     let fields: Vec<_> = form::pairs(encoded).take(MOST_FIELDS + 1).collect();
@@ -96,6 +123,20 @@ fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn url_is_signed_with_or_without_its_port() {
+        for (url, port) in [
+            ("https://x.example.org/hook", "https://x.example.org:443/hook"),
+            ("http://x.example.org", "http://x.example.org:80"),
+            ("https://[2001:db8::1]/hook", "https://[2001:db8::1]:443/hook"),
+        ] {
+            assert_eq!(with_and_without_port(url), [url, port]);
+            assert_eq!(with_and_without_port(port), [url, port]);
+        }
+        let other = "https://x.example.org:8443/hook";
+        assert_eq!(with_and_without_port(other), ["https://x.example.org/hook", other]);
+    }
 
     #[test]
     fn form_of_more_fields_than_anyone_sends_is_refused() {

@@ -7,24 +7,36 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use visnyk_crds::valid::CloudEventsMode as Mode;
 
 use super::{Message, headers, original};
+use crate::cloud_event_header::{self, PREFIX};
 use crate::event::Event;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const JSON: &str = "application/json";
-const PREFIX: &str = "ce-";
 /// Where the sender says nothing of what happened.
 const UNKNOWN_TYPE: &str = "dev.visnyk.event";
 const HEARTBEAT_TYPE: &str = "dev.visnyk.heartbeat";
 /// What a header's value writes as `%xx`, besides what is not ASCII (HTTP binding section 3.1.3.2).
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// Headers that are true of the body as it came, and of no other: checksums, coding, language and place.
+const OF_THE_BODY: [&str; 8] = [
+    "content-digest",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "digest",
+    "repr-digest",
+];
 
 /// Attributes, in the order of their names, and data.
 struct CloudEvent {
@@ -36,11 +48,15 @@ struct CloudEvent {
 pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Message {
     let content_type = event.header("content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mut is_another_body = false;
     let cloud_event = match (&media_type[..], mode) {
         // A batch is one record, and has no attributes of its own.
         (BATCH, _) | (STRUCTURED, Mode::Structured) => return original::message(event, attempted_at),
         (STRUCTURED, Mode::Binary) => match unwrapped(&event.body) {
-            Some(unwrapped) => unwrapped,
+            Some(unwrapped) => {
+                is_another_body = true;
+                unwrapped
+            }
             None => return original::message(event, attempted_at),
         },
         _ => described(event),
@@ -52,6 +68,11 @@ pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Mes
                 headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
             for name in theirs {
                 headers.remove(name);
+            }
+            if is_another_body {
+                for name in OF_THE_BODY {
+                    headers.remove(name);
+                }
             }
             headers
         }
@@ -87,11 +108,13 @@ fn described(event: &Event) -> CloudEvent {
     let envelope = &event.envelope;
     let said = &envelope.attributes;
     let mut attributes = BTreeMap::new();
-    // Only a sender that speaks CloudEvents says where something happened: then its other attributes are meant too.
-    if said.origin.is_some() && event.header("ce-specversion").is_some() {
+    // A source keeps these headers only if its sender speaks CloudEvents: then the event has every attribute that came,
+    // whatever the source knows repeats by.
+    if event.header("ce-specversion").is_some() {
         let theirs = envelope.headers.iter().filter_map(|(name, value)| {
-            let value = percent_decode_str(std::str::from_utf8(value).ok()?).decode_utf8().ok()?;
-            Some((name.strip_prefix(PREFIX)?.to_owned(), value.into_owned()))
+            let name = cloud_event_header::attribute_name(name)?;
+            let value = cloud_event_header::decode(value).filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), value))
         });
         attributes.extend(theirs);
     }
@@ -115,7 +138,7 @@ fn described(event: &Event) -> CloudEvent {
 
 /// A structured event taken apart; none if it is not well made.
 fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let (data, base64) = (fields.remove("data"), fields.remove("data_base64"));
     let mut attributes = BTreeMap::new();
     for (name, value) in fields {
@@ -139,6 +162,11 @@ fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
     };
     let content_type = said.or_else(|| (!data.is_empty()).then(|| JSON.to_owned()));
     Some(CloudEvent { attributes, content_type, data })
+}
+
+/// JSON without the byte order mark that may stand before it (RFC 8259, section 8.1).
+fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json)
 }
 
 fn string(json: &RawValue) -> Option<String> {
@@ -179,7 +207,8 @@ impl CloudEvent {
             fields.insert("datacontenttype".into(), content_type.clone().into());
         }
         let is_json = is_json(self.content_type.as_deref());
-        let json: Option<&RawValue> = serde_json::from_slice(&self.data).ok().filter(|_| is_json);
+        let json: Option<&RawValue> =
+            serde_json::from_slice(without_mark(&self.data)).ok().filter(|_| is_json);
         let text = std::str::from_utf8(&self.data).ok().filter(|_| !is_json);
         match text {
             _ if self.data.is_empty() || json.is_some() => {}

@@ -2,19 +2,20 @@
 
 use http::header;
 use jiff::Timestamp;
+use visnyk_crds::headers::about;
 
 use super::{Message, headers};
-use crate::event::{Event, is_confidential, is_hop_by_hop};
+use crate::event::Event;
 
 pub(super) fn message(event: &Event, attempted_at: Timestamp) -> Message {
     let mut headers = headers::of_attempt(event.envelope.id, attempted_at);
     for (name, value) in &event.envelope.headers {
         // What the sender said of these, ours says better. The rest was left out when the event was
-        // stored; an older record may know less about what is confidential.
+        // stored; an older record may know less about what is never kept.
         let is_ours = name == headers::WEBHOOK_ID.as_str()
             || name == headers::WEBHOOK_TIMESTAMP.as_str()
             || name == header::USER_AGENT.as_str();
-        if !is_ours && !is_hop_by_hop(name) && !is_confidential(name) {
+        if !is_ours && !about(name).is_never_kept() {
             headers::append(&mut headers, name, value);
         }
     }

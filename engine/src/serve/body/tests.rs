@@ -1,4 +1,4 @@
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, io, net::Ipv4Addr};
 
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderValue, StatusCode};
@@ -7,6 +7,7 @@ use http_body_util::{Full, StreamBody};
 
 use super::*;
 
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const QUICK: BodyPace = BodyPace { grace: Duration::from_millis(100), bytes_per_second: 1_000_000 };
 
 fn chunked(chunks: impl Stream<Item = &'static [u8]>) -> impl Body<Data = Bytes, Error = Infallible> {
@@ -14,7 +15,7 @@ fn chunked(chunks: impl Stream<Item = &'static [u8]>) -> impl Body<Data = Bytes,
 }
 
 async fn read(bodies: &Bodies, body: impl Body<Data = Bytes>) -> Result<ReadBody, StatusCode> {
-    bodies.read(&HeaderMap::new(), body, 10).await.map_err(|problem| problem.status)
+    bodies.read(CLIENT, &HeaderMap::new(), body, 10).await.map_err(|problem| problem.status)
 }
 
 #[tokio::test]
@@ -86,7 +87,7 @@ impl Body for Announced {
 #[tokio::test]
 async fn client_that_asks_first_is_refused_before_it_sends() {
     let headers = HeaderMap::from_iter([(EXPECT, HeaderValue::from_static("100-continue"))]);
-    let refused = Bodies::default().read(&headers, Announced(11), 10).await.unwrap_err();
+    let refused = Bodies::default().read(CLIENT, &headers, Announced(11), 10).await.unwrap_err();
     assert_eq!(refused, Problem::too_large(10));
 }
 
@@ -114,13 +115,22 @@ async fn dripping_body_times_out_and_a_steady_one_does_not() {
     assert_eq!(read(1).await, Ok(8));
 }
 
+#[tokio::test(start_paused = true)]
+async fn body_that_stops_is_cut_after_the_grace_however_much_came_before() {
+    let bodies = Bodies::default();
+    let parts = stream::iter([&*vec![b'x'; 1 << 20].leak()]).chain(stream::pending());
+    let began = Instant::now();
+    let refused = bodies.read(CLIENT, &HeaderMap::new(), chunked(parts), 2 << 20).await.unwrap_err();
+    assert_eq!((refused.status, began.elapsed().as_secs()), (StatusCode::REQUEST_TIMEOUT, 10));
+}
+
 #[tokio::test]
 async fn bodies_in_flight_share_a_budget() {
     let bodies = Bodies::new(10, QUICK);
     let small = || Full::new(Bytes::from_static(b"12345"));
     let first = read(&bodies, small()).await.unwrap();
     let _second = read(&bodies, small()).await.unwrap();
-    let refused = bodies.read(&HeaderMap::new(), small(), 10).await.unwrap_err();
+    let refused = bodies.read(CLIENT, &HeaderMap::new(), small(), 10).await.unwrap_err();
     assert_eq!(refused, Problem::unavailable("Too many bodies in flight", RETRY_AFTER));
     assert_eq!(bodies.in_flight(), 10);
     drop(first);

@@ -7,11 +7,15 @@ use std::{
 use super::*;
 
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<[Vec<String>; 3]>>);
+struct Shown {
+    waits_for: Arc<Mutex<[Vec<String>; 3]>>,
+    page: String,
+    slow: Arc<Mutex<()>>,
+}
 
 impl Shown {
     fn get(&self, index: usize) -> Vec<String> {
-        self.0.lock().unwrap()[index].clone()
+        self.waits_for.lock().unwrap()[index].clone()
     }
 }
 
@@ -26,9 +30,10 @@ impl Face for Shown {
         self.get(2)
     }
     fn metrics(&self) -> String {
-        "# EOF\n".into()
+        format!("{}# EOF\n", self.page)
     }
     fn status(&self) -> serde_json::Value {
+        drop(self.slow.lock().unwrap());
         serde_json::json!({"accepted": 7})
     }
 }
@@ -57,7 +62,8 @@ fn each_probe_says_what_it_waits_for() {
     let health = start("127.33.10.1", &shown);
     for (index, path) in ["/livez", "/readyz", "/startupz"].into_iter().enumerate() {
         assert_eq!(status_and_body(&health, path), ("200".into(), "ok\n".into()));
-        shown.0.lock().unwrap()[index] = vec!["journal: recovering".into(), "certificate: none".into()];
+        shown.waits_for.lock().unwrap()[index] =
+            vec!["journal: recovering".into(), "certificate: none".into()];
         let expected = ("503".into(), "journal: recovering\ncertificate: none\n".into());
         assert_eq!(status_and_body(&health, path), expected);
     }
@@ -85,8 +91,37 @@ fn nothing_can_be_changed_here() {
 #[test]
 fn silent_clients_do_not_keep_others_away() {
     let health = start("127.33.10.4", &Shown::default());
-    let _silent: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(health.address()).unwrap()).collect();
+    let _silent: Vec<_> = (0..PROBES.all).map(|_| TcpStream::connect(health.address()).unwrap()).collect();
     assert_eq!(status_and_body(&health, "/livez").0, "200");
+}
+
+#[test]
+fn metrics_that_nobody_reads_keep_no_probe_and_no_scrape_away() {
+    let health = start("127.33.10.6", &Shown { page: "m".repeat(64 << 10), ..Shown::default() });
+    let mut unread = Vec::new();
+    for _ in 0..2 * PROBES.all {
+        let mut stream = TcpStream::connect(health.address()).unwrap();
+        // Far more than the sockets' buffers take.
+        stream.write_all("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200).as_bytes()).unwrap();
+        unread.push(stream);
+        assert_eq!(status_and_body(&health, "/livez").0, "200");
+    }
+    assert_eq!(status_and_body(&health, "/metrics").0, "200");
+}
+
+#[test]
+fn page_that_takes_long_to_make_keeps_no_probe_waiting() {
+    let shown = Shown::default();
+    let health = start("127.33.10.7", &shown);
+    // Making a status waits for this lock.
+    let making = shown.slow.lock().unwrap();
+    let mut scrape = TcpStream::connect(health.address()).unwrap();
+    write!(scrape, "GET /status HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    assert_eq!(status_and_body(&health, "/livez").0, "200");
+    drop(making);
+    let mut answer = String::new();
+    scrape.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[test]

@@ -9,12 +9,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use rustls::RootCertStore;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use visnyk_crds::valid::PayPalEnvironment;
 use visnyk_engine::crypto::CertifiedKey;
 use visnyk_engine::deliver::client::Outbound;
-use visnyk_engine::deliver::fetch::Fetch;
+use visnyk_engine::deliver::fetch::{Fetch, FetchError};
 use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::tls::TlsError;
 use visnyk_engine::observe::causes::with_causes;
@@ -29,6 +30,11 @@ const IN_VAIN_FOR: Duration = Duration::from_mins(1);
 /// Between two fetches, whoever asks for them.
 pub(super) const PACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A host that could not be reached is not tried again, nor waited for, for as long as an attempt may take: PayPal sends
+/// again what was refused.
+const UNREACHABLE_FOR: Duration = PATIENCE;
+/// Requests that may wait for a certificate at once. Each holds its place, and what its connection has buffered.
+const MOST_WAITING: usize = 32;
 /// A chain has a few thousand bytes.
 const LARGEST: usize = 64 << 10;
 
@@ -47,6 +53,7 @@ pub struct Certificates {
     known: Mutex<Known>,
     /// Held over a fetch; when the last one began.
     fetching: tokio::sync::Mutex<Option<Instant>>,
+    waiting: Semaphore,
 }
 
 struct Source {
@@ -60,6 +67,8 @@ struct Source {
 struct Known {
     keys: VecDeque<(String, Arc<CertifiedKey>)>,
     in_vain: VecDeque<(String, Instant)>,
+    /// When the host could last not be reached.
+    unreachable: Option<Instant>,
 }
 
 impl PayPalCertificates {
@@ -98,6 +107,7 @@ impl Certificates {
             prefix: format!("{origin}{PLACE}"),
             known: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
+            waiting: Semaphore::new(MOST_WAITING),
         }
     }
 
@@ -128,10 +138,16 @@ impl Certificates {
         key.is_valid_at(now).then(|| Arc::clone(key))
     }
 
-    /// Fetches the certificate at this address, unless it is known, or was looked for in vain just now.
+    /// Fetches the certificate at this address, unless it is known, or was looked for in vain just now, or its host could not
+    /// be reached just now, or too many wait already.
     pub fn fetch_if_missing<'a>(&'a self, url: &'a str, now: Timestamp) -> Option<BoxFuture<'a, ()>> {
         let source = self.source.as_ref().filter(|_| self.may_be(url) && !self.is_settled(url, now))?;
-        Some(self.fetch(source, url, now).boxed())
+        let waiting = self.waiting.try_acquire().ok()?;
+        let fetching = async move {
+            let _waiting = waiting;
+            self.fetch(source, url, now).await;
+        };
+        Some(fetching.boxed())
     }
 
     /// One at a time, and no more than one a second: strangers can ask for as many as they like.
@@ -144,6 +160,7 @@ impl Certificates {
         *began = Some(Instant::now());
         let Ok(uri) = url.parse() else { return };
         let document = source.fetch.get(uri, LARGEST, PATIENCE).await;
+        let is_unreachable = matches!(document, Err(FetchError::Late(_) | FetchError::Request(_)));
         let key = match document {
             Ok(pem) => CertifiedKey::check(&pem, &source.roots, source.name, now)
                 .map_err(|error| with_causes(&error)),
@@ -159,6 +176,7 @@ impl Certificates {
             }
             Err(error) => {
                 warn!(url, error, "certificate of PayPal cannot be had");
+                known.unreachable = is_unreachable.then(Instant::now).or(known.unreachable);
                 known.in_vain.push_back((url.to_owned(), Instant::now()));
                 keep_newest(&mut known.in_vain, KEPT_IN_VAIN);
             }
@@ -169,7 +187,9 @@ impl Certificates {
         if self.known(url, now).is_some() {
             return true;
         }
-        self.lock().in_vain.iter().any(|(one, at)| one == url && at.elapsed() < IN_VAIN_FOR)
+        let known = self.lock();
+        known.unreachable.is_some_and(|at| at.elapsed() < UNREACHABLE_FOR)
+            || known.in_vain.iter().any(|(one, at)| one == url && at.elapsed() < IN_VAIN_FOR)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

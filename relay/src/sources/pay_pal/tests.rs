@@ -174,7 +174,7 @@ async fn judge(pay_pal: &PayPal, message: &Message, after_ms: i64) -> Option<Res
     let head = message.judged_at(now_ms, |request| request.head.clone())?;
     let request =
         Request { head: &head, body: &message.body, now: Timestamp::from_millisecond(now_ms).unwrap() };
-    if let Some(preparing) = pay_pal.prepare(&request) {
+    if let Some(preparing) = pay_pal.prepare(&Request { body: &[], ..request }) {
         preparing.await;
     }
     Some(pay_pal.verify(&request))
@@ -389,6 +389,37 @@ async fn answers_that_are_no_certificate_lead_nowhere() {
         assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Refusal::NoCertificate)));
     }
     assert_eq!(trap.connections(), 0, "a redirect was followed");
+}
+
+#[tokio::test]
+async fn host_that_is_known_to_be_unreachable_is_not_waited_for() {
+    let authority = Authority::new();
+    let signer = authority.signer(NAME);
+    let server = Server::start(&authority, |_| String::new()).await;
+    let pay_pal = pay_pal(&authority, &server.origin, loopback());
+    let refused = Some(Err(Refusal::NoCertificate));
+    assert_eq!(judge(&pay_pal, &signer.sign(&server.url("CERT-1"), BODY), 0).await, refused);
+    tokio::time::sleep(PACE).await; // another second could be another fetch
+    let message = signer.sign(&server.url("CERT-2"), BODY);
+    let waits = message.judged_at(TIME_TEXT.parse::<Timestamp>().unwrap().as_millisecond(), |request| {
+        pay_pal.prepare(request).is_some()
+    });
+    assert_eq!((waits, server.connections()), (Some(false), 1));
+}
+
+#[tokio::test]
+async fn no_more_than_a_few_requests_wait_for_a_certificate() {
+    let authority = Authority::new();
+    let signer = authority.signer(NAME);
+    let server = Server::start(&authority, |_| String::new()).await;
+    let pay_pal = pay_pal(&authority, &server.origin, loopback());
+    let now: Timestamp = TIME_TEXT.parse().unwrap();
+    let message = signer.sign(&server.url("CERT-1"), BODY);
+    let waiting = message.judged_at(now.as_millisecond(), |request| {
+        let waiting: Vec<_> = (0..100).filter_map(|_| pay_pal.prepare(request)).collect();
+        waiting.len()
+    });
+    assert_eq!(waiting, Some(32));
 }
 
 #[tokio::test]

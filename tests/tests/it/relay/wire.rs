@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE};
 use serde_json::json;
 use visnyk_tests::{
     collector::Collector,
@@ -37,6 +37,10 @@ async fn sender_is_answered_as_of_old() {
     assert_eq!(refused.headers()[CONTENT_TYPE], "application/json");
     assert!(!refused.headers().contains_key("visnyk-id"));
     assert_eq!(refused.bytes().await.unwrap(), "{\"error\":\"Invalid JSON\"}\n");
+    let coded = client.post(relay.url()).header(CONTENT_ENCODING, "gzip").body("\u{1f}");
+    let refused = coded.send().await.unwrap();
+    assert_eq!(refused.status(), 415);
+    assert_eq!(refused.headers()[ACCEPT_ENCODING], "identity");
     assert_eq!(relay.probes.status().await["accepted"], 1);
 }
 
@@ -53,6 +57,9 @@ async fn original_is_the_body_and_the_headers_as_they_came_but_for_secrets() {
         .header(AUTHORIZATION, "Bearer canary")
         .header(COOKIE, "session=canary")
         .header("x-hub-signature-256", "sha256=canary")
+        .header("x-auth-token", "canary")
+        .header("x-forwarded-for", "canary")
+        .header("x-original-url", "/canary")
         .body(PAYLOAD);
     let answer = request.send().await.unwrap();
     let id = answer.headers()["visnyk-id"].to_str().unwrap();

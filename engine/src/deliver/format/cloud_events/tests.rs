@@ -80,6 +80,8 @@ fn structured_holds_text_as_text_and_all_else_as_base64() {
     let null = Value::Null;
     assert_eq!(data("text/xml", b"<a>\"</a>"), ("text/xml".into(), "<a>\"</a>".into(), null.clone()));
     assert_eq!(data("a/b+json; q=1", b"[1]"), ("a/b+json; q=1".into(), serde_json::json!([1]), null.clone()));
+    let marked = "\u{feff}[1]".as_bytes();
+    assert_eq!(data("application/json", marked), (JSON.into(), serde_json::json!([1]), null.clone()));
     assert_eq!(data("application/json", b"{"), ("application/json".into(), null.clone(), "ew==".into()));
     assert_eq!(data("text/plain", b"\xff"), ("text/plain".into(), null.clone(), "/w==".into()));
     assert_eq!(data("text/plain", b""), ("text/plain".into(), null.clone(), null));
@@ -149,6 +151,17 @@ fn what_came_as_an_event_stays_it_in_every_attribute() {
 }
 
 #[test]
+fn event_whose_repeats_are_known_by_another_id_stays_it_in_every_attribute() {
+    let mut event = spoken();
+    // As `deduplicate.id` and Standard Webhooks leave it.
+    event.envelope.attributes.id = Some("msg_1".into());
+    event.envelope.attributes.origin = None;
+    for mode in [Mode::Binary, Mode::Structured] {
+        assert_eq!(message(mode, &event, attempted_at()), message(mode, &spoken(), attempted_at()));
+    }
+}
+
+#[test]
 fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone() {
     let body = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","pilot":7,"datacontenttype":"text/plain","data":"a \"b\""}"#;
     let event = event(&[("content-type", "application/cloudevents+json; charset=UTF-8")], body);
@@ -172,6 +185,23 @@ fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone(
     let structured = message(Mode::Structured, &event, attempted_at());
     assert_eq!(structured.body, event.body);
     assert_eq!(structured.headers["content-type"], "application/cloudevents+json; charset=UTF-8");
+}
+
+#[test]
+fn checksums_and_codings_go_with_the_body_that_they_describe_or_not_at_all() {
+    let described =
+        [("content-digest", "sha-256=:AA==:"), ("content-md5", "AA=="), ("content-encoding", "gzip")];
+    let sent = |content_type: &'static str, body: &[u8], mode| {
+        let headers = [&described[..], &[("content-type", content_type)]].concat();
+        let message = message(mode, &event(&headers, body), attempted_at());
+        described.iter().filter(|(name, _)| message.headers.contains_key(*name)).count()
+    };
+    let structured = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":1}"#;
+    assert_eq!(sent(JSON, b"{}", Mode::Binary), 3, "the same body");
+    assert_eq!(sent(STRUCTURED, structured, Mode::Structured), 3, "the same body");
+    assert_eq!(sent(BATCH, b"[]", Mode::Binary), 3, "the same body");
+    assert_eq!(sent(STRUCTURED, structured, Mode::Binary), 0, "its data alone");
+    assert_eq!(sent(JSON, b"{}", Mode::Structured), 0, "the body within another");
 }
 
 #[test]

@@ -8,14 +8,18 @@ use std::{
     time::Duration,
 };
 
+use reqwest::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWriteExt, copy, sink},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::client::TlsStream;
 use visnyk_tests::{
     http2::{END_HEADERS, Kind, POST, PREFACE, frame},
+    manifest::{self, HEALTH_PORT, destination},
+    proof::report,
+    relay::Relay,
     wire::{Protocol, Wire},
 };
 
@@ -78,6 +82,62 @@ async fn slow_readers_are_not_noticed() {
             slowhttptest(&url, &["-X", "-n", "1", "-z", "8", "-k", "8", "-w", "1", "-y", "8"])
         })
         .await;
+}
+
+/// A stranger's bodies fill its own share of the memory for bodies four times, those of four others what is left of it.
+const STALLED_BODIES: [(Ipv4Addr, usize); 5] = [
+    (Ipv4Addr::new(127, 0, 2, 1), 64),
+    (Ipv4Addr::new(127, 0, 2, 2), 16),
+    (Ipv4Addr::new(127, 0, 2, 3), 16),
+    (Ipv4Addr::new(127, 0, 2, 4), 16),
+    (Ipv4Addr::new(127, 0, 2, 5), 16),
+];
+/// All of the memory for bodies, and what the connections themselves need.
+const MEMORY_FOR_BODIES: u64 = 96 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_bodies_are_not_noticed() {
+    let siege = Siege { most: MEMORY_FOR_BODIES, ..Siege::new().await };
+    let of = |(from, bodies)| vec![siege.wire().from(from); bodies];
+    let wires: Vec<_> = STALLED_BODIES.into_iter().flat_map(of).collect();
+    siege.withstands("stalled bodies", async || renewed(32, wires.clone(), stalled_body).await).await;
+}
+
+/// A body of 1 MiB that lacks its last byte.
+async fn stalled_body(wire: Wire) -> io::Result<TlsStream<TcpStream>> {
+    let mut stream = wire.tls(Protocol::Http1).await?;
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1048576\r\n\r\n";
+    // One that has lost its room is cut while it sends.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(&vec![b' '; (1 << 20) - 1]).await;
+    let _ = stream.flush().await;
+    Ok(stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_metrics_keep_no_probe_and_no_scrape_away() {
+    // Pages of so many destinations fill the sockets' buffers before what the relay reads ahead is answered.
+    let nobody = (0..60).map(|number| destination(&format!("nobody-{number}"), "http://127.0.0.1:1"));
+    let relay = Relay::start(&manifest::relay(nobody)).await;
+    let (probes, health) = (relay.probes.clone(), relay.address().port(HEALTH_PORT));
+    let page = probes.get("/metrics").await.unwrap().1.len();
+    let mut unread = Vec::new();
+    for round in 0..12 {
+        for number in 1..=8 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            socket.bind((Ipv4Addr::new(127, 0, 3, number), 0).into()).unwrap();
+            let mut stream = socket.connect(health).await.unwrap();
+            let asked = "GET /metrics HTTP/1.1\r\nhost:\r\n\r\n".repeat(255);
+            // It may be cut at once.
+            let _ = stream.write_all(asked.as_bytes()).await;
+            unread.push(stream);
+        }
+        assert!(probes.alive().await, "in round {round}");
+        assert!(probes.is_ready().await, "in round {round}");
+    }
+    assert_eq!(probes.get("/metrics").await.unwrap().0, StatusCode::OK);
+    report("beside unread metrics", &format!("{} connections, a page of {page} bytes", unread.len()));
 }
 
 /// So many connections from each of three addresses, of which one may have 1,024.

@@ -111,7 +111,7 @@ async fn a_new_bundle_is_in_force_without_a_restart_and_without_one_nobody_is_le
     let client = of(&ours);
     assert_eq!(
         (status(&client, &relay).await, post(&client, &relay, "open").await.status().as_u16()),
-        (401, 200)
+        (503, 200)
     );
     assert_eq!(
         metric(&relay, REFUSED).await,
@@ -137,5 +137,5 @@ async fn a_new_bundle_is_in_force_without_a_restart_and_without_one_nobody_is_le
     becomes(&client, 401).await;
     becomes(&of(&other), 200).await;
     fs::remove_file(folder.join("ca.crt")).unwrap();
-    becomes(&of(&other), 401).await;
+    becomes(&of(&other), 503).await;
 }

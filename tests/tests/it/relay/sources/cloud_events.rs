@@ -27,12 +27,16 @@ async fn events_in_every_mode_are_delivered_as_they_came_and_a_broken_one_is_ref
         ("ce-id", "1"),
         ("content-type", "text/plain"),
     ];
+    let without_data = [&binary[..3], &[("ce-id", "6")]].concat();
+    let of_bytes = [&binary[..3], &[("ce-id", "7"), ("content-type", "application/octet-stream")]].concat();
     let structured = [("content-type", "application/cloudevents+json")];
     let batch = [("content-type", "application/cloudevents-batch+json")];
 
     let mut delivered = 0;
     for (headers, body, status) in [
         (&binary[..], "link down".to_owned(), 200),
+        (&without_data[..], String::new(), 200),
+        (&of_bytes[..], "\0\u{1}".to_owned(), 200),
         (&structured[..], event(2).to_string(), 200),
         (&batch[..], json!([event(3), event(4)]).to_string(), 200),
         (&binary[..3], "link down".to_owned(), 400),

@@ -31,6 +31,7 @@ async fn every_refusal_looks_the_same_to_the_sender_and_is_counted_by_its_reason
     for stranger in &strangers {
         let answer = stranger.send(&client, &relay.url()).await;
         assert_eq!(answer.status(), 401, "{stranger:?}");
+        assert_eq!(answer.headers()["www-authenticate"], "Webhook realm=\"visnyk\"");
         assert_eq!(answer.text().await.unwrap(), "{\"error\":\"Not authorized\"}\n");
     }
     let expected = [("malformed", 1), ("missing", 1), ("repeated", 1), ("time", 2), ("wrong", 1)].map(
@@ -61,7 +62,7 @@ async fn a_secret_that_goes_lets_nobody_in_and_one_that_comes_does_without_a_res
     assert_eq!(status().await, 200);
     let file = relay.secrets_dir().join("hook/one");
     std::fs::rename(&file, file.with_extension("away")).unwrap();
-    eventually("nobody is let in", status, |status| *status == 401).await;
+    eventually("nobody is let in", status, |status| *status == 503).await;
     let waits_for = &relay.probes.status().await["sources"][0]["waitsFor"];
     assert_eq!(waits_for, "secret hook/one cannot be read: No such file or directory (os error 2)");
     std::fs::rename(file.with_extension("away"), &file).unwrap();

@@ -1,4 +1,5 @@
-//! The body of a connection's first requests: once it has been read, its client has spoken, and keeps its place.
+//! A request's body, noted in its connection's pace: once the first has been read, its client has spoken; and as long as
+//! one is still coming, the connection waits for its client.
 
 use std::{
     pin::Pin,
@@ -11,25 +12,29 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::pace::Pace;
+use super::pace::{Awaited, Pace};
 
 pin_project_lite::pin_project! {
-    struct FirstBody {
+    struct HeardBody {
         #[pin]
         body: Incoming,
         pace: Arc<Pace>,
+        // Until the body's end.
+        awaited: Option<Awaited>,
     }
 }
 
-/// The body as the application gets it.
+/// Returns the body as the application gets it.
 pub(super) fn heard(body: Incoming, pace: &Arc<Pace>) -> Body {
     if body.is_end_stream() {
         pace.spoke();
+        return Body::new(body);
     }
-    if pace.has_spoken() { Body::new(body) } else { Body::new(FirstBody { body, pace: pace.clone() }) }
+    let awaited = Some(Awaited::begin(pace.clone()));
+    Body::new(HeardBody { body, pace: pace.clone(), awaited })
 }
 
-impl HttpBody for FirstBody {
+impl HttpBody for HeardBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -41,6 +46,7 @@ impl HttpBody for FirstBody {
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         if frame.is_none() || this.body.is_end_stream() {
             this.pace.spoke();
+            this.awaited.take();
         }
         Poll::Ready(frame)
     }

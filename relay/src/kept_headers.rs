@@ -1,0 +1,152 @@
+//! The headers of a request that are stored with its event, and so shown with it and forwarded.
+
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderName};
+use visnyk_crds::headers::{About, about};
+use visnyk_crds::valid::{ForwardHeaders, Source};
+use visnyk_engine::cloud_event_header;
+
+/// Chooses the headers that a source keeps.
+pub struct KeptHeaders {
+    /// The headers that prove the source's sender: whoever gets a delivery must not be able to send the request again.
+    proofs: Vec<HeaderName>,
+    /// Whether the attributes of CloudEvents are kept: of other senders they would be a stranger's words.
+    cloud_events: bool,
+    exceptions: ForwardHeaders,
+}
+
+impl KeptHeaders {
+    /// Returns the choice of this source.
+    pub fn of(source: &Source) -> Self {
+        let proofs = source.verify.proof_headers();
+        let name = |name: &str| {
+            HeaderName::from_bytes(name.as_bytes()).expect("the manifest's header names are valid")
+        };
+        Self {
+            proofs: proofs.into_iter().map(name).collect(),
+            cloud_events: source.verify.speaks_cloud_events(),
+            exceptions: source.forward_headers.clone(),
+        }
+    }
+
+    /// Returns names and values in their order.
+    pub fn of_request(&self, headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        let nominated = nominated(headers);
+        headers
+            .iter()
+            .filter(|(name, _)| self.keeps(name) && !nominated.contains(name))
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    fn keeps(&self, name: &HeaderName) -> bool {
+        let listed = |names: &[String]| names.iter().any(|other| name == other.as_str());
+        let is_known = self.cloud_events || !name.as_str().starts_with(cloud_event_header::PREFIX);
+        match about(name.as_str()) {
+            _ if self.proofs.contains(name) || listed(&self.exceptions.deny) => false,
+            about if about.is_never_kept() => false,
+            About::Event => is_known,
+            _ => listed(&self.exceptions.allow),
+        }
+    }
+}
+
+/// Returns the headers that `Connection` says are of this connection alone (RFC 9110, section 7.6.1).
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use visnyk_crds::valid::Verify;
+
+    use super::*;
+    use crate::sources::testing::cases;
+
+    /// The names that a source with this proof keeps of a request with these headers.
+    fn kept<'a>(verify: &Verify, names: &[&'a str]) -> Vec<&'a str> {
+        kept_except(verify, ForwardHeaders::default(), names)
+    }
+
+    fn kept_except<'a>(verify: &Verify, forward_headers: ForwardHeaders, names: &[&'a str]) -> Vec<&'a str> {
+        let source = Source {
+            name: "hook".into(),
+            path: "/".into(),
+            verify: verify.clone(),
+            allow_from: Vec::new(),
+            deduplicate: None,
+            forward_headers,
+        };
+        let header = |name: &&str| (HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+        let headers: HeaderMap = names.iter().map(header).collect();
+        let kept = KeptHeaders::of(&source).of_request(&headers);
+        let is_kept = |name: &&&str| kept.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        names.iter().filter(is_kept).copied().collect()
+    }
+
+    #[test]
+    fn headers_that_prove_a_sender_are_those_that_the_manifest_names() {
+        for case in cases() {
+            // Of a proof all that is not the signature says what was signed: time and id.
+            let signatures: Vec<&str> = case.verify.proof_headers();
+            for name in &signatures {
+                assert_eq!(kept(&case.verify, &[name, "content-type"]), ["content-type"], "{}", case.name);
+            }
+            assert!(
+                case.proof.iter().any(|name| signatures.iter().any(|one| one.eq_ignore_ascii_case(name)))
+            );
+        }
+        let mut case = cases().into_iter().find(|case| matches!(case.verify, Verify::Hmac { .. })).unwrap();
+        let Verify::Hmac { signature, .. } = &mut case.verify else { unreachable!() };
+        signature.header = "X-Seal".into();
+        assert_eq!(kept(&case.verify, &["x-seal", "x-event"]), ["x-event"]);
+        assert_eq!(kept(&Verify::None, &["x-seal", "x-event"]), ["x-seal", "x-event"]);
+    }
+    #[test]
+    fn attributes_of_cloud_events_are_kept_of_senders_that_speak_them_alone() {
+        let names = ["ce-specversion", "ce-subject", "content-type"];
+        let case = |name: &str| cases().into_iter().find(|case| case.name.starts_with(name)).unwrap();
+        for name in ["hmac", "bearer", "standard webhooks"] {
+            assert_eq!(kept(&case(name).verify, &names), names, "{name}");
+        }
+        assert_eq!(kept(&case("github").verify, &names), ["content-type"]);
+    }
+    #[test]
+    fn manifest_allows_what_is_left_out_by_default_and_denies_what_is_kept() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let exceptions = ForwardHeaders {
+            allow: names(&["x-real-ip", "x-auth-token", "cookie", "via"]),
+            deny: names(&["x-event", "via"]),
+        };
+        let sent = ["x-real-ip", "x-auth-token", "via", "cookie", "x-event", "x-forwarded-for", "x-other"];
+        assert_eq!(kept_except(&Verify::None, exceptions, &sent), ["x-real-ip", "x-auth-token", "x-other"]);
+        assert_eq!(kept(&Verify::None, &sent), ["x-event", "x-other"]);
+    }
+
+    #[test]
+    fn headers_that_the_connection_nominates_are_not_kept() {
+        let header = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        let headers = HeaderMap::from_iter([
+            header("connection", "close, X-Hop"),
+            header("connection", " x-other-hop ,, x-last"),
+            header("x-hop", "1"),
+            header("x-other-hop", "1"),
+            header("x-last", "1"),
+            header("x-event", "push"),
+        ]);
+        let case = cases().into_iter().find(|case| case.name.starts_with("github")).unwrap();
+        let source = Source {
+            name: "hook".into(),
+            path: "/".into(),
+            verify: case.verify,
+            allow_from: Vec::new(),
+            deduplicate: None,
+            forward_headers: ForwardHeaders::default(),
+        };
+        assert_eq!(KeptHeaders::of(&source).of_request(&headers), [("x-event".to_owned(), b"push".to_vec())]);
+    }
+}
