@@ -154,8 +154,11 @@ impl Spool {
         Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
-    /// Makes the ledgers those of these destinations and commits that, so that no event accepted from now on is
+    /// Makes the ledgers those of these destinations once that is committed, so that no event accepted from now on is
     /// missing for any of them.
+    ///
+    /// # Errors
+    /// The destinations are those of before, and trying again makes sense.
     pub async fn configure(
         &self,
         destinations: &[Destination],
@@ -163,8 +166,7 @@ impl Spool {
         let wanted: Vec<Wanted> = destinations.iter().map(wanted).collect();
         let now_ms = Timestamp::now().as_millisecond();
         let Configured { ids, added, resumed, enabled, removed } =
-            self.shared.ledgers().configure(&wanted, now_ms, &self.shared.journal);
-        self.committer.commit_now().await?;
+            self.committer.configure(wanted, now_ms, self.shared.journal.clone()).await?;
         tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
         Ok(ids.into_iter().zip(destinations.iter().cloned()).collect())
     }
@@ -190,10 +192,12 @@ impl Spool {
         ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
     }
 
-    /// Forgets destinations that were removed longer than `retain` ago, with what they still had.
-    pub fn expire(&self, retain: Duration, now_ms: i64) -> Vec<Expired> {
+    /// Forgets destinations that were removed longer than `retain` ago, with what they still had; none that is in
+    /// force.
+    pub fn expire(&self, retain: Duration, now_ms: i64, in_force: &[Destination]) -> Vec<Expired> {
         let retain_ms = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
-        self.shared.ledgers().expire(retain_ms, now_ms, &self.shared.journal)
+        let in_force = in_force.iter().map(|destination| &*destination.name).collect();
+        self.shared.ledgers().expire(retain_ms, now_ms, &in_force, &self.shared.journal)
     }
 
     /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each

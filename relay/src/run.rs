@@ -342,8 +342,9 @@ async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>,
     loop {
         ticker.tick();
         tokio::time::sleep(EXPIRY).await;
-        let retain = configuration.current().spool.retain_removed;
-        for expired in spool.expire(retain, Timestamp::now().as_millisecond()) {
+        let current = configuration.current();
+        let now_ms = Timestamp::now().as_millisecond();
+        for expired in spool.expire(current.spool.retain_removed, now_ms, &current.destinations) {
             warn!(
                 destination = expired.name,
                 dropped = expired.dropped,

@@ -96,6 +96,7 @@ impl Ledgers {
             gone: loaded.unreadable,
             expired: BTreeMap::new(),
             batch_is_out: false,
+            is_planned: false,
             watermark: loaded.watermark,
             committed_watermark: None,
         };

@@ -7,6 +7,8 @@ mod feed;
 mod run;
 mod settle;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard};

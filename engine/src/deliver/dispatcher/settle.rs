@@ -198,7 +198,8 @@ impl Dispatcher {
             Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
             Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
         });
-        if matches!(buried, Some(Err(_))) {
+        let Some(buried) = buried else { return };
+        if buried.is_err() {
             warn!(destination = %self.destination.name, seq, "no room for another dead letter, the event keeps waiting");
             return self.postpone(failed, WAIT_FOR_ROOM);
         }

@@ -119,7 +119,13 @@ impl Dispatcher {
     pub(super) fn look_at_front(&mut self) {
         self.front = None;
         while let Some(item) = self.feed.front() {
-            let front = self.shared.ledger(self.id, |ledger| match item {
+            let mut ledgers = self.shared.ledgers();
+            let Some(ledger) = ledgers.get_mut(self.id) else {
+                // Nobody counts what becomes of its events any more, so nothing may become of them.
+                self.phase = Phase::Stopping;
+                return;
+            };
+            let front = match item {
                 Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
                 Item::Damaged { first, last } => {
                     let damaged = ledger.damaged(*first, *last);
@@ -130,7 +136,8 @@ impl Dispatcher {
                     ledger.void(*first, *last);
                     None
                 }
-            });
+            };
+            drop(ledgers);
             if matches!(front, Some(Begin::Yes | Begin::WindowFull)) {
                 self.front = front;
                 return;
@@ -258,8 +265,11 @@ pub(super) fn paused_until(shared: &Shared, id: DestinationId) -> Option<Instant
     Some(Instant::now() + Duration::from_millis(remaining_ms))
 }
 
-/// Whether the destination takes events.
+/// Whether the destination takes events. Without a ledger there is nothing to deliver.
 pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
-    let lifecycle = shared.ledgers().get(id).map(Ledger::lifecycle);
-    if lifecycle == Some(Lifecycle::Disabled) { Phase::Disabled } else { Phase::Delivering }
+    match shared.ledgers().get(id).map(Ledger::lifecycle) {
+        Some(Lifecycle::Disabled) => Phase::Disabled,
+        Some(Lifecycle::Active | Lifecycle::Removed { .. }) => Phase::Delivering,
+        None => Phase::Stopping,
+    }
 }

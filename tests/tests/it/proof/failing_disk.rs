@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use visnyk_tests::{
@@ -34,6 +34,7 @@ fn faults(calls: &[Call]) -> Vec<Fault> {
 
 /// A relay on a disk that fails to order, under load.
 struct World {
+    manifest: Value,
     relay: Relay,
     flood: Flood,
     sink: Tally,
@@ -52,7 +53,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let relay = Relay::start_in(folder, disk.path().join("data"), &manifest).await;
         let flood = Flood::of(&relay, 8);
-        Some(Self { relay, flood, sink, disk })
+        Some(Self { manifest, relay, flood, sink, disk })
     }
 
     /// Waits for some more events to be accepted.
@@ -140,6 +141,35 @@ async fn disk_that_fails_under_load_costs_nothing_acknowledged_and_is_left_behin
             faults.len() as u64 * rounds
         ),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_cannot_be_kept_changes_nothing_until_it_can() {
+    let Some(world) = World::new().await else { return };
+    world.flood.resume();
+    world.accepts().await;
+    world.disk.set(Some(Fault { files: Files::State, call: Call::Write, errno: Errno::Full }));
+    let mut other = world.manifest.clone();
+    other["spec"]["destinations"][0]["name"] = "other".into();
+    let before = world.relay.probes.status().await["configurationHash"].clone();
+    world.relay.change_manifest(&other.to_string());
+    let problem =
+        |status: &Value| status["manifestProblem"].as_str().is_some_and(|said| said.contains("no space"));
+    let status = world.relay.probes.until("a problem", problem).await;
+    assert_eq!(status["configurationHash"], before);
+    let destinations: Vec<_> = status["destinations"].as_array().unwrap().iter().collect();
+    assert_eq!(destinations.len(), 1, "{status}");
+    assert_eq!((&destinations[0]["name"], &destinations[0]["state"]), (&json!("sink"), &json!("Active")));
+    world.accepts().await;
+
+    // Nobody touches the manifest again.
+    world.disk.set(None);
+    world.relay.probes.until_other_configuration(&before).await;
+    let sink = world.relay.until("sink", "removed", |sink| sink["state"] == "Removed").await;
+    assert_eq!(sink["dropped"], 0, "{sink}");
+    world.relay.apply(&world.manifest).await;
+    let (events, _) = world.assert_nothing_lost().await;
+    report("manifest that cannot be kept", &format!("{events} acknowledged events, 0 lost"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,103 @@
+//! Dispatchers over a real spool, against sinks that behave as told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use visnyk_crds::valid::{Destination, SpoolKind};
+
+use crate::deliver::fleet::Fleet;
+use crate::deliver::testing::{Answer, Sink, destination, event, outbound};
+use crate::journal::Seq;
+use crate::observe::watchdog::{BOUND, Watchdog};
+use crate::spool::Spool;
+use crate::state::DestinationStatus;
+
+/// A spool with its dispatchers.
+struct World {
+    spool: Spool,
+    fleet: Fleet,
+    _folder: TempDir,
+    _keeping: tokio_util::sync::DropGuard,
+}
+
+impl World {
+    async fn new(destinations: &[Destination]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let watchdog = Watchdog::new();
+        let kind = SpoolKind::Ephemeral { size: Some(64 << 20) };
+        let ticker = watchdog.register("journal writer", BOUND);
+        let spool = Spool::open(folder.path(), kind, 64 << 10, ticker).await.unwrap();
+        let fleet = Fleet::new(spool.shared.clone(), outbound(), watchdog);
+        let stop = CancellationToken::new();
+        let keeper = spool.clone();
+        let stopped = stop.clone();
+        tokio::spawn(async move { keeper.keep_state(stopped, || ()).await });
+        let mut world = Self { spool, fleet, _folder: folder, _keeping: stop.drop_guard() };
+        world.apply(destinations).await;
+        world
+    }
+
+    async fn apply(&mut self, destinations: &[Destination]) {
+        let configured = self.spool.configure(destinations).await.unwrap();
+        self.fleet.apply(&configured);
+    }
+
+    async fn accept(&self, body: &str) -> Seq {
+        self.append(body_event(body)).await
+    }
+
+    async fn append(&self, record: Bytes) -> Seq {
+        self.spool.shared.journal.append(record).await.unwrap()
+    }
+
+    fn status(&self) -> DestinationStatus {
+        let mut statuses = self.spool.snapshot().destinations.into_iter();
+        let status = statuses.find(|status| status.name == "sink").unwrap();
+        assert!(status.adds_up(), "{status:?}");
+        status
+    }
+
+    async fn until(&self, what: &str, satisfies: impl Fn(&DestinationStatus) -> bool) -> DestinationStatus {
+        for _ in 0..2_000 {
+            let status = self.status();
+            if satisfies(&status) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {what}: {:?}", self.status())
+    }
+}
+
+fn body_event(body: &str) -> Bytes {
+    let mut event = event(&[], body.as_bytes());
+    event.envelope.id = Uuid::new_v4();
+    event.encode()
+}
+
+async fn sink() -> (Arc<Sink>, Destination) {
+    let sink = Sink::new(Answer::status("200 OK")).await;
+    let destination = destination(&sink.url());
+    (Arc::new(sink), destination)
+}
+
+#[tokio::test]
+async fn destination_forgotten_and_back_by_its_name_gets_what_comes() {
+    let (sink, destination) = sink().await;
+    let mut world = World::new(std::slice::from_ref(&destination)).await;
+    world.accept("{}").await;
+    world.until("delivered", |status| status.delivered == 1).await;
+    // Its dispatcher is never told.
+    world.spool.configure(&[]).await.unwrap();
+    assert_eq!(world.spool.expire(Duration::ZERO, i64::MAX, &[]).len(), 1);
+    world.accept("{}").await;
+
+    world.apply(&[destination]).await;
+    world.accept("{}").await;
+    let status = world.until("nothing pending", |status| status.pending == 0).await;
+    assert_eq!((status.accepted, status.delivered, sink.requests().len()), (1, 1, 2));
+}
