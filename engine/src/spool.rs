@@ -207,7 +207,7 @@ impl Spool {
             return Ok(());
         }
         let mut reader = self.shared.journal.reader(self.seen().kept_through());
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_insisting()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
             if let Some((key, window)) = envelope.key().zip(windows.get(&envelope.source)) {

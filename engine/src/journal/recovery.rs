@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::disk::{Disk, DiskFile};
 use super::frame::{FRAME_HEADER, Keys};
 use super::header::{BadHeader, DATA_START, HEADER_BLOCK, Header, MAX_VOIDS};
+use super::pages::{insist, write_again};
 use super::pool::{Files, slot};
 use super::scan::{Found, Scan};
 use super::segment::{Segment, SeqRange};
@@ -71,19 +72,26 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
             ahead.end - 1
         ));
     }
+    let journal = last.header.journal;
+    let next_number = last.header.number + 1;
+    let bytes = last.header.bytes_before + (tail.end - DATA_START);
+    let voids =
+        merged(live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect());
+    let segments: VecDeque<_> = live
+        .into_iter()
+        .map(|used| Arc::new(Segment::new(used.file_name, &used.header, used.size, used.size)))
+        .collect();
+    if let Some(last) = segments.back().filter(|_| tail.is_lacking) {
+        last.poison();
+    }
     Ok(Recovered {
-        journal: last.header.journal,
+        journal,
         next_seq: options.min_next_seq.max(tail.end_seq + 1),
-        next_number: last.header.number + 1,
-        bytes: last.header.bytes_before + (tail.end - DATA_START),
-        voids: merged(
-            live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect(),
-        ),
+        next_number,
+        bytes,
+        voids,
         torn_tail: tail.torn,
-        segments: live
-            .into_iter()
-            .map(|used| Arc::new(Segment::new(used.file_name, &used.header, used.size, used.size)))
-            .collect(),
+        segments,
         files: folder.files,
         notes: folder.notes,
     })
@@ -201,6 +209,8 @@ struct Tail {
     /// What is void in the last segment, and how much of it was not before.
     voids: Vec<SeqRange>,
     torn: u64,
+    /// Some of it cannot be read.
+    is_lacking: bool,
 }
 
 /// Walks the last segment, and makes certain what it found. All others were whole before its header was
@@ -216,7 +226,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     let (mut last_synced, mut last_batch) = (end_seq, DATA_START);
     loop {
         let at = scan.at();
-        match scan.next()? {
+        match insist(&mut scan, Scan::next, Scan::give_up)? {
             Found::Record { seq, synced, .. } => {
                 end_seq = seq;
                 acknowledged = acknowledged.max(synced);
@@ -234,7 +244,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
             Found::End => break,
         }
     }
-    if scan.is_torn()? {
+    if insist(&mut scan, Scan::is_torn, Scan::give_up)? {
         end_seq += 1;
         holes.push(SeqRange { first: end_seq, last: end_seq });
     }
@@ -247,7 +257,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     header.voids = merged(header.voids.into_iter().chain(bounded(torn, room)).collect());
     write_back(&*file, &header, last_batch, scan.at())?;
     let torn = count(&header.voids) - count(&last.header.voids);
-    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn })
+    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn, is_lacking: scan.gave_up() })
 }
 
 /// What was read may be in memory only, and is about to be promised to the destinations. A sync alone would
@@ -255,9 +265,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
 /// last batch is written once more as it is, and so is the header, with what is void from now on.
 fn write_back(file: &dyn DiskFile, header: &Header, from: u64, to: u64) -> io::Result<()> {
     file.write_all_at(&header.encode(), 0)?;
-    let mut batch = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
-    let count = file.read_at(&mut batch, from)?;
-    file.write_all_at(&batch[..count], from)?;
+    write_again(file, from, to)?;
     file.sync_data()
 }
 

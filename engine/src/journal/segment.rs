@@ -40,8 +40,8 @@ pub(super) struct Segment {
     pub(super) size: u64,
     /// Everything before this offset is synced; of a segment of an earlier run, the size.
     synced_end: AtomicU64,
-    /// A write or sync failed: what lies behind `synced_end` is anyone's guess, and the file is never
-    /// used again.
+    /// A write or sync failed, and what lies behind `synced_end` is anyone's guess; or a page cannot be read. The
+    /// file is never used again.
     poisoned: AtomicBool,
 }
 

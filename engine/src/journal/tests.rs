@@ -8,6 +8,7 @@ mod disk_faults;
 mod model;
 mod rot;
 mod surgery;
+mod unreadable;
 mod world;
 
 use std::sync::Arc;

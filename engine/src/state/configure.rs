@@ -191,6 +191,7 @@ impl Ledger {
             limits: RoomLimits { events: 0, bytes: 0 },
             pause: None,
             begun: BTreeMap::new(),
+            unreadable_since_ms: None,
             changed: true,
             changed_held: BTreeSet::new(),
             gone: Vec::new(),

@@ -58,6 +58,8 @@ pub struct Ledger {
     pub(super) pause: Option<Pause>,
     /// When events in flight came, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
+    /// Since when the oldest event in the journal cannot be read, if it cannot.
+    pub(super) unreadable_since_ms: Option<i64>,
     /// Whether its row changed since the last batch was taken.
     pub(super) changed: bool,
     /// Held events whose row changed since.
@@ -109,8 +111,15 @@ impl Ledger {
         if !self.window.admits(seq) {
             return Begin::WindowFull;
         }
+        self.unreadable_since_ms = None;
         self.begun.insert(seq, received_at_ms);
         Begin::Yes
+    }
+
+    /// The next event of the journal cannot be read now: how old it is nobody knows, but at least since then it
+    /// is pending.
+    pub fn cannot_read(&mut self, now_ms: i64) {
+        self.unreadable_since_ms.get_or_insert(now_ms);
     }
 
     /// Ends the delivery of an event from the journal; false if it had ended before.

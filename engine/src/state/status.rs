@@ -55,6 +55,7 @@ impl Ledger {
     /// Its part of `/status`.
     pub fn status(&self, journal: &dyn Accepted) -> DestinationStatus {
         let accepted = journal.accepted_through(journal.watermark());
+        let unread = self.unread(journal);
         DestinationStatus {
             id: self.id,
             name: self.name.clone(),
@@ -63,9 +64,9 @@ impl Ledger {
             dead_lettered: self.dead.len(),
             dropped: self.dropped,
             damaged: self.damaged,
-            pending: self.unread(journal) + self.waiting.len(),
+            pending: unread + self.waiting.len(),
             waiting: self.waiting.len(),
-            oldest_pending_ms: self.oldest_pending_ms(),
+            oldest_pending_ms: self.oldest_pending_ms(unread),
             lifecycle: self.lifecycle,
         }
     }
@@ -78,9 +79,10 @@ impl Ledger {
         beyond_cursor.saturating_sub(self.window.events_above())
     }
 
-    fn oldest_pending_ms(&self) -> Option<i64> {
+    fn oldest_pending_ms(&self, unread: u64) -> Option<i64> {
         let begun = self.begun.iter().find(|(seq, _)| self.window.needs(**seq)).map(|(_, at_ms)| *at_ms);
         let waiting = self.waiting.iter().map(|(_, held)| held.received_at_ms).min();
-        begun.into_iter().chain(waiting).min()
+        let unreadable = self.unreadable_since_ms.filter(|_| unread > 0);
+        begun.into_iter().chain(waiting).chain(unreadable).min()
     }
 }

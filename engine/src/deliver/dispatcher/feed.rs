@@ -1,19 +1,24 @@
 //! The fresh events of one destination, read ahead from the journal a chunk at a time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::error;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
 
 use crate::event::Event;
-use crate::journal::{Entry, Position, ReadError, Reader, Seq};
+use crate::journal::{self, Condition, Entry, Journal, Position, ReadError, Reader, Seq};
 
 /// Entries taken from the reader at a time: enough to hide the hop to a blocking thread, little to hold.
 const ENTRIES_PER_READ: usize = 256;
 /// And the bytes after which a read ends early, so that large events do not pile up.
 const BYTES_PER_READ: usize = 256 * 1024;
+
+/// The wait between a read of the journal that failed and the next.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the journal has behind the last thing it had.
 pub(super) enum Item {
@@ -35,7 +40,10 @@ type Read = (Reader, Vec<Item>, Option<ReadError>);
 pub(super) struct Feed {
     items: VecDeque<Item>,
     source: Source,
+    journal: Journal,
     watermark: watch::Receiver<Seq>,
+    /// Reads in a row that failed at the same place, and when to try the next.
+    failing: Option<(u32, Instant)>,
     /// The last sequence that was read.
     read_to: Seq,
     position: Position,
@@ -50,9 +58,18 @@ enum Source {
 
 impl Feed {
     /// A feed whose first entry is the one behind `after`.
-    pub fn new(reader: Reader, after: Seq, watermark: watch::Receiver<Seq>) -> Self {
+    pub fn new(journal: Journal, after: Seq) -> Self {
+        let (reader, watermark) = (journal.reader(after), journal.watermark());
         let position = reader.position();
-        Self { items: VecDeque::new(), source: Source::Idle(reader), watermark, read_to: after, position }
+        Self {
+            items: VecDeque::new(),
+            source: Source::Idle(reader),
+            journal,
+            watermark,
+            failing: None,
+            read_to: after,
+            position,
+        }
     }
 
     pub fn front(&self) -> Option<&Item> {
@@ -73,7 +90,9 @@ impl Feed {
         self.items.iter().map(|entry| record_len(entry) as u64).sum()
     }
 
-    /// Waits until there is more to read, and reads it. Pending for ever while some is still there.
+    /// Waits until there is more to read, and reads it. Pending for ever while some is still there. After an error it
+    /// waits a moment before it reads again, and after several at the same place it does without the bytes that
+    /// cannot be read: then exactly their records are damaged.
     ///
     /// # Cancel safety
     ///
@@ -81,6 +100,9 @@ impl Feed {
     pub async fn fill(&mut self) -> Result<(), ReadError> {
         if !self.items.is_empty() {
             std::future::pending::<()>().await;
+        }
+        if let Some((_, again_at)) = self.failing {
+            sleep_until(again_at).await;
         }
         self.begin_read().await;
         let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
@@ -94,8 +116,19 @@ impl Feed {
         if let Some(last) = items.last() {
             self.read_to = last_seq(last);
         }
+        self.failing = error.as_ref().map(|_| {
+            let before = self.failing.filter(|_| items.is_empty()).map_or(0, |(tries, _)| tries);
+            (before.saturating_add(1), Instant::now() + READ_AGAIN_AFTER)
+        });
         self.items.extend(items);
         error.map_or(Ok(()), Err)
+    }
+
+    /// Whether what failed was tried often enough. While the disk takes no writes either, it is the disk that is not
+    /// there, and that says nothing about the records on it.
+    fn gives_up(&self) -> bool {
+        self.failing.is_some_and(|(tries, _)| tries >= journal::TRIES)
+            && !matches!(self.journal.condition(), Condition::Failing { .. })
     }
 
     async fn begin_read(&mut self) {
@@ -108,12 +141,19 @@ impl Feed {
             std::future::pending::<()>().await;
         }
         if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Moving) {
-            self.source = Source::Reading(tokio::task::spawn_blocking(|| read_chunk(reader)));
+            let gives_up = self.gives_up();
+            self.source = Source::Reading(tokio::task::spawn_blocking(move || read_chunk(reader, gives_up)));
         }
     }
 }
 
-fn read_chunk(mut reader: Reader) -> Read {
+fn read_chunk(mut reader: Reader, gives_up: bool) -> Read {
+    if gives_up && reader.give_up() {
+        warn!(
+            after = reader.position().after,
+            "bytes of the journal cannot be read, their records are damaged"
+        );
+    }
     let mut items = Vec::new();
     let mut bytes = 0;
     while items.len() < ENTRIES_PER_READ && bytes < BYTES_PER_READ {

@@ -242,7 +242,7 @@ async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), En
 /// A feed from where the destination's cursor stands.
 pub(super) fn feed(shared: &Shared, id: DestinationId) -> Feed {
     let after = shared.ledger(id, |ledger| ledger.read_from());
-    Feed::new(shared.journal.reader(after), after, shared.journal.watermark())
+    Feed::new(shared.journal.clone(), after)
 }
 
 /// When each waiting event falls due on this process's clock: never later than its own delay from now.
