@@ -92,6 +92,9 @@ impl Dispatcher {
             Some(rate) => rate.changed_to(limit),
             None => Rate::new(limit),
         });
+        if moved {
+            self.early.away();
+        }
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);
         }
@@ -114,6 +117,7 @@ impl Dispatcher {
         let through = *self.shared.journal.watermark().borrow();
         let dropped = self.shared.ledger(self.id, |ledger| ledger.discard(through, &self.shared.journal));
         self.due.clear();
+        self.early.clear();
         self.held.clear();
         self.feed = start::feed(&self.shared, self.id);
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use visnyk_crds::valid::{Destination, SpoolKind};
+use visnyk_crds::valid::{Destination, Retry, SpoolKind};
 
 use crate::deliver::fleet::Fleet;
 use crate::deliver::testing::{Answer, Sink, destination, event, outbound};
@@ -100,4 +100,59 @@ async fn destination_forgotten_and_back_by_its_name_gets_what_comes() {
     world.accept("{}").await;
     let status = world.until("nothing pending", |status| status.pending == 0).await;
     assert_eq!((status.accepted, status.delivered, sink.requests().len()), (1, 1, 2));
+}
+
+/// A destination that is asked again only long after this test.
+fn patient(destination: Destination) -> Destination {
+    let retry = Retry { schedule: vec![Duration::ZERO, Duration::from_mins(30)], jitter_percent: 0 };
+    Destination { retry, ..destination }
+}
+
+/// More than the waiting room and the places for requests hold.
+async fn fill(world: &World) {
+    let body = "x".repeat(60 << 10);
+    for _ in 0..80 {
+        world.accept(&body).await;
+    }
+}
+
+#[tokio::test]
+async fn destination_back_from_an_outage_of_any_status_gets_all_soon() {
+    let back_from = async |status| {
+        let (sink, destination) = sink().await;
+        sink.set(Answer::status(status));
+        let world = World::new(&[patient(destination)]).await;
+        fill(&world).await;
+        world.until("waiting", |status| status.waiting > 4).await;
+        // It rests, and is asked at least once whether it is back.
+        let attempts = sink.requests().len();
+        world.until("asked", |_| sink.requests().len() > attempts).await;
+        assert_eq!(world.status().pending, 80, "{status}");
+        sink.set(Answer::status("200 OK"));
+        world.accept("{}").await;
+        let after = world.until("nothing pending", |status| status.pending == 0).await;
+        assert_eq!((after.delivered, after.dead_lettered), (81, 0), "{status}");
+    };
+    let statuses = ["404 Not Found", "422 Unprocessable Content", "503 Service Unavailable"];
+    futures::future::join_all(statuses.map(back_from)).await;
+}
+
+#[tokio::test]
+async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
+    let (sink, destination) = sink().await;
+    sink.set(Answer::status("422 Unprocessable Content"));
+    let world = World::new(&[patient(Destination { concurrency: 64, ..destination })]).await;
+    let body = "x".repeat(60 << 10);
+    let mut accepted = 0;
+    while sink.requests().len() < 60 {
+        world.accept(&body).await;
+        accepted += 1;
+        assert!(accepted < 200);
+        world.until("tried", |_| sink.requests().len() >= accepted).await;
+    }
+    // Some are held in memory, with places left.
+    assert!(world.status().waiting < 60);
+    sink.set(Answer::status("200 OK"));
+    world.accept("{}").await;
+    world.until("delivered", |status| status.delivered == 1).await;
 }
