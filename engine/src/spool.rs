@@ -341,4 +341,6 @@ fn wanted(destination: &Destination) -> Wanted {
 }
 
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod tests;

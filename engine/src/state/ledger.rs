@@ -116,6 +116,11 @@ impl Ledger {
         Begin::Yes
     }
 
+    /// Whether an event of the journal still has to be delivered.
+    pub fn needs(&self, seq: Seq) -> bool {
+        self.window.needs(seq)
+    }
+
     /// The next event of the journal cannot be read now: how old it is nobody knows, but at least since then it
     /// is pending.
     pub fn cannot_read(&mut self, now_ms: i64) {

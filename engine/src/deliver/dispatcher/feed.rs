@@ -28,6 +28,8 @@ pub(super) enum Item {
         record: Bytes,
         event: Event,
     },
+    /// An event that only a later version of Visnyk can read, and why.
+    Newer { seq: Seq, reason: String },
     /// Events that cannot be read.
     Damaged { first: Seq, last: Seq },
     /// Sequences that are no events.
@@ -176,6 +178,7 @@ fn item(entry: Entry) -> Item {
         Entry::Void { first, last } => Item::Void { first, last },
         Entry::Record { seq, bytes } => match Event::decode(&bytes) {
             Ok(event) => Item::Event { seq, record: bytes, event },
+            Err(error) if error.is_newer() => Item::Newer { seq, reason: error.to_string() },
             Err(error) => {
                 error!(seq, %error, "journalled event cannot be read");
                 Item::Damaged { first: seq, last: seq }
@@ -187,13 +190,13 @@ fn item(entry: Entry) -> Item {
 fn record_len(item: &Item) -> usize {
     match item {
         Item::Event { record, .. } => record.len(),
-        Item::Damaged { .. } | Item::Void { .. } => 0,
+        Item::Newer { .. } | Item::Damaged { .. } | Item::Void { .. } => 0,
     }
 }
 
 fn last_seq(item: &Item) -> Seq {
     match item {
-        Item::Event { seq, .. } => *seq,
+        Item::Event { seq, .. } | Item::Newer { seq, .. } => *seq,
         Item::Damaged { last, .. } | Item::Void { last, .. } => *last,
     }
 }

@@ -120,6 +120,8 @@ impl Dispatcher {
         self.early.clear();
         self.held.clear();
         self.feed = start::feed(&self.shared, self.id);
+        // It may have been one of these that it could not read.
+        self.shared.waits.set(&self.destination.name, self.sender.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
         for answer in self.discards.drain(..) {
             // A caller that went away does not want to know.

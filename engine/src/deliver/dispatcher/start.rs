@@ -169,6 +169,12 @@ impl Dispatcher {
             };
             let front = match item {
                 Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
+                Item::Newer { seq, .. } if ledger.needs(*seq) => {
+                    ledger.cannot_read(Timestamp::now().as_millisecond());
+                    drop(ledgers);
+                    return self.wait_for_newer();
+                }
+                Item::Newer { .. } => None,
                 Item::Damaged { first, last } => {
                     let damaged = ledger.damaged(*first, *last);
                     error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
@@ -185,6 +191,14 @@ impl Dispatcher {
                 return;
             }
             self.feed.pop();
+        }
+    }
+
+    /// Reads no further: an event that another version can read is passed over by no means, and what it waits for is
+    /// shown. What waits goes on.
+    fn wait_for_newer(&self) {
+        if let Some(Item::Newer { reason, .. }) = self.feed.front() {
+            self.shared.waits.set(&self.destination.name, Some(reason));
         }
     }
 
@@ -273,14 +287,17 @@ async fn carry_out(
 }
 
 /// The event, from wherever its bytes are.
-async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
+pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
     let record = match stored {
         Stored::Read { record, event } => return Ok((record, event)),
         Stored::At(EventAt::Memory(record)) => record,
         Stored::At(EventAt::Stored(at)) => events.read(at).await.map_err(Ended::from)?,
     };
-    let event = Event::decode(&record).map_err(|error| Ended::Unreadable { reason: error.to_string() })?;
-    Ok((record, event))
+    match Event::decode(&record) {
+        Ok(event) => Ok((record, event)),
+        Err(error) if error.is_newer() => Err(Ended::Unavailable { reason: error.to_string() }),
+        Err(error) => Err(Ended::Unreadable { reason: error.to_string() }),
+    }
 }
 
 /// A feed from where the destination's cursor stands.

@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use visnyk_crds::valid::{Destination, Retry, SpoolKind};
 
+use super::settle::{Ended, Stored};
+use super::start::load;
 use crate::deliver::fleet::Fleet;
 use crate::deliver::testing::{Answer, Sink, destination, event, outbound};
 use crate::journal::Seq;
 use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::spool::Spool;
-use crate::state::DestinationStatus;
+use crate::state::{DestinationStatus, EventAt};
 
 /// A spool with its dispatchers.
 struct World {
@@ -155,4 +157,42 @@ async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
     sink.set(Answer::status("200 OK"));
     world.accept("{}").await;
     world.until("delivered", |status| status.delivered == 1).await;
+}
+
+/// The same, as a later version might write it.
+fn of_a_later_version(record: &Bytes) -> Bytes {
+    let mut record = record.to_vec();
+    record[0] = 250;
+    record.into()
+}
+
+#[tokio::test]
+async fn record_of_a_newer_version_stops_its_reader_and_loses_nothing() {
+    let (sink, destination) = sink().await;
+    let mut world = World::new(std::slice::from_ref(&destination)).await;
+    world.accept("before").await;
+    world.append(of_a_later_version(&body_event("newer"))).await;
+    world.accept("after").await;
+    world.until("delivered", |status| status.delivered == 1).await;
+    let waits = world.spool.shared.waits.clone();
+    world.until("told", |_| waits.of("sink").is_some()).await;
+    let reason = waits.of("sink").unwrap();
+    assert!(reason.contains("version 250") && reason.contains("start the version that wrote it"), "{reason}");
+    let status = world.status();
+    assert_eq!((status.pending, status.damaged, sink.requests().len()), (2, 0, 1));
+    assert!(status.oldest_pending_ms.is_some());
+    // A change of the destination does not hide why it waits.
+    let changed = Destination { concurrency: 9, ..destination };
+    world.apply(&[changed]).await;
+    world.until("told again", |_| waits.of("sink").is_some()).await;
+    assert_eq!(world.status().damaged, 0);
+}
+
+#[tokio::test]
+async fn waiting_event_of_a_newer_version_keeps_waiting() {
+    let world = World::new(&[]).await;
+    let load = async |record| load(Stored::At(EventAt::Memory(record)), &world.spool.shared.events).await;
+    let newer = of_a_later_version(&body_event("newer"));
+    assert!(matches!(load(newer).await, Err(Ended::Unavailable { .. })));
+    assert!(matches!(load(Bytes::from_static(b"\0junk junk")).await, Err(Ended::Unreadable { .. })));
 }
