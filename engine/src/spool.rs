@@ -192,12 +192,13 @@ impl Spool {
         ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
     }
 
-    /// Forgets destinations that were removed longer than `retain` ago, with what they still had; none that is in
-    /// force.
-    pub fn expire(&self, retain: Duration, now_ms: i64, in_force: &[Destination]) -> Vec<Expired> {
-        let retain_ms = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
+    /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
+    /// in force. `elapsed` is what went by since the last call, by a clock that nobody sets.
+    pub fn expire(&self, retain: Duration, elapsed: Duration, in_force: &[Destination]) -> Vec<Expired> {
+        let [retain_ms, elapsed_ms] =
+            [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let in_force = in_force.iter().map(|destination| &*destination.name).collect();
-        self.shared.ledgers().expire(retain_ms, now_ms, &in_force, &self.shared.journal)
+        self.shared.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.shared.journal)
     }
 
     /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each

@@ -113,6 +113,9 @@ impl Ledgers {
         for row in &mut batch.destinations {
             if let Some(ledger) = self.by_id.get(&row.id) {
                 let Terms { name, fingerprint, lifecycle, pause } = plan.terms(ledger);
+                if lifecycle != row.lifecycle {
+                    row.removed_for_ms = 0;
+                }
                 (row.name, row.fingerprint, row.lifecycle, row.pause) = (name, fingerprint, lifecycle, pause);
             }
         }
@@ -190,6 +193,7 @@ impl Ledger {
             dead: super::held::Room::default(),
             limits: RoomLimits { events: 0, bytes: 0 },
             pause: None,
+            removed_for_ms: 0,
             begun: BTreeMap::new(),
             unreadable_since_ms: None,
             changed: true,
@@ -237,6 +241,9 @@ impl Ledger {
         };
         told.into_iter().for_each(|names| names.push(terms.name.clone()));
         let Terms { name, fingerprint, lifecycle, pause } = terms;
+        if lifecycle != self.lifecycle {
+            self.removed_for_ms = 0;
+        }
         self.changed |= self.name != name
             || self.fingerprint != fingerprint
             || self.lifecycle != lifecycle

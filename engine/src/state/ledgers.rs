@@ -81,12 +81,13 @@ impl Ledgers {
         self.by_id.values()
     }
 
-    /// Forgets destinations that were removed at least `retain_ms` ago, and drops what they had. Never one of those
-    /// that the configuration in force names.
+    /// Forgets destinations that have been removed for at least `retain_ms`, and drops what they had. Never one of
+    /// those that the configuration in force names. `elapsed_ms` is what went by since the last call, by a clock that
+    /// nobody sets: what the wall clock does makes no event older.
     pub fn expire(
         &mut self,
         retain_ms: u64,
-        now_ms: i64,
+        elapsed_ms: u64,
         in_force: &BTreeSet<&str>,
         journal: &dyn Accepted,
     ) -> Vec<Expired> {
@@ -94,11 +95,12 @@ impl Ledgers {
             return Vec::new();
         }
         let is_due = |ledger: &Ledger| match ledger.lifecycle {
-            Lifecycle::Removed { at_ms } => {
-                now_ms.saturating_sub(at_ms) >= retain_ms.cast_signed() && !in_force.contains(&*ledger.name)
+            Lifecycle::Removed { .. } => {
+                ledger.removed_for_ms >= retain_ms && !in_force.contains(&*ledger.name)
             }
             Lifecycle::Active | Lifecycle::Disabled => false,
         };
+        self.by_id.values_mut().for_each(|ledger| ledger.grow_older(elapsed_ms));
         let ids: Vec<_> = self.by_id.values().filter(|ledger| is_due(ledger)).map(Ledger::id).collect();
         let mut expired = Vec::with_capacity(ids.len());
         for id in ids {

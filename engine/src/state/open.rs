@@ -158,6 +158,7 @@ impl Ledger {
         ledger.fingerprint = row.fingerprint;
         ledger.lifecycle = row.lifecycle;
         ledger.pause = row.pause;
+        ledger.removed_for_ms = row.removed_for_ms;
         ledger.delivered = row.delivered;
         ledger.dropped = row.dropped;
         ledger.damaged = row.damaged;

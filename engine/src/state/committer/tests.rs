@@ -116,7 +116,7 @@ async fn destinations_that_cannot_be_kept_change_nothing_until_they_can() {
     };
     assert_eq!(names(&setup.ledgers.lock()), [("archive".into(), Lifecycle::Active)]);
     let journal = FakeJournal::with_events(9);
-    assert_eq!(setup.ledgers.lock().expire(0, i64::MAX, &std::collections::BTreeSet::new(), &journal), []);
+    assert_eq!(setup.ledgers.lock().expire(0, u64::MAX, &std::collections::BTreeSet::new(), &journal), []);
 
     (2..=4).for_each(|seq| assert!(setup.ledger(|ledger| ledger.finish_waiting(seq, Ending::Delivered))));
     assert_eq!(configure().await.unwrap().removed, ["archive"]);

@@ -72,7 +72,7 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     assert_eq!(ledgers.configure(&[wanted("archive")], 100, &journal).removed, ["pager"]);
     journal.push(true);
     assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
-    assert_eq!(ledgers.expire(50, 149, &none, &journal), []);
+    assert_eq!(ledgers.expire(50, 49, &none, &journal), []);
 
     file.commit(&mut ledgers, &journal);
     let (mut ledgers, _) = file.open(&journal);
@@ -85,7 +85,7 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     ledgers.get_mut(ids[0]).unwrap().discard(Seq::MAX, &journal);
     file.commit(&mut ledgers, &journal);
     let expired = Expired { id: ids[1], name: "pager".into(), dropped: 5, dead_letters: 0 };
-    assert_eq!(ledgers.expire(50, 250, &none, &journal), [expired]);
+    assert_eq!(ledgers.expire(50, 50, &none, &journal), [expired]);
     assert_eq!(ledgers.get(ids[1]), None);
     // Until that is in the file, a crash brings it back: the journal must still have its events.
     assert_eq!(ledgers.lowest_committed_cursor(), Some(2));
@@ -113,13 +113,13 @@ fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() 
     // What happens while the batch is on its way.
     journal.push(true);
     assert!(ledgers.get_mut(ids[1]).unwrap().finish_fresh(1, Ending::Delivered));
-    assert_eq!(ledgers.expire(0, i64::MAX, &BTreeSet::new(), &journal), []);
+    assert_eq!(ledgers.expire(0, u64::MAX, &BTreeSet::new(), &journal), []);
     ledgers.abandon();
     ledgers.failed(batch);
     assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
     assert_eq!(ledgers.find("pager").unwrap().lifecycle(), Lifecycle::Active);
     assert_eq!((ledgers.find("tickets"), ledgers.next_id), (None, before.next_id));
-    assert_eq!(ledgers.expire(0, i64::MAX, &BTreeSet::new(), &journal), []);
+    assert_eq!(ledgers.expire(0, u64::MAX, &BTreeSet::new(), &journal), []);
 
     // The same plan, made anew, is installed; an event that ended while it was on its way stays ended.
     let plan = ledgers.plan(&[wanted("archive"), wanted("tickets")], 200, &journal);
@@ -135,8 +135,8 @@ fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() 
     assert_eq!(sum(&ledgers, "pager", &journal), [7, 2, 0, 0, 0, 5]);
     assert_eq!(sum(&ledgers, "tickets", &journal), [1, 0, 0, 0, 0, 1]);
     // One that the configuration in force names is kept, whatever its ledger says.
-    assert_eq!(ledgers.expire(0, 200, &BTreeSet::from(["pager"]), &journal), []);
-    assert_eq!(ledgers.expire(0, 200, &BTreeSet::new(), &journal).len(), 1);
+    assert_eq!(ledgers.expire(0, 0, &BTreeSet::from(["pager"]), &journal), []);
+    assert_eq!(ledgers.expire(0, 0, &BTreeSet::new(), &journal).len(), 1);
 }
 
 #[test]
@@ -152,6 +152,30 @@ fn destination_disabled_while_its_new_target_is_committed_is_enabled() {
     file.commit(&mut ledgers, &journal);
     let (ledgers, _) = file.open(&journal);
     assert_eq!(ledgers.find("archive").unwrap().lifecycle(), Lifecycle::Active);
+}
+
+#[test]
+fn removed_destination_ages_while_a_process_runs_and_by_no_wall_clock() {
+    const HOUR: u64 = 3_600_000;
+    let none = BTreeSet::new();
+    let (mut ledgers, mut file, journal, _) = ledgers(&["archive", "pager"], 5);
+    // Whatever the wall clock says when it is removed and when the process starts again.
+    ledgers.configure(&[wanted("archive")], i64::MIN, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, 20 * HOUR, &none, &journal), []);
+    assert!(ledgers.changed(), "its age is kept");
+    file.commit(&mut ledgers, &journal);
+    let (mut ledgers, _) = Ledgers::open(file.load(), 1 << 30, journal.oldest(), i64::MAX, &journal);
+    ledgers.configure(&[wanted("archive")], i64::MAX, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, HOUR, &none, &journal), []);
+    file.commit(&mut ledgers, &journal);
+    // A few seconds are not worth a write.
+    assert_eq!(ledgers.expire(24 * HOUR, 5_000, &none, &journal), []);
+    assert!(!ledgers.changed());
+    // Back and removed again, it begins anew.
+    ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
+    ledgers.configure(&[wanted("archive")], 0, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, 23 * HOUR, &none, &journal), []);
+    assert_eq!(ledgers.expire(24 * HOUR, HOUR, &none, &journal).len(), 1);
 }
 
 #[test]
