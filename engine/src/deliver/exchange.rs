@@ -10,6 +10,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::observe::causes::{causes, with_causes};
 
 use super::{
@@ -20,6 +22,8 @@ use super::{
 /// Of an answer's body no more is read than this: enough for the connection to be used again after
 /// any reasonable answer, and no more than a nuisance from an unreasonable one.
 pub const LONGEST_ANSWER: usize = 64 * 1024;
+/// Nor is it waited for any longer than this: by then its status has said all.
+const BODY_PATIENCE: Duration = Duration::from_secs(2);
 /// Room for an answer's headers.
 const LONGEST_HEAD: u32 = 64 * 1024;
 const MOST_HEADERS: usize = 128;
@@ -41,22 +45,27 @@ pub fn client(connector: Connector, idle: usize) -> HttpClient {
         .pool_max_idle_per_host(idle)
         .http1_max_buf_size(LONGEST_HEAD as usize)
         .http1_max_headers(MOST_HEADERS)
+        // The status decides: how a header line is written makes no difference to whoever reads none of them.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .http2_max_header_list_size(LONGEST_HEAD)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_EVERY)
         .build(connector)
 }
 
-/// Reads the body so that the connection can be used again, but not for ever.
-pub async fn read_to_end(mut body: Incoming) -> Result<(), hyper::Error> {
-    let mut read = 0;
-    while read < LONGEST_ANSWER && !body.is_end_stream() {
-        match body.frame().await {
-            Some(frame) => read += frame?.data_ref().map_or(0, Bytes::len),
-            None => break,
+/// Reads the body and throws it away, so that the connection can be used again. How it ends makes no difference, and
+/// no more is read of it than is worth a new connection.
+pub async fn throw_away(mut body: Incoming, deadline: Instant) {
+    let reading = async {
+        let mut read = 0;
+        while read < LONGEST_ANSWER && !body.is_end_stream() {
+            let Some(Ok(frame)) = body.frame().await else { break };
+            read += frame.data_ref().map_or(0, Bytes::len);
         }
-    }
-    Ok(())
+    };
+    let _ = timeout_at(deadline.min(Instant::now() + BODY_PATIENCE), reading).await;
 }
 
 /// What kind of failure an exchange ended with: known where the connection was not made, to be looked
