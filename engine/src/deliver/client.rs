@@ -16,7 +16,7 @@ use visnyk_crds::valid::{self, Destination};
 use super::{
     authorization::Authorization,
     credentials,
-    exchange::{failed_exchange, throw_away},
+    exchange::{self, failed_exchange, throw_away},
     failure::{Failure, Kind},
     format::{self, Message},
     peer::{self, PeerError, Said},
@@ -180,7 +180,7 @@ impl Sender {
             let timeout = self.destination.timeout;
             Failure::new(Kind::Timeout, &format!("no answer within {timeout:?}"))
         };
-        let response = timeout_at(deadline, route.client.request(request))
+        let response = timeout_at(deadline, exchange::request(&route.client, request))
             .await
             .map_err(|_| late())?
             .map_err(|error| failed_exchange(&error))?;

@@ -3,6 +3,8 @@
 use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
+use h2::Reason;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
@@ -10,7 +12,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::observe::causes::{causes, with_causes};
 
@@ -33,6 +35,11 @@ const IDLE: Duration = Duration::from_secs(15);
 /// An HTTP/2 connection is shared by all requests: a dead one must not fail more than these seconds' worth.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
+/// How often a request is made again that the server says it did not process.
+const MOST_TRIES: u32 = 64;
+/// The wait before that, times the tries so far: enough for a connection's end to be known.
+const AGAIN_AFTER: Duration = Duration::from_millis(2);
+
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
 
@@ -53,6 +60,42 @@ pub fn client(connector: Connector, idle: usize) -> HttpClient {
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_EVERY)
         .build(connector)
+}
+
+/// Makes a request. One that the server certainly did not process, as it closes the HTTP/2 connection or refuses the
+/// stream (RFC 9113, 6.8 and 8.7), is made again at once, on another connection where that one ends.
+///
+/// # Errors
+/// The server may have processed it, or refuses it for ever.
+///
+/// # Cancel safety
+/// Dropped, it gives up; the server may have got the request.
+pub async fn request(
+    client: &HttpClient,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, legacy::Error> {
+    let mut tries = 0;
+    loop {
+        match client.request(request.clone()).await {
+            Err(error) if tries < MOST_TRIES && is_unprocessed(&error) => {
+                tries += 1;
+                sleep(AGAIN_AFTER * tries).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+fn is_unprocessed(error: &legacy::Error) -> bool {
+    causes(error).any(|cause| {
+        if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            return error.is_remote()
+                && (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR)
+                    || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
+        }
+        // It never left: the connection had ended by then.
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+    })
 }
 
 /// Reads the body and throws it away, so that the connection can be used again. How it ends makes no difference, and
