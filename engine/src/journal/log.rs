@@ -69,12 +69,13 @@ impl Log {
         let pool =
             Arc::new(Pool::new(Arc::clone(&disk), options.segment_size, options.max_size, found.files));
         let accepted = catalog.accepted_through(watermark);
+        let active = found.resume_at.and_then(|end| Active::resume(&*disk, &catalog, end));
         let view = View::new(disk, catalog, pool);
         let log = Self {
             journal: found.journal,
             view,
             max_record: options.max_record(),
-            active: None,
+            active,
             next_seq: found.next_seq,
             next_number: found.next_number,
             accepted,
@@ -240,6 +241,15 @@ impl Log {
 }
 
 impl Active {
+    /// The last segment of an earlier run, whose frames end there. Behind them there may be remains of a batch that
+    /// nobody was told of: none of it is a frame, and it is overwritten as the remains of an earlier use are. If the
+    /// file cannot be opened, a new segment is begun instead.
+    fn resume(disk: &dyn Disk, catalog: &Catalog, end: u64) -> Option<Self> {
+        let segment = catalog.last()?;
+        let file = disk.open(&segment.file_name).ok()?;
+        Some(Self { file, segment, end })
+    }
+
     fn room(&self) -> u64 {
         self.segment.size - self.end
     }

@@ -24,6 +24,8 @@ pub(super) struct Recovered {
     pub(super) voids: Vec<SeqRange>,
     pub(super) next_seq: Seq,
     pub(super) next_number: u64,
+    /// Where the last segment can be gone on in, if it can: each start would use up a segment otherwise.
+    pub(super) resume_at: Option<u64>,
     /// Bytes of frames since the journal began.
     pub(super) bytes: u64,
     pub(super) files: Files,
@@ -55,6 +57,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
             voids: Vec::new(),
             next_seq,
             next_number: 1,
+            resume_at: None,
             bytes: 0,
             files: folder.files,
             torn_tail: 0,
@@ -77,9 +80,21 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
     let bytes = last.header.bytes_before + (tail.end - DATA_START);
     let voids =
         merged(live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect());
+    // A segment of which something is in doubt is left as it is.
+    let is_sound = voids_of_last(&live).is_empty() && tail.is_clean && ahead.is_empty();
+    let is_whole = live.last().is_some_and(|last| last.size == options.segment_size);
+    let resume_at = Some(tail.end).filter(|_| is_sound && is_whole);
+    let last_number = live.last().map(|last| last.header.number);
+    let synced_end = |used: &Used| {
+        let is_last = Some(used.header.number) == last_number;
+        resume_at.filter(|_| is_last).unwrap_or(used.size)
+    };
     let segments: VecDeque<_> = live
         .into_iter()
-        .map(|used| Arc::new(Segment::new(used.file_name, &used.header, used.size, used.size)))
+        .map(|used| {
+            let synced_end = synced_end(&used);
+            Arc::new(Segment::new(used.file_name, &used.header, used.size, synced_end))
+        })
         .collect();
     if let Some(last) = segments.back().filter(|_| tail.is_lacking) {
         last.poison();
@@ -88,6 +103,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
         journal,
         next_seq: options.min_next_seq.max(tail.end_seq + 1),
         next_number,
+        resume_at,
         bytes,
         voids,
         torn_tail: tail.torn,
@@ -211,6 +227,12 @@ struct Tail {
     torn: u64,
     /// Some of it cannot be read.
     is_lacking: bool,
+    /// Every frame that was begun is whole.
+    is_clean: bool,
+}
+
+fn voids_of_last(live: &[Used]) -> &[SeqRange] {
+    live.last().map_or(&[], |last| &last.header.voids)
 }
 
 /// Walks the last segment, and makes certain what it found. All others were whole before its header was
@@ -248,6 +270,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
         end_seq += 1;
         holes.push(SeqRange { first: end_seq, last: end_seq });
     }
+    let is_clean = holes.is_empty() && !scan.gave_up();
     // What was void once stays so, even if what showed that it had been begun is gone by now.
     end_seq = last.header.voids.iter().map(|void| void.last).fold(end_seq, Seq::max);
     let room = MAX_VOIDS.saturating_sub(last.header.voids.len());
@@ -257,7 +280,8 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     header.voids = merged(header.voids.into_iter().chain(bounded(torn, room)).collect());
     write_back(&*file, &header, last_batch, scan.at())?;
     let torn = count(&header.voids) - count(&last.header.voids);
-    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn, is_lacking: scan.gave_up() })
+    let is_lacking = scan.gave_up();
+    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn, is_lacking, is_clean })
 }
 
 /// What was read may be in memory only, and is about to be promised to the destinations. A sync alone would
