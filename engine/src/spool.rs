@@ -19,8 +19,8 @@ use crate::event::{Envelope, Event};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::observe::watchdog::Ticker;
 use crate::state::{
-    self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key, Ledgers,
-    NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
+    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
+    Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
@@ -168,7 +168,35 @@ impl Spool {
         let Configured { ids, added, resumed, enabled, removed } =
             self.committer.configure(wanted, now_ms, self.shared.journal.clone()).await?;
         tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
+        let spool = self.clone();
+        // A panic has been reported where it happened; the age of some events is then not known.
+        let _ = tokio::task::spawn_blocking(move || spool.look_at_removed()).await;
         Ok(ids.into_iter().zip(destinations.iter().cloned()).collect())
+    }
+
+    /// Learns how old the oldest event of each removed destination is. Of the others their dispatchers tell.
+    fn look_at_removed(&self) {
+        let removed: Vec<_> = {
+            let ledgers = self.shared.ledgers();
+            let removed =
+                ledgers.iter().filter(|ledger| matches!(ledger.lifecycle(), Lifecycle::Removed { .. }));
+            removed.map(|ledger| (ledger.id(), ledger.read_from())).collect()
+        };
+        for (id, after) in removed {
+            let mut reader = self.shared.journal.reader(after);
+            while let Ok(Some(entry)) = reader.next() {
+                let Entry::Record { seq, bytes } = entry else { continue };
+                let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
+                let begun = self
+                    .shared
+                    .ledgers()
+                    .get_mut(id)
+                    .map(|ledger| ledger.begin(seq, envelope.received_at_ms));
+                if begun != Some(Begin::AlreadyFinished) {
+                    break;
+                }
+            }
+        }
     }
 
     /// Commits what changes until `stop`; calls `tick` each second.

@@ -98,7 +98,9 @@ async fn make(folder: &Path) {
         let mut ledgers = spool.shared.ledgers();
         let held = |number| Record { bytes: record(number), received_at_ms: received_at_ms(number) };
         let archive = ledgers.get_mut(ids[0]).unwrap();
-        [1, 2, 3, 7].into_iter().for_each(|seq| assert!(archive.finish_fresh(seq, Ending::Delivered)));
+        for seq in [1, 2, 3, 7] {
+            assert!(archive.finish_fresh(seq, Ending::Delivered));
+        }
         archive.postpone_fresh(4, held(4), &postponed()).unwrap();
         archive.dead_letter_fresh(5, held(5), &death()).unwrap();
         let pager = ledgers.get_mut(ids[1]).unwrap();

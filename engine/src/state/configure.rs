@@ -72,7 +72,8 @@ impl Ledgers {
         for (wanted, known) in wanted.iter().zip(known) {
             let id = known.unwrap_or_else(|| {
                 let id = DestinationId(self.next_id + u32::try_from(plan.added.len()).unwrap_or(u32::MAX));
-                plan.added.push(new_ledger(id, wanted, start, unaccounted, journal));
+                let ledger = new_ledger(id, wanted, start, unaccounted, journal);
+                plan.added.push(Ledger { reached_ms: Some(now_ms), ..ledger });
                 id
             });
             plan.ids.push(id);
@@ -195,7 +196,7 @@ impl Ledger {
             pause: None,
             removed_for_ms: 0,
             begun: BTreeMap::new(),
-            unreadable_since_ms: None,
+            reached_ms: None,
             changed: true,
             changed_held: BTreeSet::new(),
             gone: Vec::new(),
@@ -239,7 +240,9 @@ impl Ledger {
             }
             _ => None,
         };
-        told.into_iter().for_each(|names| names.push(terms.name.clone()));
+        if let Some(names) = told {
+            names.push(terms.name.clone());
+        }
         let Terms { name, fingerprint, lifecycle, pause } = terms;
         if lifecycle != self.lifecycle {
             self.removed_for_ms = 0;

@@ -63,8 +63,9 @@ pub struct Ledger {
     pub(super) removed_for_ms: u64,
     /// When events in flight came, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
-    /// Since when the oldest event in the journal cannot be read, if it cannot.
-    pub(super) unreadable_since_ms: Option<i64>,
+    /// When the newest event came that was begun, or since when this is known here: what the journal has behind it
+    /// is no older, even if it cannot be read.
+    pub(super) reached_ms: Option<i64>,
     /// Whether its row changed since the last batch was taken.
     pub(super) changed: bool,
     /// Held events whose row changed since.
@@ -116,7 +117,7 @@ impl Ledger {
         if !self.window.admits(seq) {
             return Begin::WindowFull;
         }
-        self.unreadable_since_ms = None;
+        self.reached_ms = self.reached_ms.max(Some(received_at_ms));
         self.begun.insert(seq, received_at_ms);
         Begin::Yes
     }
@@ -124,12 +125,6 @@ impl Ledger {
     /// Whether an event of the journal still has to be delivered.
     pub fn needs(&self, seq: Seq) -> bool {
         self.window.needs(seq)
-    }
-
-    /// The next event of the journal cannot be read now: how old it is nobody knows, but at least since then it
-    /// is pending.
-    pub fn cannot_read(&mut self, now_ms: i64) {
-        self.unreadable_since_ms.get_or_insert(now_ms);
     }
 
     /// Ends the delivery of an event from the journal; false if it had ended before.

@@ -120,6 +120,7 @@ impl Ledgers {
             }
         }
         for ledger in ledgers.by_id.values_mut() {
+            ledger.reached_ms = Some(now_ms);
             let (waiting, dead) = counts.get(&ledger.id).copied().unwrap_or_default();
             let damaged = ledger.count_missing(waiting, dead) + ledger.catch_up(before_oldest, journal);
             if damaged > 0 {

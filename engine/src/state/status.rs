@@ -38,7 +38,8 @@ pub struct DestinationStatus {
     pub pending: u64,
     /// Of these, how many wait for another attempt.
     pub waiting: u64,
-    /// When the oldest pending event came that was begun or waits, in milliseconds since the Unix epoch.
+    /// When the oldest pending event came, in milliseconds since the Unix epoch; while that one is not read yet or
+    /// cannot be, when the one before it came.
     pub oldest_pending_ms: Option<i64>,
     /// Whether it is delivered to.
     pub lifecycle: Lifecycle,
@@ -79,10 +80,11 @@ impl Ledger {
         beyond_cursor.saturating_sub(self.window.events_above())
     }
 
+    /// When the oldest pending event came. Of one in the journal that was not begun, only a bound is known.
     fn oldest_pending_ms(&self, unread: u64) -> Option<i64> {
         let begun = self.begun.iter().find(|(seq, _)| self.window.needs(**seq)).map(|(_, at_ms)| *at_ms);
         let waiting = self.waiting.iter().map(|(_, held)| held.received_at_ms).min();
-        let unreadable = self.unreadable_since_ms.filter(|_| unread > 0);
-        begun.into_iter().chain(waiting).chain(unreadable).min()
+        let unread = begun.or(self.reached_ms.filter(|_| unread > 0));
+        unread.into_iter().chain(waiting).min()
     }
 }

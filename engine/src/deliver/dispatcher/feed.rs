@@ -36,7 +36,7 @@ pub(super) enum Item {
     Void { first: Seq, last: Seq },
 }
 
-type Read = (Reader, Vec<Item>, Option<ReadError>);
+type Read = (Box<Reader>, Vec<Item>, Option<ReadError>);
 
 /// What is read but not yet started, and the reader that brings more.
 pub(super) struct Feed {
@@ -52,7 +52,7 @@ pub(super) struct Feed {
 }
 
 enum Source {
-    Idle(Reader),
+    Idle(Box<Reader>),
     Reading(JoinHandle<Read>),
     /// Between the two.
     Moving,
@@ -65,7 +65,7 @@ impl Feed {
         let position = reader.position();
         Self {
             items: VecDeque::new(),
-            source: Source::Idle(reader),
+            source: Source::Idle(Box::new(reader)),
             journal,
             watermark,
             failing: None,
@@ -149,7 +149,7 @@ impl Feed {
     }
 }
 
-fn read_chunk(mut reader: Reader, gives_up: bool) -> Read {
+fn read_chunk(mut reader: Box<Reader>, gives_up: bool) -> Read {
     if gives_up && reader.give_up() {
         warn!(
             after = reader.position().after,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use jiff::Timestamp;
 use tracing::{debug, error, info};
 use visnyk_crds::valid::Destination;
 
@@ -13,7 +12,7 @@ use super::{Command, Dispatcher, Phase, start};
 use crate::deliver::breaker::Breaker;
 use crate::deliver::client::Sender;
 use crate::deliver::rate::Rate;
-use crate::journal::{ReadError, Seq};
+use crate::journal::Seq;
 use crate::observe::causes::with_causes;
 use crate::state::Condition;
 
@@ -50,19 +49,12 @@ impl Dispatcher {
             Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(finished),
             command = self.commands.recv(), if self.phase != Phase::Stopping => self.obey(command.unwrap_or(Command::Stop)),
             read = self.feed.fill() => if let Err(error) = read {
-                self.cannot_read(&error);
+                error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
             },
             _ = self.shared.state.changed(), if *self.shared.state.borrow() != Condition::Good => {}
             Ok(()) = self.watermark.changed(), if self.destination.backlog.is_some() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }
-    }
-
-    /// The ledger learns it, for nobody knows how old the oldest event is that cannot be read.
-    fn cannot_read(&mut self, error: &ReadError) {
-        error!(destination = %self.destination.name, error = with_causes(error), "cannot read the journal");
-        let now_ms = Timestamp::now().as_millisecond();
-        self.shared.ledger(self.id, |ledger| ledger.cannot_read(now_ms));
     }
 
     fn obey(&mut self, command: Command) {

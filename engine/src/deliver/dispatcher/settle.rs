@@ -87,7 +87,9 @@ impl Dispatcher {
     pub(super) fn settle(&mut self, finished: Finished) {
         let Finished { seq, origin, attempts, size, early, begun, ended, took } = finished;
         self.in_flight_bytes -= size;
-        early.iter().for_each(|_| self.early.ended());
+        if early.is_some() {
+            self.early.ended();
+        }
         if self.started.remove(&seq).is_none() {
             // Given up while it was in flight, and counted then.
             return;
@@ -205,7 +207,7 @@ impl Dispatcher {
         });
         match waits {
             Some(Place::Waiting) if failed.failure.retry_after.is_some() => {
-                self.due.insert_asked(due_at, seq)
+                self.due.insert_asked(due_at, seq);
             }
             Some(Place::Waiting) => self.due.insert(due_at, seq),
             Some(Place::Held) => {

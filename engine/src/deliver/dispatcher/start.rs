@@ -170,7 +170,6 @@ impl Dispatcher {
             let front = match item {
                 Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
                 Item::Newer { seq, .. } if ledger.needs(*seq) => {
-                    ledger.cannot_read(Timestamp::now().as_millisecond());
                     drop(ledgers);
                     return self.wait_for_newer();
                 }

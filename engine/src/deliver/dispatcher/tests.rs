@@ -12,7 +12,7 @@ use visnyk_crds::valid::{Destination, Retry, SpoolKind};
 use super::settle::{Ended, Stored};
 use super::start::load;
 use crate::deliver::fleet::Fleet;
-use crate::deliver::testing::{Answer, Sink, destination, event, outbound};
+use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, outbound};
 use crate::journal::Seq;
 use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::spool::Spool;
@@ -30,9 +30,7 @@ impl World {
     async fn new(destinations: &[Destination]) -> Self {
         let folder = TempDir::new().unwrap();
         let watchdog = Watchdog::new();
-        let kind = SpoolKind::Ephemeral { size: Some(64 << 20) };
-        let ticker = watchdog.register("journal writer", BOUND);
-        let spool = Spool::open(folder.path(), kind, 64 << 10, ticker).await.unwrap();
+        let spool = open(&folder, &watchdog).await;
         let fleet = Fleet::new(spool.shared.clone(), outbound(), watchdog);
         let stop = CancellationToken::new();
         let keeper = spool.clone();
@@ -73,6 +71,12 @@ impl World {
         }
         panic!("never {what}: {:?}", self.status())
     }
+}
+
+async fn open(folder: &TempDir, watchdog: &Watchdog) -> Spool {
+    let kind = SpoolKind::Ephemeral { size: Some(64 << 20) };
+    let ticker = watchdog.register("journal writer", BOUND);
+    Spool::open(folder.path(), kind, 64 << 10, ticker).await.unwrap()
 }
 
 fn body_event(body: &str) -> Bytes {
@@ -195,4 +199,20 @@ async fn waiting_event_of_a_newer_version_keeps_waiting() {
     let newer = of_a_later_version(&body_event("newer"));
     assert!(matches!(load(newer).await, Err(Ended::Unavailable { .. })));
     assert!(matches!(load(Bytes::from_static(b"\0junk junk")).await, Err(Ended::Unreadable { .. })));
+}
+
+#[tokio::test]
+async fn age_of_what_a_removed_destination_has_is_known_after_a_restart() {
+    let (folder, watchdog) = (TempDir::new().unwrap(), Watchdog::new());
+    let destination = destination("http://127.0.0.1:1/");
+    let spool = open(&folder, &watchdog).await;
+    spool.configure(&[destination]).await.unwrap();
+    spool.shared.journal.append(body_event("{}")).await.unwrap();
+    spool.close().await;
+    drop(spool);
+    let spool = open(&folder, &watchdog).await;
+    spool.configure(&[]).await.unwrap();
+    let status = spool.snapshot().destinations.remove(0);
+    assert_eq!((status.pending, status.oldest_pending_ms), (1, Some(RECEIVED_AT_MS)));
+    spool.close().await;
 }

@@ -3,7 +3,7 @@
 use super::world::{SEGMENT, World};
 use crate::journal::Entry;
 
-const PAGES: usize = SEGMENT as usize / 4096;
+const PAGES: u64 = SEGMENT / 4096;
 
 /// Batches of three over three segments, and how many segments that are.
 fn filled() -> World {
@@ -21,7 +21,7 @@ fn unreadable_page_costs_exactly_the_records_in_it_before_and_after_a_restart() 
         for page in 0..PAGES {
             let mut world = filled();
             let file = world.segments().into_values().nth(segment).unwrap();
-            world.lose_page(&file, page);
+            world.lose_page(&file, usize::try_from(page).unwrap());
             world.check();
             world.kill();
             world.cut_power(7);
@@ -48,7 +48,7 @@ fn page_that_is_back_after_some_tries_costs_nothing() {
 fn file_that_gives_nothing_at_all_is_waited_for() {
     let world = filled();
     let file = world.segments().into_values().nth(1).unwrap();
-    (0..PAGES as u64).for_each(|page| world.disk.lose_page(&file, page));
+    (0..PAGES).for_each(|page| world.disk.lose_page(&file, page));
     let mut reader = world.log.view().reader(0);
     let mut read = 0;
     while let Ok(Some(Entry::Record { .. })) = reader.next_insisting() {

@@ -321,10 +321,10 @@ fn sum_holds_after_the_journal_was_lost_and_counts_anew() {
 }
 
 #[test]
-fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
+fn oldest_pending_event_is_the_oldest_begun_or_waiting_or_behind_the_cursor() {
     let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 9);
     let oldest = |ledgers: &Ledgers| ledgers.snapshot(&journal)[0].oldest_pending_ms;
-    assert_eq!(oldest(&ledgers), None);
+    assert_eq!(oldest(&ledgers), Some(0), "not read yet, it is no older than its destination");
     ledgers.get_mut(ids[0]).unwrap().begin(1, 1000);
     ledgers.get_mut(ids[0]).unwrap().begin(2, 2000);
     assert_eq!(oldest(&ledgers), Some(1000));
@@ -332,6 +332,10 @@ fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
     assert_eq!(oldest(&ledgers), Some(1000));
     ledgers.get_mut(ids[0]).unwrap().finish_waiting(1, Ending::Delivered);
     assert_eq!(oldest(&ledgers), Some(2000));
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(2, Ending::Delivered);
+    assert_eq!(oldest(&ledgers), Some(2000), "what is behind it and cannot be read is no older");
+    ledgers.get_mut(ids[0]).unwrap().damaged(3, 9);
+    assert_eq!(oldest(&ledgers), None, "nothing is pending");
 }
 
 #[test]

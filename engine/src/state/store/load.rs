@@ -82,27 +82,27 @@ pub(super) struct Meta {
 /// Who asked to be left alone: until when, and how long in all; both are needed. Who has been removed for how long.
 #[derive(Default)]
 pub(super) struct Spans {
-    removed_for_ms: HashMap<String, u64>,
-    until_ms: HashMap<String, i64>,
-    for_ms: HashMap<String, u64>,
+    removed_for: HashMap<String, u64>,
+    paused_until: HashMap<String, i64>,
+    paused_for: HashMap<String, u64>,
 }
 
 impl Spans {
     fn learn(&mut self, key: &str, value: i64) {
         if let Some(id) = key.strip_prefix(PAUSED_UNTIL) {
-            self.until_ms.insert(id.to_owned(), value);
+            self.paused_until.insert(id.to_owned(), value);
         } else if let Some(id) = key.strip_prefix(PAUSED_FOR) {
-            self.for_ms.insert(id.to_owned(), value.cast_unsigned());
+            self.paused_for.insert(id.to_owned(), value.cast_unsigned());
         } else if let Some(id) = key.strip_prefix(REMOVED_FOR) {
-            self.removed_for_ms.insert(id.to_owned(), value.cast_unsigned());
+            self.removed_for.insert(id.to_owned(), value.cast_unsigned());
         }
     }
 
     pub(super) fn tell(&self, destinations: &mut [(DestinationRow, Window)]) {
         for (row, _) in destinations {
             let id = row.id.0.to_string();
-            row.removed_for_ms = self.removed_for_ms.get(&id).copied().unwrap_or(0);
-            let pause = self.until_ms.get(&id).zip(self.for_ms.get(&id));
+            row.removed_for_ms = self.removed_for.get(&id).copied().unwrap_or(0);
+            let pause = self.paused_until.get(&id).zip(self.paused_for.get(&id));
             row.pause = pause.map(|(until_ms, for_ms)| Pause { until_ms: *until_ms, for_ms: *for_ms });
         }
     }
