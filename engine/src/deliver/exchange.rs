@@ -36,9 +36,11 @@ const IDLE: Duration = Duration::from_secs(15);
 const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// How often a request is made again that the server says it did not process.
-const MOST_TRIES: u32 = 64;
+const MOST_TRIES: u32 = 200;
 /// The wait before that, times the tries so far: enough for a connection's end to be known.
 const AGAIN_AFTER: Duration = Duration::from_millis(2);
+/// And never more than this; most often the attempt's own timeout ends it first.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
@@ -79,7 +81,7 @@ pub async fn request(
         match client.request(request.clone()).await {
             Err(error) if tries < MOST_TRIES && is_unprocessed(&error) => {
                 tries += 1;
-                sleep(AGAIN_AFTER * tries).await;
+                sleep((AGAIN_AFTER * tries).min(LONGEST_WAIT)).await;
             }
             ended => return ended,
         }
