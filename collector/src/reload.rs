@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tracing::info;
@@ -12,6 +13,9 @@ use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 
 use crate::log::{file::Place, writer::LogWriter};
+
+/// The wait before a manifest that could not be applied is tried again: a disk may take today's log tomorrow.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// What follows a changed configuration.
 pub struct Reload {
@@ -30,9 +34,15 @@ pub struct Reload {
 impl Reload {
     /// Applies each change of the manifest, for as long as it is polled.
     pub async fn run(self, mut watch: FileWatch) {
+        let mut has_failed = false;
         loop {
-            watch.changed().await;
-            self.configuration.settle(self.apply().await);
+            tokio::select! {
+                () = watch.changed() => {}
+                () = tokio::time::sleep(AGAIN_AFTER), if has_failed => {}
+            }
+            let applied = self.apply().await;
+            has_failed = applied.is_err();
+            self.configuration.settle(applied);
         }
     }
 

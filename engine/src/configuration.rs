@@ -85,12 +85,16 @@ impl<V> Configuration<V> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers, and logs, whether the manifest's latest content could be applied: a mistake a line.
+    /// Remembers whether the manifest's latest content could be applied, and logs a mistake a line. One that is tried
+    /// again and fails as before is not logged again.
     pub fn settle(&self, applied: Result<(), String>) {
         let problem = applied.err();
-        for mistake in problem.iter().flat_map(|mistakes| mistakes.lines()) {
+        let before = std::mem::replace(
+            &mut *self.problem.lock().unwrap_or_else(PoisonError::into_inner),
+            problem.clone(),
+        );
+        for mistake in problem.iter().filter(|_| problem != before).flat_map(|mistakes| mistakes.lines()) {
             warn!(mistake, "changed manifest not applied; the configuration before it stays");
         }
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }

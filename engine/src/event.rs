@@ -62,18 +62,48 @@ pub enum DecodeError {
     /// The bytes end before the envelope does.
     #[error("event record of {0} bytes is too short")]
     TooShort(usize),
-    /// Written by a version of Visnyk that this one does not know.
+    /// No version of Visnyk wrote it.
     #[error("event record has unknown version {0}")]
     UnknownVersion(u8),
+    /// Written by a later version of Visnyk. It is whole, and is not to be counted as damaged.
+    #[error(
+        "event record has version {0}, this Visnyk reads up to {VERSION}: start the version that wrote it, or a later one"
+    )]
+    NewerVersion(u8),
     /// The envelope's bytes are not an envelope.
     #[error("event envelope cannot be read")]
     Envelope(#[source] postcard::Error),
 }
 
-/// The first byte of every record; raised when the envelope's fields change.
+impl DecodeError {
+    /// Whether another version of Visnyk can read it.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::NewerVersion(_))
+    }
+}
+
+/// The first byte of every record; raised when the envelope's fields change. What was ever written is read for ever:
+/// a new version adds an envelope here, and a folder to `fixtures/spool`.
 const VERSION: u8 = 2;
 /// Version byte and the envelope's length, little-endian.
 const PREFIX: usize = 1 + 4;
+
+/// The envelope of version 1.
+#[derive(Deserialize)]
+struct EnvelopeV1 {
+    id: Uuid,
+    received_at_ms: i64,
+    source: String,
+    target: String,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl From<EnvelopeV1> for Envelope {
+    fn from(old: EnvelopeV1) -> Self {
+        let EnvelopeV1 { id, received_at_ms, source, target, headers } = old;
+        Self { id, received_at_ms, source, target, headers, attributes: Box::default() }
+    }
+}
 
 impl Event {
     /// When it was received.
@@ -109,15 +139,17 @@ impl Event {
         let prefix: [u8; PREFIX] =
             record.get(..PREFIX).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
         let [version, length @ ..] = prefix;
-        if version != VERSION {
-            return Err(DecodeError::UnknownVersion(version));
+        if version > VERSION {
+            return Err(DecodeError::NewerVersion(version));
         }
         let body_at = PREFIX.checked_add(u32::from_le_bytes(length) as usize).ok_or_else(too_short)?;
         let envelope = record.get(PREFIX..body_at).ok_or_else(too_short)?;
-        Ok(Self {
-            envelope: postcard::from_bytes(envelope).map_err(DecodeError::Envelope)?,
-            body: record.slice(body_at..),
-        })
+        let envelope = match version {
+            VERSION => postcard::from_bytes(envelope),
+            1 => postcard::from_bytes(envelope).map(EnvelopeV1::into),
+            _ => return Err(DecodeError::UnknownVersion(version)),
+        };
+        Ok(Self { envelope: envelope.map_err(DecodeError::Envelope)?, body: record.slice(body_at..) })
     }
 }
 
@@ -162,10 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn record_of_an_unknown_version_is_refused_by_name() {
+    fn record_of_a_newer_version_is_told_from_a_damaged_one() {
         let mut record = event(vec![], vec![]).encode().to_vec();
+        for (version, is_newer) in [(0, false), (3, true), (255, true)] {
+            record[0] = version;
+            let error = Event::decode(&record.clone().into()).unwrap_err();
+            assert_eq!(error.is_newer(), is_newer, "{error}");
+        }
         record[0] = 9;
-        let error = Event::decode(&record.into()).unwrap_err();
-        assert_eq!(error.to_string(), "event record has unknown version 9");
+        let told = "event record has version 9, this Visnyk reads up to 2: start the version that wrote it, or a later one";
+        assert_eq!(Event::decode(&record.into()).unwrap_err().to_string(), told);
     }
 }

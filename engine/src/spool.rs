@@ -19,8 +19,8 @@ use crate::event::{Envelope, Event};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::observe::watchdog::Ticker;
 use crate::state::{
-    self, Accepted, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key, Ledgers,
-    NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
+    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
+    Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
@@ -154,8 +154,11 @@ impl Spool {
         Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
-    /// Makes the ledgers those of these destinations and commits that, so that no event accepted from now on is
+    /// Makes the ledgers those of these destinations once that is committed, so that no event accepted from now on is
     /// missing for any of them.
+    ///
+    /// # Errors
+    /// The destinations are those of before, and trying again makes sense.
     pub async fn configure(
         &self,
         destinations: &[Destination],
@@ -163,10 +166,37 @@ impl Spool {
         let wanted: Vec<Wanted> = destinations.iter().map(wanted).collect();
         let now_ms = Timestamp::now().as_millisecond();
         let Configured { ids, added, resumed, enabled, removed } =
-            self.shared.ledgers().configure(&wanted, now_ms, &self.shared.journal);
-        self.committer.commit_now().await?;
+            self.committer.configure(wanted, now_ms, self.shared.journal.clone()).await?;
         tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
+        let spool = self.clone();
+        // A panic has been reported where it happened; the age of some events is then not known.
+        let _ = tokio::task::spawn_blocking(move || spool.look_at_removed()).await;
         Ok(ids.into_iter().zip(destinations.iter().cloned()).collect())
+    }
+
+    /// Learns how old the oldest event of each removed destination is. Of the others their dispatchers tell.
+    fn look_at_removed(&self) {
+        let removed: Vec<_> = {
+            let ledgers = self.shared.ledgers();
+            let removed =
+                ledgers.iter().filter(|ledger| matches!(ledger.lifecycle(), Lifecycle::Removed { .. }));
+            removed.map(|ledger| (ledger.id(), ledger.read_from())).collect()
+        };
+        for (id, after) in removed {
+            let mut reader = self.shared.journal.reader(after);
+            while let Ok(Some(entry)) = reader.next() {
+                let Entry::Record { seq, bytes } = entry else { continue };
+                let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
+                let begun = self
+                    .shared
+                    .ledgers()
+                    .get_mut(id)
+                    .map(|ledger| ledger.begin(seq, envelope.received_at_ms));
+                if begun != Some(Begin::AlreadyFinished) {
+                    break;
+                }
+            }
+        }
     }
 
     /// Commits what changes until `stop`; calls `tick` each second.
@@ -190,10 +220,13 @@ impl Spool {
         ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
     }
 
-    /// Forgets destinations that were removed longer than `retain` ago, with what they still had.
-    pub fn expire(&self, retain: Duration, now_ms: i64) -> Vec<Expired> {
-        let retain_ms = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
-        self.shared.ledgers().expire(retain_ms, now_ms, &self.shared.journal)
+    /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
+    /// in force. `elapsed` is what went by since the last call, by a clock that nobody sets.
+    pub fn expire(&self, retain: Duration, elapsed: Duration, in_force: &[Destination]) -> Vec<Expired> {
+        let [retain_ms, elapsed_ms] =
+            [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+        let in_force = in_force.iter().map(|destination| &*destination.name).collect();
+        self.shared.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.shared.journal)
     }
 
     /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each
@@ -203,7 +236,7 @@ impl Spool {
             return Ok(());
         }
         let mut reader = self.shared.journal.reader(self.seen().kept_through());
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_insisting()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
             if let Some((key, window)) = envelope.key().zip(windows.get(&envelope.source)) {
@@ -336,5 +369,7 @@ fn wanted(destination: &Destination) -> Wanted {
     Wanted { name: destination.name.clone(), fingerprint }
 }
 
+#[cfg(test)]
+mod formats;
 #[cfg(test)]
 mod tests;

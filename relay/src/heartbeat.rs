@@ -1,6 +1,7 @@
 //! The sign of life: not journalled, not retried, not counted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -11,8 +12,26 @@ use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::observe::watchdog::Ticker;
 
+/// When the last heartbeat was sent, or the relay started.
+struct Rhythm {
+    last: Instant,
+}
+
+impl Rhythm {
+    /// Returns whether a heartbeat is due. Missed ones are not made up: one that is late by a whole interval, as after
+    /// a stall or where the manifest has just asked for heartbeats, begins a new rhythm.
+    fn is_due(&mut self, every: Duration, now: Instant) -> bool {
+        let due = self.last + every;
+        if now < due {
+            return false;
+        }
+        self.last = if now < due + every { due } else { now };
+        true
+    }
+}
+
 /// How soon a heartbeat that the manifest adds or changes is noticed.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Sends heartbeats as the configuration in force says, for as long as it is polled.
 pub async fn run(
@@ -20,19 +39,17 @@ pub async fn run(
     fleet: Arc<Mutex<Fleet>>,
     ticker: Ticker,
 ) {
-    let mut last = Instant::now();
+    let mut rhythm = Rhythm { last: Instant::now() };
     loop {
         ticker.tick();
         let Some(heartbeat) = configuration.current().heartbeat.clone() else {
             sleep(LOOK).await;
             continue;
         };
-        let due = last + heartbeat.every;
-        sleep_until(due.min(Instant::now() + LOOK)).await;
-        if Instant::now() < due {
+        sleep_until((rhythm.last + heartbeat.every).min(Instant::now() + LOOK)).await;
+        if !rhythm.is_due(heartbeat.every, Instant::now()) {
             continue;
         }
-        last = due;
         for name in heartbeat.to {
             if let Some(sender) = fleet.lock().await.sender(&name) {
                 // Each by itself: a destination that hangs must not delay another's.
@@ -44,5 +61,25 @@ pub async fn run(
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missed_heartbeats_are_not_made_up() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let every = Duration::from_secs(1);
+        let mut rhythm = Rhythm { last: start };
+        let beats = |rhythm: &mut Rhythm, now| (0..200).filter(|_| rhythm.is_due(every, now)).count();
+        assert_eq!(beats(&mut rhythm, at(999)), 0);
+        // A little late, it keeps its rhythm.
+        assert_eq!((beats(&mut rhythm, at(1_400)), beats(&mut rhythm, at(2_000))), (1, 1));
+        // Asked for after 150 s, or after a stall: one, and the next an interval later.
+        assert_eq!((beats(&mut rhythm, at(152_500)), beats(&mut rhythm, at(153_499))), (1, 0));
+        assert_eq!(beats(&mut rhythm, at(153_500)), 1);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tracing::info;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
-use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
+use visnyk_engine::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::observe::watchdog::Ticker;
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
@@ -35,8 +35,17 @@ pub struct Reload {
     pub tls: Option<Tls>,
 }
 
-/// Between two ticks where nothing changes.
+/// Between two ticks where nothing changes, and between two attempts at a change that may succeed later.
 const TICK: Duration = Duration::from_secs(1);
+
+/// A changed manifest is not in force.
+#[derive(Debug)]
+enum NotApplied {
+    /// Another manifest, secret or start has to come first.
+    Refused(String),
+    /// The disk did not let it be read or kept; it is tried again.
+    Later(String),
+}
 
 /// The files that can change.
 pub struct Watches {
@@ -59,29 +68,66 @@ impl Watches {
 impl Reload {
     /// Applies each change, for as long as it is polled.
     pub async fn run(self, mut watches: Watches, ticker: Ticker) {
+        let mut is_late = false;
         loop {
             ticker.tick();
             tokio::select! {
-                () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
+                () = watches.manifest.changed() => is_late = self.settle().await,
                 () = watches.secrets.changed() => {
                     self.gates.load(&self.configuration.current().sources);
                     self.fleet.lock().await.reload_files();
                     // A changed manifest may have waited for just these.
-                    self.configuration.settle(self.apply().await);
+                    is_late = self.settle().await;
                 }
                 () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(TICK) => if is_late {
+                    is_late = self.settle().await;
+                },
             }
         }
     }
 
-    async fn apply(&self) -> Result<(), String> {
-        let new =
-            configuration::load(&self.manifest, manifest::load_relay).map_err(|error| error.to_string())?;
+    /// Applies the manifest, and says so or why not; whether it has to be tried again.
+    async fn settle(&self) -> bool {
+        let (applied, is_late) = match self.apply().await {
+            Ok(()) => (Ok(()), false),
+            Err(NotApplied::Refused(reason)) => (Err(reason), false),
+            Err(NotApplied::Later(reason)) => (Err(reason), true),
+        };
+        self.configuration.settle(applied);
+        is_late
+    }
+
+    async fn apply(&self) -> Result<(), NotApplied> {
+        let new = self.load()?;
         let current = self.configuration.current();
         if new == *current {
             return Ok(());
         }
+        self.check(&current, &new).map_err(NotApplied::Refused)?;
+        let configured = self.spool.configure(&new.destinations).await;
+        let destinations = configured.map_err(|error| {
+            NotApplied::Later(format!("spec.destinations: cannot be kept, tried again: {error}"))
+        })?;
+        self.fleet.lock().await.apply(&destinations);
+        self.gates.load(&new.sources);
+        if let Some(tls) = &self.tls {
+            tls.configure((&new.listener).into());
+        }
+        info!(hash = new.identity.configuration_hash, "changed manifest applied");
+        self.configuration.replace(new);
+        Ok(())
+    }
+
+    fn load(&self) -> Result<ValidatedRelay, NotApplied> {
+        configuration::load(&self.manifest, manifest::load_relay).map_err(|error| match error {
+            LoadError::Unreadable { .. } => NotApplied::Later(error.to_string()),
+            LoadError::Invalid(_) => NotApplied::Refused(error.to_string()),
+        })
+    }
+
+    /// Whether `new` can take the place of `current` while the relay runs; if not, why.
+    fn check(&self, current: &ValidatedRelay, new: &ValidatedRelay) -> Result<(), String> {
         if new.listener.port != current.listener.port {
             return Err("spec.listener.port: another port takes a restart".into());
         }
@@ -91,19 +137,12 @@ impl Reload {
         if new.listener.max_body_size > self.spool.max_body_size() {
             return Err("spec.listener.maxBodySize: a larger one than at the start takes a restart".into());
         }
-        if let Some(SecretRef { name, key }) = self.lacks(&current, &new) {
-            return Err(format!("secret {name}/{key} is new and not there: it takes its file, or a restart"));
+        match self.lacks(current, new) {
+            Some(SecretRef { name, key }) => {
+                Err(format!("secret {name}/{key} is new and not there: it takes its file, or a restart"))
+            }
+            None => Ok(()),
         }
-        let destinations =
-            self.spool.configure(&new.destinations).await.map_err(|error| error.to_string())?;
-        self.fleet.lock().await.apply(&destinations);
-        self.gates.load(&new.sources);
-        if let Some(tls) = &self.tls {
-            tls.configure((&new.listener).into());
-        }
-        info!(hash = new.identity.configuration_hash, "changed manifest applied");
-        self.configuration.replace(new);
-        Ok(())
     }
 
     /// The first secret that `new` refers to and `current` does not, and whose file is not there. In a pod it comes with

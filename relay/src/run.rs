@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -339,11 +338,14 @@ pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
 
 /// Drops, by name, what removed destinations still had when they had been gone for long enough.
 async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>, ticker: Ticker) {
+    let mut last = Instant::now();
     loop {
         ticker.tick();
         tokio::time::sleep(EXPIRY).await;
-        let retain = configuration.current().spool.retain_removed;
-        for expired in spool.expire(retain, Timestamp::now().as_millisecond()) {
+        let current = configuration.current();
+        let elapsed = last.elapsed();
+        last += elapsed;
+        for expired in spool.expire(current.spool.retain_removed, elapsed, &current.destinations) {
             warn!(
                 destination = expired.name,
                 dropped = expired.dropped,

@@ -6,6 +6,7 @@ mod serve;
 mod tree;
 
 use std::{
+    ffi::OsString,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -87,6 +88,11 @@ impl FaultyDisk {
     /// From now on this fails, or nothing.
     pub fn set(&self, fault: Option<Fault>) {
         self.tree().fault = fault;
+    }
+
+    /// From now on these pages of files cannot be read, each the name of a file and the number of a page of 4 KiB.
+    pub fn set_unreadable(&self, pages: impl IntoIterator<Item = (OsString, u64)>) {
+        self.tree().unreadable = pages.into_iter().collect();
     }
 
     /// How often something has failed to order so far.

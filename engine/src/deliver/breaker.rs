@@ -1,7 +1,8 @@
 //! The circuit breaker: how many requests may be in flight to a destination that has been failing.
 //! A pure state machine; the dispatcher brings the time and the randomness.
 //!
-//! Closed, it allows the configured concurrency. Five outages in a row open it. When the open span is
+//! Closed, it allows the configured concurrency. Five outages in a row open it, and so do twenty refusals that may
+//! be about the event or about everything (401, 403, 404). When the open span is
 //! over one request may go (half-open): if that fails too, the next span is twice as long; if it is
 //! answered, the allowed concurrency doubles with each further answer until it is what was configured.
 
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::schedule::jittered;
 
 const OUTAGES_TO_OPEN: u32 = 5;
+const REFUSALS_TO_OPEN: u32 = 20;
 const SHORTEST_SPAN: Duration = Duration::from_secs(1);
 const LONGEST_SPAN: Duration = Duration::from_mins(1);
 const JITTER_PERCENT: u8 = 20;
@@ -27,7 +29,7 @@ pub struct Breaker {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Flowing { allowed: usize, outages_in_a_row: u32 },
+    Flowing { allowed: usize, outages_in_a_row: u32, refusals_in_a_row: u32 },
     Open { until: Instant },
 }
 
@@ -63,7 +65,7 @@ impl Breaker {
         let concurrency = concurrency.max(1);
         Self {
             concurrency,
-            state: State::Flowing { allowed: concurrency, outages_in_a_row: 0 },
+            state: State::Flowing { allowed: concurrency, outages_in_a_row: 0, refusals_in_a_row: 0 },
             next_span: SHORTEST_SPAN,
             generation: Generation(0),
         }
@@ -106,7 +108,7 @@ impl Breaker {
         };
         // The probe itself is the first of the successes that double what is allowed.
         let allowed = allowed.saturating_mul(2).min(self.concurrency);
-        self.state = State::Flowing { allowed, outages_in_a_row: 0 };
+        self.state = State::Flowing { allowed, outages_in_a_row: 0, refusals_in_a_row: 0 };
         if allowed == self.concurrency {
             self.next_span = SHORTEST_SPAN;
         }
@@ -124,6 +126,29 @@ impl Breaker {
             }
             State::Flowing { .. } | State::Open { .. } => self.open(now, random),
         }
+    }
+
+    /// The destination answered with a refusal that is about the event, or about everything: many in a row are an
+    /// outage, and while it is open one is enough to keep it so.
+    pub fn refused(&mut self, begun: Generation, now: Instant, random: f64) {
+        if begun != self.generation {
+            return;
+        }
+        match &mut self.state {
+            State::Flowing { refusals_in_a_row, .. } if *refusals_in_a_row + 1 < REFUSALS_TO_OPEN => {
+                *refusals_in_a_row += 1;
+            }
+            State::Flowing { .. } | State::Open { .. } => self.open(now, random),
+        }
+    }
+
+    /// Opens, unless it is open, for a reason that the dispatcher knows. Whether it did.
+    pub fn trip(&mut self, now: Instant, random: f64) -> bool {
+        let is_flowing = matches!(self.state, State::Flowing { .. });
+        if is_flowing {
+            self.open(now, random);
+        }
+        is_flowing
     }
 
     fn open(&mut self, now: Instant, random: f64) {

@@ -16,7 +16,7 @@ use visnyk_crds::valid::{self, Destination};
 use super::{
     authorization::Authorization,
     credentials,
-    exchange::{failed_exchange, read_to_end},
+    exchange::{self, failed_exchange, throw_away},
     failure::{Failure, Kind},
     format::{self, Message},
     peer::{self, PeerError, Said},
@@ -178,22 +178,20 @@ impl Sender {
     ) -> Result<Delivered, Failure> {
         let late = || {
             let timeout = self.destination.timeout;
-            Failure::new(Kind::Timeout, &format!("no complete answer within {timeout:?}"))
+            Failure::new(Kind::Timeout, &format!("no answer within {timeout:?}"))
         };
-        let response = timeout_at(deadline, route.client.request(request))
+        let response = timeout_at(deadline, exchange::request(&route.client, request))
             .await
             .map_err(|_| late())?
             .map_err(|error| failed_exchange(&error))?;
         let status = response.status().as_u16();
         let retry_after = retry_after_of(&response, now);
-        let ended = timeout_at(deadline, read_to_end(response.into_body())).await;
-        if !self.destination.success.contains(status) {
-            // How its body ended makes no difference.
-            let failure = Failure::new(Kind::Status(status), &format!("answered {status}"));
-            return Err(Failure { retry_after, ..failure });
+        throw_away(response.into_body(), deadline).await;
+        if self.destination.success.contains(status) {
+            return Ok(Delivered { status });
         }
-        ended.map_err(|_| late())?.map_err(|error| failed_exchange(&error))?;
-        Ok(Delivered { status })
+        let failure = Failure::new(Kind::Status(status), &format!("answered {status}"));
+        Err(Failure { retry_after, ..failure })
     }
 }
 

@@ -3,12 +3,16 @@
 use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
+use h2::Reason;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
     client::legacy::{self, Client},
     rt::{TokioExecutor, TokioTimer},
 };
+
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::observe::causes::{causes, with_causes};
 
@@ -20,6 +24,8 @@ use super::{
 /// Of an answer's body no more is read than this: enough for the connection to be used again after
 /// any reasonable answer, and no more than a nuisance from an unreasonable one.
 pub const LONGEST_ANSWER: usize = 64 * 1024;
+/// Nor is it waited for any longer than this: by then its status has said all.
+const BODY_PATIENCE: Duration = Duration::from_secs(2);
 /// Room for an answer's headers.
 const LONGEST_HEAD: u32 = 64 * 1024;
 const MOST_HEADERS: usize = 128;
@@ -28,6 +34,13 @@ const MOST_HEADERS: usize = 128;
 const IDLE: Duration = Duration::from_secs(15);
 /// An HTTP/2 connection is shared by all requests: a dead one must not fail more than these seconds' worth.
 const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// How often a request is made again that the server says it did not process.
+const MOST_TRIES: u32 = 200;
+/// The wait before that, times the tries so far: enough for a connection's end to be known.
+const AGAIN_AFTER: Duration = Duration::from_millis(2);
+/// And never more than this; most often the attempt's own timeout ends it first.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
@@ -41,22 +54,63 @@ pub fn client(connector: Connector, idle: usize) -> HttpClient {
         .pool_max_idle_per_host(idle)
         .http1_max_buf_size(LONGEST_HEAD as usize)
         .http1_max_headers(MOST_HEADERS)
+        // The status decides: how a header line is written makes no difference to whoever reads none of them.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .http2_max_header_list_size(LONGEST_HEAD)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_EVERY)
         .build(connector)
 }
 
-/// Reads the body so that the connection can be used again, but not for ever.
-pub async fn read_to_end(mut body: Incoming) -> Result<(), hyper::Error> {
-    let mut read = 0;
-    while read < LONGEST_ANSWER && !body.is_end_stream() {
-        match body.frame().await {
-            Some(frame) => read += frame?.data_ref().map_or(0, Bytes::len),
-            None => break,
+/// Makes a request. One that the server certainly did not process, as it closes the HTTP/2 connection or refuses the
+/// stream (RFC 9113, 6.8 and 8.7), is made again at once, on another connection where that one ends.
+///
+/// # Errors
+/// The server may have processed it, or refuses it for ever.
+///
+/// # Cancel safety
+/// Dropped, it gives up; the server may have got the request.
+pub async fn request(
+    client: &HttpClient,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, legacy::Error> {
+    let mut tries = 0;
+    loop {
+        match client.request(request.clone()).await {
+            Err(error) if tries < MOST_TRIES && is_unprocessed(&error) => {
+                tries += 1;
+                sleep((AGAIN_AFTER * tries).min(LONGEST_WAIT)).await;
+            }
+            ended => return ended,
         }
     }
-    Ok(())
+}
+
+fn is_unprocessed(error: &legacy::Error) -> bool {
+    causes(error).any(|cause| {
+        if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            return error.is_remote()
+                && (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR)
+                    || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
+        }
+        // It never left: the connection had ended by then.
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+    })
+}
+
+/// Reads the body and throws it away, so that the connection can be used again. How it ends makes no difference, and
+/// no more is read of it than is worth a new connection.
+pub async fn throw_away(mut body: Incoming, deadline: Instant) {
+    let reading = async {
+        let mut read = 0;
+        while read < LONGEST_ANSWER && !body.is_end_stream() {
+            let Some(Ok(frame)) = body.frame().await else { break };
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    let _ = timeout_at(deadline.min(Instant::now() + BODY_PATIENCE), reading).await;
 }
 
 /// What kind of failure an exchange ended with: known where the connection was not made, to be looked

@@ -61,7 +61,7 @@ impl Fetch {
     async fn document(&self, uri: Uri, most: usize) -> Result<Bytes, FetchError> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = uri;
-        let response = self.client.request(request).await.map_err(FetchError::Request)?;
+        let response = exchange::request(&self.client, request).await.map_err(FetchError::Request)?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }

@@ -26,6 +26,7 @@ pub struct Fleet {
 }
 
 struct Running {
+    id: DestinationId,
     destination: Destination,
     sender: Arc<Sender>,
     /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
@@ -49,9 +50,12 @@ impl Fleet {
     pub fn apply(&mut self, destinations: &[(DestinationId, Destination)]) {
         let gone: Vec<String> = self
             .running
-            .keys()
-            .filter(|name| !destinations.iter().any(|(_, wanted)| wanted.name == **name))
-            .cloned()
+            .iter()
+            // One that was forgotten and is back by the same name has another ledger.
+            .filter(|(name, running)| {
+                !destinations.iter().any(|(id, wanted)| wanted.name == **name && *id == running.id)
+            })
+            .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
             self.stop(&name);
@@ -123,7 +127,7 @@ impl Fleet {
             let ticker = watchdog.register(format!("dispatcher {}", served.name), BOUND);
             Dispatcher::new(shared, id, served, its_sender, receiver, ticker).run().await;
         });
-        let running = Running { destination: destination.clone(), sender, commands, task };
+        let running = Running { id, destination: destination.clone(), sender, commands, task };
         self.running.insert(destination.name.clone(), running);
     }
 

@@ -122,6 +122,7 @@ impl Answer {
 #[derive(Clone)]
 pub(super) struct Sink {
     pub(super) address: SocketAddr,
+    answer: Arc<Mutex<Answer>>,
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
 }
@@ -143,16 +144,22 @@ impl Sink {
         let listener = TcpListener::bind(address).await.unwrap();
         let sink = Self {
             address: listener.local_addr().unwrap(),
+            answer: Arc::new(Mutex::new(answer)),
             requests: Arc::default(),
             connections: Arc::default(),
         };
-        tokio::spawn(sink.clone().accept(listener, answer, tls));
+        tokio::spawn(sink.clone().accept(listener, tls));
         sink
     }
 
     /// Every request so far, head and body.
     pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers like this from now on.
+    pub(super) fn set(&self, answer: Answer) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
     /// How many connections were accepted.
@@ -164,16 +171,16 @@ impl Sink {
         format!("http://{}/in", self.address)
     }
 
-    async fn accept(self, listener: TcpListener, answer: Answer, tls: Option<TlsAcceptor>) {
+    async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         while let Ok((stream, _)) = listener.accept().await {
             self.connections.fetch_add(1, Ordering::SeqCst);
-            let (sink, answer, tls) = (self.clone(), answer.clone(), tls.clone());
+            let (sink, tls) = (self.clone(), tls.clone());
             tokio::spawn(async move {
                 match tls {
-                    None => sink.serve(stream, &answer, |stream| stream.set_zero_linger().unwrap()).await,
+                    None => sink.serve(stream, |stream| stream.set_zero_linger().unwrap()).await,
                     Some(tls) => {
                         if let Ok(stream) = tls.accept(stream).await {
-                            sink.serve(stream, &answer, |stream| {
+                            sink.serve(stream, |stream| {
                                 stream.get_ref().0.set_zero_linger().unwrap();
                             })
                             .await;
@@ -184,20 +191,21 @@ impl Sink {
         }
     }
 
-    async fn serve<S>(&self, mut stream: S, answer: &Answer, make_reset: impl Fn(&S))
+    async fn serve<S>(&self, mut stream: S, make_reset: impl Fn(&S))
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         while let Some(request) = read_request(&mut stream).await {
             self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (Answer::Whole(text)
             | Answer::ThenClose(text)
             | Answer::ThenReset(text)
             | Answer::ThenHang(text)
-            | Answer::ThenForever(text, _)) = answer;
+            | Answer::ThenForever(text, _)) = &answer;
             let _ = stream.write_all(text.as_bytes()).await;
             let _ = stream.flush().await;
-            match answer {
+            match &answer {
                 Answer::Whole(_) => {}
                 Answer::ThenClose(_) => {
                     let _ = stream.shutdown().await;

@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use visnyk_crds::valid::ClientCredentials;
 
 use super::authorization::{basic, bearer};
-use super::exchange::{HttpClient, LONGEST_ANSWER, failed_exchange};
+use super::exchange::{self, HttpClient, LONGEST_ANSWER, failed_exchange};
 use super::failure::{Failure, Kind};
 use crate::secrets::Secrets;
 
@@ -147,8 +147,9 @@ impl Tokens {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(AUTHORIZATION, self.request.authorization.clone());
         let of_exchange = |failure: Failure| failed(&failure.detail);
-        let answer =
-            self.client.request(request).await.map_err(|error| of_exchange(failed_exchange(&error)))?;
+        let answer = exchange::request(&self.client, request)
+            .await
+            .map_err(|error| of_exchange(failed_exchange(&error)))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
         let body = body.map_err(|_| failed("no complete answer"))?.to_bytes();

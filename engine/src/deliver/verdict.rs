@@ -18,18 +18,43 @@ pub enum Verdict {
     Gone,
 }
 
+/// What a failure says something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The destination as a whole.
+    Outage,
+    /// The event, or the destination as a whole: many in a row are an outage.
+    Refusal,
+    /// The event.
+    Event,
+}
+
+/// What a failure at a destination says something about.
+pub fn reach(destination: &Destination, kind: Kind) -> Reach {
+    match kind {
+        _ if kind.is_outage() => Reach::Outage,
+        Kind::Status(status @ (401 | 403 | 404)) if !destination.final_statuses.contains(status) => {
+            Reach::Refusal
+        }
+        _ => Reach::Event,
+    }
+}
+
+/// What a failure means whatever the schedule says; `None` if the schedule decides.
+pub fn ending(destination: &Destination, failure: &Failure) -> Option<Verdict> {
+    match failure.kind {
+        Kind::Status(status) if destination.final_statuses.contains(status) => Some(Verdict::Dead),
+        kind if kind.is_gone() => Some(Verdict::Gone),
+        _ => None,
+    }
+}
+
 /// Judges an event of which `attempts` have failed, the last one with `failure`. `random` is uniform in 0..1.
 pub fn verdict(destination: &Destination, attempts: u32, failure: &Failure, random: f64) -> Verdict {
-    if let Kind::Status(status) = failure.kind
-        && destination.final_statuses.contains(status)
-    {
-        return Verdict::Dead;
-    }
-    if failure.kind.is_gone() {
-        return Verdict::Gone;
-    }
-    schedule::next_delay(&destination.retry, attempts, failure.retry_after, random)
-        .map_or(Verdict::Dead, Verdict::Again)
+    ending(destination, failure).unwrap_or_else(|| {
+        schedule::next_delay(&destination.retry, attempts, failure.retry_after, random)
+            .map_or(Verdict::Dead, Verdict::Again)
+    })
 }
 
 #[cfg(test)]

@@ -69,12 +69,13 @@ impl Log {
         let pool =
             Arc::new(Pool::new(Arc::clone(&disk), options.segment_size, options.max_size, found.files));
         let accepted = catalog.accepted_through(watermark);
+        let active = found.resume_at.and_then(|end| Active::resume(&*disk, &catalog, end));
         let view = View::new(disk, catalog, pool);
         let log = Self {
             journal: found.journal,
             view,
             max_record: options.max_record(),
-            active: None,
+            active,
             next_seq: found.next_seq,
             next_number: found.next_number,
             accepted,
@@ -98,18 +99,26 @@ impl Log {
     /// once more, to another segment; if that fails too they are refused, as is everything from then on
     /// until [`Log::probe`] succeeds.
     pub fn append_batch(&mut self, records: &[Bytes]) -> Appended {
-        let first = self.next_seq;
-        let mut accepted = 0;
-        while accepted < records.len() {
-            if records[accepted].len() > self.max_record {
-                return Appended { first, accepted, refusal: Some(AppendError::TooLarge) };
-            }
-            match self.append_some(&records[accepted..]) {
-                Ok(count) => accepted += count,
-                Err(refusal) => return Appended { first, accepted, refusal: Some(refusal) },
-            }
+        let mut all = Appended { first: self.next_seq, accepted: 0, refusal: None };
+        while all.accepted < records.len() && all.refusal.is_none() {
+            let part = self.append_part(&records[all.accepted..]);
+            all.accepted += part.accepted;
+            all.refusal = part.refusal;
         }
-        Appended { first, accepted, refusal: None }
+        all
+    }
+
+    /// Writes as many of the records as one sync is for, at least one, or refuses all of them. Their senders need not
+    /// wait for the rest.
+    pub fn append_part(&mut self, records: &[Bytes]) -> Appended {
+        let first = self.next_seq;
+        if records.first().is_some_and(|record| record.len() > self.max_record) {
+            return Appended { first, accepted: 0, refusal: Some(AppendError::TooLarge) };
+        }
+        match self.append_some(records) {
+            Ok(accepted) => Appended { first, accepted, refusal: None },
+            Err(refusal) => Appended { first, accepted: 0, refusal: Some(refusal) },
+        }
     }
 
     /// Finds out whether a trouble is over; also prepares the next segment if none is ready. To be
@@ -154,7 +163,8 @@ impl Log {
         let synced = self.next_seq - 1;
         let mut seq = self.next_seq;
         self.buffer.clear();
-        for record in records {
+        // One that is too large for any segment comes first in the next part, and is refused there.
+        for record in records.iter().take_while(|record| record.len() <= self.max_record) {
             let len = self.buffer.len() as u64 + frame::frame_len(record.len());
             if len > active.room() || (seq > self.next_seq && len > MAX_BATCH as u64) {
                 break;
@@ -231,6 +241,15 @@ impl Log {
 }
 
 impl Active {
+    /// The last segment of an earlier run, whose frames end there. Behind them there may be remains of a batch that
+    /// nobody was told of: none of it is a frame, and it is overwritten as the remains of an earlier use are. If the
+    /// file cannot be opened, a new segment is begun instead.
+    fn resume(disk: &dyn Disk, catalog: &Catalog, end: u64) -> Option<Self> {
+        let segment = catalog.last()?;
+        let file = disk.open(&segment.file_name).ok()?;
+        Some(Self { file, segment, end })
+    }
+
     fn room(&self) -> u64 {
         self.segment.size - self.end
     }

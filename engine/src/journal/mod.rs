@@ -1,15 +1,16 @@
 //! The journal: accepted events and nothing else, append-only and immutable, synced before anyone is told.
 //! An event comes here from its source, before the 2xx, and is read from here once per destination.
 //!
-//! In layers, from the disk upwards: [`disk`] touches files, `frame` and `header` are the format, `scan`
-//! walks it, `segment` knows who owns which sequence, `pool` has files for the next segments, `recovery`
-//! finds out what is there, [`Log`] appends in batches, `writer` is its thread, [`Reader`] gives it back,
-//! and [`View`] is what all but the writer may do.
+//! In layers, from the disk upwards: [`disk`] touches files, `pages` reads around what they do not give,
+//! `frame` and `header` are the format, `scan` walks it, `segment` knows who owns which sequence, `pool` has
+//! files for the next segments, `recovery` finds out what is there, [`Log`] appends in batches, `writer` is its
+//! thread, [`Reader`] gives it back, and [`View`] is what all but the writer may do.
 
 pub mod disk;
 mod frame;
 mod header;
 mod log;
+mod pages;
 mod pool;
 mod reader;
 mod recovery;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 
 pub use self::disk::{Disk, DiskFile, Folder};
 pub use self::log::{Appended, Log};
+pub use self::pages::TRIES;
 pub use self::reader::{Entry, Position, ReadError, Reader};
 pub use self::view::View;
 use self::writer::{Queue, Tidy, Writer};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::Seq;
 use super::disk::Disk;
+use super::pages::insist;
 use super::scan::{Found, Scan};
 use super::segment::{Catalog, Owned, Place};
 
@@ -125,6 +126,25 @@ impl Reader {
             self.next_seq = entry.last() + 1;
             return Ok(Some(entry));
         }
+    }
+
+    /// The same at a start, where a thread can wait: what fails is tried several times, and then done without.
+    ///
+    /// # Errors
+    /// If the disk gives nothing at all.
+    pub fn next_insisting(&mut self) -> Result<Option<Entry>, ReadError> {
+        insist(self, Self::next, Self::give_up)
+    }
+
+    /// After several failures of [`Reader::next`]: from now on what could not be read is damaged. False if the disk
+    /// gives nothing of that file, which says nothing about the records in it.
+    pub fn give_up(&mut self) -> bool {
+        let Some(Current { owned, scan: Some(scan) }) = &mut self.current else { return false };
+        let gave_up = scan.give_up();
+        if gave_up {
+            owned.segment.poison();
+        }
+        gave_up
     }
 
     /// Opens a segment, or goes on in the one it is in, which has grown.

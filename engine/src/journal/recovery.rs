@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::disk::{Disk, DiskFile};
 use super::frame::{FRAME_HEADER, Keys};
 use super::header::{BadHeader, DATA_START, HEADER_BLOCK, Header, MAX_VOIDS};
+use super::pages::{insist, write_again};
 use super::pool::{Files, slot};
 use super::scan::{Found, Scan};
 use super::segment::{Segment, SeqRange};
@@ -23,6 +24,8 @@ pub(super) struct Recovered {
     pub(super) voids: Vec<SeqRange>,
     pub(super) next_seq: Seq,
     pub(super) next_number: u64,
+    /// Where the last segment can be gone on in, if it can: each start would use up a segment otherwise.
+    pub(super) resume_at: Option<u64>,
     /// Bytes of frames since the journal began.
     pub(super) bytes: u64,
     pub(super) files: Files,
@@ -54,6 +57,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
             voids: Vec::new(),
             next_seq,
             next_number: 1,
+            resume_at: None,
             bytes: 0,
             files: folder.files,
             torn_tail: 0,
@@ -71,19 +75,39 @@ pub(super) fn recover(disk: &dyn Disk, options: &Options) -> Result<Recovered, O
             ahead.end - 1
         ));
     }
+    let journal = last.header.journal;
+    let next_number = last.header.number + 1;
+    let bytes = last.header.bytes_before + (tail.end - DATA_START);
+    let voids =
+        merged(live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect());
+    // A segment of which something is in doubt is left as it is.
+    let is_sound = voids_of_last(&live).is_empty() && tail.is_clean && ahead.is_empty();
+    let is_whole = live.last().is_some_and(|last| last.size == options.segment_size);
+    let resume_at = Some(tail.end).filter(|_| is_sound && is_whole);
+    let last_number = live.last().map(|last| last.header.number);
+    let synced_end = |used: &Used| {
+        let is_last = Some(used.header.number) == last_number;
+        resume_at.filter(|_| is_last).unwrap_or(used.size)
+    };
+    let segments: VecDeque<_> = live
+        .into_iter()
+        .map(|used| {
+            let synced_end = synced_end(&used);
+            Arc::new(Segment::new(used.file_name, &used.header, used.size, synced_end))
+        })
+        .collect();
+    if let Some(last) = segments.back().filter(|_| tail.is_lacking) {
+        last.poison();
+    }
     Ok(Recovered {
-        journal: last.header.journal,
+        journal,
         next_seq: options.min_next_seq.max(tail.end_seq + 1),
-        next_number: last.header.number + 1,
-        bytes: last.header.bytes_before + (tail.end - DATA_START),
-        voids: merged(
-            live.iter().flat_map(|used| used.header.voids.iter().copied()).chain(tail.voids).collect(),
-        ),
+        next_number,
+        resume_at,
+        bytes,
+        voids,
         torn_tail: tail.torn,
-        segments: live
-            .into_iter()
-            .map(|used| Arc::new(Segment::new(used.file_name, &used.header, used.size, used.size)))
-            .collect(),
+        segments,
         files: folder.files,
         notes: folder.notes,
     })
@@ -201,6 +225,14 @@ struct Tail {
     /// What is void in the last segment, and how much of it was not before.
     voids: Vec<SeqRange>,
     torn: u64,
+    /// Some of it cannot be read.
+    is_lacking: bool,
+    /// Every frame that was begun is whole.
+    is_clean: bool,
+}
+
+fn voids_of_last(live: &[Used]) -> &[SeqRange] {
+    live.last().map_or(&[], |last| &last.header.voids)
 }
 
 /// Walks the last segment, and makes certain what it found. All others were whole before its header was
@@ -216,7 +248,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     let (mut last_synced, mut last_batch) = (end_seq, DATA_START);
     loop {
         let at = scan.at();
-        match scan.next()? {
+        match insist(&mut scan, Scan::next, Scan::give_up)? {
             Found::Record { seq, synced, .. } => {
                 end_seq = seq;
                 acknowledged = acknowledged.max(synced);
@@ -234,10 +266,11 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
             Found::End => break,
         }
     }
-    if scan.is_torn()? {
+    if insist(&mut scan, Scan::is_torn, Scan::give_up)? {
         end_seq += 1;
         holes.push(SeqRange { first: end_seq, last: end_seq });
     }
+    let is_clean = holes.is_empty() && !scan.gave_up();
     // What was void once stays so, even if what showed that it had been begun is gone by now.
     end_seq = last.header.voids.iter().map(|void| void.last).fold(end_seq, Seq::max);
     let room = MAX_VOIDS.saturating_sub(last.header.voids.len());
@@ -247,7 +280,8 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     header.voids = merged(header.voids.into_iter().chain(bounded(torn, room)).collect());
     write_back(&*file, &header, last_batch, scan.at())?;
     let torn = count(&header.voids) - count(&last.header.voids);
-    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn })
+    let is_lacking = scan.gave_up();
+    Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn, is_lacking, is_clean })
 }
 
 /// What was read may be in memory only, and is about to be promised to the destinations. A sync alone would
@@ -255,9 +289,7 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
 /// last batch is written once more as it is, and so is the header, with what is void from now on.
 fn write_back(file: &dyn DiskFile, header: &Header, from: u64, to: u64) -> io::Result<()> {
     file.write_all_at(&header.encode(), 0)?;
-    let mut batch = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
-    let count = file.read_at(&mut batch, from)?;
-    file.write_all_at(&batch[..count], from)?;
+    write_again(file, from, to)?;
     file.sync_data()
 }
 

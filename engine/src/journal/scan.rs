@@ -11,6 +11,7 @@ use super::Seq;
 use super::disk::DiskFile;
 use super::frame::{self, ALIGN, FRAME_HEADER, FrameHeader, Keys};
 use super::header::DATA_START;
+use super::pages::Pages;
 use super::segment::SeqRange;
 
 /// Bytes read at once. A record handed out shares the memory of its chunk.
@@ -26,6 +27,7 @@ pub(super) struct Scan {
     expected: Seq,
     chunk: Bytes,
     chunk_at: u64,
+    pages: Pages,
 }
 
 /// What lies next.
@@ -42,7 +44,18 @@ pub(super) enum Found {
 impl Scan {
     /// From the first frame of a segment, looking for `expected`; frames before it are passed over.
     pub(super) fn new(file: Arc<dyn DiskFile>, keys: Keys, end: u64, expected: Seq) -> Self {
-        Self { file, keys, end, at: DATA_START, expected, chunk: Bytes::new(), chunk_at: 0 }
+        let (chunk, pages) = (Bytes::new(), Pages::default());
+        Self { file, keys, end, at: DATA_START, expected, chunk, chunk_at: 0, pages }
+    }
+
+    /// From now on does without what the last call could not read; false if nothing at all can be read.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.pages.give_up(&*self.file)
+    }
+
+    /// Whether it did without anything.
+    pub(super) fn gave_up(&self) -> bool {
+        self.pages.are_lacking()
     }
 
     /// The offset of what comes next; behind [`Found::End`], of what could not be read.
@@ -88,9 +101,12 @@ impl Scan {
     }
 
     /// Whether a frame was begun where the next one would be. Every batch ends with zeroes there, so the
-    /// left-overs of an earlier use are not mistaken for a torn frame.
+    /// left-overs of an earlier use are not mistaken for a torn frame. Of what cannot be read nobody knows.
     pub(super) fn is_torn(&mut self) -> io::Result<bool> {
         let expected = self.expected;
+        if self.at < self.end && self.pages.lack(self.at, FRAME_HEADER as u64) {
+            return Ok(true);
+        }
         let header = self.window(self.at, FRAME_HEADER as u64)?;
         Ok(header.and_then(<[u8]>::first_chunk).is_some_and(|header| frame::was_begun(header, expected)))
     }
@@ -146,7 +162,7 @@ impl Scan {
         if at < self.chunk_at || at + len > chunk_end {
             let wanted = (self.end - at).min(CHUNK.max(len));
             let mut chunk = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
-            let count = self.file.read_at(&mut chunk, at)?;
+            let count = self.pages.read(&*self.file, &mut chunk, at)?;
             chunk.truncate(count);
             (self.chunk, self.chunk_at) = (chunk.into(), at);
         }

@@ -38,10 +38,10 @@ pub(super) struct Segment {
     pub(super) bytes_before: u64,
     /// Bytes of the file.
     pub(super) size: u64,
-    /// Everything before this offset is synced; of a segment of an earlier run, the size.
+    /// Everything before this offset is synced; of a segment of an earlier run that is not gone on in, the size.
     synced_end: AtomicU64,
-    /// A write or sync failed: what lies behind `synced_end` is anyone's guess, and the file is never
-    /// used again.
+    /// A write or sync failed, and what lies behind `synced_end` is anyone's guess; or a page cannot be read. The
+    /// file is never used again.
     poisoned: AtomicBool,
 }
 
@@ -171,6 +171,11 @@ impl Catalog {
             self.oldest_number.store(oldest.number, Ordering::Release);
         }
         freed
+    }
+
+    /// The newest live segment.
+    pub(super) fn last(&self) -> Option<Arc<Segment>> {
+        self.read().segments.back().map(Arc::clone)
     }
 
     /// The number of the oldest live segment.

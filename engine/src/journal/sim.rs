@@ -1,7 +1,7 @@
 //! A disk in memory that does what real ones do when it matters: it keeps what is written and what is
 //! synced apart, loses power with any part of the rest, fails, and fills up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +11,8 @@ use super::disk::{Disk, DiskFile};
 
 /// What a power cut leaves whole.
 const SECTOR: usize = 512;
+/// What can be read or cannot, in bytes.
+const PAGE: u64 = 4096;
 
 /// One kind of operation on a [`SimDisk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ struct State {
     next_content: u64,
     capacity: Option<u64>,
     faults: Vec<Fault>,
+    /// Pages of 4 KiB that cannot be read, of files by their content's number.
+    unreadable: BTreeSet<(u64, u64)>,
     /// Syncs that only pretend.
     lie: Option<Lie>,
     operations: u64,
@@ -99,6 +103,18 @@ impl SimDisk {
     /// after a failed sync, what was not synced never will be, although it can still be read.
     pub fn fail(&self, operation: Operation, skip: u32, times: u32, kind: ErrorKind) {
         self.state().faults.push(Fault { operation, skip, times, kind });
+    }
+
+    /// From now on, after every power cut too, a page of 4 KiB of a file cannot be read.
+    pub fn lose_page(&self, name: &str, page: u64) {
+        let mut state = self.state();
+        let id = state.files.get(name).copied();
+        state.unreadable.extend(id.map(|id| (id, page)));
+    }
+
+    /// Every page can be read again.
+    pub fn find_pages(&self) {
+        self.state().unreadable.clear();
     }
 
     /// Forgets every fault that has not happened.
@@ -157,6 +173,7 @@ impl SimDisk {
             contents,
             next_content: old.next_content,
             capacity: old.capacity,
+            unreadable: old.unreadable,
             lie: old.lie,
             ..State::default()
         };
@@ -334,6 +351,10 @@ impl DiskFile for OpenFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         state.begin(Operation::Read)?;
+        let last = offset + (buffer.len() as u64).max(1) - 1;
+        if state.unreadable.range((self.id, offset / PAGE)..=(self.id, last / PAGE)).next().is_some() {
+            return Err(io::Error::other("sector cannot be read"));
+        }
         let content = state.contents.get(&self.id).ok_or(ErrorKind::NotFound)?;
         let rest = usize::try_from(offset).ok().and_then(|from| content.current.get(from..)).unwrap_or(&[]);
         let count = rest.len().min(buffer.len());

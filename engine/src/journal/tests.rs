@@ -7,7 +7,9 @@ mod decoders;
 mod disk_faults;
 mod model;
 mod rot;
+mod slow_disk;
 mod surgery;
+mod unreadable;
 mod world;
 
 use std::sync::Arc;

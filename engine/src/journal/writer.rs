@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-use super::log::Log;
+use super::log::{Appended, Log};
 use super::view::View;
 use super::{AppendError, Condition, Seq};
 
@@ -112,7 +112,7 @@ impl Writer {
         while self.queue.take(&mut records, &mut replies) {
             tick();
             if !records.is_empty() {
-                self.append(&records, &mut replies);
+                self.append(&records, &mut replies, tick);
                 records.clear();
             }
             if probed.elapsed() >= TICK && *self.log.condition() != Condition::Writable {
@@ -123,24 +123,31 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, records: &[Bytes], replies: &mut Vec<Reply>) {
-        let had_next = self.log.view().has_next();
-        let appended = self.log.append_batch(records);
-        self.publish_condition();
-        if appended.accepted > 0 {
-            self.watermark.send_replace(self.log.view().watermark());
-        }
-        for (index, reply) in replies.drain(..).enumerate() {
-            let answer = if index < appended.accepted {
-                Ok(appended.first + index as u64)
-            } else {
-                Err(appended.refusal.unwrap_or(AppendError::Unavailable))
-            };
-            // Whoever does not wait any more has lost interest, not the event.
-            let _ = reply.send(answer);
-        }
-        if had_next && !self.log.view().has_next() {
-            self.tidy.request();
+    /// Each sync is told of as soon as it is over: to its senders, the readers and the watchdog. After a refusal the
+    /// rest is refused, too.
+    fn append(&mut self, records: &[Bytes], replies: &mut Vec<Reply>, tick: &impl Fn()) {
+        let mut rest = records;
+        let mut replies = replies.drain(..);
+        while !rest.is_empty() {
+            let had_next = self.log.view().has_next();
+            let Appended { first, accepted, refusal } = self.log.append_part(rest);
+            tick();
+            self.publish_condition();
+            if accepted > 0 {
+                self.watermark.send_replace(self.log.view().watermark());
+            }
+            for (reply, seq) in replies.by_ref().take(accepted).zip(first..) {
+                // Whoever does not wait any more has lost interest, not the event.
+                let _ = reply.send(Ok(seq));
+            }
+            if had_next && !self.log.view().has_next() {
+                self.tidy.request();
+            }
+            rest = &rest[accepted..];
+            if let Some(refusal) = refusal {
+                replies.by_ref().for_each(|reply| _ = reply.send(Err(refusal)));
+                rest = &[];
+            }
         }
     }
 

@@ -56,6 +56,8 @@ pub struct DestinationRow {
     pub lifecycle: Lifecycle,
     /// How long it asked to be left alone, if it did.
     pub pause: Option<Pause>,
+    /// How long it has been removed while a process ran, in milliseconds.
+    pub removed_for_ms: u64,
 }
 
 /// One event that waits or is dead.

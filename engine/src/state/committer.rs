@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Seq;
+use super::batch::Batch;
+use super::configure::{Configured, Wanted};
 use super::seen::Seen;
 use super::shared::SharedLedgers;
 use super::store::{CommitError, Store};
+use super::{Accepted, Seq};
 
 /// From the first change to its commit, so that others gather.
 const GATHER: Duration = Duration::from_millis(100);
@@ -96,6 +98,24 @@ impl Committer {
         tokio::spawn(async move { inner.commit().await }).await.unwrap_or(Err(NotCommitted::Broken))
     }
 
+    /// Makes the destinations those of a configuration, and commits that with everything that changed until now.
+    ///
+    /// # Errors
+    /// Nothing of it is in the file, nor in the ledgers.
+    ///
+    /// # Cancel safety
+    /// Dropped, the commit goes on, and the configuration may be installed.
+    pub async fn configure(
+        &self,
+        wanted: Vec<Wanted>,
+        now_ms: i64,
+        journal: impl Accepted + Send + 'static,
+    ) -> Result<Configured, NotCommitted> {
+        let inner = self.inner.clone();
+        let configuring = tokio::spawn(async move { inner.configure(&wanted, now_ms, journal).await });
+        configuring.await.unwrap_or(Err(NotCommitted::Broken))
+    }
+
     /// Commits what changes until `stop`, then once more. Calls `tick` about each second, unless a commit takes longer.
     ///
     /// # Cancel safety
@@ -133,33 +153,84 @@ impl Inner {
 
     async fn commit(&self) -> Result<(), NotCommitted> {
         let _committing = self.committing.lock().await;
-        if *self.condition.borrow() == Condition::Broken {
-            return Err(NotCommitted::Broken);
-        }
+        self.check_works()?;
         // A statement of its own: the guard must not live across the commit.
         let batch = {
             let mut ledgers = self.ledgers.lock_unnoticed();
             ledgers.saw(*self.watermark.borrow());
             ledgers.take_batch()
         };
-        let Some(mut batch) = batch else { return Ok(()) };
+        let Some(batch) = batch else { return Ok(()) };
+        match self.write(batch).await {
+            Ok(batch) => {
+                let free_through = self.ledgers.lock_unnoticed().committed(&batch);
+                self.free(free_through);
+                Ok(())
+            }
+            Err((batch, error)) => {
+                self.ledgers.lock_unnoticed().failed(batch);
+                Err(error)
+            }
+        }
+    }
+
+    async fn configure(
+        &self,
+        wanted: &[Wanted],
+        now_ms: i64,
+        journal: impl Accepted + Send,
+    ) -> Result<Configured, NotCommitted> {
+        let _committing = self.committing.lock().await;
+        self.check_works()?;
+        let (plan, batch) = {
+            let mut ledgers = self.ledgers.lock_unnoticed();
+            ledgers.saw(*self.watermark.borrow());
+            let plan = ledgers.plan(wanted, now_ms, &journal);
+            let batch = ledgers.take_batch_of(&plan);
+            (plan, batch)
+        };
+        let Some(batch) = batch else {
+            // A commit was dropped half-way: only at the end of a process.
+            self.ledgers.lock_unnoticed().abandon();
+            return Err(NotCommitted::Broken);
+        };
+        match self.write(batch).await {
+            Ok(batch) => {
+                let (configured, free_through) = {
+                    let mut ledgers = self.ledgers.lock_unnoticed();
+                    // The new ones first: the journal is not freed beyond where they begin.
+                    let configured = ledgers.install(plan);
+                    (configured, ledgers.committed(&batch))
+                };
+                self.free(free_through);
+                Ok(configured)
+            }
+            Err((batch, error)) => {
+                let mut ledgers = self.ledgers.lock_unnoticed();
+                ledgers.abandon();
+                ledgers.failed(batch);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_works(&self) -> Result<(), NotCommitted> {
+        if *self.condition.borrow() == Condition::Broken { Err(NotCommitted::Broken) } else { Ok(()) }
+    }
+
+    /// Writes a batch, with the ids of accepted events; gives it back either way, for the ledgers to hear of.
+    async fn write(&self, mut batch: Batch) -> Result<Batch, (Batch, NotCommitted)> {
         // After the ledgers': whatever they are past is below this watermark.
         let now_ms = Timestamp::now().as_millisecond();
         batch.seen = self.seen().take_batch(*self.watermark.borrow(), now_ms);
         match self.store.commit(&batch).await {
             Ok(()) => {
                 self.seen().committed(&batch.seen);
-                let free_through = self.ledgers.lock_unnoticed().committed(&batch);
-                // No event goes before its id is kept.
-                let kept = self.seen().kept_through();
-                let free_through = free_through.map(|through| through.min(kept));
                 self.enter(Condition::Good);
-                (self.free_through)(free_through);
-                Ok(())
+                Ok(batch)
             }
             Err(error) => {
                 self.seen().failed(std::mem::take(&mut batch.seen));
-                self.ledgers.lock_unnoticed().failed(batch);
                 let (condition, not_committed) = match &error {
                     CommitError::Full(_) => (Condition::Full, NotCommitted::Full),
                     CommitError::Broken(_) => (Condition::Broken, NotCommitted::Broken),
@@ -168,9 +239,15 @@ impl Inner {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, cause, "state cannot be kept, deliveries pause");
                 }
-                Err(not_committed)
+                Err((batch, not_committed))
             }
         }
+    }
+
+    /// Lets the journal free what no destination needs any more. No event goes before its id is kept.
+    fn free(&self, through: Option<Seq>) {
+        let kept = self.seen().kept_through();
+        (self.free_through)(through.map(|through| through.min(kept)));
     }
 
     /// Whether that is news.

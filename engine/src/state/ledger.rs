@@ -13,6 +13,9 @@ use super::status::Lifecycle;
 use super::window::{Covered, Window};
 use super::{DestinationId, Seq};
 
+/// How often the age of a removed destination is kept: a restart makes it younger by less than that.
+const KEPT_EVERY_MS: u64 = 600_000;
+
 /// How an event's delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -56,8 +59,13 @@ pub struct Ledger {
     pub(super) dead: Room,
     pub(super) limits: RoomLimits,
     pub(super) pause: Option<Pause>,
+    /// How long a removed destination has been so while a process ran, in milliseconds.
+    pub(super) removed_for_ms: u64,
     /// When events in flight came, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
+    /// When the newest event came that was begun, or since when this is known here: what the journal has behind it
+    /// is no older, even if it cannot be read.
+    pub(super) reached_ms: Option<i64>,
     /// Whether its row changed since the last batch was taken.
     pub(super) changed: bool,
     /// Held events whose row changed since.
@@ -109,8 +117,14 @@ impl Ledger {
         if !self.window.admits(seq) {
             return Begin::WindowFull;
         }
+        self.reached_ms = self.reached_ms.max(Some(received_at_ms));
         self.begun.insert(seq, received_at_ms);
         Begin::Yes
+    }
+
+    /// Whether an event of the journal still has to be delivered.
+    pub fn needs(&self, seq: Seq) -> bool {
+        self.window.needs(seq)
     }
 
     /// Ends the delivery of an event from the journal; false if it had ended before.
@@ -262,6 +276,16 @@ impl Ledger {
             dead_lettered: self.dead.len(),
             lifecycle: self.lifecycle,
             pause: self.pause,
+            removed_for_ms: self.removed_for_ms,
+        }
+    }
+
+    /// Grows older by so much, if it is removed; that is in the file sooner or later.
+    pub(super) fn grow_older(&mut self, elapsed_ms: u64) {
+        if matches!(self.lifecycle, Lifecycle::Removed { .. }) {
+            let before = self.removed_for_ms;
+            self.removed_for_ms = before.saturating_add(elapsed_ms);
+            self.changed |= before / KEPT_EVERY_MS != self.removed_for_ms / KEPT_EVERY_MS;
         }
     }
 

@@ -3,7 +3,7 @@
 //! Changes are collected by row: [`Ledgers::take_batch`] writes what the rows are at that moment, and a
 //! batch that failed is only marked as changed again. One batch is out at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{Batch, HeldRow};
 use super::held::Kind;
@@ -32,6 +32,8 @@ pub struct Ledgers {
     /// Destinations whose deletion is not committed, with the cursor that still holds the journal.
     pub(super) expired: BTreeMap<DestinationId, Expiry>,
     pub(super) batch_is_out: bool,
+    /// Whether a configuration is on its way to the file: until it is there, or given up, nothing expires.
+    pub(super) is_planned: bool,
     /// How far the journal has got, as far as is known here.
     pub(super) watermark: Seq,
     /// How far it had got at the last commit; none since the file was opened.
@@ -79,12 +81,26 @@ impl Ledgers {
         self.by_id.values()
     }
 
-    /// Forgets destinations that were removed at least `retain_ms` ago, and drops what they had.
-    pub fn expire(&mut self, retain_ms: u64, now_ms: i64, journal: &dyn Accepted) -> Vec<Expired> {
+    /// Forgets destinations that have been removed for at least `retain_ms`, and drops what they had. Never one of
+    /// those that the configuration in force names. `elapsed_ms` is what went by since the last call, by a clock that
+    /// nobody sets: what the wall clock does makes no event older.
+    pub fn expire(
+        &mut self,
+        retain_ms: u64,
+        elapsed_ms: u64,
+        in_force: &BTreeSet<&str>,
+        journal: &dyn Accepted,
+    ) -> Vec<Expired> {
+        if self.is_planned {
+            return Vec::new();
+        }
         let is_due = |ledger: &Ledger| match ledger.lifecycle {
-            Lifecycle::Removed { at_ms } => now_ms.saturating_sub(at_ms) >= retain_ms.cast_signed(),
+            Lifecycle::Removed { .. } => {
+                ledger.removed_for_ms >= retain_ms && !in_force.contains(&*ledger.name)
+            }
             Lifecycle::Active | Lifecycle::Disabled => false,
         };
+        self.by_id.values_mut().for_each(|ledger| ledger.grow_older(elapsed_ms));
         let ids: Vec<_> = self.by_id.values().filter(|ledger| is_due(ledger)).map(Ledger::id).collect();
         let mut expired = Vec::with_capacity(ids.len());
         for id in ids {
@@ -117,10 +133,14 @@ impl Ledgers {
     /// What changed since the last batch; `None` if nothing did or that batch is still out.
     /// Hand it to [`Ledgers::committed`] or [`Ledgers::failed`].
     pub fn take_batch(&mut self) -> Option<Batch> {
-        if self.batch_is_out || !self.changed() {
+        if self.changed() { self.take_whole_batch() } else { None }
+    }
+
+    /// The same, even if nothing changed.
+    pub(super) fn take_whole_batch(&mut self) -> Option<Batch> {
+        if std::mem::replace(&mut self.batch_is_out, true) {
             return None;
         }
-        self.batch_is_out = true;
         let (gone, watermark) = (std::mem::take(&mut self.gone), self.watermark);
         let mut batch = Batch { gone, watermark, ..Batch::default() };
         for (id, expiry) in &mut self.expired {

@@ -24,7 +24,7 @@ mod window;
 pub use batch::{Batch, DestinationRow, HeldRow};
 pub use commands::{Redriven, Select};
 pub use committer::{Committer, Condition, NotCommitted};
-pub use configure::{Configured, Wanted};
+pub use configure::{Configured, Plan, Wanted};
 pub use held::{
     DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
 };

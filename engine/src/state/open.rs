@@ -96,6 +96,7 @@ impl Ledgers {
             gone: loaded.unreadable,
             expired: BTreeMap::new(),
             batch_is_out: false,
+            is_planned: false,
             watermark: loaded.watermark,
             committed_watermark: None,
         };
@@ -119,6 +120,7 @@ impl Ledgers {
             }
         }
         for ledger in ledgers.by_id.values_mut() {
+            ledger.reached_ms = Some(now_ms);
             let (waiting, dead) = counts.get(&ledger.id).copied().unwrap_or_default();
             let damaged = ledger.count_missing(waiting, dead) + ledger.catch_up(before_oldest, journal);
             if damaged > 0 {
@@ -157,6 +159,7 @@ impl Ledger {
         ledger.fingerprint = row.fingerprint;
         ledger.lifecycle = row.lifecycle;
         ledger.pause = row.pause;
+        ledger.removed_for_ms = row.removed_for_ms;
         ledger.delivered = row.delivered;
         ledger.dropped = row.dropped;
         ledger.damaged = row.damaged;

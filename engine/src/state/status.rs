@@ -38,7 +38,8 @@ pub struct DestinationStatus {
     pub pending: u64,
     /// Of these, how many wait for another attempt.
     pub waiting: u64,
-    /// When the oldest pending event came that was begun or waits, in milliseconds since the Unix epoch.
+    /// When the oldest pending event came, in milliseconds since the Unix epoch; while that one is not read yet or
+    /// cannot be, when the one before it came.
     pub oldest_pending_ms: Option<i64>,
     /// Whether it is delivered to.
     pub lifecycle: Lifecycle,
@@ -55,6 +56,7 @@ impl Ledger {
     /// Its part of `/status`.
     pub fn status(&self, journal: &dyn Accepted) -> DestinationStatus {
         let accepted = journal.accepted_through(journal.watermark());
+        let unread = self.unread(journal);
         DestinationStatus {
             id: self.id,
             name: self.name.clone(),
@@ -63,9 +65,9 @@ impl Ledger {
             dead_lettered: self.dead.len(),
             dropped: self.dropped,
             damaged: self.damaged,
-            pending: self.unread(journal) + self.waiting.len(),
+            pending: unread + self.waiting.len(),
             waiting: self.waiting.len(),
-            oldest_pending_ms: self.oldest_pending_ms(),
+            oldest_pending_ms: self.oldest_pending_ms(unread),
             lifecycle: self.lifecycle,
         }
     }
@@ -78,9 +80,11 @@ impl Ledger {
         beyond_cursor.saturating_sub(self.window.events_above())
     }
 
-    fn oldest_pending_ms(&self) -> Option<i64> {
+    /// When the oldest pending event came. Of one in the journal that was not begun, only a bound is known.
+    fn oldest_pending_ms(&self, unread: u64) -> Option<i64> {
         let begun = self.begun.iter().find(|(seq, _)| self.window.needs(**seq)).map(|(_, at_ms)| *at_ms);
         let waiting = self.waiting.iter().map(|(_, held)| held.received_at_ms).min();
-        begun.into_iter().chain(waiting).min()
+        let unread = begun.or(self.reached_ms.filter(|_| unread > 0));
+        unread.into_iter().chain(waiting).min()
     }
 }

@@ -207,11 +207,8 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.tree().content(number.0) {
-            Ok(Content { current, .. }) => {
-                let from = at(offset).min(current.len());
-                reply.data(&current[from..(from + at(size.into())).min(current.len())]);
-            }
+        match self.tree().read(number.0, at(offset), at(size.into())) {
+            Ok(bytes) => reply.data(bytes),
             Err(error) => reply.error(error),
         }
     }

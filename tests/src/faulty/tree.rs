@@ -1,7 +1,7 @@
 //! The files and folders of a [`super::FaultyDisk`], and what becomes of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     path::Path,
 };
@@ -10,6 +10,8 @@ use fuser::Errno;
 
 use super::{Call, Errno as Failure, Fault, Files};
 
+/// What is readable or not, in bytes.
+const PAGE: usize = 4096;
 /// The root's number, by convention.
 pub(super) const ROOT: u64 = 1;
 
@@ -19,6 +21,8 @@ pub(super) struct Tree {
     pub(super) nodes: BTreeMap<u64, Node>,
     next: u64,
     pub(super) fault: Option<Fault>,
+    /// Pages that cannot be read, by the names of their files.
+    pub(super) unreadable: BTreeSet<(OsString, u64)>,
     pub(super) failures: u64,
     pub(super) touched_again: Vec<String>,
 }
@@ -61,7 +65,8 @@ impl Default for Tree {
         let folder = Kind::Folder(BTreeMap::new());
         let root = Node { name: "".into(), mode: 0o755, kind: folder, is_linked: true };
         let nodes = BTreeMap::from([(ROOT, root)]);
-        Self { nodes, next: ROOT + 1, fault: None, failures: 0, touched_again: Vec::new() }
+        let (unreadable, touched_again) = (BTreeSet::new(), Vec::new());
+        Self { nodes, next: ROOT + 1, fault: None, unreadable, failures: 0, touched_again }
     }
 }
 
@@ -119,6 +124,20 @@ impl Tree {
         let name = self.name(number)?;
         self.check(&name, Call::Open)?;
         Ok(name)
+    }
+
+    /// The bytes at `offset`, unless one of their pages is lost.
+    pub(super) fn read(&mut self, number: u64, offset: usize, size: usize) -> Result<&[u8], Errno> {
+        let name = self.name(number)?;
+        let (first, last) = (offset / PAGE, (offset + size.max(1) - 1) / PAGE);
+        let range = (name.clone(), first as u64)..=(name, last as u64);
+        if self.unreadable.range(range).next().is_some() {
+            self.failures += 1;
+            return Err(Errno::EIO);
+        }
+        let current = &self.content(number)?.current;
+        let from = offset.min(current.len());
+        Ok(&current[from..(from + size).min(current.len())])
     }
 
     pub(super) fn write(&mut self, number: u64, offset: usize, bytes: &[u8]) -> Result<(), Errno> {

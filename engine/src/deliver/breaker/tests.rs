@@ -43,6 +43,29 @@ fn an_answer_begins_the_count_of_outages_anew() {
 }
 
 #[test]
+fn twenty_refusals_in_a_row_open_it_and_one_keeps_it_open() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(16);
+    for _ in 0..3 {
+        for _ in 0..19 {
+            breaker.refused(breaker.generation(), now, MIDDLE);
+        }
+        assert_eq!(breaker.phase(now), Phase::Closed);
+        breaker.answered(breaker.generation());
+    }
+    for _ in 0..20 {
+        breaker.refused(breaker.generation(), now, MIDDLE);
+    }
+    assert_eq!(breaker.allowance(now), Allowance::NotUntil(now + seconds(1)));
+    let later = now + seconds(1);
+    breaker.refused(breaker.generation(), later, MIDDLE);
+    assert_eq!(breaker.allowance(later), Allowance::NotUntil(later + seconds(2)));
+    assert!(!breaker.trip(later, MIDDLE), "it is open already");
+    breaker.answered(breaker.generation());
+    assert!(breaker.trip(later, MIDDLE));
+}
+
+#[test]
 fn half_open_is_one_request() {
     let now = Instant::now();
     let breaker = opened(16, now);

@@ -1,6 +1,6 @@
 //! When which waiting event may be tried again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::journal::Seq;
@@ -9,11 +9,24 @@ use crate::journal::Seq;
 #[derive(Debug, Default)]
 pub(super) struct DueQueue {
     by_due: BTreeSet<(Instant, Seq)>,
+    by_seq: BTreeMap<Seq, Due>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Instant,
+    /// The destination asked for it with `Retry-After`.
+    is_asked: bool,
 }
 
 impl DueQueue {
     pub fn insert(&mut self, due: Instant, seq: Seq) {
-        self.by_due.insert((due, seq));
+        self.set(seq, Due { at: due, is_asked: false });
+    }
+
+    /// An event that the destination asked not to see before then.
+    pub fn insert_asked(&mut self, due: Instant, seq: Seq) {
+        self.set(seq, Due { at: due, is_asked: true });
     }
 
     /// When the next one falls due.
@@ -23,27 +36,42 @@ impl DueQueue {
 
     /// Takes the event that has been due longest at `now`.
     pub fn pop_due(&mut self, now: Instant) -> Option<Seq> {
-        let first = *self.by_due.first().filter(|(due, _)| *due <= now)?;
-        self.by_due.remove(&first);
-        Some(first.1)
+        let (_, seq) = *self.by_due.first().filter(|(due, _)| *due <= now)?;
+        self.remove(seq);
+        Some(seq)
     }
 
     /// The event that was accepted first.
     pub fn oldest(&self) -> Option<Seq> {
-        self.seqs().min()
+        self.by_seq.keys().next().copied()
     }
 
     pub fn seqs(&self) -> impl Iterator<Item = Seq> {
-        self.by_due.iter().map(|(_, seq)| *seq)
+        self.by_seq.keys().copied()
     }
 
-    /// Takes back an event wherever it stands; used when a named rule drops it.
-    pub fn remove(&mut self, seq: Seq) {
-        self.by_due.retain(|(_, waiting)| *waiting != seq);
+    /// The events in the order they fall due, without those that the destination asked not to see before.
+    pub fn in_order(&self) -> VecDeque<Seq> {
+        let seqs = self.by_due.iter().map(|(_, seq)| *seq);
+        seqs.filter(|seq| self.by_seq.get(seq).is_some_and(|due| !due.is_asked)).collect()
+    }
+
+    /// Takes back an event wherever it stands, with the moment it was due.
+    pub fn remove(&mut self, seq: Seq) -> Option<Instant> {
+        let Due { at, .. } = self.by_seq.remove(&seq)?;
+        self.by_due.remove(&(at, seq));
+        Some(at)
     }
 
     pub fn clear(&mut self) {
         self.by_due.clear();
+        self.by_seq.clear();
+    }
+
+    fn set(&mut self, seq: Seq, due: Due) {
+        self.remove(seq);
+        self.by_due.insert((due.at, seq));
+        self.by_seq.insert(seq, due);
     }
 }
 
@@ -62,7 +90,11 @@ mod tests {
             queue.insert(at(due), seq);
         }
         assert_eq!(queue.oldest(), Some(1));
-        queue.remove(4);
+        assert_eq!(queue.remove(4), Some(at(9)));
+        assert_eq!(queue.remove(4), None);
+        queue.insert_asked(at(3), 5);
+        assert_eq!(queue.in_order(), [2, 3, 1]);
+        queue.remove(5);
 
         assert_eq!(queue.pop_due(at(1)), None);
         assert_eq!(queue.next_due(), Some(at(2)));

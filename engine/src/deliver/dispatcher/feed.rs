@@ -1,19 +1,24 @@
 //! The fresh events of one destination, read ahead from the journal a chunk at a time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::error;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
 
 use crate::event::Event;
-use crate::journal::{Entry, Position, ReadError, Reader, Seq};
+use crate::journal::{self, Condition, Entry, Journal, Position, ReadError, Reader, Seq};
 
 /// Entries taken from the reader at a time: enough to hide the hop to a blocking thread, little to hold.
 const ENTRIES_PER_READ: usize = 256;
 /// And the bytes after which a read ends early, so that large events do not pile up.
 const BYTES_PER_READ: usize = 256 * 1024;
+
+/// The wait between a read of the journal that failed and the next.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the journal has behind the last thing it had.
 pub(super) enum Item {
@@ -23,26 +28,31 @@ pub(super) enum Item {
         record: Bytes,
         event: Event,
     },
+    /// An event that only a later version of Visnyk can read, and why.
+    Newer { seq: Seq, reason: String },
     /// Events that cannot be read.
     Damaged { first: Seq, last: Seq },
     /// Sequences that are no events.
     Void { first: Seq, last: Seq },
 }
 
-type Read = (Reader, Vec<Item>, Option<ReadError>);
+type Read = (Box<Reader>, Vec<Item>, Option<ReadError>);
 
 /// What is read but not yet started, and the reader that brings more.
 pub(super) struct Feed {
     items: VecDeque<Item>,
     source: Source,
+    journal: Journal,
     watermark: watch::Receiver<Seq>,
+    /// Reads in a row that failed at the same place, and when to try the next.
+    failing: Option<(u32, Instant)>,
     /// The last sequence that was read.
     read_to: Seq,
     position: Position,
 }
 
 enum Source {
-    Idle(Reader),
+    Idle(Box<Reader>),
     Reading(JoinHandle<Read>),
     /// Between the two.
     Moving,
@@ -50,9 +60,18 @@ enum Source {
 
 impl Feed {
     /// A feed whose first entry is the one behind `after`.
-    pub fn new(reader: Reader, after: Seq, watermark: watch::Receiver<Seq>) -> Self {
+    pub fn new(journal: Journal, after: Seq) -> Self {
+        let (reader, watermark) = (journal.reader(after), journal.watermark());
         let position = reader.position();
-        Self { items: VecDeque::new(), source: Source::Idle(reader), watermark, read_to: after, position }
+        Self {
+            items: VecDeque::new(),
+            source: Source::Idle(Box::new(reader)),
+            journal,
+            watermark,
+            failing: None,
+            read_to: after,
+            position,
+        }
     }
 
     pub fn front(&self) -> Option<&Item> {
@@ -73,7 +92,9 @@ impl Feed {
         self.items.iter().map(|entry| record_len(entry) as u64).sum()
     }
 
-    /// Waits until there is more to read, and reads it. Pending for ever while some is still there.
+    /// Waits until there is more to read, and reads it. Pending for ever while some is still there. After an error it
+    /// waits a moment before it reads again, and after several at the same place it does without the bytes that
+    /// cannot be read: then exactly their records are damaged.
     ///
     /// # Cancel safety
     ///
@@ -81,6 +102,9 @@ impl Feed {
     pub async fn fill(&mut self) -> Result<(), ReadError> {
         if !self.items.is_empty() {
             std::future::pending::<()>().await;
+        }
+        if let Some((_, again_at)) = self.failing {
+            sleep_until(again_at).await;
         }
         self.begin_read().await;
         let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
@@ -94,8 +118,19 @@ impl Feed {
         if let Some(last) = items.last() {
             self.read_to = last_seq(last);
         }
+        self.failing = error.as_ref().map(|_| {
+            let before = self.failing.filter(|_| items.is_empty()).map_or(0, |(tries, _)| tries);
+            (before.saturating_add(1), Instant::now() + READ_AGAIN_AFTER)
+        });
         self.items.extend(items);
         error.map_or(Ok(()), Err)
+    }
+
+    /// Whether what failed was tried often enough. While the disk takes no writes either, it is the disk that is not
+    /// there, and that says nothing about the records on it.
+    fn gives_up(&self) -> bool {
+        self.failing.is_some_and(|(tries, _)| tries >= journal::TRIES)
+            && !matches!(self.journal.condition(), Condition::Failing { .. })
     }
 
     async fn begin_read(&mut self) {
@@ -108,12 +143,19 @@ impl Feed {
             std::future::pending::<()>().await;
         }
         if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Moving) {
-            self.source = Source::Reading(tokio::task::spawn_blocking(|| read_chunk(reader)));
+            let gives_up = self.gives_up();
+            self.source = Source::Reading(tokio::task::spawn_blocking(move || read_chunk(reader, gives_up)));
         }
     }
 }
 
-fn read_chunk(mut reader: Reader) -> Read {
+fn read_chunk(mut reader: Box<Reader>, gives_up: bool) -> Read {
+    if gives_up && reader.give_up() {
+        warn!(
+            after = reader.position().after,
+            "bytes of the journal cannot be read, their records are damaged"
+        );
+    }
     let mut items = Vec::new();
     let mut bytes = 0;
     while items.len() < ENTRIES_PER_READ && bytes < BYTES_PER_READ {
@@ -136,6 +178,7 @@ fn item(entry: Entry) -> Item {
         Entry::Void { first, last } => Item::Void { first, last },
         Entry::Record { seq, bytes } => match Event::decode(&bytes) {
             Ok(event) => Item::Event { seq, record: bytes, event },
+            Err(error) if error.is_newer() => Item::Newer { seq, reason: error.to_string() },
             Err(error) => {
                 error!(seq, %error, "journalled event cannot be read");
                 Item::Damaged { first: seq, last: seq }
@@ -147,13 +190,13 @@ fn item(entry: Entry) -> Item {
 fn record_len(item: &Item) -> usize {
     match item {
         Item::Event { record, .. } => record.len(),
-        Item::Damaged { .. } | Item::Void { .. } => 0,
+        Item::Newer { .. } | Item::Damaged { .. } | Item::Void { .. } => 0,
     }
 }
 
 fn last_seq(item: &Item) -> Seq {
     match item {
-        Item::Event { seq, .. } => *seq,
+        Item::Event { seq, .. } | Item::Newer { seq, .. } => *seq,
         Item::Damaged { last, .. } | Item::Void { last, .. } => *last,
     }
 }

@@ -3,10 +3,13 @@
 //! another but the disk, and of the memory each has its part.
 
 mod due;
+mod early;
 mod feed;
 mod run;
 mod settle;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard};
@@ -19,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use visnyk_crds::valid::Destination;
 
 use self::due::DueQueue;
+use self::early::Early;
 use self::feed::Feed;
 use self::settle::Finished;
 use super::breaker::Breaker;
@@ -30,7 +34,7 @@ use super::waits::Waits;
 use crate::event::Event;
 use crate::journal::{Journal, Seq};
 use crate::observe::watchdog::Ticker;
-use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
+use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, Postponed, SharedLedgers};
 
 /// What every dispatcher of a process works with.
 #[derive(Clone)]
@@ -91,7 +95,9 @@ pub struct Dispatcher {
     /// Whether the event at the feed's front may start, as far as the ledger is concerned.
     front: Option<Begin>,
     due: DueQueue,
-    /// Failed events for which the waiting room had no place; while there are any, nothing fresh starts.
+    early: Early,
+    /// Failed events for which the waiting room had no place; each keeps one of the places for requests, so that as
+    /// many fewer fresh ones start.
     held: HashMap<Seq, Held>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// Of the records in flight.
@@ -112,7 +118,7 @@ pub struct Dispatcher {
 struct Held {
     record: Bytes,
     event: Event,
-    attempts: u32,
+    postponed: Postponed,
 }
 
 /// An event in flight.
@@ -164,6 +170,7 @@ impl Dispatcher {
             feed,
             front: None,
             due,
+            early: Early::default(),
             held: HashMap::new(),
             in_flight: FuturesUnordered::new(),
             in_flight_bytes: 0,

@@ -13,12 +13,11 @@ use crate::deliver::breaker::Breaker;
 use crate::deliver::client::Sender;
 use crate::deliver::rate::Rate;
 use crate::journal::Seq;
+use crate::observe::causes::with_causes;
 use crate::state::Condition;
 
 /// How long the loop may sleep: the watchdog's bound is many times that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
-/// After a failed read of the journal, the wait before the next.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Delivers until [`Command::Stop`], or until every handle is gone.
@@ -50,8 +49,7 @@ impl Dispatcher {
             Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(finished),
             command = self.commands.recv(), if self.phase != Phase::Stopping => self.obey(command.unwrap_or(Command::Stop)),
             read = self.feed.fill() => if let Err(error) = read {
-                error!(destination = %self.destination.name, %error, "cannot read the journal");
-                tokio::time::sleep(READ_AGAIN_AFTER).await;
+                error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
             },
             _ = self.shared.state.changed(), if *self.shared.state.borrow() != Condition::Good => {}
             Ok(()) = self.watermark.changed(), if self.destination.backlog.is_some() => {}
@@ -86,6 +84,9 @@ impl Dispatcher {
             Some(rate) => rate.changed_to(limit),
             None => Rate::new(limit),
         });
+        if moved {
+            self.early.away();
+        }
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);
         }
@@ -108,8 +109,11 @@ impl Dispatcher {
         let through = *self.shared.journal.watermark().borrow();
         let dropped = self.shared.ledger(self.id, |ledger| ledger.discard(through, &self.shared.journal));
         self.due.clear();
+        self.early.clear();
         self.held.clear();
         self.feed = start::feed(&self.shared, self.id);
+        // It may have been one of these that it could not read.
+        self.shared.waits.set(&self.destination.name, self.sender.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
         for answer in self.discards.drain(..) {
             // A caller that went away does not want to know.

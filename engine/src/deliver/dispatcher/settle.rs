@@ -11,7 +11,7 @@ use crate::deliver::breaker::Generation;
 use crate::deliver::client::Delivered;
 use crate::deliver::failure::{Failure, Kind};
 use crate::deliver::retry_after;
-use crate::deliver::verdict::{Verdict, verdict};
+use crate::deliver::verdict::{Reach, Verdict, ending, reach, verdict};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Death, Ending, EventAt, EventError, Ledger, Pause, Postponed, Record};
@@ -27,6 +27,8 @@ pub(super) struct Attempt {
     pub attempts: u32,
     /// Its record's length in bytes.
     pub size: u64,
+    /// When it would have been due, if it is made before.
+    pub early: Option<Instant>,
     pub stored: Stored,
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Finished {
     pub attempts: u32,
     /// Its record's length in bytes.
     pub size: u64,
+    /// When it would have been due, if it was made before.
+    pub early: Option<Instant>,
     pub begun: Generation,
     pub ended: Ended,
     pub took: Duration,
@@ -73,6 +77,7 @@ struct Failed {
     seq: Seq,
     origin: Origin,
     attempts: u32,
+    early: Option<Instant>,
     record: Bytes,
     event: Event,
     failure: Failure,
@@ -80,8 +85,11 @@ struct Failed {
 
 impl Dispatcher {
     pub(super) fn settle(&mut self, finished: Finished) {
-        let Finished { seq, origin, attempts, size, begun, ended, took } = finished;
+        let Finished { seq, origin, attempts, size, early, begun, ended, took } = finished;
         self.in_flight_bytes -= size;
+        if early.is_some() {
+            self.early.ended();
+        }
         if self.started.remove(&seq).is_none() {
             // Given up while it was in flight, and counted then.
             return;
@@ -90,13 +98,14 @@ impl Dispatcher {
             Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
                 self.shared.metrics.delivered(&self.destination.name, took);
                 self.breaker.answered(begun);
+                self.early.delivered(early.is_some(), &self.due, self.destination.concurrency);
                 self.finish(origin, seq, Ending::Delivered);
                 debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
             }
             Ended::Answered { record, event, result: Err(failure) } => {
                 self.shared.metrics.failed(&self.destination.name, failure.kind, took);
                 self.learn(&failure, begun);
-                self.settle_failure(Failed { seq, origin, attempts, record, event, failure });
+                self.settle_failure(Failed { seq, origin, attempts, early, record, event, failure });
             }
             Ended::Unreadable { reason } => {
                 self.finish(origin, seq, Ending::Damaged);
@@ -112,10 +121,14 @@ impl Dispatcher {
     /// What a failure says of the destination as a whole.
     fn learn(&mut self, failure: &Failure, begun: Generation) {
         let now = Instant::now();
-        if failure.kind.is_outage() {
-            self.breaker.outage(begun, now, rand::random());
-        } else {
-            self.breaker.answered(begun);
+        let before = self.breaker.generation();
+        match reach(&self.destination, failure.kind) {
+            Reach::Outage => self.breaker.outage(begun, now, rand::random()),
+            Reach::Refusal => self.breaker.refused(begun, now, rand::random()),
+            Reach::Event => self.breaker.answered(begun),
+        }
+        if self.breaker.generation() != before {
+            self.early.away();
         }
         let Kind::Status(status) = failure.kind else { return };
         if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
@@ -136,11 +149,32 @@ impl Dispatcher {
     }
 
     fn settle_failure(&mut self, failed: Failed) {
+        if let Some(due_at) = failed.early
+            && ending(&self.destination, &failed.failure).is_none()
+        {
+            return self.wait_on(failed, due_at);
+        }
         match verdict(&self.destination, failed.attempts, &failed.failure, rand::random()) {
             Verdict::Again(delay) => self.postpone(failed, delay),
             Verdict::Dead => self.bury(failed),
             Verdict::Gone => self.disable(failed),
         }
+    }
+
+    /// An attempt before its time changes nothing for its event.
+    fn wait_on(&mut self, failed: Failed, due_at: Instant) {
+        self.early.failed();
+        let Failed { seq, attempts, failure, .. } = &failed;
+        debug!(destination = %self.destination.name, seq, %failure, "early attempt failed");
+        match failed.origin {
+            Origin::Waiting => self.due.insert(due_at, *seq),
+            Origin::Fresh => {
+                let delay = due_at.saturating_duration_since(Instant::now());
+                let postponed = postponed(attempts.saturating_sub(1), delay, failure);
+                self.hold(failed, due_at, postponed);
+            }
+        }
+        self.rest_if_full();
     }
 
     /// The event stays pending where it is, and is due as soon as the destination is enabled.
@@ -151,21 +185,19 @@ impl Dispatcher {
         self.shared.ledger(self.id, Ledger::disable);
         match failed.origin {
             Origin::Waiting => self.due.insert(Instant::now(), failed.seq),
-            Origin::Fresh => self.hold(failed, Duration::ZERO),
+            Origin::Fresh => {
+                let postponed = postponed(failed.attempts, Duration::ZERO, &failed.failure);
+                self.hold(failed, Instant::now(), postponed);
+            }
         }
     }
 
     fn postpone(&mut self, failed: Failed, delay: Duration) {
         info!(destination = %self.destination.name, event = %failed.event.envelope.id, seq = failed.seq,
             attempts = failed.attempts, failure = %failed.failure, retry_in_seconds = delay.as_secs(), "delivery failed");
-        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let postponed = Postponed {
-            attempts: failed.attempts,
-            due_at_ms: Timestamp::now().as_millisecond().saturating_add_unsigned(delay_ms),
-            delay_ms,
-            last_error: failed.failure.to_string().into(),
-        };
+        let postponed = postponed(failed.attempts, delay, &failed.failure);
         let Failed { seq, origin, .. } = failed;
+        let due_at = Instant::now() + delay;
         let waits = self.shared.ledger(self.id, |ledger| match origin {
             Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
             Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
@@ -174,16 +206,32 @@ impl Dispatcher {
             },
         });
         match waits {
-            Some(Place::Waiting) => self.due.insert(Instant::now() + delay, seq),
-            Some(Place::Held) => self.hold(failed, delay),
+            Some(Place::Waiting) if failed.failure.retry_after.is_some() => {
+                self.due.insert_asked(due_at, seq);
+            }
+            Some(Place::Waiting) => self.due.insert(due_at, seq),
+            Some(Place::Held) => {
+                self.hold(failed, due_at, postponed);
+                self.rest_if_full();
+            }
             None => {}
         }
     }
 
-    fn hold(&mut self, failed: Failed, delay: Duration) {
-        let Failed { seq, record, event, attempts, .. } = failed;
-        self.due.insert(Instant::now() + delay, seq);
-        self.held.insert(seq, Held { record, event, attempts });
+    fn hold(&mut self, failed: Failed, due_at: Instant, postponed: Postponed) {
+        let Failed { seq, record, event, .. } = failed;
+        self.due.insert(due_at, seq);
+        self.held.insert(seq, Held { record, event, postponed });
+    }
+
+    /// A destination that failed so many events that there is no place for another fails as a whole, whatever it
+    /// answers: from now on it is tried again and again whether it is back.
+    fn rest_if_full(&mut self) {
+        if self.held.len() >= self.destination.concurrency
+            && self.breaker.trip(Instant::now(), rand::random())
+        {
+            self.early.away();
+        }
     }
 
     /// The schedule is over. Where there is no room for the dead the event keeps waiting: it is not ours to lose.
@@ -198,7 +246,8 @@ impl Dispatcher {
             Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
             Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
         });
-        if matches!(buried, Some(Err(_))) {
+        let Some(buried) = buried else { return };
+        if buried.is_err() {
             warn!(destination = %self.destination.name, seq, "no room for another dead letter, the event keeps waiting");
             return self.postpone(failed, WAIT_FOR_ROOM);
         }
@@ -211,6 +260,16 @@ impl Dispatcher {
             Origin::Fresh => ledger.finish_fresh(seq, ending),
             Origin::Waiting => ledger.finish_waiting(seq, ending),
         });
+    }
+}
+
+fn postponed(attempts: u32, delay: Duration, failure: &Failure) -> Postponed {
+    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    Postponed {
+        attempts,
+        due_at_ms: Timestamp::now().as_millisecond().saturating_add_unsigned(delay_ms),
+        delay_ms,
+        last_error: failure.to_string().into(),
     }
 }
 

@@ -12,12 +12,12 @@ use super::due::DueQueue;
 use super::feed::{Feed, Item};
 use super::settle::{Attempt, Ended, Finished, Stored};
 use super::{Dispatcher, Held, Origin, Phase, Shared, Started};
-use crate::deliver::breaker::{Allowance, Generation};
+use crate::deliver::breaker::{self, Allowance, Generation};
 use crate::deliver::client::Sender;
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{
-    Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, WaitingEvent,
+    Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record, WaitingEvent,
 };
 
 impl Dispatcher {
@@ -26,6 +26,7 @@ impl Dispatcher {
         loop {
             let now = Instant::now();
             self.look_at_front();
+            self.use_free_room();
             if let Some(gate) = self.closed_gate(now) {
                 return gate.opens_at;
             }
@@ -73,6 +74,34 @@ impl Dispatcher {
         !self.in_flight.is_empty() && bytes >= self.shared.memory.share()
     }
 
+    /// Whether events that are held in memory leave no place for the one at the front.
+    fn is_front_kept_by_held(&self) -> bool {
+        let bytes = self.in_flight_bytes + self.held_bytes();
+        self.front == Some(Begin::Yes)
+            && !self.held.is_empty()
+            && (self.held.len() + self.in_flight.len() >= self.destination.concurrency
+                || bytes >= self.shared.memory.share())
+    }
+
+    /// Moves what is held in memory to the waiting room, as far as that has room again.
+    fn use_free_room(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut ledgers = self.shared.ledgers();
+        let Some(ledger) = ledgers.get_mut(self.id) else { return };
+        let due = &mut self.due;
+        self.held.retain(|seq, Held { record, event, postponed }| {
+            let received_at_ms = event.envelope.received_at_ms;
+            let moved =
+                ledger.postpone_fresh(*seq, Record { bytes: record.clone(), received_at_ms }, postponed);
+            if moved == Ok(false) {
+                due.remove(*seq);
+            }
+            moved.is_err()
+        });
+    }
+
     fn held_bytes(&self) -> u64 {
         self.held.values().map(|held| held.record.len() as u64).sum()
     }
@@ -89,23 +118,36 @@ impl Dispatcher {
 
     fn next_waiting(&mut self, now: Instant) -> Option<Attempt> {
         while let Some(seq) = self.due.pop_due(now) {
-            if let Some(Held { record, event, attempts }) = self.held.remove(&seq) {
-                return Some(read(seq, attempts, record, event));
+            if let Some(attempt) = self.attempt_at(seq, None) {
+                return Some(attempt);
             }
-            // Whatever left the waiting room meanwhile, by a command or a rule, is simply not there any more.
-            let waiting =
-                self.shared.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
-            if let Some((event, WaitingEvent { size, postponed, .. })) = waiting {
-                let (attempts, stored) = (postponed.attempts, Stored::At(event));
-                return Some(Attempt { seq, origin: Origin::Waiting, attempts, size, stored });
+        }
+        let probes = self.breaker.phase(now) == breaker::Phase::HalfOpen && self.is_front_kept_by_held();
+        while let Some((seq, due_at)) = self.early.next(&mut self.due, probes) {
+            if let Some(attempt) = self.attempt_at(seq, Some(due_at)) {
+                return Some(attempt);
             }
+            self.early.ended();
         }
         None
     }
 
-    /// The event at the front, unless an earlier one is held: then nothing fresh may begin.
+    /// An attempt at an event that waits, `early` if it would be due only then. Whatever left the waiting room
+    /// meanwhile, by a command or a rule, is simply not there any more.
+    fn attempt_at(&mut self, seq: Seq, early: Option<Instant>) -> Option<Attempt> {
+        if let Some(Held { record, event, postponed }) = self.held.remove(&seq) {
+            return Some(Attempt { early, ..read(seq, postponed.attempts, record, event) });
+        }
+        let waiting =
+            self.shared.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
+        let (event, WaitingEvent { size, postponed, .. }) = waiting?;
+        let (attempts, stored) = (postponed.attempts, Stored::At(event));
+        Some(Attempt { seq, origin: Origin::Waiting, attempts, size, early, stored })
+    }
+
+    /// The event at the front, unless those that are held keep its place.
     fn next_fresh(&mut self) -> Option<Attempt> {
-        if !self.held.is_empty() || self.front != Some(Begin::Yes) {
+        if self.front != Some(Begin::Yes) || self.is_front_kept_by_held() {
             return None;
         }
         let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
@@ -119,8 +161,19 @@ impl Dispatcher {
     pub(super) fn look_at_front(&mut self) {
         self.front = None;
         while let Some(item) = self.feed.front() {
-            let front = self.shared.ledger(self.id, |ledger| match item {
+            let mut ledgers = self.shared.ledgers();
+            let Some(ledger) = ledgers.get_mut(self.id) else {
+                // Nobody counts what becomes of its events any more, so nothing may become of them.
+                self.phase = Phase::Stopping;
+                return;
+            };
+            let front = match item {
                 Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
+                Item::Newer { seq, .. } if ledger.needs(*seq) => {
+                    drop(ledgers);
+                    return self.wait_for_newer();
+                }
+                Item::Newer { .. } => None,
                 Item::Damaged { first, last } => {
                     let damaged = ledger.damaged(*first, *last);
                     error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
@@ -130,12 +183,21 @@ impl Dispatcher {
                     ledger.void(*first, *last);
                     None
                 }
-            });
+            };
+            drop(ledgers);
             if matches!(front, Some(Begin::Yes | Begin::WindowFull)) {
                 self.front = front;
                 return;
             }
             self.feed.pop();
+        }
+    }
+
+    /// Reads no further: an event that another version can read is passed over by no means, and what it waits for is
+    /// shown. What waits goes on.
+    fn wait_for_newer(&self) {
+        if let Some(Item::Newer { reason, .. }) = self.feed.front() {
+            self.shared.waits.set(&self.destination.name, Some(reason));
         }
     }
 
@@ -200,7 +262,8 @@ struct Gate {
 /// An attempt at an event that is not in the waiting room.
 fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
     let size = record.len() as u64;
-    Attempt { seq, origin: Origin::Fresh, attempts, size, stored: Stored::Read { record, event } }
+    let stored = Stored::Read { record, event };
+    Attempt { seq, origin: Origin::Fresh, attempts, size, early: None, stored }
 }
 
 async fn carry_out(
@@ -210,7 +273,7 @@ async fn carry_out(
     events: EventReader,
 ) -> Finished {
     let began = Instant::now();
-    let Attempt { seq, origin, attempts, size, stored } = attempt;
+    let Attempt { seq, origin, attempts, size, early, stored } = attempt;
     let ended = match load(stored, &events).await {
         Ok((record, event)) => {
             let result = sender.send(&event, Timestamp::now()).await;
@@ -218,24 +281,28 @@ async fn carry_out(
         }
         Err(ended) => ended,
     };
-    Finished { seq, origin, attempts: attempts + 1, size, begun: generation, ended, took: began.elapsed() }
+    let took = began.elapsed();
+    Finished { seq, origin, attempts: attempts + 1, size, early, begun: generation, ended, took }
 }
 
 /// The event, from wherever its bytes are.
-async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
+pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
     let record = match stored {
         Stored::Read { record, event } => return Ok((record, event)),
         Stored::At(EventAt::Memory(record)) => record,
         Stored::At(EventAt::Stored(at)) => events.read(at).await.map_err(Ended::from)?,
     };
-    let event = Event::decode(&record).map_err(|error| Ended::Unreadable { reason: error.to_string() })?;
-    Ok((record, event))
+    match Event::decode(&record) {
+        Ok(event) => Ok((record, event)),
+        Err(error) if error.is_newer() => Err(Ended::Unavailable { reason: error.to_string() }),
+        Err(error) => Err(Ended::Unreadable { reason: error.to_string() }),
+    }
 }
 
 /// A feed from where the destination's cursor stands.
 pub(super) fn feed(shared: &Shared, id: DestinationId) -> Feed {
     let after = shared.ledger(id, |ledger| ledger.read_from());
-    Feed::new(shared.journal.reader(after), after, shared.journal.watermark())
+    Feed::new(shared.journal.clone(), after)
 }
 
 /// When each waiting event falls due on this process's clock: never later than its own delay from now.
@@ -258,8 +325,11 @@ pub(super) fn paused_until(shared: &Shared, id: DestinationId) -> Option<Instant
     Some(Instant::now() + Duration::from_millis(remaining_ms))
 }
 
-/// Whether the destination takes events.
+/// Whether the destination takes events. Without a ledger there is nothing to deliver.
 pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
-    let lifecycle = shared.ledgers().get(id).map(Ledger::lifecycle);
-    if lifecycle == Some(Lifecycle::Disabled) { Phase::Disabled } else { Phase::Delivering }
+    match shared.ledgers().get(id).map(Ledger::lifecycle) {
+        Some(Lifecycle::Disabled) => Phase::Disabled,
+        Some(Lifecycle::Active | Lifecycle::Removed { .. }) => Phase::Delivering,
+        None => Phase::Stopping,
+    }
 }

@@ -85,6 +85,49 @@ fn segments_in_which_nothing_could_be_written_do_not_pile_up() {
     world.check_alive();
 }
 
+#[test]
+fn starts_use_up_no_segments() {
+    let mut world = World::new();
+    for seed in 0..40 {
+        assert_eq!(world.append(&[16]), 1, "start {seed}");
+        if seed % 2 == 0 {
+            world.kill()
+        } else {
+            world.cut_power(seed)
+        };
+    }
+    assert_eq!((world.read(0), world.segments().len()), (all(&world), 1));
+    // Filled to its end all the same, and the next one begun.
+    while world.segments().len() == 1 {
+        assert_eq!(world.append(&[1_000, 16]), 2);
+        world.kill();
+    }
+    assert_eq!(world.read(0), all(&world));
+    world.check_alive();
+}
+
+#[test]
+fn segment_of_which_anything_is_in_doubt_is_not_gone_on_in() {
+    for harm in 0..3 {
+        let mut world = World::new();
+        assert_eq!(world.append(&[100, 100]), 2);
+        let (file, frame) = world.frame_of(2);
+        match harm {
+            // The last record is damaged, a frame was begun behind it, or the state has seen more.
+            0 => world.damage(&file, |content| content[frame + 40] ^= 1),
+            1 => world.damage(&file, |content| content[frame + 136..frame + 144].fill(0xff)),
+            _ => world.state_max = 3,
+        }
+        let touched = world.disk.touched(&file).unwrap();
+        let next_seq = world.try_open().unwrap().1.next_seq;
+        world.log = world.try_open().unwrap().0;
+        // What the recovery writes once more, and syncs.
+        let touched = touched + 3 * 2;
+        assert_eq!(world.log.append_batch(&[Bytes::from_static(b"next")]).first, next_seq);
+        assert_eq!((world.disk.touched(&file), world.segments().len()), (Some(touched), 2), "harm {harm}");
+    }
+}
+
 /// With several stale segments ready, so that no new file, and no sync of the folder, is needed for long.
 fn with_stale_segments() -> World {
     let mut world = World::new();
@@ -255,8 +298,9 @@ fn reader_survives_errors_of_the_disk() {
     let mut reader = world.log.view().reader(0);
     world.fail(Operation::Open, 0, 1);
     assert_eq!(reader.next().unwrap_err().to_string(), "cannot read journal segment 000000.seg");
-    world.fail(Operation::Read, 0, 1);
+    world.fail(Operation::Read, 0, u32::MAX);
     reader.next().unwrap_err();
+    world.disk.heal();
     assert_eq!(std::iter::from_fn(|| reader.next().unwrap()).collect::<Vec<_>>(), all(&world));
 }
 

@@ -132,7 +132,7 @@ impl World {
     /// have the bytes.
     pub(super) fn read_one(&mut self, reader: &mut Reader, is_old: bool) -> bool {
         let first = reader.position().after + 1;
-        let Some(entry) = reader.next().unwrap() else { return false };
+        let Some(entry) = reader.next_insisting().unwrap() else { return false };
         match &entry {
             Entry::Record { seq, bytes } => {
                 assert_eq!(*seq, first);
@@ -240,6 +240,20 @@ impl World {
         }
     }
 
+    /// A page of a file cannot be read any more; every live record with a byte in it is expected to be gone.
+    pub(super) fn lose_page(&mut self, name: &str, page: usize) {
+        let payloads = self.payloads();
+        self.disk.lose_page(name, page as u64);
+        for (seq, bytes) in &self.accepted {
+            if let Some((_, at)) = payloads.get(bytes).filter(|(file, _)| file == name)
+                && at - 32 < (page + 1) * 4096
+                && at + bytes.len() > page * 4096
+            {
+                self.damaged.insert(*seq);
+            }
+        }
+    }
+
     /// Replaces a file, or removes it; every live record that is not in the new one is expected to be gone.
     pub(super) fn replace(&mut self, name: &str, content: Option<Vec<u8>>) {
         let payloads = self.payloads();
@@ -256,7 +270,7 @@ impl World {
     /// Everything behind `after`, without looking at it.
     pub(super) fn read(&self, after: Seq) -> Vec<Entry> {
         let mut reader = self.log.view().reader(after);
-        std::iter::from_fn(|| reader.next().unwrap()).collect()
+        std::iter::from_fn(|| reader.next_insisting().unwrap()).collect()
     }
 
     /// The entry that an accepted record should be read as.

@@ -5,7 +5,8 @@ use tempfile::TempDir;
 
 use super::super::fake::{FakeJournal, postponed, wanted};
 use super::super::{
-    DestinationId, Ending, First, Key, Ledger, Ledgers, Loaded, Record, SeenEvent, SeenPage, StoreOptions,
+    DestinationId, Ending, First, Key, Ledger, Ledgers, Lifecycle, Loaded, Record, SeenEvent, SeenPage,
+    StoreOptions,
 };
 use super::*;
 
@@ -98,6 +99,32 @@ async fn nothing_is_freed_while_the_file_is_full_and_all_goes_on_once_there_is_r
     setup.freed.wait_for(|freed| *freed == Some(4)).await.unwrap();
     stop.cancel();
     run.await.unwrap();
+}
+
+#[tokio::test]
+async fn destinations_that_cannot_be_kept_change_nothing_until_they_can() {
+    let setup = Setup::new(1 << 20).await;
+    setup.committer.commit_now().await.unwrap();
+    (1..=4).for_each(|seq| setup.postpone(seq, 300_000));
+    let configure = async || {
+        let journal = FakeJournal::with_events(9);
+        setup.committer.configure(vec![wanted("pager")], 50, journal).await
+    };
+    assert_eq!(configure().await, Err(NotCommitted::Full));
+    let names = |ledgers: &Ledgers| {
+        ledgers.iter().map(|ledger| (ledger.name().to_owned(), ledger.lifecycle())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&setup.ledgers.lock()), [("archive".into(), Lifecycle::Active)]);
+    let journal = FakeJournal::with_events(9);
+    assert_eq!(setup.ledgers.lock().expire(0, u64::MAX, &std::collections::BTreeSet::new(), &journal), []);
+
+    (2..=4).for_each(|seq| assert!(setup.ledger(|ledger| ledger.finish_waiting(seq, Ending::Delivered))));
+    assert_eq!(configure().await.unwrap().removed, ["archive"]);
+    let now = [("archive".into(), Lifecycle::Removed { at_ms: 50 }), ("pager".into(), Lifecycle::Active)];
+    assert_eq!(names(&setup.ledgers.lock()), now);
+    let (_, loaded) = load(setup.dir.path(), 1 << 30).await;
+    let kept: Vec<_> = loaded.destinations.iter().map(|(row, _)| (row.name.clone(), row.lifecycle)).collect();
+    assert_eq!(kept, now);
 }
 
 #[tokio::test]

@@ -65,13 +65,14 @@ fn waiting_room_and_dead_letters_end_at_10000_events() {
 
 #[test]
 fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time() {
+    let none = BTreeSet::new();
     let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
     ledgers.get_mut(ids[1]).unwrap().finish_fresh(1, Ending::Delivered);
     ledgers.get_mut(ids[1]).unwrap().postpone_fresh(2, record(2), &postponed(1)).unwrap();
     assert_eq!(ledgers.configure(&[wanted("archive")], 100, &journal).removed, ["pager"]);
     journal.push(true);
     assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
-    assert_eq!(ledgers.expire(50, 149, &journal), []);
+    assert_eq!(ledgers.expire(50, 49, &none, &journal), []);
 
     file.commit(&mut ledgers, &journal);
     let (mut ledgers, _) = file.open(&journal);
@@ -84,7 +85,7 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     ledgers.get_mut(ids[0]).unwrap().discard(Seq::MAX, &journal);
     file.commit(&mut ledgers, &journal);
     let expired = Expired { id: ids[1], name: "pager".into(), dropped: 5, dead_letters: 0 };
-    assert_eq!(ledgers.expire(50, 250, &journal), [expired]);
+    assert_eq!(ledgers.expire(50, 50, &none, &journal), [expired]);
     assert_eq!(ledgers.get(ids[1]), None);
     // Until that is in the file, a crash brings it back: the journal must still have its events.
     assert_eq!(ledgers.lowest_committed_cursor(), Some(2));
@@ -97,6 +98,84 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     let (mut ledgers, _) = file.open(&journal);
     ledgers.configure(&[wanted("archive"), wanted("pager")], 300, &journal);
     assert_eq!(sum(&ledgers, "pager", &journal), [0; 6]);
+}
+
+#[test]
+fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() {
+    let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
+    let before = ledgers.clone();
+    let plan = ledgers.plan(&[wanted("archive"), wanted("tickets")], 100, &journal);
+    let batch = ledgers.take_batch_of(&plan).unwrap();
+    let rows: Vec<_> = batch.destinations.iter().map(|row| (&*row.name, row.lifecycle)).collect();
+    let removed = Lifecycle::Removed { at_ms: 100 };
+    let active = Lifecycle::Active;
+    assert_eq!(rows, [("archive", active), ("pager", removed), ("tickets", active)]);
+    // What happens while the batch is on its way.
+    journal.push(true);
+    assert!(ledgers.get_mut(ids[1]).unwrap().finish_fresh(1, Ending::Delivered));
+    assert_eq!(ledgers.expire(0, u64::MAX, &BTreeSet::new(), &journal), []);
+    ledgers.abandon();
+    ledgers.failed(batch);
+    assert_eq!(sum(&ledgers, "pager", &journal), [6, 1, 0, 0, 0, 5]);
+    assert_eq!(ledgers.find("pager").unwrap().lifecycle(), Lifecycle::Active);
+    assert_eq!((ledgers.find("tickets"), ledgers.next_id), (None, before.next_id));
+    assert_eq!(ledgers.expire(0, u64::MAX, &BTreeSet::new(), &journal), []);
+
+    // The same plan, made anew, is installed; an event that ended while it was on its way stays ended.
+    let plan = ledgers.plan(&[wanted("archive"), wanted("tickets")], 200, &journal);
+    let batch = ledgers.take_batch_of(&plan).unwrap();
+    journal.push(true);
+    assert!(ledgers.get_mut(ids[1]).unwrap().finish_fresh(2, Ending::Delivered));
+    file.apply(&batch);
+    let configured = ledgers.install(plan);
+    // New destinations hold the journal from their beginning on.
+    assert_eq!(ledgers.committed(&batch), Some(0));
+    assert_eq!(configured.added, [("tickets".to_owned(), 7)]);
+    assert_eq!(configured.removed, ["pager"]);
+    assert_eq!(sum(&ledgers, "pager", &journal), [7, 2, 0, 0, 0, 5]);
+    assert_eq!(sum(&ledgers, "tickets", &journal), [1, 0, 0, 0, 0, 1]);
+    // One that the configuration in force names is kept, whatever its ledger says.
+    assert_eq!(ledgers.expire(0, 0, &BTreeSet::from(["pager"]), &journal), []);
+    assert_eq!(ledgers.expire(0, 0, &BTreeSet::new(), &journal).len(), 1);
+}
+
+#[test]
+fn destination_disabled_while_its_new_target_is_committed_is_enabled() {
+    let (mut ledgers, mut file, journal, ids) = ledgers(&["archive"], 1);
+    let moved = Wanted { fingerprint: "elsewhere".into(), ..wanted("archive") };
+    let plan = ledgers.plan(&[moved], 0, &journal);
+    let batch = ledgers.take_batch_of(&plan).unwrap();
+    ledgers.get_mut(ids[0]).unwrap().disable();
+    file.apply(&batch);
+    assert_eq!(ledgers.install(plan).enabled, ["archive"]);
+    ledgers.committed(&batch);
+    file.commit(&mut ledgers, &journal);
+    let (ledgers, _) = file.open(&journal);
+    assert_eq!(ledgers.find("archive").unwrap().lifecycle(), Lifecycle::Active);
+}
+
+#[test]
+fn removed_destination_ages_while_a_process_runs_and_by_no_wall_clock() {
+    const HOUR: u64 = 3_600_000;
+    let none = BTreeSet::new();
+    let (mut ledgers, mut file, journal, _) = ledgers(&["archive", "pager"], 5);
+    // Whatever the wall clock says when it is removed and when the process starts again.
+    ledgers.configure(&[wanted("archive")], i64::MIN, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, 20 * HOUR, &none, &journal), []);
+    assert!(ledgers.changed(), "its age is kept");
+    file.commit(&mut ledgers, &journal);
+    let (mut ledgers, _) = Ledgers::open(file.load(), 1 << 30, journal.oldest(), i64::MAX, &journal);
+    ledgers.configure(&[wanted("archive")], i64::MAX, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, HOUR, &none, &journal), []);
+    file.commit(&mut ledgers, &journal);
+    // A few seconds are not worth a write.
+    assert_eq!(ledgers.expire(24 * HOUR, 5_000, &none, &journal), []);
+    assert!(!ledgers.changed());
+    // Back and removed again, it begins anew.
+    ledgers.configure(&[wanted("archive"), wanted("pager")], 0, &journal);
+    ledgers.configure(&[wanted("archive")], 0, &journal);
+    assert_eq!(ledgers.expire(24 * HOUR, 23 * HOUR, &none, &journal), []);
+    assert_eq!(ledgers.expire(24 * HOUR, HOUR, &none, &journal).len(), 1);
 }
 
 #[test]
@@ -242,10 +321,10 @@ fn sum_holds_after_the_journal_was_lost_and_counts_anew() {
 }
 
 #[test]
-fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
+fn oldest_pending_event_is_the_oldest_begun_or_waiting_or_behind_the_cursor() {
     let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 9);
     let oldest = |ledgers: &Ledgers| ledgers.snapshot(&journal)[0].oldest_pending_ms;
-    assert_eq!(oldest(&ledgers), None);
+    assert_eq!(oldest(&ledgers), Some(0), "not read yet, it is no older than its destination");
     ledgers.get_mut(ids[0]).unwrap().begin(1, 1000);
     ledgers.get_mut(ids[0]).unwrap().begin(2, 2000);
     assert_eq!(oldest(&ledgers), Some(1000));
@@ -253,6 +332,10 @@ fn oldest_pending_event_is_the_oldest_begun_or_waiting() {
     assert_eq!(oldest(&ledgers), Some(1000));
     ledgers.get_mut(ids[0]).unwrap().finish_waiting(1, Ending::Delivered);
     assert_eq!(oldest(&ledgers), Some(2000));
+    ledgers.get_mut(ids[0]).unwrap().finish_fresh(2, Ending::Delivered);
+    assert_eq!(oldest(&ledgers), Some(2000), "what is behind it and cannot be read is no older");
+    ledgers.get_mut(ids[0]).unwrap().damaged(3, 9);
+    assert_eq!(oldest(&ledgers), None, "nothing is pending");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
 use super::rows::{
-    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of, lifecycle_of,
-    seen_page,
+    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, REMOVED_FOR, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of,
+    lifecycle_of, seen_page,
 };
 use super::schema::SCHEMA;
 use crate::state::batch::{DestinationRow, HeldRow};
@@ -42,7 +42,7 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fa
             take(&mut loaded, statement, &row);
         }
     }
-    meta.pauses.tell(&mut loaded.destinations);
+    meta.spans.tell(&mut loaded.destinations);
     let mut rows = sqlx::query(SEEN).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
         // What cannot be read is forgotten: its events would only be repeated.
@@ -75,37 +75,41 @@ pub(super) struct Meta {
     pub(super) watermark: Seq,
     /// How far the ids of accepted events are complete.
     pub(super) seen_through: Seq,
-    /// Who asked to be left alone.
-    pub(super) pauses: Pauses,
+    /// Who asked to be left alone, and who has been removed for how long.
+    pub(super) spans: Spans,
 }
 
-/// Who asked to be left alone: until when, and how long in all. Both are needed.
+/// Who asked to be left alone: until when, and how long in all; both are needed. Who has been removed for how long.
 #[derive(Default)]
-pub(super) struct Pauses {
-    until_ms: HashMap<String, i64>,
-    for_ms: HashMap<String, u64>,
+pub(super) struct Spans {
+    removed_for: HashMap<String, u64>,
+    paused_until: HashMap<String, i64>,
+    paused_for: HashMap<String, u64>,
 }
 
-impl Pauses {
+impl Spans {
     fn learn(&mut self, key: &str, value: i64) {
         if let Some(id) = key.strip_prefix(PAUSED_UNTIL) {
-            self.until_ms.insert(id.to_owned(), value);
+            self.paused_until.insert(id.to_owned(), value);
         } else if let Some(id) = key.strip_prefix(PAUSED_FOR) {
-            self.for_ms.insert(id.to_owned(), value.cast_unsigned());
+            self.paused_for.insert(id.to_owned(), value.cast_unsigned());
+        } else if let Some(id) = key.strip_prefix(REMOVED_FOR) {
+            self.removed_for.insert(id.to_owned(), value.cast_unsigned());
         }
     }
 
     pub(super) fn tell(&self, destinations: &mut [(DestinationRow, Window)]) {
         for (row, _) in destinations {
             let id = row.id.0.to_string();
-            let pause = self.until_ms.get(&id).zip(self.for_ms.get(&id));
+            row.removed_for_ms = self.removed_for.get(&id).copied().unwrap_or(0);
+            let pause = self.paused_until.get(&id).zip(self.paused_for.get(&id));
             row.pause = pause.map(|(until_ms, for_ms)| Pause { until_ms: *until_ms, for_ms: *for_ms });
         }
     }
 }
 
 /// A row that cannot be trusted says nothing: then deliveries repeat, a journal that lost its end is noticed only as
-/// far as the destinations had got, the whole journal is read for its ids, or a destination is not left alone.
+/// far as the destinations had got, the whole journal is read for its ids, a destination is not left alone, or what a removed one has is kept for longer.
 pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
     let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
@@ -122,7 +126,7 @@ pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Faul
             WATERMARK => meta.watermark = value.cast_unsigned(),
             SEEN_THROUGH => meta.seen_through = value.cast_unsigned(),
             SCHEMA_KEY if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
-            other => meta.pauses.learn(other, value),
+            other => meta.spans.learn(other, value),
         }
     }
     Ok(meta)
@@ -150,6 +154,7 @@ fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
         dead_lettered: count("dead_lettered")?,
         lifecycle: lifecycle_of(int("lifecycle")?, int("removed_at_ms")?)?,
         pause: None,
+        removed_for_ms: 0,
     };
     let window = Window::decode(whole.cursor, &whole.window)?;
     (destination_crc(&whole) == int("crc")?).then_some((whole, window))

@@ -25,6 +25,8 @@ pub(super) const SEEN_THROUGH: &str = "seen_through";
 /// Until when a destination is to be left alone, and for how long in all; its key comes behind.
 pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
+/// How long a destination has been removed, by clocks that nobody sets; its key comes behind.
+pub(super) const REMOVED_FOR: &str = "removed_for ";
 
 /// Rows per statement: each statement costs a visit to the connection's thread.
 const MANY: usize = 100;
@@ -114,13 +116,19 @@ pub(super) async fn write_destinations(
     connection: &mut SqliteConnection,
     rows: &[DestinationRow],
 ) -> Result<(), sqlx::Error> {
-    for statement in ["DELETE FROM destination", "DELETE FROM meta WHERE key LIKE 'paused%'"] {
+    for statement in
+        ["DELETE FROM destination", "DELETE FROM meta WHERE key LIKE 'paused%' OR key LIKE 'removed%'"]
+    {
         sqlx::query(statement).execute(&mut *connection).await?;
     }
     for row in rows {
         if let Some(Pause { until_ms, for_ms }) = row.pause {
             write_meta(connection, &format!("{PAUSED_UNTIL}{}", row.id.0), until_ms).await?;
             write_meta(connection, &format!("{PAUSED_FOR}{}", row.id.0), for_ms.cast_signed()).await?;
+        }
+        if row.removed_for_ms > 0 {
+            write_meta(connection, &format!("{REMOVED_FOR}{}", row.id.0), row.removed_for_ms.cast_signed())
+                .await?;
         }
         let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
         sqlx::query("INSERT INTO destination VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")

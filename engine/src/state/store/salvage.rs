@@ -92,7 +92,7 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
     loaded.fresh |= !meta.committed;
     loaded.held_forgotten |= !meta.committed || !loaded.unreadable.is_empty();
     loaded.watermark = meta.watermark;
-    meta.pauses.tell(&mut loaded.destinations);
+    meta.spans.tell(&mut loaded.destinations);
     let mut seen = BTreeSet::new();
     loaded.destinations.retain(|(row, _)| seen.insert(row.id));
     let mut seen = BTreeSet::new();

@@ -1,9 +1,13 @@
 //! A disk that fails and works again: no promise for what it did not take, no second sync of a file that has failed,
 //! not ready while that is so and ready by itself after, nothing lost, and never a restart.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use visnyk_tests::{
@@ -14,9 +18,12 @@ use visnyk_tests::{
     patience::eventually,
     proof::{by_build, extent, report},
     relay::Relay,
+    segments::{Frame, frames, segments},
     tally::{Manner, Tally},
 };
 
+/// What cannot be read is lost together.
+const PAGE: usize = 4096;
 /// How soon the relay has to say that it is not ready.
 const SOON: Duration = by_build(Duration::from_secs(1), Duration::from_secs(3));
 
@@ -34,6 +41,7 @@ fn faults(calls: &[Call]) -> Vec<Fault> {
 
 /// A relay on a disk that fails to order, under load.
 struct World {
+    manifest: Value,
     relay: Relay,
     flood: Flood,
     sink: Tally,
@@ -42,17 +50,21 @@ struct World {
 
 impl World {
     async fn new() -> Option<Self> {
+        Self::with(Manner::Picky, "10s").await
+    }
+
+    async fn with(manner: Manner, timeout: &str) -> Option<Self> {
         let disk = FaultyDisk::mount()?;
-        let sink = Tally::start(Manner::Picky).await;
+        let sink = Tally::start(manner).await;
         let retry = json!({"schedule": ["0s", "100ms"], "jitterPercent": 0});
         let sink_destination =
-            with(destination("sink", &sink.url()), json!({"retry": retry, "timeout": "10s"}));
+            with(destination("sink", &sink.url()), json!({"retry": retry, "timeout": timeout}));
         let mut manifest = manifest::relay([sink_destination]);
         manifest["spec"]["spool"] = json!({"persistent": {"size": "160Mi"}});
         let folder = TempDir::new().unwrap();
         let relay = Relay::start_in(folder, disk.path().join("data"), &manifest).await;
         let flood = Flood::of(&relay, 8);
-        Some(Self { relay, flood, sink, disk })
+        Some(Self { manifest, relay, flood, sink, disk })
     }
 
     /// Waits for some more events to be accepted.
@@ -140,6 +152,86 @@ async fn disk_that_fails_under_load_costs_nothing_acknowledged_and_is_left_behin
             faults.len() as u64 * rounds
         ),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_pages_cost_exactly_their_records_and_stop_nobody() {
+    // What hangs stays in the journal.
+    let Some(mut world) = World::with(Manner::Hangs, "10m").await else { return };
+    world.flood.resume();
+    // More than a segment of 8 MiB has room for.
+    eventually("two segments", async || world.flood.accepted(), |accepted| *accepted > 300).await;
+    world.flood.pause();
+    // How far the journal has got is in the state a moment later.
+    sleep(Duration::from_secs(1)).await;
+    world.relay.kill();
+
+    let (mut lost, mut hit) = (Vec::new(), BTreeSet::new());
+    for segment in segments(world.relay.data_dir()) {
+        let frames = frames(&fs::read(&segment).unwrap());
+        let Some(middle) = frames.get(frames.len() / 2) else { continue };
+        let page = middle.bytes.start / PAGE;
+        lost.push((segment.file_name().unwrap().to_owned(), page as u64));
+        let bytes = page * PAGE..(page + 1) * PAGE;
+        let is_hit = |frame: &&Frame| frame.bytes.start < bytes.end && frame.bytes.end > bytes.start;
+        hit.extend(frames.iter().filter(is_hit).map(|frame| frame.seq));
+    }
+    assert!(lost.len() >= 2, "{lost:?}");
+    world.disk.set_unreadable(lost.clone());
+    world.sink.set(Manner::Takes);
+    world.relay.restart().await;
+    let began = Instant::now();
+    let pending = async || {
+        assert!(world.relay.probes.alive().await);
+        let sink = world.relay.destination("sink").await;
+        assert!(sink["pending"] == 0 || sink["oldestPendingSeconds"].is_number(), "{sink}");
+        sink
+    };
+    let sink = eventually("nothing pending", pending, |sink| sink["pending"] == 0).await;
+    assert_eq!(sink["damaged"], hit.len(), "{sink}: {hit:?}");
+    assert_adds_up(&world.relay.probes.status().await);
+    let (answers, book) = (world.flood.answers(), world.sink.book());
+    let missing = answers.accepted.keys().filter(|number| !book.taken.contains_key(number)).count();
+    assert!(missing <= hit.len(), "{missing} are missing, {} were hit", hit.len());
+    report(
+        "unreadable pages",
+        &format!(
+            "{} pages, {} records in them, as many damaged, all others of {} delivered after {:.1?}",
+            lost.len(),
+            hit.len(),
+            answers.accepted.len(),
+            began.elapsed()
+        ),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_cannot_be_kept_changes_nothing_until_it_can() {
+    let Some(world) = World::new().await else { return };
+    world.flood.resume();
+    world.accepts().await;
+    world.disk.set(Some(Fault { files: Files::State, call: Call::Write, errno: Errno::Full }));
+    let mut other = world.manifest.clone();
+    other["spec"]["destinations"][0]["name"] = "other".into();
+    let before = world.relay.probes.status().await["configurationHash"].clone();
+    world.relay.change_manifest(&other.to_string());
+    let problem =
+        |status: &Value| status["manifestProblem"].as_str().is_some_and(|said| said.contains("no space"));
+    let status = world.relay.probes.until("a problem", problem).await;
+    assert_eq!(status["configurationHash"], before);
+    let destinations: Vec<_> = status["destinations"].as_array().unwrap().iter().collect();
+    assert_eq!(destinations.len(), 1, "{status}");
+    assert_eq!((&destinations[0]["name"], &destinations[0]["state"]), (&json!("sink"), &json!("Active")));
+    world.accepts().await;
+
+    // Nobody touches the manifest again.
+    world.disk.set(None);
+    world.relay.probes.until_other_configuration(&before).await;
+    let sink = world.relay.until("sink", "removed", |sink| sink["state"] == "Removed").await;
+    assert_eq!(sink["dropped"], 0, "{sink}");
+    world.relay.apply(&world.manifest).await;
+    let (events, _) = world.assert_nothing_lost().await;
+    report("manifest that cannot be kept", &format!("{events} acknowledged events, 0 lost"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,204 @@
+//! What every version of Visnyk has written: a folder each in `fixtures/spool`, which this version must open and find
+//! whole. Where the present version writes something new, `UPDATE_EXPECT=1` with a new [`NAME`] keeps a folder of it.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tempfile::TempDir;
+use uuid::Uuid;
+use visnyk_crds::valid::SpoolKind;
+
+use super::{Appended, Spool};
+use crate::event::{Attributes, Envelope, Event};
+use crate::journal::Entry;
+use crate::observe::watchdog::{BOUND, Watchdog};
+use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
+
+/// The folder of what the present version writes: record 2, segment 1, state 1.
+const NAME: &str = "record-2-segment-1-state-1";
+const EVENTS: u64 = 10;
+const WAIT: Pause = Pause { until_ms: 4_000_000_000_000, for_ms: 3_600_000 };
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/spool")
+}
+
+#[derive(Serialize)]
+struct EnvelopeV1 {
+    id: Uuid,
+    received_at_ms: i64,
+    source: &'static str,
+    target: &'static str,
+    headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+fn received_at_ms(number: u64) -> i64 {
+    1_764_000_000_000 + number.cast_signed()
+}
+
+/// The first as the oldest version wrote it.
+fn record(number: u64) -> Bytes {
+    if number > 1 {
+        return event(number).encode();
+    }
+    let envelope = EnvelopeV1 {
+        id: Uuid::from_u128(1),
+        received_at_ms: received_at_ms(1),
+        source: "network",
+        target: "/?a=1",
+        headers: vec![("content-type", b"application/json".to_vec())],
+    };
+    let envelope = postcard::to_stdvec(&envelope).unwrap();
+    let length = u32::try_from(envelope.len()).unwrap().to_le_bytes();
+    [&[1][..], &length, &envelope, b"event 1"].concat().into()
+}
+
+fn event(number: u64) -> Event {
+    let attributes = Attributes {
+        kind: Some("push".into()),
+        id: Some(number.to_string()),
+        origin: Some("/repository".into()),
+        time_ms: Some(-1),
+    };
+    let envelope = Envelope {
+        id: Uuid::from_u128(number.into()),
+        received_at_ms: received_at_ms(number),
+        source: "network".into(),
+        target: "/?a=1".into(),
+        headers: vec![("content-type".into(), b"application/json".to_vec())],
+        attributes: Box::new(if number > 1 { attributes } else { Attributes::default() }),
+    };
+    Event { envelope, body: format!("event {number}").into() }
+}
+
+async fn open(folder: &Path) -> Spool {
+    let kind = SpoolKind::Ephemeral { size: Some(64 << 20) };
+    Spool::open(folder, kind, 64 << 10, Watchdog::new().register("journal writer", BOUND)).await.unwrap()
+}
+
+/// Three destinations, one of them disabled and one removed, with events in every term.
+async fn make(folder: &Path) {
+    let spool = open(folder).await;
+    let wanted = |names: &[&str]| -> Vec<Wanted> {
+        names.iter().map(|name| Wanted { name: (*name).into(), fingerprint: format!("to {name}") }).collect()
+    };
+    let journal = spool.shared.journal.clone();
+    let all = wanted(&["archive", "pager", "tickets"]);
+    let ids = spool.committer.configure(all, 5, journal.clone()).await.unwrap().ids;
+    for number in 1..EVENTS {
+        assert_eq!(journal.append(record(number)).await, Ok(number));
+    }
+    let last = spool.append_once(&event(EVENTS), Duration::MAX).await;
+    assert_eq!(last, Ok(Appended::New(EVENTS)));
+    {
+        let mut ledgers = spool.shared.ledgers();
+        let held = |number| Record { bytes: record(number), received_at_ms: received_at_ms(number) };
+        let archive = ledgers.get_mut(ids[0]).unwrap();
+        for seq in [1, 2, 3, 7] {
+            assert!(archive.finish_fresh(seq, Ending::Delivered));
+        }
+        archive.postpone_fresh(4, held(4), &postponed()).unwrap();
+        archive.dead_letter_fresh(5, held(5), &death()).unwrap();
+        let pager = ledgers.get_mut(ids[1]).unwrap();
+        assert!(pager.finish_fresh(1, Ending::Dropped));
+        assert_eq!(pager.damaged(2, 2), 1);
+        pager.set_pause(Some(WAIT));
+        pager.disable();
+    }
+    spool.committer.configure(wanted(&["archive", "pager"]), 7, journal).await.unwrap();
+    spool.commit_now().await.unwrap();
+    spool.close().await;
+}
+
+fn postponed() -> Postponed {
+    Postponed { attempts: 2, due_at_ms: WAIT.until_ms, delay_ms: 60_000, last_error: "answered 500".into() }
+}
+
+fn death() -> Death {
+    Death { attempts: 10, died_at_ms: WAIT.until_ms, reason: "answered 400".into() }
+}
+
+async fn assert_whole(folder: &Path) {
+    let spool = open(folder).await;
+    assert_eq!((spool.recovery().torn_tail, spool.state_lost(), spool.set_aside()), (0, false, None));
+    let mut reader = spool.shared.journal.reader(0);
+    for number in 1..=EVENTS {
+        let Some(Entry::Record { seq, bytes }) = reader.next().unwrap() else { panic!("no event {number}") };
+        assert_eq!((seq, Event::decode(&bytes).unwrap()), (number, event(number)));
+    }
+    let of = |name| {
+        let statuses = spool.snapshot().destinations;
+        let status = statuses.into_iter().find(|status| status.name == name).unwrap();
+        assert!(status.adds_up() && status.accepted == EVENTS, "{status:?}");
+        let DestinationStatus { delivered, dead_lettered, dropped, damaged, pending, lifecycle, .. } = status;
+        ([delivered, dead_lettered, dropped, damaged, pending], lifecycle)
+    };
+    assert_eq!(of("archive"), ([4, 1, 0, 0, 5], Lifecycle::Active));
+    assert_eq!(of("pager"), ([0, 0, 1, 1, 8], Lifecycle::Disabled));
+    assert_eq!(of("tickets"), ([0, 0, 0, 0, 10], Lifecycle::Removed { at_ms: 7 }));
+    let (held, paused) = {
+        let ledgers = spool.shared.ledgers();
+        let archive = ledgers.find("archive").unwrap();
+        assert_eq!(archive.waiting_event(4).unwrap().postponed, postponed());
+        assert_eq!(archive.dead_letters().next().unwrap().death, death());
+        assert_eq!((archive.read_from(), archive.needs(6), archive.needs(7)), (5, true, false));
+        ([4, 5].map(|seq| (seq, archive.event(seq).unwrap())), ledgers.find("pager").unwrap().pause())
+    };
+    assert_eq!(paused, Some(WAIT));
+    for (number, at) in held {
+        let EventAt::Stored(at) = at else { panic!("{number} is not stored") };
+        let bytes = spool.shared.events.read(at).await.unwrap();
+        assert_eq!(Event::decode(&bytes).unwrap(), event(number));
+    }
+    spool.recall(&HashMap::from([("network".into(), Duration::MAX)])).unwrap();
+    let again = Event { body: "again".into(), ..event(EVENTS) };
+    let repeat = Ok(Appended::Repeat(Uuid::from_u128(EVENTS.into())));
+    assert_eq!(spool.append_once(&again, Duration::MAX).await, repeat);
+    spool.close().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if path.is_dir() { copy(&path, &to) } else { _ = fs::copy(&path, &to).unwrap() }
+    }
+}
+
+/// Segments are mostly zeroes: what is kept of them ends with the page of their last frame.
+fn trim(folder: &Path) {
+    for entry in fs::read_dir(folder.join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len((end as u64 + 1).next_multiple_of(4096)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whatever_any_version_has_written_is_read() {
+    let made = TempDir::new().unwrap();
+    make(made.path()).await;
+    let kept = fixtures().join(NAME);
+    if std::env::var_os("UPDATE_EXPECT").is_some() && !kept.exists() {
+        copy(made.path(), &kept);
+        trim(&kept);
+        _ = fs::remove_file(kept.join("state.db-shm"));
+    }
+    assert_whole(made.path()).await;
+    let versions: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(
+        versions.contains(&kept),
+        "UPDATE_EXPECT=1 cargo test -p visnyk-engine --lib formats keeps {NAME}"
+    );
+    for version in versions {
+        let folder = TempDir::new().unwrap();
+        copy(&version, folder.path());
+        assert_whole(folder.path()).await;
+    }
+}
