@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::OpenError;
 use super::fault::{Class, Fault, class};
+use crate::file_identity::FileIdentity;
 
 /// A check of the whole structure reads the whole file: up to this size at every start (some 100 ms),
 /// beyond only when damage was met before.
@@ -26,6 +27,24 @@ pub(super) fn salvaged(dir: &Path) -> PathBuf {
 
 fn mark(dir: &Path) -> PathBuf {
     dir.join("state.db.suspect")
+}
+
+/// The state file and its write-ahead log as they were opened.
+#[derive(Debug)]
+pub(super) struct OpenedFiles(Vec<(PathBuf, FileIdentity)>);
+
+impl OpenedFiles {
+    /// Remembers which files these are. They are not opened for it: closing them would give up `SQLite`'s locks.
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        let paths = [state(dir), beside(&state(dir), "-wal")];
+        let identified = paths.into_iter().map(|path| FileIdentity::at(&path).map(|file| (path, file)));
+        Ok(Self(identified.collect::<io::Result<_>>()?))
+    }
+
+    /// Checks that both are still at their paths: `SQLite` goes on writing to a file that was removed, without an error.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.0.iter().try_for_each(|(path, file)| file.check_at(path))
+    }
 }
 
 /// `SQLite`'s companion of a file.
