@@ -50,7 +50,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     runtime.block_on(run::run(args.clone(), configuration))?;
     Ok(ExitCode::SUCCESS)

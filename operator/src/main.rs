@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: RunArgs) -> anyhow::Result<()> {
-    visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
+    let _log = visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
     runtime()?.block_on(run::run(args, controller::run))?;
     Ok(())
 }

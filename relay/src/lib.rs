@@ -76,7 +76,7 @@ fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<Exit
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
     match runtime.block_on(run::run(args.clone(), valid)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
