@@ -18,6 +18,7 @@ use clap::Parser;
 use visnyk_crds::manifest;
 use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
 use visnyk_engine::exit;
+use visnyk_engine::serve::drain::Signals;
 
 use args::{Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};
@@ -46,13 +47,15 @@ fn check(args: &ManifestArgs) -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    // Before anything else: a signal that comes during the start is heard.
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
     let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    runtime.block_on(run::run(args.clone(), configuration))?;
+    runtime.block_on(run::run(args.clone(), configuration, signals))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,7 @@ use std::{
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
-use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
+use visnyk_engine::serve::{drain::ReloadSignal, file_watch::FileWatch, tls::Tls};
 
 use crate::log::{file::Place, writer::LogWriter};
 
@@ -29,9 +29,12 @@ pub struct Reload {
 
 impl Reload {
     /// Applies each change of the manifest, for as long as it is polled.
-    pub async fn run(self, mut watch: FileWatch) {
+    pub async fn run(self, mut watch: FileWatch, mut signal: ReloadSignal) {
         loop {
-            watch.changed().await;
+            tokio::select! {
+                () = watch.changed() => {}
+                () = signal.received() => {}
+            }
             self.configuration.settle(self.apply().await);
         }
     }

@@ -24,7 +24,7 @@ use visnyk_engine::{
     serve::{
         body::Bodies,
         data_dir,
-        drain::{Drain, Signals},
+        drain::{Drain, ReloadSignal, Signals, SignalsError},
         file_watch::FileWatch,
         folder_lock::{FolderLock, FolderLockError},
         health::{Health, HealthError},
@@ -68,22 +68,25 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
-    /// The system refuses a thread or a signal.
-    #[error("the system refuses what a process needs")]
-    System(#[source] io::Error),
+    /// The thread that writes the log cannot be started.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
+    /// No signal can be heard.
+    #[error(transparent)]
+    Signals(#[from] SignalsError),
 }
 
 /// Runs the collector until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
+pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(feature = "stall")]
     visnyk_engine::observe::stall::obey(&args.data_dir);
-    let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
     data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
 
+    let reload_signal = ReloadSignal::listen()?;
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
     let files = TlsFiles {
@@ -100,7 +103,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         watchdog.register("log writer", BOUND),
         readiness.condition("log", "not open yet"),
     )
-    .map_err(RunError::System)?;
+    .map_err(RunError::Thread)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
     let configuration = Arc::new(Configuration::new(valid));
     let (listener_metrics, access) = (ListenerMetrics::default(), AccessMetrics::default());
@@ -144,7 +147,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     let leaving = drain.clone().on_signal(&mut signals, readiness, Duration::from_secs(args.drain_grace));
     let (drained, ()) = tokio::select! {
         drained = async { tokio::join!(listener.serve(router, drain), leaving) } => drained,
-        () = reload.run(watch) => unreachable!("a manifest is watched until the end"),
+        () = reload.run(watch, reload_signal) => unreachable!("a manifest is watched until the end"),
     };
     log_thread.close();
     info!(connections_cut = drained.cut, "every accepted line is synced; ending");

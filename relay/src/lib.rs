@@ -25,6 +25,7 @@ use visnyk_crds::manifest;
 use visnyk_engine::configuration;
 use visnyk_engine::deliver::credentials;
 use visnyk_engine::exit;
+use visnyk_engine::serve::drain::Signals;
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
@@ -39,7 +40,11 @@ pub fn main() -> ExitCode {
 fn obey(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     match command {
-        Command::Run(args) => return run(&runtime, &args),
+        Command::Run(args) => {
+            // Before anything else: a signal that comes during the start is heard.
+            let signals = runtime.block_on(async { Signals::listen() })?;
+            return run(&runtime, signals, &args);
+        }
         Command::Check(args) => return Ok(check(&args)),
         Command::Status(args) => runtime.block_on(commands::status(&args))?,
         Command::DeadLetters { command: DeadLettersCommand::List(args) } => {
@@ -71,13 +76,13 @@ fn check(args: &CheckArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
+fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let valid = match configuration::load(&args.manifest, manifest::load_relay) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
     let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
-    match runtime.block_on(run::run(args.clone(), valid)) {
+    match runtime.block_on(run::run(args.clone(), valid, signals)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let code = error.exit_code();

@@ -12,6 +12,7 @@ use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::observe::watchdog::Ticker;
+use visnyk_engine::serve::drain::{ReloadSignal, SignalsError};
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
 
@@ -43,16 +44,18 @@ pub struct Watches {
     manifest: FileWatch,
     secrets: FileWatch,
     peers: FileWatch,
+    signal: ReloadSignal,
 }
 
 impl Watches {
     /// Armed from now on.
-    pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Self {
-        Self {
+    pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Result<Self, SignalsError> {
+        Ok(Self {
             manifest: FileWatch::start(vec![manifest]),
             secrets: FileWatch::start(vec![secrets_dir]),
             peers: FileWatch::start(vec![peers_dir]),
-        }
+            signal: ReloadSignal::listen()?,
+        })
     }
 }
 
@@ -63,16 +66,20 @@ impl Reload {
             ticker.tick();
             tokio::select! {
                 () = watches.manifest.changed() => self.configuration.settle(self.apply().await),
-                () = watches.secrets.changed() => {
-                    self.gates.load(&self.configuration.current().sources);
-                    self.fleet.lock().await.reload_files();
-                    // A changed manifest may have waited for just these.
-                    self.configuration.settle(self.apply().await);
-                }
+                () = watches.secrets.changed() => self.reload().await,
+                () = watches.signal.received() => self.reload().await,
                 () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+    }
+
+    /// Reads every file again: secrets, peers and the manifest.
+    async fn reload(&self) {
+        self.gates.load(&self.configuration.current().sources);
+        self.fleet.lock().await.reload_files();
+        // A changed manifest may have waited for just these.
+        self.configuration.settle(self.apply().await);
     }
 
     async fn apply(&self) -> Result<(), String> {

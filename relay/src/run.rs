@@ -28,7 +28,7 @@ use visnyk_engine::observe::{
     watchdog::{BOUND, Ticker, Watchdog},
 };
 use visnyk_engine::serve::body::Bodies;
-use visnyk_engine::serve::drain::{Drain, Signals};
+use visnyk_engine::serve::drain::{Drain, Signals, SignalsError};
 use visnyk_engine::serve::health::{Health, HealthError};
 use visnyk_engine::serve::limits::{Limits, raise_open_files};
 use visnyk_engine::serve::listener::Listener;
@@ -85,9 +85,9 @@ pub enum RunError {
         /// How many cannot be read any more.
         damaged: u64,
     },
-    /// The system refuses a signal.
-    #[error("the system refuses what a process needs")]
-    System(#[source] io::Error),
+    /// No signal can be heard.
+    #[error(transparent)]
+    Signals(#[from] SignalsError),
 }
 
 /// How long deliveries in flight may take to end once nothing more is accepted.
@@ -118,10 +118,9 @@ impl RunError {
 }
 
 /// Runs the relay until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
+pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(feature = "stall")]
     visnyk_engine::observe::stall::obey(&args.data_dir);
-    let mut signals = Signals::listen().map_err(RunError::System)?;
     let configuration = Arc::new(Configuration::new(valid));
     while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");
@@ -141,7 +140,7 @@ async fn run_once(
     let data_dir = args.data_dir.clone();
     // Armed before anything of these files is used, so that no change falls between.
     let watches =
-        Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone());
+        Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone())?;
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
