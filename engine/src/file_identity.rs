@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The identity of a file: two are equal only if they are of the same file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     device: u64,
     inode: u64,

@@ -27,11 +27,8 @@ impl Place {
         self.data_dir.join(&self.path)
     }
 
-    /// `webhook.log.1` and so on: 1 is the youngest.
     fn closed(&self, number: u32) -> PathBuf {
-        let mut name = self.file().into_os_string();
-        name.push(format!(".{number}"));
-        name.into()
+        closed(&self.file(), number)
     }
 
     /// Whether the disk takes data again: writes, syncs and removes a small file beside the log.
@@ -45,6 +42,13 @@ impl Place {
         let removed = fs::remove_file(&path);
         written.and(removed)
     }
+}
+
+/// The path of a closed file of the log at `log`: `webhook.log.1` and so on, 1 is the youngest.
+pub fn closed(log: &Path, number: u32) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 /// Large enough that success means room for some events, small enough to cost nothing.
