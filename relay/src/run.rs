@@ -164,16 +164,11 @@ async fn run_once(
     let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
     let address = SocketAddr::new(args.address, valid.listener.port);
-    let files = TlsFiles {
-        data_dir: data_dir.clone(),
-        tls_dir: args.tls_dir,
-        client_ca: None,
-        secrets_dir: secrets_dir.clone(),
-        address: args.address,
-    };
-    let tls = (!args.deliver_only).then(|| Tls::start(files, (&valid.listener).into(), &readiness));
+    let tls =
+        (!args.deliver_only).then(|| Tls::start(tls_files(&args), (&valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
+    let resolver = outbound.resolver.clone();
     let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
     let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
@@ -210,6 +205,7 @@ async fn run_once(
     let mut background = vec![
         tokio::spawn(expiry).abort_handle(),
         tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
+        tokio::spawn(resolver.follow()).abort_handle(),
     ];
     let ended = if let Some(tls) = tls {
         let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
@@ -246,6 +242,16 @@ async fn run_once(
 async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
     spool.keep_state(stop, || ticker.tick()).await;
 }
+fn tls_files(args: &RunArgs) -> TlsFiles {
+    TlsFiles {
+        data_dir: args.data_dir.clone(),
+        tls_dir: args.tls_dir.clone(),
+        client_ca: None,
+        secrets_dir: args.secrets_dir.clone(),
+        address: args.address,
+    }
+}
+
 
 fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
     metrics.register(|registry| {
