@@ -22,6 +22,7 @@ use visnyk_engine::{
         watchdog::{BOUND, Watchdog},
     },
     serve::{
+        bind,
         body::Bodies,
         data_dir,
         drain::{Drain, ReloadSignal, Signals, SignalsError},
@@ -125,7 +126,9 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
     let _health =
         args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
 
-    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+    let socket = bind::listen(address)
+        .and_then(TcpListener::from_std)
+        .map_err(|source| RunError::Bind { address, source })?;
     started.store(true, Ordering::Relaxed);
     info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
 

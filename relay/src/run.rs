@@ -27,6 +27,7 @@ use visnyk_engine::observe::{
     readiness::Readiness,
     watchdog::{BOUND, Ticker, Watchdog},
 };
+use visnyk_engine::serve::bind;
 use visnyk_engine::serve::body::Bodies;
 use visnyk_engine::serve::drain::{Drain, Signals, SignalsError};
 use visnyk_engine::serve::health::{Health, HealthError};
@@ -210,7 +211,9 @@ async fn run_once(
     let ended = if let Some(tls) = tls {
         let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
         background.push(tokio::spawn(beats).abort_handle());
-        let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+        let socket = bind::listen(address)
+            .and_then(TcpListener::from_std)
+            .map_err(|source| RunError::Bind { address, source })?;
         started.store(true, Ordering::Relaxed);
         info!(%address, hash, "listening");
         let listener = Listener {
