@@ -1,13 +1,16 @@
 //! The only way the journal touches files. Tests put another [`Disk`] in its place, to fail, to fill up
 //! and to lose power.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::file_identity::FileIdentity;
+
+/// The mode of every file: it holds events, which are its user's alone.
+const PRIVATE: u32 = 0o600;
 
 /// One folder of files.
 pub trait Disk: Send + Sync {
@@ -73,7 +76,7 @@ impl Disk for Folder {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path.join(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(&path)?;
         Ok(Arc::new(NamedFile::new(file, path)?))
     }
 
@@ -101,7 +104,12 @@ struct NamedFile {
 
 impl NamedFile {
     fn new(file: File, path: PathBuf) -> io::Result<Self> {
-        Ok(Self { identity: FileIdentity::of_file(&file)?, file, path })
+        let metadata = file.metadata()?;
+        // Made by a version that left it open to others. On a volume of another user that cannot be mended.
+        if metadata.permissions().mode() & 0o777 != PRIVATE {
+            let _ = file.set_permissions(Permissions::from_mode(PRIVATE));
+        }
+        Ok(Self { identity: FileIdentity::of(&metadata), file, path })
     }
 }
 
@@ -174,6 +182,20 @@ mod tests {
         assert_eq!(log.append_batch(&[Bytes::from("accepted")]).accepted, 1);
         drop(log);
         assert_eq!(entries(open(&folder).view().reader(0)).last().unwrap(), "accepted");
+    }
+
+    #[test]
+    fn segment_files_are_this_users_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        let disk = Folder::open(root.path()).unwrap();
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        drop(disk.create("file").unwrap());
+        assert_eq!(mode(), 0o600);
+        // Made by a version that left it open to others.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(disk.open("file").unwrap());
+        assert_eq!(mode(), 0o600);
     }
 
     fn entries(mut reader: crate::journal::Reader) -> Vec<Bytes> {

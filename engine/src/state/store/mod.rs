@@ -105,6 +105,7 @@ impl Store {
 
     async fn open_file(dir: &Path, options: StoreOptions) -> Result<(Self, Loaded), Fault> {
         let file = files::state(dir);
+        files::make_private(&file).map_err(|error| Fault::from(sqlx::Error::Io(error)))?;
         let pages = database_bytes(options.max_bytes) / 4096;
         let log = options.max_bytes - database_bytes(options.max_bytes);
         let write = connect_options(&file)
