@@ -86,8 +86,8 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
-
     let reload_signal = ReloadSignal::listen()?;
+
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
     let files = TlsFiles {

@@ -13,6 +13,7 @@ mod hash;
 pub mod manifest;
 pub mod problem;
 pub mod schema;
+pub mod spool_layout;
 pub mod text;
 pub mod valid;
 pub mod validate;

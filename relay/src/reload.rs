@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tracing::info;
+use tracing::{info, warn};
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
@@ -107,6 +107,9 @@ impl Reload {
         self.gates.load(&new.sources);
         if let Some(tls) = &self.tls {
             tls.configure((&new.listener).into());
+        }
+        for warning in crate::warnings(&new) {
+            warn!(warning, "the changed manifest is valid");
         }
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);

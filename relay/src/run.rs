@@ -168,8 +168,8 @@ async fn run_once(
     let tls =
         (!args.deliver_only).then(|| Tls::start(tls_files(&args), (&valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
-    let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let resolver = outbound.resolver.clone();
+    let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
     let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
@@ -205,8 +205,8 @@ async fn run_once(
     };
     let mut background = vec![
         tokio::spawn(expiry).abort_handle(),
-        tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
         tokio::spawn(resolver.follow()).abort_handle(),
+        tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
     ];
     let ended = if let Some(tls) = tls {
         let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
@@ -242,9 +242,6 @@ async fn run_once(
     ended
 }
 
-async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
-    spool.keep_state(stop, || ticker.tick()).await;
-}
 fn tls_files(args: &RunArgs) -> TlsFiles {
     TlsFiles {
         data_dir: args.data_dir.clone(),
@@ -255,6 +252,9 @@ fn tls_files(args: &RunArgs) -> TlsFiles {
     }
 }
 
+async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
+    spool.keep_state(stop, || ticker.tick()).await;
+}
 
 fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
     metrics.register(|registry| {

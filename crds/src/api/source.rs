@@ -16,6 +16,9 @@ pub(crate) const ONE_REPLICA: &str =
 pub(crate) const NO_CLIENT_CA: &str =
     "sources[].verify.clientCertificate needs listener.tls.clientCa: somebody has to vouch for certificates";
 
+/// What is wrong with the same senders behind a Gateway.
+pub(crate) const NO_CERTIFICATE_BEHIND_A_GATEWAY: &str = "httpRoute ends TLS at the Gateway: a source with verify.clientCertificate could let nobody in through it";
+
 /// One kind of sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
