@@ -60,8 +60,8 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub success: Vec<Statuses>,
-    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. None of
-    /// them may be in `success`. Absent: none.
+    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. Of a
+    /// status that is in `success`, too, `success` counts. Absent: none.
     #[serde(rename = "final", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub final_statuses: Vec<Statuses>,

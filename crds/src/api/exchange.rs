@@ -29,8 +29,6 @@ pub(crate) const RESERVED: &[&str] = &[
 pub(crate) const IS_RESERVED: &str = "is set by the relay or belongs to the connection";
 /// What is wrong with a range that ends before it begins.
 pub(crate) const BACKWARDS: &str = "must not end below its beginning";
-/// What is wrong with a status that says both that the destination has the event and that it never will.
-pub(crate) const SUCCESS_AND_FINAL: &str = "must share no status with success (200-299 where success is absent): an answer means the one or the other";
 /// What is wrong with a mode of another format.
 pub(crate) const MODE_OF_OTHER: &str = "cloudEvents is for format: CloudEvents";
 /// The same, as a CEL rule.

@@ -52,7 +52,7 @@ pub(crate) use autoscaling::AT_LEAST_MIN;
 pub(crate) use collector::{BEHIND_A_PROXY, NOBODY};
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use destination_tls::NO_TLS_HERE;
-pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED, SUCCESS_AND_FINAL};
+pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};
 pub(crate) use listener::{CLIENT_CA_BY_TLS, NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;

@@ -61,12 +61,6 @@ fn destination(
     let success = outgoing::statuses(&destination.success, success, &place.field("success"), problems);
     let final_statuses = &destination.final_statuses;
     let final_statuses = outgoing::statuses(final_statuses, &[], &place.field("final"), problems);
-    for (index, status) in destination.final_statuses.iter().enumerate() {
-        let range = outgoing::range(status);
-        if range.is_some_and(|range| success.overlaps(&range)) {
-            problems.add(place.field("final").item(index), api::SUCCESS_AND_FINAL);
-        }
-    }
     let is_https = matches!(&target, Some(Target::Url(url)) if url.scheme() == "https");
     if destination.tls.is_some() && target.is_some() && !is_https {
         problems.add(place.clone(), api::NO_TLS_HERE);

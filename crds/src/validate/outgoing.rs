@@ -156,7 +156,7 @@ pub(super) fn statuses(
 }
 
 /// Reads a status or a range of them.
-pub(super) fn range(status: &text::Statuses) -> Option<RangeInclusive<u16>> {
+fn range(status: &text::Statuses) -> Option<RangeInclusive<u16>> {
     let (first, last) = status.split_once('-').unwrap_or((status, status));
     Some(first.parse().ok()?..=last.parse().ok()?)
 }

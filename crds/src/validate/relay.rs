@@ -58,7 +58,7 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
         rooms(spool.kind, listener.max_body_size, &destinations, &mut problems);
     }
 
-    let warnings = warnings(spec, &place);
+    let warnings = [replaced_replicas(spec, &place), beaten_finals(&destinations, &place)].concat();
     let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
         identity,
         listener: Listener { client_ca, ..listener },
@@ -94,7 +94,21 @@ fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], prob
     }
 }
 
-fn warnings(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem> {
+/// An exception to a range of statuses is meant so; a status that is in both lists by mistake is not.
+fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
+    let place = place.field("destinations");
+    let beaten = |destination: &Destination| {
+        destination.final_statuses.0.iter().any(|range| destination.success.overlaps(range))
+    };
+    let each = destinations.iter().enumerate().filter(|(_, destination)| beaten(destination));
+    let warning = |(index, _): (usize, &Destination)| Problem {
+        place: place.item(index).field("final"),
+        reason: "shares a status with success (200-299 where success is absent), which wins".to_owned(),
+    };
+    each.map(warning).collect()
+}
+
+fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem> {
     let Some(autoscaling) = &spec.autoscaling else { return Vec::new() };
     if (autoscaling.min_replicas..=autoscaling.max_replicas).contains(&spec.replicas.max(1)) {
         return Vec::new();

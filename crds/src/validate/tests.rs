@@ -368,8 +368,6 @@ fn mistakes_in_what_deliveries_prove_and_carry_are_named() {
         (pilot("success"), json!([200])),
         (pilot("success"), json!(["100"])),
         (pilot("final"), json!(["404", "499-400"])),
-        (pilot("final"), json!(["404", "204-210"])),
-        (pilot("success"), json!(["200-404"])),
     ];
     let mistakes = mistakes.each_ref().map(|(pointer, value)| (&pointer[..], value.clone()));
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
@@ -505,6 +503,11 @@ fn what_does_nothing_and_harms_nothing_is_warned_of() {
     assert_eq!(of_relay(everything()), []);
     let replicas = indented(&of_relay(with(everything(), "/spec/replicas", json!(9))));
     assert_eq!(replicas, "    spec.replicas: the autoscaler replaces 9 by a number from 2 to 8\n");
+    for (field, statuses) in [("final", ["404", "204-210"]), ("success", ["200-299", "409"])] {
+        let shared = with(relay(), &format!("/spec/destinations/1/{field}"), json!(statuses));
+        let told = indented(&of_relay(shared));
+        assert!(told.starts_with("    spec.destinations[1].final: shares a status with success"), "{told}");
+    }
     let of_collector = |rotate: Value| {
         let manifest = with(collector(), "/spec/log/rotate", rotate);
         load_collector(&manifest.to_string(), None).unwrap().warnings
