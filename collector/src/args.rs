@@ -31,9 +31,20 @@ pub enum Command {
     /// Run the collector that a manifest describes, until SIGTERM.
     Run(RunArgs),
     /// Print every mistake of a manifest with its place, and end with 64 if there is one.
-    Check(ManifestArgs),
+    Check(CheckArgs),
     /// Print the last lines of the log.
     Tail(TailArgs),
+}
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Check the Secrets that the manifest names too: files `<secret>/<key>` in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// How to run.

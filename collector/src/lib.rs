@@ -16,10 +16,11 @@ use anyhow::Context;
 use clap::Parser;
 
 use visnyk_crds::manifest;
-use visnyk_engine::configuration::{self, LoadError, ManifestArgs};
+use visnyk_engine::configuration;
 use visnyk_engine::exit;
+use visnyk_engine::serve::{drain::Signals, tls};
 
-use args::{Cli, Command, RunArgs, TailArgs};
+use args::{CheckArgs, Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};
 
 /// Does what the command line says.
@@ -35,9 +36,17 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn check(args: &ManifestArgs) -> ExitCode {
-    match configuration::load(args, manifest::load_collector) {
+fn check(args: &CheckArgs) -> ExitCode {
+    match configuration::load(&args.manifest, manifest::load_collector) {
         Ok(valid) => {
+            let secrets_dir = args.secrets_dir.as_ref();
+            let mistakes = secrets_dir.map(|dir| tls::check(&valid.listener, dir)).unwrap_or_default();
+            if !mistakes.is_empty() {
+                return refuse(&mistakes.join("\n"));
+            }
+            for warning in &valid.warnings {
+                eprintln!("warning: {warning}");
+            }
             println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
             ExitCode::SUCCESS
         }
@@ -46,13 +55,18 @@ fn check(args: &ManifestArgs) -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
+    // Before anything else: a signal that comes during the start is heard.
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    visnyk_engine::observe::logging::install(None).context("cannot log")?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    runtime.block_on(run::run(args.clone(), configuration))?;
+    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    for warning in &configuration.warnings {
+        tracing::warn!(%warning, "the manifest is valid");
+    }
+    runtime.block_on(run::run(args.clone(), configuration, signals))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -71,7 +85,7 @@ fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what is wrong, a line per mistake.
-fn refuse(error: &LoadError) -> ExitCode {
-    eprintln!("{error}");
+fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
+    eprintln!("{mistakes}");
     ExitCode::from(exit::BAD_CONFIGURATION)
 }

@@ -10,7 +10,7 @@ use std::{
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
-use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
+use visnyk_engine::serve::{drain::ReloadSignal, file_watch::FileWatch, tls::Tls};
 
 use crate::log::{file::Place, writer::LogWriter};
 
@@ -33,11 +33,12 @@ pub struct Reload {
 
 impl Reload {
     /// Applies each change of the manifest, for as long as it is polled.
-    pub async fn run(self, mut watch: FileWatch) {
+    pub async fn run(self, mut watch: FileWatch, mut signal: ReloadSignal) {
         let mut has_failed = false;
         loop {
             tokio::select! {
                 () = watch.changed() => {}
+                () = signal.received() => {}
                 () = tokio::time::sleep(AGAIN_AFTER), if has_failed => {}
             }
             let applied = self.apply().await;

@@ -22,9 +22,10 @@ use visnyk_engine::{
         watchdog::{BOUND, Watchdog},
     },
     serve::{
+        bind,
         body::Bodies,
         data_dir,
-        drain::{Drain, Signals},
+        drain::{Drain, ReloadSignal, Signals, SignalsError},
         file_watch::FileWatch,
         folder_lock::{FolderLock, FolderLockError},
         health::{Health, HealthError},
@@ -68,21 +69,24 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
-    /// The system refuses a thread or a signal.
-    #[error("the system refuses what a process needs")]
-    System(#[source] io::Error),
+    /// The thread that writes the log cannot be started.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
+    /// No signal can be heard.
+    #[error(transparent)]
+    Signals(#[from] SignalsError),
 }
 
 /// Runs the collector until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunError> {
+pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
     visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
-    let mut signals = Signals::listen().map_err(RunError::System)?;
     let data_dir = args.data_dir.clone();
     data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
+    let reload_signal = ReloadSignal::listen()?;
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let metrics = Metrics::new("visnyk-collector", env!("CARGO_PKG_VERSION"));
@@ -100,7 +104,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
         watchdog.register("log writer", BOUND),
         readiness.condition("log", "not open yet"),
     )
-    .map_err(RunError::System)?;
+    .map_err(RunError::Thread)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
     let configuration = Arc::new(Configuration::new(valid));
     let (listener_metrics, access) = (ListenerMetrics::default(), AccessMetrics::default());
@@ -122,7 +126,9 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     let _health =
         args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
 
-    let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+    let socket = bind::listen(address)
+        .and_then(TcpListener::from_std)
+        .map_err(|source| RunError::Bind { address, source })?;
     started.store(true, Ordering::Relaxed);
     info!(%address, hash = configuration.current().identity.configuration_hash, "listening");
 
@@ -144,7 +150,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector) -> Result<(), RunErro
     let leaving = drain.clone().on_signal(&mut signals, readiness, Duration::from_secs(args.drain_grace));
     let (drained, ()) = tokio::select! {
         drained = async { tokio::join!(listener.serve(router, drain), leaving) } => drained,
-        () = reload.run(watch) => unreachable!("a manifest is watched until the end"),
+        () = reload.run(watch, reload_signal) => unreachable!("a manifest is watched until the end"),
     };
     log_thread.close();
     info!(connections_cut = drained.cut, "every accepted line is synced; ending");

@@ -1,20 +1,24 @@
 //! The end of the log, for images in which there is no `tail`.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
+
+use visnyk_engine::file_identity::FileIdentity;
+
+use crate::log::file::closed;
 
 /// What to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// What there is.
     Now,
-    /// What there is and whatever is added, in the next file too when the log is rotated.
+    /// What there is and whatever is added, in the next files too when the log is rotated.
     Stopped,
 }
 
@@ -43,6 +47,7 @@ const CHUNK: usize = 64 * 1024;
 pub fn tail(path: &Path, lines: usize, until: Until, out: &mut impl Write) -> Result<(), TailError> {
     let read = |source| TailError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(read)?;
+    let mut seen = known_files(path, &file).map_err(read)?;
     let start = start_of_last(&mut file, lines).map_err(read)?;
     file.seek(SeekFrom::Start(start)).map_err(read)?;
     loop {
@@ -51,10 +56,13 @@ pub fn tail(path: &Path, lines: usize, until: Until, out: &mut impl Write) -> Re
             return Ok(());
         }
         thread::sleep(LOOK);
-        if let Some(next) = next_file(&file, path) {
+        for next in new_files(path, &mut seen) {
             // What came before the rotation comes first.
             copy(&mut file, path, out)?;
             file = next;
+        }
+        if is_cut(&mut file).map_err(read)? {
+            file.rewind().map_err(read)?;
         }
     }
 }
@@ -100,11 +108,48 @@ fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The file that is at the path by now, if it is another one.
-fn next_file(current: &File, path: &Path) -> Option<File> {
-    let next = File::open(path).ok()?;
-    let identity = |file: &File| file.metadata().ok().map(|found| (found.dev(), found.ino()));
-    (identity(&next)? != identity(current)?).then_some(next)
+/// Whether the file has become shorter than what was read of it.
+fn is_cut(file: &mut File) -> io::Result<bool> {
+    Ok(file.metadata()?.len() < file.stream_position()?)
+}
+
+/// The log at `path` and its closed files, youngest first. One number may be missing: a rotation renames one file after
+/// the other. Each is listed at least once even if a rotation runs meanwhile, for that only raises their numbers.
+fn files(path: &Path) -> impl Iterator<Item = File> {
+    let mut missing = 0;
+    let names = std::iter::once(path.to_owned()).chain((1..).map(|number| closed(path, number)));
+    names
+        .map(|name| File::open(name).ok())
+        .take_while(move |file| {
+            missing = if file.is_some() { 0 } else { missing + 1 };
+            missing < 2
+        })
+        .flatten()
+}
+
+/// The files that need not be printed: the one that is printed, and those closed before it.
+fn known_files(path: &Path, current: &File) -> io::Result<HashSet<FileIdentity>> {
+    let mut known =
+        files(path).map(|file| FileIdentity::of_file(&file)).collect::<io::Result<HashSet<_>>>()?;
+    known.insert(FileIdentity::of_file(current)?);
+    Ok(known)
+}
+
+/// The files that were begun since the last call, oldest first.
+fn new_files(path: &Path, seen: &mut HashSet<FileIdentity>) -> Vec<File> {
+    let mut new = Vec::new();
+    for file in files(path) {
+        let Ok(identity) = FileIdentity::of_file(&file) else { continue };
+        if seen.contains(&identity) {
+            // Those with higher numbers are older.
+            break;
+        }
+        new.push((identity, file));
+    }
+    // A file that was renamed between two looks at it is there twice.
+    new.retain(|(identity, _)| seen.insert(*identity));
+    new.reverse();
+    new.into_iter().map(|(_, file)| file).collect()
 }
 
 #[cfg(test)]
@@ -161,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn followed_log_is_printed_over_a_rotation() {
+    fn followed_log_is_printed_over_rotations_however_close() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("webhook.log");
         fs::write(&path, "one\ntwo\n").unwrap();
@@ -188,6 +233,18 @@ mod tests {
         fs::rename(&path, folder.path().join("webhook.log.1")).unwrap();
         append("five\n");
         until("two\nthree\nfour\nfive\n");
+        // As many rotations as fit between two looks.
+        for text in ["six\n", "seven\n", "eight\n"] {
+            for number in (1..5).rev().filter(|&number| closed(&path, number).exists()) {
+                fs::rename(closed(&path, number), closed(&path, number + 1)).unwrap();
+            }
+            fs::rename(&path, closed(&path, 1)).unwrap();
+            append(text);
+        }
+        until("two\nthree\nfour\nfive\nsix\nseven\neight\n");
+        // Shorter than what was read of it.
+        fs::write(&path, "9\n").unwrap();
+        until("two\nthree\nfour\nfive\nsix\nseven\neight\n9\n");
         drop(printed);
         assert!(matches!(following.join().unwrap(), Err(TailError::Print(_))));
     }

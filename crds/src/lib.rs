@@ -14,6 +14,7 @@ pub mod headers;
 pub mod manifest;
 pub mod problem;
 pub mod schema;
+pub mod spool_layout;
 pub mod text;
 pub mod valid;
 pub mod validate;

@@ -66,19 +66,22 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
 
 /// The documents of a manifest that hold something.
 fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
-    let mut documents = Vec::new();
-    let mut problems = Problems::default();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let parsed = yaml::read(document).map_err(|error| error.to_string());
-        // Behind a mistake in the notation nothing can be trusted.
-        let Some(value) = problems.note(Place::of("manifest"), parsed) else {
-            return Err(problems.into_vec());
-        };
-        if !value.is_null() {
-            documents.push(value);
-        }
+    // Behind a mistake in the notation nothing can be trusted.
+    let documents =
+        yaml::documents(text).map_err(|reason| vec![Problem { place: Place::of("manifest"), reason }])?;
+    Ok(documents.into_iter().flat_map(items).collect())
+}
+
+/// The items of a list, as `kubectl get` writes several resources; any other document is its only item.
+fn items(document: Value) -> Vec<Value> {
+    let is_list = document["kind"] == "List" && document["apiVersion"] == "v1";
+    match document {
+        Value::Object(mut fields) if is_list => match fields.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        },
+        other => vec![other],
     }
-    Ok(documents)
 }
 
 /// The one document of a kind, or of a kind and name.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::problem::Problem;
+
 pub use outgoing::{
     Authorization, ClientCredentials, CloudEventsMode, DestinationTls, Header, HeaderContent, Method, Sign,
     Statuses, TemplatePart,
@@ -35,6 +37,8 @@ pub struct ValidatedRelay {
     pub destinations: Vec<Destination>,
     /// The sign of life, if one is wanted.
     pub heartbeat: Option<Heartbeat>,
+    /// Parts of the manifest that will not do what they seem to; nothing that keeps the relay from running.
+    pub warnings: Vec<Problem>,
 }
 
 impl ValidatedRelay {
@@ -57,6 +61,8 @@ pub struct ValidatedCollector {
     pub log: Log,
     /// Who may send.
     pub access: Access,
+    /// Parts of the manifest that will not do what they seem to; nothing that keeps the collector from running.
+    pub warnings: Vec<Problem>,
 }
 
 /// Who may send to a collector, besides relays of its own namespace.

@@ -1,156 +1,222 @@
-//! YAML, read as the JSON that an API server would be sent: absent where it says null, and never more than it may be.
-//! Aliases of aliases are short to write and endless to read.
+//! YAML, read as the JSON that kubectl would send to an API server: by the same rules for scalars and merge keys, with
+//! absent where it says null. What cannot be read as kubectl reads it is refused. A document is never more than it may
+//! be: aliases of aliases are short to write and endless to read.
 
-use std::cell::Cell;
-use std::fmt;
+mod scalar;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use serde_json::{Map, Value};
 
 /// What a document may take in memory, about: ten times what etcd keeps of a resource.
 const MOST_BYTES: usize = 16 << 20;
 /// What a value takes besides its text.
 const VALUE: usize = 72;
+/// Collections in collections. The definitions need 20.
+const MAX_DEPTH: usize = 100;
 
-/// Reads one document.
-pub fn read<'de, D: Deserializer<'de>>(document: D) -> Result<Value, D::Error> {
-    Tree { left: &Cell::new(MOST_BYTES) }.deserialize(document)
-}
-
-/// Reads a value of a document, as long as there is room left.
-#[derive(Clone, Copy)]
-struct Tree<'a> {
-    left: &'a Cell<usize>,
-}
-
-impl Tree<'_> {
-    fn take<E: Error>(self, text: usize) -> Result<(), E> {
-        let left = self.left.get().checked_sub(VALUE + text);
-        self.left.set(left.ok_or_else(|| E::custom("is too large"))?);
-        Ok(())
-    }
-
-    fn scalar<E: Error>(self, value: impl Into<Value>) -> Result<Value, E> {
-        self.take(0)?;
-        Ok(value.into())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value, D::Error> {
-        value.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("what JSON can say")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        self.scalar(Value::Null)
-    }
-
-    /// An empty document.
-    fn visit_none<E: Error>(self) -> Result<Value, E> {
-        self.visit_unit()
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        self.scalar(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        self.scalar(value)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        self.scalar(value)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        self.scalar(Number::from_f64(value).ok_or_else(|| E::custom("is no number of JSON"))?)
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        self.take(value.len())?;
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        self.take(0)?;
-        let mut items = Vec::new();
-        while let Some(item) = sequence.next_element_seed(self)? {
-            items.push(item);
+/// Reads the documents of a text that hold something.
+///
+/// # Errors
+/// The first thing that cannot be read, with its line and column.
+pub fn documents(text: &str) -> Result<Vec<Value>, String> {
+    // A byte order mark says nothing in UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), left: 0 };
+    let mut documents = Vec::new();
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(documents),
+            (Event::DocumentStart(_), _) => {
+                reader.anchors.clear();
+                reader.left = MOST_BYTES;
+                let event = reader.next()?;
+                let document = reader.value(event, 0)?;
+                documents.extend(Some(document).filter(|document| !document.is_null()));
+            }
+            _ => {}
         }
-        Ok(items.into())
+    }
+}
+
+type Positioned<'input> = (Event<'input>, Span);
+
+struct Reader<'input> {
+    parser: Parser<'input, StrInput<'input>>,
+    /// Values with an anchor, by its number.
+    anchors: HashMap<usize, Value>,
+    /// Bytes that the document may still take.
+    left: usize,
+}
+
+impl<'input> Reader<'input> {
+    fn next(&mut self) -> Result<Positioned<'input>, String> {
+        match self.parser.next_event() {
+            Some(event) => event.map_err(|error: ScanError| at(error.marker(), error.info())),
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<Value, A::Error> {
-        self.take(0)?;
+    fn value(&mut self, (event, span): Positioned<'input>, depth: usize) -> Result<Value, String> {
+        if depth > MAX_DEPTH {
+            return Err(at(&span.start, "is nested too deeply"));
+        }
+        let (value, anchor) = match event {
+            Event::Alias(anchor) => {
+                let Some(value) = self.anchors.get(&anchor).cloned() else {
+                    return Err(at(&span.start, "is an alias of what it is a part of"));
+                };
+                self.take(size(&value), &span)?;
+                return Ok(value);
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.take(VALUE + text.len(), &span)?;
+                (scalar(&text, style, tag.as_deref()).map_err(|reason| at(&span.start, &reason))?, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                known(tag.as_deref(), "seq").map_err(|reason| at(&span.start, &reason))?;
+                self.take(VALUE, &span)?;
+                (self.sequence(depth)?, anchor)
+            }
+            Event::MappingStart(anchor, tag) => {
+                known(tag.as_deref(), "map").map_err(|reason| at(&span.start, &reason))?;
+                self.take(VALUE, &span)?;
+                (self.mapping(depth)?, anchor)
+            }
+            _ => (Value::Null, 0),
+        };
+        if anchor > 0 {
+            self.take(size(&value), &span)?;
+            self.anchors.insert(anchor, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<Value, String> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd | Event::StreamEnd, _) => return Ok(items.into()),
+                event => items.push(self.value(event, depth + 1)?),
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Value, String> {
         let mut fields = Map::new();
-        while let Some(name) = mapping.next_key::<String>()? {
-            self.take(name.len())?;
-            let value = mapping.next_value_seed(self)?;
-            if fields.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("duplicate entry with key {name:?}")));
+        // A merged field may be given anew, and is then the later one.
+        let mut given = HashSet::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd | Event::StreamEnd) {
+                break;
+            }
+            let is_merge = is_merge(&event);
+            let key = self.value((event, span), depth + 1)?;
+            let event = self.next()?;
+            let value = self.value(event, depth + 1)?;
+            if is_merge {
+                merge(&mut fields, value).map_err(|reason| at(&span.start, reason))?;
+                continue;
+            }
+            let name = name(key).map_err(|reason| at(&span.start, &reason))?;
+            if !given.insert(name.clone()) {
+                return Err(at(&span.start, &format!("duplicate entry with key {name:?}")));
             }
             fields.insert(name, value);
         }
         fields.retain(|_, value| !value.is_null());
         Ok(fields.into())
     }
+
+    fn take(&mut self, bytes: usize, span: &Span) -> Result<(), String> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| at(&span.start, "is too large"))?;
+        Ok(())
+    }
+}
+
+fn at(place: &Marker, reason: &str) -> String {
+    format!("{reason} at line {} column {}", place.line(), place.col() + 1)
+}
+
+/// What a value takes in memory, about.
+fn size(value: &Value) -> usize {
+    VALUE
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(size).sum(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
+fn is_merge(event: &Event<'_>) -> bool {
+    let Event::Scalar(text, style, _, tag) = event else { return false };
+    let is_tagged = tag.as_deref().is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "merge");
+    *text == Cow::Borrowed("<<") && (is_tagged || (tag.is_none() && *style == ScalarStyle::Plain))
+}
+
+/// Adds the fields of one mapping, or of several, of which the first counts most.
+fn merge(fields: &mut Map<String, Value>, value: Value) -> Result<(), &'static str> {
+    const NEEDS_MAPS: &str = "a merge key (<<) needs a mapping, or a list of mappings";
+    match value {
+        Value::Object(merged) => fields.extend(merged),
+        Value::Array(items) => {
+            for item in items.into_iter().rev() {
+                let Value::Object(merged) = item else { return Err(NEEDS_MAPS) };
+                fields.extend(merged);
+            }
+        }
+        _ => return Err(NEEDS_MAPS),
+    }
+    Ok(())
+}
+
+/// The name of a field.
+fn name(key: Value) -> Result<String, String> {
+    match key {
+        Value::String(name) => Ok(name),
+        Value::Number(number) if number.is_i64() => Ok(number.to_string()),
+        Value::Bool(said) => Err(format!("a key is the boolean {said}: put it in quotes")),
+        _ => Err("a key must be a string".to_owned()),
+    }
+}
+
+/// Whether a collection's tag says nothing that it is not anyway.
+fn known(tag: Option<&Tag>, suffix: &str) -> Result<(), String> {
+    match tag {
+        Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == suffix) => Err(unknown(tag)),
+        _ => Ok(()),
+    }
+}
+
+fn unknown(tag: &Tag) -> String {
+    format!("the tag {tag} is not known")
+}
+
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
+    let Some(tag) = tag else {
+        if style == ScalarStyle::Plain {
+            return Ok(scalar::plain(text)?);
+        }
+        return Ok(text.into());
+    };
+    if !tag.is_yaml_core_schema() {
+        return Err(unknown(tag));
+    }
+    let fits = match &tag.suffix[..] {
+        "str" | "timestamp" | "merge" => return Ok(text.into()),
+        "bool" => Value::is_boolean,
+        "int" => Value::is_i64,
+        "float" => Value::is_number,
+        "null" => Value::is_null,
+        _ => return Err(unknown(tag)),
+    };
+    let value = scalar::plain(text)?;
+    if fits(&value) { Ok(value) } else { Err(format!("{text:?} is no {}", tag.suffix)) }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read_text(text: &str) -> Result<Value, String> {
-        read(serde_yaml::Deserializer::from_str(text)).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn values_are_those_of_json_and_a_null_field_is_absent() {
-        assert_eq!(
-            read_text(
-                "{a: 1, b: -1, c: 1.5, d: [x, null, true], e: null, f: {g: ~}, 7: \"8\", h: &h z, i: *h}"
-            ),
-            Ok(
-                json!({"a": 1, "b": -1, "c": 1.5, "d": ["x", null, true], "f": {}, "7": "8", "h": "z", "i": "z"})
-            )
-        );
-        assert_eq!(read_text(""), Ok(Value::Null));
-    }
-
-    #[test]
-    fn what_json_cannot_say_is_refused_with_its_place() {
-        assert_eq!(read_text("a: .nan"), Err("a: is no number of JSON at line 1 column 4".into()));
-        assert_eq!(
-            read_text("\na: 1\na: 2"),
-            Err("duplicate entry with key \"a\" at line 2 column 1".into())
-        );
-        let tagged = read_text("a: !secret b").unwrap_err();
-        assert!(tagged.starts_with("a: invalid type: enum, expected what JSON can say"), "{tagged}");
-    }
-
-    #[test]
-    fn aliases_of_aliases_are_refused_before_they_are_many() {
-        let long = "x".repeat(1 << 20);
-        let text = format!("a: &a {long}\nb: [{}]", vec!["*a"; 14].join(", "));
-        assert!(read_text(&text).is_ok());
-        let text = format!("a: &a {long}\nb: [{}]", vec!["*a"; 16].join(", "));
-        assert_eq!(read_text(&text), Err("b[14]: is too large at line 1 column 4".into()));
-
-        let items = vec!["a"; 1_000].join(",");
-        let text = format!("a: &a [{items}]\nb: [{}]", vec!["*a"; 1_000].join(", "));
-        let refused = read_text(&text).unwrap_err();
-        assert!(refused.contains("is too large"), "{refused}");
-    }
-}
+mod tests;

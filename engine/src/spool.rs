@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use visnyk_crds::spool_layout::SpoolLayout;
 use visnyk_crds::valid::{Destination, SpoolKind, Target};
 
 use crate::deliver::dispatcher::Shared;
@@ -22,13 +23,6 @@ use crate::state::{
     self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
     Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
-
-/// A segment, where events are small: little enough to be freed often, enough that roll-overs are rare.
-const SEGMENT: u64 = 8 << 20;
-/// Room for an event's headers beside its body in a record.
-const HEADERS: u64 = 64 << 10;
-/// The part of the spool that is kept for the state file, so that a full journal never stops deliveries.
-const RESERVE_DIVISOR: u64 = 4;
 
 /// The open spool. Clones share it.
 #[derive(Clone)]
@@ -102,12 +96,9 @@ impl Spool {
         std::fs::create_dir_all(&folder).map_err(unusable)?;
         let disk = Folder::open(&folder).map_err(unusable)?;
         let size = size(kind, &folder).map_err(unusable)?;
-        let max_bytes = size / RESERVE_DIVISOR;
-        let segment_size = SEGMENT.max((2 * (max_body_size + HEADERS)).next_power_of_two());
-        let max_size = size - max_bytes;
-        if max_size / 2 < segment_size {
-            return Err(SpoolError::TooSmall { size, max_body_size });
-        }
+        let layout = SpoolLayout::of(size, max_body_size);
+        let SpoolLayout { journal: max_size, segment: segment_size, state: max_bytes } =
+            layout.ok_or(SpoolError::TooSmall { size, max_body_size })?;
 
         let now_ms = Timestamp::now().as_millisecond();
         let (store, mut loaded) =

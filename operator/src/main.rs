@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use visnyk_crds::api::{Collector, WebhookRelay};
 use visnyk_crds::schema::definition;
+use visnyk_engine::serve::drain::Signals;
 use visnyk_operator::args::{Cli, Command, RunArgs};
 use visnyk_operator::{controller, probe, run};
 
@@ -25,8 +26,11 @@ fn main() -> ExitCode {
 }
 
 fn start(args: RunArgs) -> anyhow::Result<()> {
-    visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
-    runtime()?.block_on(run::run(args, controller::run))?;
+    let runtime = runtime()?;
+    // Before anything else: a signal that comes during the start is heard.
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    let _log = visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
+    runtime.block_on(run::run(args, signals, controller::run))?;
     Ok(())
 }
 

@@ -154,6 +154,7 @@ mod tests {
             "visnyk_reconcile_errors_total{kind=\"Collector\",category=\"Api\"} 1",
             "visnyk_certificate_expiry_timestamp_seconds{kind=\"Collector\",namespace=\"it\",name=\"archive\"} 1800000000",
             "visnyk_leading 1",
+            "visnyk_log_lines_dropped_total 0",
         ];
         let mut figures = figures;
         figures.sort_unstable();

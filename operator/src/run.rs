@@ -47,9 +47,6 @@ pub enum RunError {
     /// The health address cannot be served.
     #[error("health cannot be served")]
     Health(#[source] HealthError),
-    /// The system refuses a signal.
-    #[error("the system refuses what a process needs")]
-    System(#[source] std::io::Error),
     /// The controllers ended by themselves.
     #[error("controllers ended")]
     Ended,
@@ -61,9 +58,9 @@ const LEASE: &str = "visnyk-operator";
 /// Runs the operator until SIGTERM: `controllers` work while it leads, and are dropped when it no longer does.
 pub async fn run<Work: Future<Output = ()>>(
     args: RunArgs,
+    mut signals: Signals,
     controllers: impl Fn(Outfit) -> Work,
 ) -> Result<(), RunError> {
-    let mut signals = Signals::listen().map_err(RunError::System)?;
     let config = Config::infer().await.map_err(RunError::Config)?;
     let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
     let fence = Fence::default();

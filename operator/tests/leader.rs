@@ -21,6 +21,7 @@ use visnyk_cluster_harness::{AuditLog, install, with_temp_ns};
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_engine::observe::watchdog::Watchdog;
+use visnyk_engine::serve::drain::Signals;
 use visnyk_operator::args::{Images, RunArgs};
 use visnyk_operator::fence::Fence;
 use visnyk_operator::leader::{Election, Ended, Timing};
@@ -186,7 +187,8 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
         begun.send(outfit.client).expect("the test waits for it");
         std::future::pending()
     };
-    (tokio::spawn(run::run(args, controllers)), terms)
+    let signals = Signals::listen().unwrap();
+    (tokio::spawn(run::run(args, signals, controllers)), terms)
 }
 
 #[tokio::test]

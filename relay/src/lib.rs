@@ -22,10 +22,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use visnyk_crds::manifest;
+use visnyk_crds::{manifest, valid::ValidatedRelay};
 use visnyk_engine::configuration;
 use visnyk_engine::deliver::credentials;
+use visnyk_engine::deliver::guard;
 use visnyk_engine::exit;
+use visnyk_engine::serve::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
@@ -40,7 +42,11 @@ pub fn main() -> ExitCode {
 fn obey(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     match command {
-        Command::Run(args) => return run(&runtime, &args),
+        Command::Run(args) => {
+            // Before anything else: a signal that comes during the start is heard.
+            let signals = runtime.block_on(async { Signals::listen() })?;
+            return run(&runtime, signals, &args);
+        }
         Command::Check(args) => return Ok(check(&args)),
         Command::Status(args) => runtime.block_on(commands::status(&args))?,
         Command::DeadLetters { command: DeadLettersCommand::List(args) } => {
@@ -62,23 +68,36 @@ fn check(args: &CheckArgs) -> ExitCode {
     let secrets_dir = args.secrets_dir.as_ref();
     let mistakes = secrets_dir.map(|dir| {
         let of_sources = sources::check(&valid.sources, dir);
-        [of_sources, credentials::check(&valid.destinations, dir)].concat()
+        let of_listener = tls::check(&valid.listener, dir);
+        [of_listener, of_sources, credentials::check(&valid.destinations, dir)].concat()
     });
     let mistakes = mistakes.unwrap_or_default();
     if !mistakes.is_empty() {
         return refuse(&mistakes.join("\n"));
     }
+    for warning in warnings(&valid) {
+        eprintln!("warning: {warning}");
+    }
     println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
     ExitCode::SUCCESS
 }
 
-fn run(runtime: &tokio::runtime::Runtime, args: &RunArgs) -> anyhow::Result<ExitCode> {
+/// Returns what of a valid manifest will not do what it seems to, a line each with its place.
+fn warnings(valid: &ValidatedRelay) -> Vec<String> {
+    let of_the_manifest = valid.warnings.iter().map(ToString::to_string);
+    of_the_manifest.chain(guard::warnings(&valid.destinations)).collect()
+}
+
+fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let valid = match configuration::load(&args.manifest, manifest::load_relay) {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    visnyk_engine::observe::logging::install(None).context("cannot log")?;
-    match runtime.block_on(run::run(args.clone(), valid)) {
+    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    for warning in warnings(&valid) {
+        tracing::warn!(warning, "the manifest is valid");
+    }
+    match runtime.block_on(run::run(args.clone(), valid, signals)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let code = error.exit_code();

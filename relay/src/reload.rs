@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tracing::info;
+use tracing::{info, warn};
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::observe::watchdog::Ticker;
+use visnyk_engine::serve::drain::{ReloadSignal, SignalsError};
 use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
 
@@ -52,16 +53,18 @@ pub struct Watches {
     manifest: FileWatch,
     secrets: FileWatch,
     peers: FileWatch,
+    signal: ReloadSignal,
 }
 
 impl Watches {
     /// Armed from now on.
-    pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Self {
-        Self {
+    pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Result<Self, SignalsError> {
+        Ok(Self {
             manifest: FileWatch::start(vec![manifest]),
             secrets: FileWatch::start(vec![secrets_dir]),
             peers: FileWatch::start(vec![peers_dir]),
-        }
+            signal: ReloadSignal::listen()?,
+        })
     }
 }
 
@@ -73,18 +76,22 @@ impl Reload {
             ticker.tick();
             tokio::select! {
                 () = watches.manifest.changed() => is_late = self.settle().await,
-                () = watches.secrets.changed() => {
-                    self.gates.load(&self.configuration.current().sources);
-                    self.fleet.lock().await.reload_files();
-                    // A changed manifest may have waited for just these.
-                    is_late = self.settle().await;
-                }
+                () = watches.secrets.changed() => is_late = self.reload().await,
+                () = watches.signal.received() => is_late = self.reload().await,
                 () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
                 () = tokio::time::sleep(TICK) => if is_late {
                     is_late = self.settle().await;
                 },
             }
         }
+    }
+
+    /// Reads every file again: secrets, peers and the manifest. Returns whether the manifest has to be tried again.
+    async fn reload(&self) -> bool {
+        self.gates.load(&self.configuration.current().sources);
+        self.fleet.lock().await.reload_files();
+        // A changed manifest may have waited for just these.
+        self.settle().await
     }
 
     /// Applies the manifest, and says so or why not; whether it has to be tried again.
@@ -113,6 +120,9 @@ impl Reload {
         self.gates.load(&new.sources);
         if let Some(tls) = &self.tls {
             tls.configure((&new.listener).into());
+        }
+        for warning in crate::warnings(&new) {
+            warn!(warning, "the changed manifest is valid");
         }
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
         self.configuration.replace(new);

@@ -26,8 +26,9 @@ use visnyk_engine::observe::{
     readiness::Readiness,
     watchdog::{BOUND, Ticker, Watchdog},
 };
+use visnyk_engine::serve::bind;
 use visnyk_engine::serve::body::Bodies;
-use visnyk_engine::serve::drain::{Drain, Signals};
+use visnyk_engine::serve::drain::{Drain, Signals, SignalsError};
 use visnyk_engine::serve::health::{Health, HealthError};
 use visnyk_engine::serve::limits::{Limits, raise_open_files};
 use visnyk_engine::serve::listener::Listener;
@@ -84,9 +85,9 @@ pub enum RunError {
         /// How many cannot be read any more.
         damaged: u64,
     },
-    /// The system refuses a signal.
-    #[error("the system refuses what a process needs")]
-    System(#[source] io::Error),
+    /// No signal can be heard.
+    #[error(transparent)]
+    Signals(#[from] SignalsError),
 }
 
 /// How long deliveries in flight may take to end once nothing more is accepted.
@@ -117,10 +118,9 @@ impl RunError {
 }
 
 /// Runs the relay until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedRelay) -> Result<(), RunError> {
+pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
     visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
-    let mut signals = Signals::listen().map_err(RunError::System)?;
     let configuration = Arc::new(Configuration::new(valid));
     while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");
@@ -140,7 +140,7 @@ async fn run_once(
     let data_dir = args.data_dir.clone();
     // Armed before anything of these files is used, so that no change falls between.
     let watches =
-        Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone());
+        Watches::start(args.manifest.manifest.clone(), args.secrets_dir.clone(), args.peers_dir.clone())?;
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
@@ -164,15 +164,10 @@ async fn run_once(
     let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
     let address = SocketAddr::new(args.address, valid.listener.port);
-    let files = TlsFiles {
-        data_dir: data_dir.clone(),
-        tls_dir: args.tls_dir,
-        client_ca: None,
-        secrets_dir: secrets_dir.clone(),
-        address: args.address,
-    };
-    let tls = (!args.deliver_only).then(|| Tls::start(files, (&valid.listener).into(), &readiness));
+    let tls =
+        (!args.deliver_only).then(|| Tls::start(tls_files(&args), (&valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
+    let resolver = outbound.resolver.clone();
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
     let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
@@ -209,12 +204,15 @@ async fn run_once(
     };
     let mut background = vec![
         tokio::spawn(expiry).abort_handle(),
+        tokio::spawn(resolver.follow()).abort_handle(),
         tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
     ];
     let ended = if let Some(tls) = tls {
         let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
         background.push(tokio::spawn(beats).abort_handle());
-        let socket = TcpListener::bind(address).await.map_err(|source| RunError::Bind { address, source })?;
+        let socket = bind::listen(address)
+            .and_then(TcpListener::from_std)
+            .map_err(|source| RunError::Bind { address, source })?;
         started.store(true, Ordering::Relaxed);
         info!(%address, hash, "listening");
         let listener = Listener {
@@ -241,6 +239,16 @@ async fn run_once(
     spool.close().await;
     info!("every accepted event is on disk; ending");
     ended
+}
+
+fn tls_files(args: &RunArgs) -> TlsFiles {
+    TlsFiles {
+        data_dir: args.data_dir.clone(),
+        tls_dir: args.tls_dir.clone(),
+        client_ca: None,
+        secrets_dir: args.secrets_dir.clone(),
+        address: args.address,
+    }
 }
 
 async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tracing::warn;
 use visnyk_crds::valid::Rotate;
+use visnyk_engine::file_identity::FileIdentity;
 
-use super::storage::{Handle, Storage};
+use super::storage::{Extent, Handle, Storage};
 
 /// Where the log is and when a new file is begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +27,8 @@ impl Place {
         self.data_dir.join(&self.path)
     }
 
-    /// `webhook.log.1` and so on: 1 is the youngest.
     fn closed(&self, number: u32) -> PathBuf {
-        let mut name = self.file().into_os_string();
-        name.push(format!(".{number}"));
-        name.into()
+        closed(&self.file(), number)
     }
 
     /// Whether the disk takes data again: writes, syncs and removes a small file beside the log.
@@ -45,49 +44,60 @@ impl Place {
     }
 }
 
+/// The path of a closed file of the log at `log`: `webhook.log.1` and so on, 1 is the youngest.
+pub fn closed(log: &Path, number: u32) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
 /// Large enough that success means room for some events, small enough to cost nothing.
 const PROBE_BYTES: usize = 64 << 10;
+/// How often lines are written again because their file was removed under them. A program that removes it each time
+/// would otherwise keep the senders waiting for ever.
+const MAX_WRITES: usize = 4;
 
 /// An open log. After any error it must be dropped and opened anew with what [`LogFile::durable`] says.
 pub struct LogFile<S: Storage> {
     storage: S,
     place: Place,
     handle: S::Handle,
+    file: FileIdentity,
     len: u64,
 }
 
 impl<S: Storage> LogFile<S> {
     /// Opens the log, creating it and its folders.
     ///
-    /// `durable`: how much of the file this process knows to be synced. What lies beyond was refused,
-    /// and is cut off. Without it (a fresh start) nothing is cut; a last line without its newline
+    /// `durable`: how much of which file this process knows to be synced. What lies beyond was refused,
+    /// and is cut off, unless another file has taken that one's place. Without it (a fresh start) nothing is cut; a last line without its newline
     /// is closed, so that the next one does not continue it.
-    pub fn open(storage: S, place: Place, durable: Option<u64>) -> io::Result<Self> {
+    pub fn open(storage: S, place: Place, durable: Option<Extent>) -> io::Result<Self> {
         let file = place.file();
         let folders: Vec<&Path> =
             file.ancestors().skip(1).take_while(|folder| folder.starts_with(&place.data_dir)).collect();
         if let Some(folder) = folders.first() {
             fs::create_dir_all(folder)?;
         }
-        let (mut handle, mut len) = storage.open(&file)?;
+        let (mut handle, Extent { file: identity, mut len }) = storage.open(&file)?;
         for folder in folders {
             storage.sync_dir(folder)?;
         }
-        if let Some(durable) = durable.filter(|&durable| durable < len) {
-            handle.truncate(durable)?;
-            len = durable;
+        if let Some(durable) = durable.filter(|durable| durable.file == identity && durable.len < len) {
+            handle.truncate(durable.len)?;
+            len = durable.len;
         }
         if handle.last_byte()?.is_some_and(|last| last != b'\n') {
             handle.append(b"\n")?;
             handle.sync()?;
             len += 1;
         }
-        Ok(Self { storage, place, handle, len })
+        Ok(Self { storage, place, handle, file: identity, len })
     }
 
-    /// How many bytes of the file are known to be synced.
-    pub fn durable(&self) -> u64 {
-        self.len
+    /// How much of which file is known to be synced.
+    pub fn durable(&self) -> Extent {
+        Extent { file: self.file, len: self.len }
     }
 
     /// Where the log is.
@@ -97,7 +107,38 @@ impl<S: Storage> LogFile<S> {
 
     /// Appends the first of these lines, as many as belong into one file, and syncs them.
     /// Returns how many: at least one, unless there was none.
+    ///
+    /// # Guarantees
+    /// The lines are in the file that the log's path named after the sync. Another program that removes, renames or
+    /// truncates the file between two calls costs none of them; while they are written, it may repeat them.
     pub fn append<L: AsRef<[u8]>>(&mut self, lines: &[L]) -> io::Result<usize> {
+        if lines.is_empty() {
+            return Ok(0);
+        }
+        if Extent::at(&self.place.file())? != Some(self.durable()) {
+            self.reopen()?;
+        }
+        for _ in 0..MAX_WRITES {
+            let count = self.write_some(lines)?;
+            // A longer file has been written to by another program: ours are in it all the same.
+            match Extent::at(&self.place.file())? {
+                Some(found) if found.file == self.file && found.len >= self.len => return Ok(count),
+                _ => self.reopen()?,
+            }
+        }
+        Err(io::Error::other("another program removes or truncates the log again and again"))
+    }
+
+    /// Goes on in the file that the log's path names now, and creates it where it is missing.
+    fn reopen(&mut self) -> io::Result<()> {
+        let file = self.place.file();
+        warn!(file = %file.display(), "another program removed, replaced or changed the log: opening it anew");
+        *self = Self::open(self.storage.clone(), self.place.clone(), None)?;
+        Ok(())
+    }
+
+    /// Appends and syncs as many of the lines as belong into one file, at least one. Returns how many.
+    fn write_some<L: AsRef<[u8]>>(&mut self, lines: &[L]) -> io::Result<usize> {
         let Some(first) = lines.first() else { return Ok(0) };
         if !self.fits(self.len, first.as_ref()) {
             self.rotate()?;
@@ -142,11 +183,11 @@ impl<S: Storage> LogFile<S> {
         for number in (keep + 1..).take_while(|&number| self.place.closed(number).exists()) {
             fs::remove_file(self.place.closed(number))?;
         }
-        let (handle, len) = self.storage.open(&file)?;
+        let (handle, extent) = self.storage.open(&file)?;
         if let Some(folder) = file.parent() {
             self.storage.sync_dir(folder)?;
         }
-        (self.handle, self.len) = (handle, len);
+        (self.handle, self.file, self.len) = (handle, extent.file, extent.len);
         Ok(())
     }
 }

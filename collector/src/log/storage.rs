@@ -1,21 +1,47 @@
 //! The only way the log touches files, so that tests can let a write or a sync fail.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
+use visnyk_engine::file_identity::FileIdentity;
+
 /// A file system, as far as the log needs one.
-pub trait Storage: Send + 'static {
+pub trait Storage: Clone + Send + 'static {
     /// A file that is open at its end.
     type Handle: Handle;
 
-    /// Opens `path` for appending, creates it where it is missing, and says how long it is.
-    fn open(&self, path: &Path) -> io::Result<(Self::Handle, u64)>;
+    /// Opens `path` for appending, creates it where it is missing, and says which file it is and how long.
+    fn open(&self, path: &Path) -> io::Result<(Self::Handle, Extent)>;
 
     /// Makes names created, renamed or removed in this folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// How far one file reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Which file.
+    pub file: FileIdentity,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+impl Extent {
+    /// Returns the extent of the file at `path`, or none if there is no file.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
+        match fs::metadata(path) {
+            Ok(found) => Ok(Some(Self::of(&found))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of(metadata: &Metadata) -> Self {
+        Self { file: FileIdentity::of(metadata), len: metadata.len() }
+    }
 }
 
 /// A file that is open at its end.
@@ -39,10 +65,10 @@ pub struct Files;
 impl Storage for Files {
     type Handle = File;
 
-    fn open(&self, path: &Path) -> io::Result<(File, u64)> {
+    fn open(&self, path: &Path) -> io::Result<(File, Extent)> {
         let file = File::options().read(true).append(true).create(true).open(path)?;
-        let len = file.metadata()?.len();
-        Ok((file, len))
+        let extent = Extent::of(&file.metadata()?);
+        Ok((file, extent))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

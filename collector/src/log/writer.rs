@@ -19,7 +19,7 @@ use visnyk_engine::observe::{readiness::Condition, watchdog::Ticker};
 
 use super::{
     file::{LogFile, Place},
-    storage::Storage,
+    storage::{Extent, Storage},
 };
 
 /// The longest the thread sleeps when nothing arrives; its watchdog's bound must be well above.
@@ -69,7 +69,7 @@ enum Command {
 
 /// Opens the log and starts its thread. `writable` is met while lines can be taken; a log that cannot be
 /// opened is tried again each second.
-pub fn start<S: Storage + Clone>(
+pub fn start<S: Storage>(
     storage: S,
     place: Place,
     ticker: Ticker,
@@ -142,11 +142,11 @@ struct Worker<S: Storage> {
 
 enum State<S: Storage> {
     Open(LogFile<S>),
-    Failed { place: Place, durable: Option<u64>, tried: Instant },
+    Failed { place: Place, durable: Option<Extent>, tried: Instant },
 }
 
-impl<S: Storage + Clone> State<S> {
-    fn open(storage: &S, place: Place, durable: Option<u64>, writable: &Condition) -> Self {
+impl<S: Storage> State<S> {
+    fn open(storage: &S, place: Place, durable: Option<Extent>, writable: &Condition) -> Self {
         match LogFile::open(storage.clone(), place.clone(), durable) {
             Ok(log) => {
                 writable.met();
@@ -164,7 +164,7 @@ impl<S: Storage + Clone> State<S> {
 /// A line and who waits for it.
 type Waiting = (Bytes, oneshot::Sender<Result<(), AppendError>>);
 
-impl<S: Storage + Clone> Worker<S> {
+impl<S: Storage> Worker<S> {
     fn run(&mut self, inbox: &mpsc::Receiver<Command>, ticker: &Ticker) {
         let mut closing = false;
         while !closing {

@@ -60,8 +60,8 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub success: Vec<Statuses>,
-    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. Absent:
-    /// none.
+    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. Of a
+    /// status that is in `success`, too, `success` counts. Absent: none.
     #[serde(rename = "final", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub final_statuses: Vec<Statuses>,
@@ -189,7 +189,7 @@ pub struct Network {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Backlog {
-    /// How much may be undelivered.
+    /// Most bytes of undelivered events; at most the size of the spool.
     #[schemars(extend("x-kubernetes-validations" = bounds::BACKLOG_SIZE.rules()))]
     pub size: Quantity,
     /// What is done beyond it.

@@ -31,7 +31,9 @@ pub use destination::{
 pub use destination_tls::{CertificateRef, DestinationTls};
 pub use exchange::{CloudEvents, CloudEventsMode, Header, Method};
 pub use heartbeat::Heartbeat;
-pub use listener::{CertManager, ClientCa, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls};
+pub use listener::{
+    CertManager, ClientCa, HEALTH_PORT, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls,
+};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
@@ -53,11 +55,12 @@ pub(crate) use collector::{BEHIND_A_PROXY, NOBODY};
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use destination_tls::NO_TLS_HERE;
 pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};
-pub(crate) use listener::{CLIENT_CA_BY_TLS, NO_ADDRESS, TLS};
+pub(crate) use listener::{CLIENT_CA_BY_TLS, HEALTH_PORT_TAKEN, NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;
 pub(crate) use signed_header::{NO_BODY, TIME};
-pub(crate) use source::{NEVER_KEPT, NO_CLIENT_CA, ONE_REPLICA};
+pub(crate) use source::{NEVER_KEPT, NO_CERTIFICATE_BEHIND_A_GATEWAY, NO_CLIENT_CA, ONE_REPLICA};
+pub(crate) use spool::NOTHING_TO_DRAIN;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
 pub(crate) use verify::WAYS as VERIFY_WAYS;
 

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::{NO_CLIENT_CA, ONE_REPLICA};
+use super::source::{NO_CERTIFICATE_BEHIND_A_GATEWAY, NO_CLIENT_CA, ONE_REPLICA};
 use super::{
     Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Monitoring, Pod, RelayListener, Service, Source,
     Spool, Status,
@@ -49,6 +49,9 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 }, {
     "rule": "has(self.listener.tls.clientCa) || !self.sources.exists(s, has(s.verify.clientCertificate))",
     "message": NO_CLIENT_CA,
+}, {
+    "rule": "!has(self.httpRoute) || !self.sources.exists(s, has(s.verify.clientCertificate))",
+    "message": NO_CERTIFICATE_BEHIND_A_GATEWAY,
 }]))]
 pub struct WebhookRelaySpec {
     /// How many pods there are, each with a spool of its own. An autoscaler sets it by the scale subresource.

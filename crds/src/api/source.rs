@@ -20,6 +20,9 @@ pub(crate) const NO_CLIENT_CA: &str =
 /// What is wrong with a header that no source may keep.
 pub(crate) const NEVER_KEPT: &str = "belongs to the connection or proves the sender, and is never forwarded";
 
+/// What is wrong with the same senders behind a Gateway.
+pub(crate) const NO_CERTIFICATE_BEHIND_A_GATEWAY: &str = "httpRoute ends TLS at the Gateway: a source with verify.clientCertificate could let nobody in through it";
+
 /// One kind of sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

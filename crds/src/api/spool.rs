@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::storage::one_kind_for_ever;
 use super::{Ephemeral, Persistent};
@@ -11,7 +12,7 @@ use crate::text::GoDuration;
 /// Where accepted events are kept: exactly one of `persistent`, `ephemeral`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = one_kind_for_ever()))]
+#[schemars(inline, extend("x-kubernetes-validations" = rules()))]
 pub struct Spool {
     /// On a volume that outlives the process and the pod. When it is full new events are refused with 503,
     /// and none is lost.
@@ -43,10 +44,25 @@ pub enum OnDelete {
     #[default]
     Retain,
     /// A Job delivers its events, then its volume is deleted. One with events that could not be delivered is
-    /// kept. A relay that is deleted goes when that is done, or after `drainTimeout`.
+    /// kept. For persistent spools only. A relay that is deleted goes when that is done, or after `drainTimeout`.
     Drain,
     /// Its volume is deleted, **and undelivered events with it**.
     Discard,
+}
+
+/// What is wrong with draining a spool that is gone with its pod.
+pub(crate) const NOTHING_TO_DRAIN: &str =
+    "Drain needs a persistent spool: an ephemeral one is lost with its pod, and with it what is undelivered";
+
+fn rules() -> Value {
+    let mut rules = one_kind_for_ever();
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({
+            "rule": "!has(self.ephemeral) || self.onDelete != 'Drain'",
+            "message": NOTHING_TO_DRAIN,
+        }));
+    }
+    rules
 }
 
 fn retain_removed() -> GoDuration {

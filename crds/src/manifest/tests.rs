@@ -36,6 +36,20 @@ fn documents_of_others_and_empty_ones_are_passed_over() {
 }
 
 #[test]
+fn resource_in_a_list_is_found_as_kubectl_finds_it() {
+    let item = |name: &str| collector(name).replace('\n', "\n  ");
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n- {}\n- {}\n", item("one"), item("two"));
+    assert_eq!(load_collector(&text, Some("two")).unwrap().identity.name, "two");
+    assert_refused(
+        "apiVersion: v1\nkind: List\n",
+        None,
+        &expect![[r#"
+        manifest: holds no Collector
+    "#]],
+    );
+}
+
+#[test]
 fn a_name_picks_one_of_several() {
     let text = format!("{}---\n{}", collector("one"), collector("two"));
     assert_eq!(load_collector(&text, Some("two")).unwrap().identity.name, "two");
@@ -127,8 +141,8 @@ fn mistakes_in_the_notation_say_their_line() {
         &format!("{}---\na: 1\na: 2\n", collector("one")),
         None,
         &expect![[r#"
-        manifest: duplicate entry with key "a" at line 6 column 1
-    "#]],
+            manifest: duplicate entry with key "a" at line 7 column 1
+        "#]],
     );
 }
 

@@ -112,6 +112,11 @@ pub enum TemplatePart {
 pub struct Statuses(pub Vec<RangeInclusive<u16>>);
 
 impl Statuses {
+    /// Whether it shares a status with this range.
+    pub fn overlaps(&self, range: &RangeInclusive<u16>) -> bool {
+        self.0.iter().any(|one| one.start() <= range.end() && range.start() <= one.end())
+    }
+
     /// Whether it is one of them.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))

@@ -4,6 +4,7 @@ use super::{check_schema, identity, listener, pod, spool};
 use crate::api::{self, Collector};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
+use crate::text::Quantity;
 use crate::valid::{Access, Log, Rotate, ValidatedCollector};
 
 /// Everything that is wrong with a collector, or proof that nothing is.
@@ -31,7 +32,25 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
     pod::pod(&spec.pod, &place.field("pod"), &mut problems);
     pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
 
-    problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log, access }))
+    let warnings = warnings(&spec.storage, &log, &place);
+    problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log, access, warnings }))
+}
+
+/// Where the volume is filled before the log is rotated for the last time, lines are refused from then on. Outside a
+/// cluster nobody claims the volume, so it is no mistake.
+fn warnings(storage: &api::Storage, log: &Log, place: &Place) -> Vec<Problem> {
+    let persistent = storage.persistent.as_ref().map(|persistent| &persistent.size);
+    let size = persistent.or(storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref()));
+    let (Some(size), Some(rotate)) = (size.and_then(Quantity::bytes), log.rotate) else { return Vec::new() };
+    let files = u64::from(rotate.keep) + 1;
+    if rotate.size.saturating_mul(files) <= size {
+        return Vec::new();
+    }
+    let reason = format!(
+        "{files} files of {} bytes fill the {size} bytes of storage before the oldest is removed",
+        rotate.size
+    );
+    vec![Problem { place: place.field("log").field("rotate"), reason }]
 }
 
 fn access(access: &api::Access) -> Access {

@@ -145,13 +145,18 @@ pub(super) fn statuses(
         return Statuses(absent.to_vec());
     }
     let mut ranges = Vec::with_capacity(statuses.len());
-    for (index, range) in statuses.iter().enumerate() {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if first <= last => ranges.push(first..=last),
-            (Ok::<u16, _>(_), Ok::<u16, _>(_)) => problems.add(place.item(index), api::BACKWARDS),
-            _ => {} // reported by the schema
+    for (index, status) in statuses.iter().enumerate() {
+        match range(status) {
+            Some(range) if range.is_empty() => problems.add(place.item(index), api::BACKWARDS),
+            Some(range) => ranges.push(range),
+            None => {} // reported by the schema
         }
     }
     Statuses(ranges)
+}
+
+/// Reads a status or a range of them.
+fn range(status: &text::Statuses) -> Option<RangeInclusive<u16>> {
+    let (first, last) = status.split_once('-').unwrap_or((status, status));
+    Some(first.parse().ok()?..=last.parse().ok()?)
 }

@@ -4,7 +4,8 @@ use super::{check_schema, destination, identity, listener, pod, source, spool};
 use crate::api::{self, WebhookRelay};
 use crate::bounds;
 use crate::problem::{Place, Problem, Problems};
-use crate::valid::{Heartbeat, Listener, ValidatedRelay};
+use crate::spool_layout::SpoolLayout;
+use crate::valid::{Destination, Heartbeat, Listener, SpoolKind, ValidatedRelay};
 
 /// Everything that is wrong with a relay, or proof that nothing is.
 pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
@@ -45,6 +46,19 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
         problems.add(place.clone(), api::ONE_REPLICA);
     }
 
+    let deletes_with_the_pod = spec.spool.ephemeral.is_some() && spec.spool.on_delete == api::OnDelete::Drain;
+    if deletes_with_the_pod {
+        problems.add(place.field("spool").field("onDelete"), api::NOTHING_TO_DRAIN);
+    }
+    let asks_for_certificates = |source: &api::Source| source.verify.client_certificate.is_some();
+    if spec.http_route.is_some() && spec.sources.iter().any(asks_for_certificates) {
+        problems.add(place.field("httpRoute"), api::NO_CERTIFICATE_BEHIND_A_GATEWAY);
+    }
+    if let Some((listener, spool)) = listener.as_ref().zip(spool.as_ref()) {
+        rooms(spool.kind, listener.max_body_size, &destinations, &mut problems);
+    }
+
+    let warnings = [replaced_replicas(spec, &place), beaten_finals(&destinations, &place)].concat();
     let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
         identity,
         listener: Listener { client_ca, ..listener },
@@ -53,8 +67,56 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
         sources,
         destinations,
         heartbeat,
+        warnings,
     });
     problems.or(valid)
+}
+
+/// Checks that what is to be kept fits where it is kept. What the size of an ephemeral spool is where none is given,
+/// only the file system knows.
+fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], problems: &mut Problems) {
+    let place = Place::of("spec").field("spool");
+    let (size, place) = match kind {
+        SpoolKind::Persistent { size } => (size, place.field("persistent").field("size")),
+        SpoolKind::Ephemeral { size: Some(size) } => (size, place.field("ephemeral").field("size")),
+        SpoolKind::Ephemeral { size: None } => return,
+    };
+    if SpoolLayout::of(size, max_body_size).is_none() {
+        let least = SpoolLayout::min_mebibytes(max_body_size);
+        problems
+            .add(place, format!("must be at least {least}Mi for bodies as large as listener.maxBodySize"));
+    }
+    for (index, destination) in destinations.iter().enumerate() {
+        if destination.backlog.is_some_and(|backlog| backlog > size) {
+            let at = Place::of("spec").field("destinations").item(index).field("backlog").field("size");
+            problems.add(at, "must not be larger than the spool: it would never be reached");
+        }
+    }
+}
+
+/// An exception to a range of statuses is meant so; a status that is in both lists by mistake is not.
+fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
+    let place = place.field("destinations");
+    let beaten = |destination: &Destination| {
+        destination.final_statuses.0.iter().any(|range| destination.success.overlaps(range))
+    };
+    let each = destinations.iter().enumerate().filter(|(_, destination)| beaten(destination));
+    let warning = |(index, _): (usize, &Destination)| Problem {
+        place: place.item(index).field("final"),
+        reason: "shares a status with success (200-299 where success is absent), which wins".to_owned(),
+    };
+    each.map(warning).collect()
+}
+
+fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem> {
+    let Some(autoscaling) = &spec.autoscaling else { return Vec::new() };
+    if (autoscaling.min_replicas..=autoscaling.max_replicas).contains(&spec.replicas.max(1)) {
+        return Vec::new();
+    }
+    // An autoscaler writes to it, and its bounds may change afterwards: so it is no mistake.
+    let (least, most) = (autoscaling.min_replicas, autoscaling.max_replicas);
+    let reason = format!("the autoscaler replaces {} by a number from {least} to {most}", spec.replicas);
+    vec![Problem { place: place.field("replicas"), reason }]
 }
 
 fn heartbeat(

@@ -126,6 +126,8 @@ fn everything() -> Value {
     for (field, value) in operators.as_object().unwrap() {
         relay["spec"][field] = value.clone();
     }
+    // Through a Gateway no certificate comes.
+    relay["spec"]["sources"].as_array_mut().unwrap().pop();
     relay["spec"]["destinations"][1] = json!({
         "name": "pilot", "service": { "name": "pilots", "namespace": "port", "port": 8080, "path": "/hook?a=b" },
     });
@@ -213,6 +215,9 @@ fn listener_and_spool_mistakes_are_named() {
         ("/spec/spool/retainRemoved", json!("9999999h")),
         ("/spec/spool/drainTimeout", json!("0s")),
         ("/spec/spool/drainTimeout", json!("169h")),
+        ("/spec/spool", json!({ "ephemeral": {}, "onDelete": "Drain" })),
+        ("/spec/listener/maxBodySize", json!("8Mi")),
+        ("/spec/httpRoute", json!({ "parentRefs": [{ "name": "gate" }] })),
     ];
     let refusals = refusals::<WebhookRelay, _>(&relay(), load_relay, &mistakes);
     expect_file!["mistakes/listener_and_spool.txt"].assert_eq(&refusals);
@@ -316,6 +321,7 @@ fn destination_mistakes_are_named() {
         ("/spec/destinations/1/network/allow/-", json!("10.0.0.0/33")),
         ("/spec/destinations/1/backlog", json!({ "size": "8Mi" })),
         ("/spec/destinations/1/backlog/size", json!("1Ki")),
+        ("/spec/destinations/1/backlog/size", json!("65Mi")),
         ("/spec/heartbeat/to", json!([])),
         ("/spec/heartbeat/to", json!(["quay", "sea"])),
         ("/spec/heartbeat/every", json!("25h")),
@@ -491,6 +497,28 @@ fn several_pods_cannot_deduplicate() {
     let mistakes = [("/spec/replicas", json!(2)), ("/spec/autoscaling", json!({ "maxReplicas": 2 }))];
     let refusals = refusals::<WebhookRelay, _>(&deduplicating, load_relay, &mistakes);
     expect_file!["mistakes/deduplication.txt"].assert_eq(&refusals);
+}
+
+#[test]
+fn what_does_nothing_and_harms_nothing_is_warned_of() {
+    let of_relay = |manifest: Value| load_relay(&manifest.to_string(), None).unwrap().warnings;
+    assert_eq!(of_relay(everything()), []);
+    let replicas = indented(&of_relay(with(everything(), "/spec/replicas", json!(9))));
+    assert_eq!(replicas, "    spec.replicas: the autoscaler replaces 9 by a number from 2 to 8\n");
+    for (field, statuses) in [("final", ["404", "204-210"]), ("success", ["200-299", "409"])] {
+        let shared = with(relay(), &format!("/spec/destinations/1/{field}"), json!(statuses));
+        let told = indented(&of_relay(shared));
+        assert!(told.starts_with("    spec.destinations[1].final: shares a status with success"), "{told}");
+    }
+    let of_collector = |rotate: Value| {
+        let manifest = with(collector(), "/spec/log/rotate", rotate);
+        load_collector(&manifest.to_string(), None).unwrap().warnings
+    };
+    assert_eq!(of_collector(json!({ "size": "1Gi", "keep": 7 })), []);
+    let too_large = indented(&of_collector(json!({ "size": "1Gi", "keep": 8 })));
+    let told = "    spec.log.rotate: 9 files of 1073741824 bytes fill the 8589934592 bytes of storage before the oldest is \
+                removed\n";
+    assert_eq!(too_large, told);
 }
 
 #[test]

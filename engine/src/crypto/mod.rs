@@ -3,6 +3,7 @@
 
 mod certificate;
 mod mac;
+pub mod private_key;
 pub mod signed_header;
 pub mod standard_webhooks;
 

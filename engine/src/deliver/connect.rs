@@ -68,6 +68,11 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// The destination shows the certificate of an authority as its own, which is what a self-signed one mostly is.
+    #[error(
+        "tls handshake failed: the destination's certificate is marked as an authority's (CA:TRUE): issue one that is not"
+    )]
+    AuthorityAsLeaf,
     /// No trust between the two.
     #[error("tls handshake failed")]
     Tls(#[source] io::Error),
@@ -81,7 +86,7 @@ impl ConnectError {
             Self::Lookup(_) => Kind::Dns,
             Self::Denied(_) => Kind::Denied,
             Self::Tcp { .. } => Kind::Connect,
-            Self::Tls(_) => Kind::Tls,
+            Self::AuthorityAsLeaf | Self::Tls(_) => Kind::Tls,
         }
     }
 }
@@ -109,8 +114,21 @@ impl Connector {
                 ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| ConnectError::Host)?
             }
         };
-        let stream = self.tls.connect(server, stream).await.map_err(ConnectError::Tls)?;
+        let stream = self.tls.connect(server, stream).await.map_err(handshake_failed)?;
         Ok(Stream::Tls(Box::new(TokioIo::new(stream))))
+    }
+}
+
+fn handshake_failed(error: io::Error) -> ConnectError {
+    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match reason {
+        // webpki's own error, which has no variant in rustls.
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            ConnectError::AuthorityAsLeaf
+        }
+        _ => ConnectError::Tls(error),
     }
 }
 

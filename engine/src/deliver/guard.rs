@@ -4,9 +4,13 @@
 //! [`connect`](super::connect) asks it about the very address it is about to connect to, so there
 //! is no gap between the look-up and the connection, and a literal is judged as an answer is.
 
+mod foreseen;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+pub use self::foreseen::warnings;
 
 /// Which addresses a destination may have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rustls::client::VerifierBuilderError;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio_rustls::TlsConnector;
 
 use super::pins::{self, Pin};
+use crate::crypto::private_key::{PrivateKeyError, private_key};
 
 /// A certificate, key or CA that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum TlsError {
     /// The text is not the PEM it should be, or holds nothing.
     #[error("{0} holds no usable pem")]
     Pem(&'static str),
+    /// The key cannot be used.
+    #[error("tls.key {0}")]
+    Key(PrivateKeyError),
     /// The parts do not fit together.
     #[error("certificates cannot be used")]
     Unusable(#[source] rustls::Error),
@@ -73,7 +77,7 @@ pub fn client(
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let chain = certificates(&identity.certificates, "tls.crt")?;
-            let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| TlsError::Pem("tls.key"))?;
+            let key = private_key(&identity.key).map_err(TlsError::Key)?;
             builder.with_client_auth_cert(chain, key).map_err(TlsError::Unusable)?
         }
     };

@@ -1,11 +1,16 @@
 //! The only way the journal touches files. Tests put another [`Disk`] in its place, to fail, to fill up
 //! and to lose power.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::file_identity::FileIdentity;
+
+/// The mode of every file: it holds events, which are its user's alone.
+const PRIVATE: u32 = 0o600;
 
 /// One folder of files.
 pub trait Disk: Send + Sync {
@@ -29,7 +34,8 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at `offset`; after an error any of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Makes what was written outlast a power cut. After an error nobody knows what will.
+    /// Makes what was written outlast a power cut. After an error nobody knows what will. Fails, too, if the file
+    /// was removed or renamed: nobody would find in it what was written.
     fn sync_data(&self) -> io::Result<()>;
     /// Bytes in the file.
     fn len(&self) -> io::Result<u64>;
@@ -64,11 +70,14 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(true).open(self.path.join(name))?))
+        let path = self.path.join(name);
+        Ok(Arc::new(NamedFile::new(OpenOptions::new().read(true).write(true).open(&path)?, path)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))?))
+        let path = self.path.join(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(&path)?;
+        Ok(Arc::new(NamedFile::new(file, path)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -85,11 +94,30 @@ impl Disk for Folder {
     }
 }
 
-impl DiskFile for File {
+/// An open file, and the path that is to name it.
+#[derive(Debug)]
+struct NamedFile {
+    file: File,
+    identity: FileIdentity,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    fn new(file: File, path: PathBuf) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        // Made by a version that left it open to others. On a volume of another user that cannot be mended.
+        if metadata.permissions().mode() & 0o777 != PRIVATE {
+            let _ = file.set_permissions(Permissions::from_mode(PRIVATE));
+        }
+        Ok(Self { identity: FileIdentity::of(&metadata), file, path })
+    }
+}
+
+impl DiskFile for NamedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match FileExt::read_at(self, &mut buffer[filled..], offset + filled as u64) {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -100,14 +128,83 @@ impl DiskFile for File {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        FileExt::write_all_at(self, bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        File::sync_data(self)
+        self.file.sync_data()?;
+        self.identity.check_at(&self.path)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::journal::{Entry, Log, Options};
+
+    fn open(folder: &Path) -> Log {
+        let options = Options { segment_size: 16 << 10, max_size: 128 << 10, min_next_seq: 1 };
+        Log::open(Arc::new(Folder::open(folder).unwrap()), &options).unwrap().0
+    }
+
+    #[test]
+    fn record_is_accepted_only_in_a_segment_file_that_still_has_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("journal");
+        let mut log = open(&folder);
+        assert_eq!(log.append_batch(&[Bytes::from("lost with its file")]).accepted, 1);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        assert_eq!(log.append_batch(&[Bytes::from("kept")]).accepted, 1);
+        drop(log);
+        let reader = open(&folder).view().reader(0);
+        let records: Vec<Bytes> = entries(reader);
+        assert_eq!(records, [Bytes::from("kept")]);
+    }
+
+    #[test]
+    fn record_is_refused_while_the_folder_of_the_journal_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("journal");
+        let mut log = open(&folder);
+        assert_eq!(log.append_batch(&[Bytes::from("moved")]).accepted, 1);
+        std::fs::rename(&folder, root.path().join("elsewhere")).unwrap();
+        assert_eq!(log.append_batch(&[Bytes::from("refused")]).accepted, 0);
+        std::fs::rename(root.path().join("elsewhere"), &folder).unwrap();
+        log.probe();
+        assert_eq!(log.append_batch(&[Bytes::from("accepted")]).accepted, 1);
+        drop(log);
+        assert_eq!(entries(open(&folder).view().reader(0)).last().unwrap(), "accepted");
+    }
+
+    #[test]
+    fn segment_files_are_this_users_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        let disk = Folder::open(root.path()).unwrap();
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        drop(disk.create("file").unwrap());
+        assert_eq!(mode(), 0o600);
+        // Made by a version that left it open to others.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(disk.open("file").unwrap());
+        assert_eq!(mode(), 0o600);
+    }
+
+    fn entries(mut reader: crate::journal::Reader) -> Vec<Bytes> {
+        let mut records = Vec::new();
+        while let Some(entry) = reader.next().unwrap() {
+            if let Entry::Record { bytes, .. } = entry {
+                records.push(bytes);
+            }
+        }
+        records
     }
 }

@@ -18,7 +18,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::process;
+use super::{logging, process};
 
 /// What `/metrics` is served as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,8 +30,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The metrics that every process has: `visnyk_build_info` with the program's name and version, and what
-    /// the process takes from its machine.
+    /// The metrics that every process has: `visnyk_build_info` with the program's name and version, log lines that
+    /// were dropped, and what the process takes from its machine.
     pub fn new(program: &'static str, version: &'static str) -> Self {
         let mut registry = Registry::default();
         let build = Info::new([("program", program), ("version", version)]);
@@ -109,7 +109,15 @@ impl prometheus_client::collector::Collector for ProcessMetrics {
         gauge("process_max_fds", "Most open files and sockets", None, process::max_files())?;
         let cpu = ConstCounter::new(process::cpu_seconds());
         let kind = cpu.metric_type();
-        cpu.encode(encoder.encode_descriptor("process_cpu", "Processor time", Some(&Unit::Seconds), kind)?)
+        cpu.encode(encoder.encode_descriptor(
+            "process_cpu",
+            "Processor time",
+            Some(&Unit::Seconds),
+            kind,
+        )?)?;
+        let dropped = ConstCounter::new(logging::dropped_lines());
+        let (name, help) = ("visnyk_log_lines_dropped", "Log lines dropped as nobody read standard error");
+        dropped.encode(encoder.encode_descriptor(name, help, None, dropped.metric_type())?)
     }
 }
 
@@ -157,6 +165,7 @@ mod tests {
             "# TYPE process_resident_memory_bytes gauge\n",
             "process_cpu_seconds_total ",
             "process_open_fds ",
+            "visnyk_log_lines_dropped_total 0\n",
             "# EOF\n",
         ] {
             assert!(page.contains(line), "{line} is missing in {page}");

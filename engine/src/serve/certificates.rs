@@ -14,9 +14,10 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::authority::Facts;
+use crate::crypto::private_key::{PrivateKeyError, private_key};
 
 /// A certificate chain and its key, which belong together.
 #[derive(Clone, Debug)]
@@ -41,9 +42,9 @@ pub enum PairError {
     /// The certificate file is not PEM, or has no certificate in it.
     #[error("tls.crt holds no certificate")]
     Certificate,
-    /// The key file is not PEM, or has no private key in it.
-    #[error("tls.key holds no private key")]
-    Key,
+    /// The key file has no usable private key in it.
+    #[error("tls.key {0}")]
+    Key(PrivateKeyError),
     /// The key is of another certificate, or one of them is of a kind that is not supported.
     #[error("tls.crt and tls.key do not belong together or are not supported")]
     Mismatch(#[source] rustls::Error),
@@ -71,7 +72,7 @@ impl Pair {
             .collect::<Result<_, _>>()
             .map_err(|_| PairError::Certificate)?;
         let facts = chain.first().and_then(Facts::of).ok_or(PairError::Certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| PairError::Key)?;
+        let key = private_key(key).map_err(PairError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(PairError::Mismatch)?;
         Ok(Self { key: Arc::new(key), not_after: facts.not_after })

@@ -2,6 +2,7 @@
 //! ready, still accept for a grace, and tell each client to come back on a new connection; then the
 //! listener closes, and what is in flight is finished.
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -58,28 +59,72 @@ impl Drain {
     }
 }
 
-/// SIGTERM and SIGINT, heard from the start of a process to its end: one that comes while nobody waits is kept for who
-/// waits next. Without, the kernel ends a process in the middle of its start, or, where it is the first of its
-/// container, takes no notice.
+/// SIGTERM, SIGINT and SIGHUP, heard from the start of a process to its end: one that comes while nobody waits is kept
+/// for the next wait. Without handlers, the kernel ends a process in the middle of its start, or, where it is the first
+/// of its container, ignores the signal. So they are installed before anything else is done.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// SIGHUP says that this terminal was closed. Without a terminal it asks to reload.
+    on_terminal: bool,
 }
 
+/// The signals with which a process starts.
+///
+/// # Errors
+/// The system refuses a handler.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install signal handlers")]
+pub struct SignalsError(#[from] io::Error);
+
 impl Signals {
-    /// Listens from now on. Fails if the system refuses.
-    pub fn listen() -> std::io::Result<Self> {
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt })
+    /// Listens from now on. Needs a runtime.
+    pub fn listen() -> Result<Self, SignalsError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: io::stderr().is_terminal(),
+        })
     }
 
-    /// Until one comes, or at once if one came before.
+    /// Waits until one asks the process to go; returns at once if one came before.
+    ///
+    /// # Cancel safety
+    /// A signal is kept until it is returned.
     pub async fn asked_to_go(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv(), if self.on_terminal => {}
         }
+    }
+}
+
+/// SIGHUP of a process without a terminal: asks it to read its files again.
+#[derive(Debug)]
+pub struct ReloadSignal(Option<Signal>);
+
+impl ReloadSignal {
+    /// Listens from now on. Needs a runtime.
+    pub fn listen() -> Result<Self, SignalsError> {
+        let on_terminal = io::stderr().is_terminal();
+        Ok(Self(if on_terminal { None } else { Some(signal(SignalKind::hangup())?) }))
+    }
+
+    /// Waits until it comes.
+    ///
+    /// # Cancel safety
+    /// A signal is kept until it is returned.
+    pub async fn received(&mut self) {
+        let Some(hangup) = &mut self.0 else { return std::future::pending().await };
+        if hangup.recv().await.is_none() {
+            // The runtime ends.
+            return std::future::pending().await;
+        }
+        tracing::info!("SIGHUP: reading all files again");
     }
 }
 

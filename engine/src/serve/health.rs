@@ -110,8 +110,7 @@ impl Health {
     /// Binds the address and serves `face` there.
     pub fn start(address: SocketAddr, face: impl Face) -> Result<Self, HealthError> {
         let bind = |source| HealthError::Bind { address, source };
-        let socket = TcpListener::bind(address).map_err(bind)?;
-        socket.set_nonblocking(true).map_err(bind)?;
+        let socket = super::bind::listen(address).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

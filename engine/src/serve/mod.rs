@@ -2,6 +2,7 @@
 //! What is behind a path (sources, the collector's log) belongs to the binaries.
 
 pub mod admin;
+pub mod bind;
 pub mod body;
 pub mod certificates;
 mod client_ca;

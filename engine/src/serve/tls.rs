@@ -1,6 +1,8 @@
 //! How a listener meets its clients: plainly, or with a certificate that is kept fresh by a task of its own.
 //! A pair that cannot be used never replaces one that can.
 
+mod check;
+
 use std::{
     error::Error,
     net::IpAddr,
@@ -15,6 +17,7 @@ use rustls::ServerConfig;
 use tokio::{sync::watch, task::AbortHandle};
 use visnyk_crds::valid::{Listener, ListenerTls, SecretRef};
 
+pub use self::check::check;
 use super::{
     certificates::{Certificates, Pair},
     client_ca::{ClientCa, ClientCaError},

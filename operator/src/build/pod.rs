@@ -89,7 +89,7 @@ fn container(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
         "run".to_owned(),
         format!("--manifest={CONFIG}/manifest.yaml"),
         format!("--data-dir={DATA}"),
-        format!("--health=0.0.0.0:{HEALTH_PORT}"),
+        format!("--health=[::]:{HEALTH_PORT}"),
         format!("--drain-grace={DRAIN_GRACE}"),
     ]
     .into();

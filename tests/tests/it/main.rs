@@ -6,3 +6,4 @@
 mod collector;
 mod proof;
 mod relay;
+mod surroundings;

@@ -150,6 +150,88 @@ fn new_file_takes_no_line_before_its_name_is_synced() {
     assert_eq!(files(&folder), expected([("webhook.log", "bbbb\n"), ("webhook.log.1", "aaaa\n")]));
 }
 
+/// What other programs do to a log that is open, and what is then where after one more line.
+type Meddling = (&'static str, fn(&Path), &'static [(&'static str, &'static str)]);
+
+#[test]
+fn line_is_in_the_file_of_the_log_whatever_was_done_to_the_file_before() {
+    let meddling: &[Meddling] = &[
+        ("removed", |log| fs::remove_file(log).unwrap(), &[("webhook.log", "two\n")]),
+        (
+            "moved",
+            |log| fs::rename(log, log.with_file_name("moved")).unwrap(),
+            &[("moved", "one\n"), ("webhook.log", "two\n")],
+        ),
+        (
+            "replaced",
+            |log| {
+                fs::rename(log, log.with_file_name("moved")).unwrap();
+                fs::write(log, "another's\n").unwrap();
+            },
+            &[("moved", "one\n"), ("webhook.log", "another's\ntwo\n")],
+        ),
+        ("emptied", |log| fs::write(log, "").unwrap(), &[("webhook.log", "two\n")]),
+        (
+            "cut in the middle of a line",
+            |log| fs::File::options().write(true).open(log).unwrap().set_len(2).unwrap(),
+            &[("webhook.log", "on\ntwo\n")],
+        ),
+        ("written to", |log| fs::write(log, "one\nmore").unwrap(), &[("webhook.log", "one\nmore\ntwo\n")]),
+    ];
+    for (what, meddle, left) in meddling {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = open(&folder, None);
+        append_all(&mut log, &["one\n"]).unwrap();
+        meddle(&folder.path().join("webhook.log"));
+        append_all(&mut log, &["two\n"]).unwrap();
+        let left: BTreeMap<String, String> =
+            left.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+        assert_eq!(files(&folder), left, "{what}");
+        assert_eq!(log.durable(), Extent::at(&folder.path().join("webhook.log")).unwrap().unwrap(), "{what}");
+    }
+}
+
+#[test]
+fn line_whose_file_is_removed_while_it_is_written_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Faulty::default();
+    let mut log = LogFile::open(storage.clone(), place(&folder, None), None).unwrap();
+    storage.set(Fault::Remove(2));
+    append_all(&mut log, &["one\n", "two\n"]).unwrap();
+    assert_eq!(files(&folder), expected([("webhook.log", "one\ntwo\n")]));
+
+    storage.set(Fault::Remove(usize::MAX));
+    append_all(&mut log, &["refused\n"]).unwrap_err();
+}
+
+#[test]
+fn removed_folder_of_the_log_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place { path: "a/webhook.log".into(), ..place(&folder, None) };
+    let mut log = LogFile::open(Files, place, None).unwrap();
+    append_all(&mut log, &["one\n"]).unwrap();
+    fs::remove_dir_all(folder.path().join("a")).unwrap();
+    append_all(&mut log, &["two\n"]).unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("a/webhook.log")).unwrap(), "two\n");
+}
+
+#[test]
+fn file_that_took_the_place_of_a_failed_one_is_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Faulty::default();
+    let mut log = LogFile::open(storage.clone(), place(&folder, None), None).unwrap();
+    storage.set(Fault::Write(2));
+    append_all(&mut log, &["refused\n"]).unwrap_err();
+    storage.set(Fault::None);
+    let durable = log.durable();
+    drop(log);
+    fs::remove_file(folder.path().join("webhook.log")).unwrap();
+    fs::write(folder.path().join("webhook.log"), "another's\n").unwrap();
+    let mut log = LogFile::open(storage, place(&folder, None), Some(durable)).unwrap();
+    append_all(&mut log, &["next\n"]).unwrap();
+    assert_eq!(files(&folder), expected([("webhook.log", "another's\nnext\n")]));
+}
+
 #[test]
 fn probe_fails_as_the_disk_does_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();

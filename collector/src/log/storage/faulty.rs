@@ -1,16 +1,16 @@
 //! A file system whose next write or sync can be made to fail.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use super::{Files, Handle, Storage};
+use super::{Extent, Files, Handle, Storage};
 
 /// What fails from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Fault {
     Sync,
     /// Every sync of a folder.
     SyncDir,
+    /// Nothing, but the file is removed before its next sync, as often as this.
+    Remove(usize),
 }
 
 /// The real file system with a fault. Clones share it.
@@ -48,6 +50,7 @@ impl Faulty {
 /// A file that panics when it is used after a failure, which would be a lie about durability.
 pub struct FaultyHandle {
     file: File,
+    path: PathBuf,
     fault: Arc<Mutex<Fault>>,
     failed: bool,
 }
@@ -67,10 +70,11 @@ impl FaultyHandle {
 impl Storage for Faulty {
     type Handle = FaultyHandle;
 
-    fn open(&self, path: &Path) -> io::Result<(FaultyHandle, u64)> {
+    fn open(&self, path: &Path) -> io::Result<(FaultyHandle, Extent)> {
         self.opened.fetch_add(1, Ordering::Relaxed);
-        let (file, len) = Files.open(path)?;
-        Ok((FaultyHandle { file, fault: self.fault.clone(), failed: false }, len))
+        let (file, extent) = Files.open(path)?;
+        let fault = self.fault.clone();
+        Ok((FaultyHandle { file, path: path.to_owned(), fault, failed: false }, extent))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -89,8 +93,14 @@ impl Handle for FaultyHandle {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.fault() == Fault::Sync {
-            return self.fail(ErrorKind::Other);
+        match self.fault() {
+            Fault::Sync => return self.fail(ErrorKind::Other),
+            Fault::Remove(times) => {
+                fs::remove_file(&self.path)?;
+                let left = times - 1;
+                *self.fault.lock().unwrap() = if left == 0 { Fault::None } else { Fault::Remove(left) };
+            }
+            Fault::None | Fault::Write(_) | Fault::SyncDir => {}
         }
         self.file.sync()
     }

@@ -14,7 +14,7 @@ fn place(folder: &TempDir) -> Place {
     Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None }
 }
 
-fn begin<S: Storage + Clone>(storage: S, place: Place) -> (LogWriter, LogThread, Readiness) {
+fn begin<S: Storage>(storage: S, place: Place) -> (LogWriter, LogThread, Readiness) {
     let readiness = Readiness::default();
     let ticker = Watchdog::new().register("log writer", Duration::from_secs(5));
     let (writer, thread) = start(storage, place, ticker, readiness.condition("log", "opening")).unwrap();

@@ -110,8 +110,12 @@ impl Feed {
         let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
         let (reader, items, error) = match handle.await {
             Ok(read) => read,
-            // A reader that panicked is lost; the loop that fed on it must not go on as if nothing came.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                // A reader that panicked is lost; the loop that fed on it must not go on as if nothing came.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and this loop with it.
+                Err(_) => return std::future::pending().await,
+            },
         };
         self.position = reader.position();
         self.source = Source::Idle(reader);
@@ -198,5 +202,32 @@ fn last_seq(item: &Item) -> Seq {
     match item {
         Item::Event { seq, .. } | Item::Newer { seq, .. } => *seq,
         Item::Damaged { last, .. } | Item::Void { last, .. } => *last,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::journal::{Folder, Journal, Options};
+
+    #[tokio::test]
+    async fn read_that_the_end_of_the_runtime_cancels_is_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { segment_size: 16 << 10, max_size: 64 << 10, min_next_seq: 1 };
+        let disk = Arc::new(Folder::open(folder.path()).unwrap());
+        let (journal, _) = Journal::open(disk, &options, || ()).unwrap();
+        journal.append("record".into()).await.unwrap();
+        let mut feed = Feed::new(journal.reader(0), 0, journal.watermark());
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let ended = runtime.handle().clone();
+        runtime.shutdown_background();
+        let _within = ended.enter();
+        assert!(feed.fill().now_or_never().is_none());
+        assert!(matches!(feed.source, Source::Reading(_)), "it was read");
     }
 }

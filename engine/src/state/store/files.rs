@@ -1,8 +1,9 @@
 //! The files around the state file: setting a damaged one aside so that no crash in between loses it,
 //! and remembering that one is suspected of damage.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sqlx::Row;
@@ -10,10 +11,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::OpenError;
 use super::fault::{Class, Fault, class};
+use crate::file_identity::FileIdentity;
 
 /// A check of the whole structure reads the whole file: up to this size at every start (some 100 ms),
 /// beyond only when damage was met before.
 const ALWAYS_CHECKED: u64 = 64 << 20;
+/// Read and written by this user, and by nobody else.
+const PRIVATE: u32 = 0o600;
 
 pub(super) fn state(dir: &Path) -> PathBuf {
     dir.join("state.db")
@@ -26,6 +30,39 @@ pub(super) fn salvaged(dir: &Path) -> PathBuf {
 
 fn mark(dir: &Path) -> PathBuf {
     dir.join("state.db.suspect")
+}
+
+/// The state file and its write-ahead log as they were opened.
+#[derive(Debug)]
+pub(super) struct OpenedFiles(Vec<(PathBuf, FileIdentity)>);
+
+impl OpenedFiles {
+    /// Remembers which files these are. They are not opened for it: closing them would give up `SQLite`'s locks.
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        let paths = [state(dir), beside(&state(dir), "-wal")];
+        let identified = paths.into_iter().map(|path| FileIdentity::at(&path).map(|file| (path, file)));
+        Ok(Self(identified.collect::<io::Result<_>>()?))
+    }
+
+    /// Checks that both are still at their paths: `SQLite` goes on writing to a file that was removed, without an error.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.0.iter().try_for_each(|(path, file)| file.check_at(path))
+    }
+}
+
+/// Makes the file readable to this user alone, and creates it if it is missing: it holds events. `SQLite` gives its
+/// companions the same mode.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // By its path: closing an open file of ours would give up `SQLite`'s locks.
+            if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(PRIVATE)) {
+                tracing::debug!(%error, path = %path.display(), "cannot change the mode of the state file");
+            }
+            Ok(())
+        }
+        made => made.map(drop),
+    }
 }
 
 /// `SQLite`'s companion of a file.

@@ -30,6 +30,7 @@ pub struct Store {
     dir: PathBuf,
     writer: Mutex<Writer>,
     events: EventReader,
+    files: files::OpenedFiles,
 }
 
 #[derive(Debug)]
@@ -104,6 +105,7 @@ impl Store {
 
     async fn open_file(dir: &Path, options: StoreOptions) -> Result<(Self, Loaded), Fault> {
         let file = files::state(dir);
+        files::make_private(&file).map_err(|error| Fault::from(sqlx::Error::Io(error)))?;
         let pages = database_bytes(options.max_bytes) / 4096;
         let log = options.max_bytes - database_bytes(options.max_bytes);
         let write = connect_options(&file)
@@ -119,7 +121,8 @@ impl Store {
         let reader = connect_options(&file).read_only(true).connect().await?;
         let writer = Writer { connection, marked: !loaded.fresh };
         let events = EventReader::new(dir.to_owned(), reader);
-        Ok((Self { dir: dir.to_owned(), writer: Mutex::new(writer), events }, loaded))
+        let files = files::OpenedFiles::of(dir).map_err(|error| Fault::from(sqlx::Error::Io(error)))?;
+        Ok((Self { dir: dir.to_owned(), writer: Mutex::new(writer), events, files }, loaded))
     }
 
     /// Writes a batch in one transaction, synced.
@@ -128,8 +131,10 @@ impl Store {
     /// Dropped half-way, the batch is not in the file, or is; the next commit starts over.
     pub async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         let mut writer = self.writer.lock().await;
-        let written = writer.commit(batch).await;
-        if let Err(error) = &written {
+        let mut written = writer.commit(batch).await;
+        if written.is_ok() {
+            written = self.files.check().map_err(sqlx::Error::Io);
+        } else if let Err(error) = &written {
             // After some errors SQLite has rolled back already, and then has nothing to roll back.
             let _ = sqlx::query("ROLLBACK").execute(&mut writer.connection).await;
             files::suspect(&self.dir, error);

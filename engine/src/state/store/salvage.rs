@@ -27,6 +27,7 @@ pub(super) async fn salvage(dir: &Path) -> Result<Loaded, OpenError> {
     for suffix in ["-journal", ""] {
         files::remove(&files::beside(&target, suffix))?;
     }
+    files::make_private(&target).map_err(|source| OpenError::Files { path: target.clone(), source })?;
     let mut to = connect_options(&target).create_if_missing(true).connect().await.map_err(Fault::from)?;
     schema::open(&mut to).await?;
     let mut loaded = Loaded { fresh: true, held_forgotten: true, ..Loaded::default() };

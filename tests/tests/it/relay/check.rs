@@ -4,6 +4,7 @@ use std::{fs, process::Output};
 
 use serde_json::json;
 use visnyk_tests::{
+    collector::COLLECTOR,
     manifest::{self, destination},
     process::Process,
     relay::RELAY,
@@ -41,6 +42,48 @@ fn check_names_every_mistake_with_its_place() {
         "spec.surprise: ",
     ] {
         assert_eq!(said.lines().filter(|line| line.contains(place)).count(), 1, "{place} in:\n{said}");
+    }
+}
+
+#[test]
+fn check_refuses_a_spool_that_run_would_refuse() {
+    let mut manifest = manifest::relay([destination("sink", "https://sink.example.org/hook")]);
+    manifest["spec"]["spool"]["persistent"]["size"] = "64Mi".into();
+    assert_eq!(check(&manifest.to_string()).status.code(), Some(0));
+    manifest["spec"]["listener"]["maxBodySize"] = "8Mi".into();
+    let refused = check(&manifest.to_string());
+    assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("spec.spool.persistent.size: must be at least 86Mi"), "{said}");
+}
+
+#[test]
+fn check_warns_of_what_can_never_take_effect() {
+    let inside = destination("sink", "http://10.1.2.3/hook");
+    let mut manifest = manifest::relay([inside]);
+    manifest["spec"]["autoscaling"] = json!({"maxReplicas": 3});
+    manifest["spec"]["replicas"] = 4.into();
+    let valid = check(&manifest.to_string());
+    assert_eq!(valid.status.code(), Some(0), "{valid:?}");
+    let said = String::from_utf8(valid.stderr).unwrap();
+    assert!(said.contains("warning: spec.replicas: the autoscaler replaces 4"), "{said}");
+    assert!(said.contains("warning: spec.destinations[0].url: no connection is made: 10.1.2.3 is"), "{said}");
+}
+
+#[test]
+fn check_misses_the_secrets_of_the_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifest.yaml");
+    let mut relay = manifest::relay([destination("sink", "https://sink.example.org/hook")]);
+    let mut collector = manifest::collector();
+    for (binary, manifest) in [(RELAY, &mut relay), (COLLECTOR, &mut collector)] {
+        manifest["spec"]["listener"]["tls"] = json!({"secretName": "front"});
+        fs::write(&path, manifest.to_string()).unwrap();
+        let args = ["check", "--manifest", path.to_str().unwrap(), "--secrets-dir", "/nonexistent"];
+        let refused = Process::run(binary, args);
+        assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("spec.listener.tls: secret front: "), "{said}");
     }
 }
 

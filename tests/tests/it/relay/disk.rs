@@ -123,7 +123,7 @@ fn spool_too_small_for_its_bodies_is_a_mistake_of_the_manifest() {
     let ended = Process::run(RELAY, args);
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(64), "{said}");
-    assert!(said.contains("spec.spool: 33554432 bytes are too few"), "{said}");
+    assert!(said.contains("spec.spool.persistent.size: must be at least 171Mi"), "{said}");
 }
 
 /// Half a mebibyte of JSON.

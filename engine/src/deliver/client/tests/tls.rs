@@ -68,6 +68,26 @@ pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) ->
 }
 
 #[tokio::test]
+async fn authority_that_is_shown_as_a_destinations_own_certificate_is_named() {
+    let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own: Authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let chain = vec![CertificateDer::from_pem_slice(own.pem().as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(own.key().serialize_pem().as_bytes()).unwrap();
+    let sink = sink(builder.with_single_cert(chain, key).unwrap()).await;
+    let trusting = Outbound { roots: roots(&own), ..outbound() };
+    let sender = Sender::new(&destination(&format!("https://{}/", sink.address)), &trusting);
+    let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Tls);
+    assert!(
+        failure.detail.ends_with("is marked as an authority's (CA:TRUE): issue one that is not"),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
 async fn destination_by_url_is_trusted_through_the_systems_authorities() {
     let ours = authority();
     let sink = sink(server(&ours, "127.0.0.1", None)).await;

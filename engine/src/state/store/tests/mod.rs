@@ -1,6 +1,7 @@
 //! The state file on real files: the same after every reopening, whatever was committed.
 
 mod damage;
+mod removed;
 mod space;
 
 use std::collections::BTreeMap;
