@@ -141,11 +141,11 @@ fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
 
 /// Watches what resources may refer to in one scope, for all controllers: relays of any other scope may.
 fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [BoxFuture<'static, ()>; 3] {
-    let all = || listeners.to_vec();
+    let (of, all) = (|| scope.clone(), || listeners.to_vec());
     [
-        watched::references::<Collector>(scope.api(client), Referred::Collector, all()).boxed(),
-        watched::references::<Service>(scope.api(client), Referred::Service, all()).boxed(),
-        watched::references::<Secret>(scope.api(client), Referred::Secret, all()).boxed(),
+        watched::references::<Collector>(scope.api(client), of(), Referred::Collector, all()).boxed(),
+        watched::references::<Service>(scope.api(client), of(), Referred::Service, all()).boxed(),
+        watched::references::<Secret>(scope.api(client), of(), Referred::Secret, all()).boxed(),
     ]
 }
 

@@ -8,7 +8,7 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::{self, Kept};
+use crate::certificates::{self, Kept, authorities_name};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{missing_secrets, read};
@@ -107,7 +107,7 @@ async fn peer(
     let Some(DeserializeGuard(found)) = found else { return Ok(None) };
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
-    let authorities = Present::new(context, &owner).secret(&owner.child("ca")).await?;
+    let authorities = Present::new(context, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
@@ -117,6 +117,11 @@ async fn kept(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Kept, Err
         Some(_) => certificates::fetch(present).await,
         None => Ok(Kept::default()),
     }
+}
+
+/// The Secret with the authorities of a Collector.
+fn authorities((namespace, name): &Named) -> Named {
+    (namespace.clone(), authorities_name(Role::Collector, name))
 }
 
 /// The Collectors and Services among the destinations.
@@ -136,10 +141,12 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// All that a relay refers to.
+/// Every object that [`fetch`] reads and that is not the relay's own child. A Collector's authorities are among them:
+/// they change without the Collector, which need not say so.
 fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
+    let secrets = secrets.chain(collectors.iter().map(authorities));
     let each = [
         (Referred::Collector, collectors),
         (Referred::Service, services),
@@ -147,4 +154,42 @@ fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     ];
     let reference = |what| move |(namespace, name): Named| Reference { what, namespace, name };
     each.into_iter().flat_map(|(what, named)| named.into_iter().map(reference(what))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use visnyk_crds::{WebhookRelay, validate};
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_read_of_others_is_noted() {
+        let relay: WebhookRelay = serde_json::from_value(json!({
+            "apiVersion": "visnyk.dev/v1alpha1", "kind": "WebhookRelay",
+            "metadata": { "name": "harbour", "namespace": "ships" },
+            "spec": {
+                "listener": { "tls": { "secretName": "harbour-certificate" } },
+                "spool": { "ephemeral": {} },
+                "sources": [{ "name": "buoy", "path": "/", "verify": {
+                    "bearer": { "secretRefs": [{ "name": "buoy", "key": "token" }] },
+                } }],
+                "destinations": [
+                    { "name": "quay", "collectorRef": { "name": "logbook", "namespace": "it" } },
+                    { "name": "crane", "service": { "name": "crane", "namespace": "dock", "port": 80 } },
+                ],
+            },
+        }))
+        .unwrap();
+        let noted = references(&validate::relay(&relay).unwrap());
+        let noted: Vec<_> = noted.iter().map(|one| (one.what, &one.namespace[..], &one.name[..])).collect();
+        let expected = [
+            (Referred::Collector, "it", "logbook"),
+            (Referred::Service, "dock", "crane"),
+            (Referred::Secret, "it", "logbook-collector-ca"),
+            (Referred::Secret, "ships", "buoy"),
+            (Referred::Secret, "ships", "harbour-certificate"),
+        ];
+        assert_eq!(noted, expected);
+    }
 }
