@@ -203,7 +203,7 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.patience.forget(&Concerned::of(resource));
+            context.patience.succeeded(&Concerned::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -224,10 +224,11 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
         status: resource.said().cloned().unwrap_or_default(),
     };
     let generation = resource.meta().generation;
+    let is_over = context.patience.is_over(&Concerned::of(resource));
     let after = match &visited {
         Ok(visit) => Some(visit.status(&before.status, generation, now)),
         Err(error) => {
-            error.lasting().map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
+            error.lasting(is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
         }
     };
     let owner = Owner::of(K::ROLE, resource);
@@ -265,7 +266,7 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
         Ok(false) => {}
         Err(error) => {
             // What no condition can say.
-            if let Some(refusal) = error.refusal() {
+            if let Some(refusal) = error.told(context.patience.is_over(&owner.concerned())) {
                 context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
             }
         }

@@ -52,6 +52,24 @@ impl<'a> Present<'a> {
         Self { context, owner, read: Mutex::default() }
     }
 
+    /// Makes of an error that will not pass something to tell: the rest of the visit goes on.
+    ///
+    /// # Errors
+    /// The error, if it may pass: the visit is tried again.
+    pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
+        let resource = self.owner.concerned();
+        match outcome {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) => match error.told(self.context.patience.is_over(&resource)) {
+                Some(why) => {
+                    self.context.patience.work_around(&resource);
+                    Ok(Err(why))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
     /// What stands under this name, or stood there when this visit first looked.
     pub async fn under(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
         let key = (kind, name.to_owned());

@@ -69,9 +69,9 @@ where
     let judged = judge(resource, present, rules).await?;
     let (Some(own), None) = &judged else { return Ok(judged) };
     let wanted = workload(own)?;
-    match try_out(present, &wanted).await? {
-        None => Ok(judged),
-        Some(why) => Ok((last_good(resource, present, rules).await?, Some(Fault::Refused(why)))),
+    match present.told(try_out(present, &wanted).await)? {
+        Ok(None) => Ok(judged),
+        Ok(Some(why)) | Err(why) => Ok((last_good(resource, present, rules).await?, Some(Fault::Refused(why)))),
     }
 }
 

@@ -16,6 +16,7 @@ mod workload;
 use std::collections::BTreeSet;
 
 use visnyk_crds::api;
+pub use visnyk_crds::api::HEALTH_PORT;
 use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 pub use autoscaler::autoscaler;
@@ -33,9 +34,6 @@ pub use workload::{claim_size, workload};
 
 use crate::child::Child;
 use crate::meta::Owner;
-
-/// The port of probes, metrics and status.
-pub const HEALTH_PORT: u16 = 8081;
 
 /// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
 /// leads to them after.

@@ -64,11 +64,11 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
     let client = &context.client;
     context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(peer(context, &namespace, &name).await)?.flatten();
+        let found = or_absent(present, peer(context, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
-        let found = or_absent(read::<Service>(client, &namespace, &name).await)?;
+        let found = or_absent(present, read::<Service>(client, &namespace, &name).await)?;
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
@@ -91,11 +91,14 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
     })
 }
 
-fn or_absent<T>(found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
-    match found {
-        Ok(found) => Ok(found.ok_or(Absence::Missing)),
-        Err(error) => error.refusal().map(|refusal| Err(Absence::Hidden(refusal))).ok_or(error),
-    }
+fn or_absent<T>(
+    present: &Present<'_>,
+    found: Result<Option<T>, Error>,
+) -> Result<Result<T, Absence>, Error> {
+    Ok(match present.told(found)? {
+        Ok(found) => found.ok_or(Absence::Missing),
+        Err(why) => Err(Absence::Hidden(why)),
+    })
 }
 
 async fn peer(

@@ -54,11 +54,12 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
-    match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
-        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,
-        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await?,
-        (true, true) | (false, false) => {}
-    }
+    let held = match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
+        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await,
+        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await,
+        (true, true) | (false, false) => Ok(()),
+    };
+    let not_held = present.told(held)?.err();
     let found = fetch::fetch(&runnable.valid, &present).await?;
     let resolved = peers::resolve(&owner, &found, now)?;
     let trust = certificates::own_names(&runnable.valid.listener.tls)
@@ -69,7 +70,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &children).await?;
+    let applied = apply(&present, &children).await?.and_refused(not_held);
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
