@@ -29,6 +29,7 @@ pub mod metrics;
 mod pods;
 mod present;
 pub mod probe;
+mod reasons;
 mod references;
 mod refusals;
 mod relay;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -13,6 +14,7 @@ use crate::conditions::{Finding, conditions};
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{MANAGER, Owner, PAUSED};
+use crate::pods::{Report, shown};
 
 /// While pods take up a configuration, they are asked so often.
 pub const SOON: Duration = Duration::from_secs(1);
@@ -37,21 +39,30 @@ pub struct Visit {
     pub certificates: Certificates,
 }
 
-/// What a visit has to say of a resource's own certificates.
+/// What a visit has to say of a resource's certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// When the server's expires.
+    /// When the one that the listener shows expires.
     pub not_after: Option<Timestamp>,
-    /// How long nothing has to be done about any of them.
+    /// How long nothing has to be done about any of its own.
     pub look_again: Option<Duration>,
 }
 
 impl Certificates {
-    /// Those of a resource, and when further ones of its have to be looked at.
-    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, now: Timestamp) -> Self {
+    /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
+    pub fn of(
+        trust: Option<Standing>,
+        further: Option<Timestamp>,
+        pods: &[Report],
+        now: Timestamp,
+    ) -> Self {
         let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
-        Self { not_after: trust.and_then(|trust| trust.not_after), look_again: times.min().map(wait) }
+        let own = trust.and_then(|trust| trust.not_after);
+        Self {
+            not_after: own.or_else(|| shown(pods).map(|life| life.not_after)),
+            look_again: times.min().map(wait),
+        }
     }
 }
 
@@ -62,6 +73,7 @@ impl Visit {
             observed_generation: generation,
             conditions: conditions(&before.conditions, self.findings.clone(), generation, now),
             url: self.url.clone(),
+            certificate_not_after: self.certificates.not_after.map(Time),
             replicas: i32::try_from(self.pods.0).ok(),
             selector: Some(self.pods.1.clone()),
         }
@@ -105,6 +117,7 @@ pub async fn write_status(
         "observedGeneration": status.observed_generation,
         "conditions": status.conditions,
         "url": status.url,
+        "certificateNotAfter": status.certificate_not_after,
         "replicas": status.replicas,
         "selector": status.selector,
     } });

@@ -55,10 +55,16 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let findings = vec![
         accepted(seen.fault, Some(seen.applied)),
-        certificate(&valid.listener.tls, seen.missing_secrets, seen.trust.and_then(|trust| trust.not_after)),
+        certificate(
+            &valid.listener.tls,
+            seen.missing_secrets,
+            seen.trust.and_then(|trust| trust.not_after),
+            seen.pods,
+            seen.now,
+        ),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
         available(1, seen.pods),
-        durable(&data(collector)),
+        durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
     Visit {
@@ -66,6 +72,6 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         again: again(seen.fault, seen.applied, seen.pods),
-        certificates: Certificates::of(seen.trust, None, seen.now),
+        certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }
 }

@@ -62,10 +62,12 @@ pub fn report(seen: &Seen<'_>) -> Visit {
             &valid.listener.tls,
             &seen.found.missing_secrets,
             seen.trust.and_then(|trust| trust.not_after),
+            seen.pods,
+            seen.now,
         ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
         available(spec.replicas, seen.pods),
-        durable(&data(relay, valid)),
+        durable(&data(relay, valid), seen.pods),
         delivering(seen.pods),
     ];
     findings.extend(retained(seen.left));
@@ -75,7 +77,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         again: again(seen.fault, seen.applied, seen.pods),
-        certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
+        certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
 }
 

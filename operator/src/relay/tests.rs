@@ -379,6 +379,85 @@ fn programmed_means_that_every_pod_runs_it() {
     assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
 }
 
+/// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
+fn certificate_said(status: Status) -> (Visit, Holds, &'static str, String) {
+    let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
+    let configuration_hash = runnable.valid.identity.configuration_hash.clone();
+    let status = Some(Status { configuration_hash, ..status });
+    let pods = [Report { status, ..pod("a", "", vec![]) }];
+    let visit = reported(&runnable, &found(), &every_kind(), &pods);
+    let one = visit.findings.iter().find(|finding| finding.about == "CertificateReady").unwrap().clone();
+    (visit, one.holds, one.reason, one.message)
+}
+
+#[test]
+fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
+    let problem = "tls.key holds no private key";
+    let status = Status {
+        certificate_problem: Some(problem.into()),
+        certificate_not_after: Some("2026-12-24T12:00:00Z".into()),
+        ..Status::default()
+    };
+    let (visit, holds, reason, message) = certificate_said(status);
+    assert_eq!((holds, reason, &message[..]), (Holds::No, "CertificateUnusable", "a: tls.key holds no private key"));
+    assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
+}
+
+#[test]
+fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
+    let of = |from: &str, until: &str| {
+        certificate_said(Status {
+            certificate_not_before: Some(format!("{from}T12:00:00Z")),
+            certificate_not_after: Some(format!("{until}T12:00:00Z")),
+            ..Status::default()
+        })
+    };
+    let told = |from: &str, until: &str| {
+        let (_, holds, reason, message) = of(from, until);
+        (holds, reason, message)
+    };
+    let valid = |until: &str| format!("it is in Secret bought, valid until {until}T12:00:00Z");
+    for (from, until, reason) in [
+        ("2026-01-01", "2027-01-01", "SecretFound"),
+        ("2026-01-01", "2026-12-07", "ExpiresSoon"),
+        // Short-lived ones are renewed late.
+        ("2026-11-24", "2026-11-30", "SecretFound"),
+        ("2026-11-19", "2026-11-25", "SecretFound"),
+        ("2026-11-01", "2026-11-25", "ExpiresSoon"),
+    ] {
+        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until)));
+    }
+    let expired = "the certificate has expired at 2026-10-24T12:00:00Z: put a new one in place".to_owned();
+    assert_eq!(told("2026-01-01", "2026-10-24"), (Holds::No, "Expired", expired));
+    let (visit, ..) = of("2026-01-01", "2027-01-01");
+    let until = "2027-01-01T12:00:00Z".parse().unwrap();
+    assert_eq!(visit.certificates.not_after, Some(until));
+    let status = visit.status(&visnyk_crds::api::Status::default(), Some(7), now());
+    assert_eq!(status.certificate_not_after.map(|time| time.0), Some(until));
+}
+
+#[test]
+fn whatever_a_pod_knows_reaches_a_condition() {
+    let runnable = relay(&json!({}));
+    let hash = &runnable.valid.identity.configuration_hash[..];
+    let said = |pod: Report, about: &str| finding(&runnable, &found(), &every_kind(), &[pod], about);
+    let with = |status: Status| Report { status: Some(status), ..pod("a", "", vec![]) };
+    let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
+    let message = "0 of 1 pods are ready; a: journal: full";
+    assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
+
+    let lost = |how: &str| format!("a: the state file {how}: deliveries repeat, and some events may be lost");
+    let status = Status { state_lost: true, ..Status::default() };
+    assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
+    let aside = Status { state_set_aside: Some("/x".into()), ..status };
+    let how = "was damaged and is now /x";
+    assert_eq!(said(with(aside), "Durable"), (Holds::No, "StateLost", lost(how)));
+
+    let refused = Status { manifest_problem: Some("spool: too small".into()), ..Status::default() };
+    let message = "0 of 1 pods run it; a: spool: too small";
+    assert_eq!(said(with(refused), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
+}
+
 #[test]
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };

@@ -1,0 +1,15 @@
+//! Reasons of conditions that more than one place names.
+
+/// `CertificateReady`: a pod cannot use the certificate that it was given.
+pub const CERTIFICATE_UNUSABLE: &str = "CertificateUnusable";
+/// `CertificateReady`: the certificate has expired.
+pub const EXPIRED: &str = "Expired";
+/// `CertificateReady`: the certificate expires soon, and nothing has renewed it.
+pub const EXPIRES_SOON: &str = "ExpiresSoon";
+/// `Durable`: a pod found its state file lost or damaged.
+pub const STATE_LOST: &str = "StateLost";
+/// `Programmed`: a pod cannot use the configuration that it was given.
+pub const MANIFEST_PROBLEM: &str = "ManifestProblem";
+
+/// Reasons for a Warning although the condition is met.
+pub const WARNINGS: &[&str] = &[EXPIRES_SOON];
