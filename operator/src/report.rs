@@ -221,11 +221,13 @@ pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report]) -> Durat
     }
 }
 
-/// Secrets that are referred to and not there.
-pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
-    let each = missing.iter();
-    each.map(|name| Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there") })
-        .collect()
+/// Secrets that are referred to and not there; the pods go on with the spec before while they wait for the `awaited`.
+pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
+    let obstacle = |name: &String| {
+        let meanwhile = if awaited.contains(name) { ": the pods keep the spec before this until it is" } else { "" };
+        Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there{meanwhile}") }
+    };
+    missing.iter().map(obstacle).collect()
 }
 
 /// Kinds of children that are asked for and that the cluster does not know.

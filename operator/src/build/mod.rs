@@ -20,7 +20,7 @@ pub use visnyk_crds::api::HEALTH_PORT;
 use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 pub use autoscaler::autoscaler;
-pub use certificate::certificate;
+pub use certificate::{ask_for_certificate, certificate};
 pub use configuration::{configuration, manifest, manifest_in};
 pub use disruption::disruption_budget;
 pub use drain::drain;

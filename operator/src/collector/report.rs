@@ -43,8 +43,12 @@ pub struct Seen<'a> {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(missing_secrets: &BTreeSet<String>, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
-    let mut obstacles = secret_obstacles(missing_secrets);
+pub fn obstacles(
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+    unknown: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
+    let mut obstacles = secret_obstacles(missing, awaited);
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }

@@ -11,7 +11,7 @@ use visnyk_crds::valid::{Target, ValidatedRelay};
 use crate::certificates::{self, Kept, authorities_name};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::{missing_secrets, read};
+use crate::fetch::read;
 use crate::meta::{Owner, Role};
 use crate::present::Present;
 use crate::references::{Reference, Referred};
@@ -31,8 +31,6 @@ pub struct Found {
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
     /// Services by name.
     pub services: BTreeMap<Named, Result<Service, Absence>>,
-    /// Secrets that are not there.
-    pub missing_secrets: BTreeSet<String>,
 }
 
 /// A Collector, and what it signs with.
@@ -58,11 +56,10 @@ pub enum Absence {
     Unreadable,
 }
 
-/// Looks at all of it.
+/// Looks at all of it. What it reads is noted before: see [`references`].
 pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
     let Present { context, owner, .. } = *present;
     let client = &context.client;
-    context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
         let found = or_absent(present, peer(context, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
@@ -72,14 +69,12 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
-    let secrets = relay.secrets();
     let peers = owner.child("peers");
-    let (kept, peers, collectors, services, missing_secrets) = tokio::join!(
+    let (kept, peers, collectors, services) = tokio::join!(
         kept(relay, present),
         present.secret(&peers),
         join_all(collectors.into_iter().map(collector)),
         join_all(services.into_iter().map(service)),
-        missing_secrets(client, &owner.namespace, &secrets),
     );
     // Of several refusals always the same is told.
     Ok(Found {
@@ -87,7 +82,6 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
         peers: peers?,
         collectors: collectors.into_iter().collect::<Result<_, _>>()?,
         services: services.into_iter().collect::<Result<_, _>>()?,
-        missing_secrets: missing_secrets?,
     })
 }
 
@@ -144,9 +138,9 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// Every object that [`fetch`] reads and that is not the relay's own child. A Collector's authorities are among them:
+/// Every object that a visit reads and that is not the relay's own child. A Collector's authorities are among them:
 /// they change without the Collector, which need not say so.
-fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
+pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
     let secrets = secrets.chain(collectors.iter().map(authorities));

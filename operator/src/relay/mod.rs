@@ -16,6 +16,7 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
+use crate::build::ask_for_certificate;
 use crate::certificates;
 use crate::child::take_unknown;
 use crate::context::Context;
@@ -25,7 +26,7 @@ use crate::meta::{Owner, Role};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, judge_with_pods};
+use crate::runnable::{self, Rules, Verdict, judge_with_pods};
 use crate::visit::Visit;
 
 /// A relay that can run.
@@ -35,6 +36,8 @@ type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 /// no pod takes notice.
 const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     validate: validate::relay,
+    secrets: ValidatedRelay::secrets,
+    references: fetch::references,
     take_over: |last, faulty| {
         last.spec.replicas = faulty.spec.replicas;
         last.spec.spool.on_delete = faulty.spec.spool.on_delete;
@@ -50,7 +53,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let image = &context.images.relay;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
     let present = Present::new(context, &owner);
-    let (runnable, fault) = judge_with_pods(relay, &present, &RULES, workload).await?;
+    let Verdict { runnable, fault, missing, awaited } =
+        judge_with_pods(relay, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
@@ -69,19 +73,22 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
+    if !awaited.is_empty() {
+        ask_for_certificate(&mut children, &owner, relay.spec.listener.tls.cert_manager.as_ref());
+    }
     let unknown = take_unknown(&mut children, &context.kinds);
     let applied = apply(&present, &children).await?.and_refused(not_held);
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&found, &resolved, &unknown);
+    let obstacles = report::obstacles(&missing, &awaited, &resolved, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
         fault: fault.as_ref(),
         applied: &applied,
-        found: &found,
+        missing_secrets: &missing,
         resolved: &resolved,
         trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &found.kept, &wanted)),
         obstacles: &obstacles,

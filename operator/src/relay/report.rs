@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::Runnable;
 use super::build::data;
-use super::fetch::Found;
 use super::left::{Left, retained};
 use super::peers::Resolved;
 use crate::apply::Applied;
@@ -36,8 +35,8 @@ pub struct Seen<'a> {
     pub fault: Option<&'a Fault>,
     /// What became of the children.
     pub applied: &'a Applied,
-    /// What it refers to.
-    pub found: &'a Found,
+    /// Secrets that are not there.
+    pub missing_secrets: &'a BTreeSet<String>,
     /// Which destinations can be reached.
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
@@ -60,7 +59,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         accepted(seen.fault, Some(seen.applied)),
         certificate(
             &valid.listener.tls,
-            &seen.found.missing_secrets,
+            seen.missing_secrets,
             seen.trust.and_then(|trust| trust.not_after),
             seen.pods,
             seen.now,
@@ -113,9 +112,14 @@ fn delivering(pods: &[Report]) -> Finding {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(found: &Found, resolved: &Resolved, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
+pub fn obstacles(
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+    resolved: &Resolved,
+    unknown: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
     let mut obstacles = resolved.obstacles.clone();
-    obstacles.extend(secret_obstacles(&found.missing_secrets));
+    obstacles.extend(secret_obstacles(missing, awaited));
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }

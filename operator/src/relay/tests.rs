@@ -16,7 +16,7 @@ use super::report::{Seen, obstacles, report};
 use super::*;
 use crate::apply::Applied;
 use crate::child::{Child, Kind};
-use crate::conditions::Holds;
+use crate::conditions::{Finding, Holds};
 use crate::pods::{Destination, Report, Source, Status};
 use crate::report::Obstacle;
 use crate::testing::{every_kind, kept, yaml};
@@ -314,6 +314,19 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
 
 /// What is reported when all children could be made.
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
+    let none = BTreeSet::new();
+    reported_without(runnable, found, kinds, pods, &none, &none)
+}
+
+/// The same while these Secrets are missing, and these awaited.
+fn reported_without(
+    runnable: &Runnable,
+    found: &Found,
+    kinds: &BTreeSet<Kind>,
+    pods: &[Report],
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+) -> Visit {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
     let unknown = take_unknown(&mut children(runnable), kinds);
@@ -322,10 +335,10 @@ fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[
         runnable,
         fault: None,
         applied: &Applied::Done,
-        found,
+        missing_secrets: missing,
         resolved: &resolved,
         trust: None,
-        obstacles: &obstacles(found, &resolved, &unknown),
+        obstacles: &obstacles(missing, awaited, &resolved, &unknown),
         pods,
         left: &[],
         now: now(),
@@ -374,9 +387,11 @@ fn programmed_means_that_every_pod_runs_it() {
         programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
         (Holds::No, "Waiting", said.into())
     );
-    let missing = Found { missing_secrets: ["token".to_owned()].into(), ..found() };
-    let (holds, reason, message) = finding(&runnable, &missing, &every_kind(), &both, "Programmed");
-    assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
+    let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
+    let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
+    let said = "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
+    let programmed = visit.findings.into_iter().find(|finding| finding.about == "Programmed").unwrap();
+    assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
 
 /// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
