@@ -31,7 +31,12 @@ pub enum Applied {
     /// All is as it should be.
     Done,
     /// These names belong to others; nothing was written.
-    NameConflict(Vec<String>),
+    NameConflict {
+        /// Kind and name of each.
+        names: Vec<String>,
+        /// Whether each of them is an orphan, which the resource may adopt.
+        are_orphans: bool,
+    },
     /// The API server does not let some of it be done, and says why; the rest is as it should be.
     Refused(String),
 }
@@ -43,7 +48,7 @@ impl Applied {
             (applied, None) => applied,
             (Self::Refused(why), Some(further)) => Self::Refused(format!("{why}; {further}")),
             (Self::Done, Some(further)) => Self::Refused(further),
-            (conflict @ Self::NameConflict(_), Some(_)) => conflict,
+            (conflict @ Self::NameConflict { .. }, Some(_)) => conflict,
         }
     }
 }
@@ -88,13 +93,13 @@ async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Res
             Err(why) => refused.push(why),
         }
     }
-    let foreign: Vec<String> = found
-        .iter()
-        .filter(|(_, stands)| matches!(stands, Stands::Foreign))
-        .map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name))
-        .collect();
-    if !foreign.is_empty() {
-        return Ok(Applied::NameConflict(foreign));
+    let is_taken = |stands: &Stands| matches!(stands, Stands::Foreign | Stands::Orphan);
+    let taken = || found.iter().filter(|(_, stands)| is_taken(stands));
+    let names: Vec<String> =
+        taken().map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name)).collect();
+    if !names.is_empty() {
+        let are_orphans = taken().all(|(_, stands)| matches!(stands, Stands::Orphan));
+        return Ok(Applied::NameConflict { names, are_orphans });
     }
     if found.iter().any(|(_, stands)| matches!(stands, Stands::Nothing)) {
         applier.check_owner(life).await?;
@@ -118,7 +123,7 @@ pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<S
     let mut tried = workload.clone();
     let found = present.under(workload.kind, &workload.name).await?;
     let seen = match &found {
-        Stands::Foreign => return Ok(None),
+        Stands::Foreign | Stands::Orphan => return Ok(None),
         Stands::Nothing => {
             applier.check_owner(Life::Lasting).await?;
             Seen::Nothing

@@ -12,7 +12,7 @@ use crate::apply::Applied;
 use crate::build::Data;
 use crate::child::Kind;
 use crate::conditions::{Finding, conditions, summed_up};
-use crate::meta::{Owner, Role};
+use crate::meta::{ADOPT, Owner, Role};
 use crate::pods::{Life, Report, shown};
 use crate::reasons::{CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, MANIFEST_PROBLEM, STATE_LOST};
 use crate::runnable::Fault;
@@ -86,9 +86,14 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
         (Some(Fault::Refused(why)), _) | (None, Some(Applied::Refused(why))) => {
             Finding::no("Accepted", "Refused", why)
         }
-        (None, Some(Applied::NameConflict(names))) => {
-            let message =
-                format!("{} already there and not of this resource: nothing was changed", names.join(", "));
+        (None, Some(Applied::NameConflict { names, are_orphans })) => {
+            let way = if *are_orphans {
+                format!("; they were made for a resource of this name: annotate this one with {ADOPT}=true to adopt them")
+            } else {
+                String::new()
+            };
+            let names = names.join(", ");
+            let message = format!("{names} already there and not of this resource: nothing was changed{way}");
             Finding::no("Accepted", "NameConflict", message)
         }
         (None, Some(Applied::Done) | None) => Finding::yes("Accepted", "Valid", "the spec is valid"),
@@ -214,7 +219,7 @@ fn is_near_its_end(life: Life, now: Timestamp) -> bool {
 /// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for.
 pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report]) -> Duration {
     match (fault, applied) {
-        (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict(_) | Applied::Refused(_)) => BLOCKED,
+        (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict { .. } | Applied::Refused(_)) => BLOCKED,
         (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
         (_, Applied::Done) if waiting(pods).next().is_some() => BLOCKED,
         (_, Applied::Done) => LATER,

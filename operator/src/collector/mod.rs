@@ -17,7 +17,7 @@ use crate::certificates::{self, Kept};
 use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::{Owner, Role};
+use crate::meta::{Owner, Role, adopts};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::references::{Reference, Referred};
@@ -40,7 +40,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let owner = Owner::of(Role::Collector, collector);
     let image = &context.images.collector;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner);
+    let present = Present::new(context, &owner).adopting(adopts(collector));
     let Verdict { runnable, fault, missing, awaited } =
         judge_with_pods(collector, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {

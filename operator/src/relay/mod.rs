@@ -22,7 +22,7 @@ use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
-use crate::meta::{Owner, Role};
+use crate::meta::{Owner, Role, adopts};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::report::nothing_runs;
@@ -52,7 +52,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }
     let image = &context.images.relay;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner);
+    let present = Present::new(context, &owner).adopting(adopts(relay));
     let Verdict { runnable, fault, missing, awaited } =
         judge_with_pods(relay, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {

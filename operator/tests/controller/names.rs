@@ -1,11 +1,14 @@
 //! What belongs to others: names that are taken, and Secrets.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::json;
-use visnyk_cluster_harness::{DEADLINE, eventually};
+use visnyk_cluster_harness::{DEADLINE, eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::{Fate, Line};
@@ -131,6 +134,47 @@ async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
         assert_eq!(message(&said, "CertificateReady"), "it is in Secret typo");
         let set = world.api::<StatefulSet>().get("logbook-collector").await.unwrap();
         assert!(serde_json::to_string(&set.spec).unwrap().contains("typo/tls.crt"));
+    })
+    .await;
+}
+
+/// As `kubectl delete --cascade=orphan` and a restore from a backup leave them.
+#[tokio::test]
+async fn orphans_are_adopted_as_they_are_by_a_resource_that_asks_for_it() {
+    in_world(async |mut world| {
+        world.start().await;
+        let tls = json!({ "listener": { "tls": { "selfSigned": {} } } });
+        let first = world.create_relay("harbour", &tls).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        wait_until(&world.api::<PersistentVolumeClaim>(), "data-harbour-relay-0", |claim| claim.is_some()).await;
+        let uids = async || {
+            let objects = world.objects().await.into_iter();
+            objects.map(|object| (object.name_any(), object.uid())).collect::<BTreeSet<_>>()
+        };
+        let before = uids().await;
+        let relays = world.api::<WebhookRelay>();
+        relays.delete("harbour", &DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() }).await.unwrap();
+        wait_until(&relays, "harbour", |relay| relay.is_none()).await;
+
+        let second = world.create_relay("harbour", &tls).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
+        let way = "annotate this one with visnyk.dev/adopt=true to adopt them";
+        assert!(message(&said, "Accepted").ends_with(way), "{said:?}");
+        let adopt = json!({ "metadata": { "annotations": { "visnyk.dev/adopt": "true" } } });
+        world.change::<WebhookRelay>("harbour", &adopt).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        assert_eq!(uids().await, before);
+        let owner = |object: &DynamicObject| object.owner_references()[0].uid.clone();
+        let owners: BTreeSet<String> = world.objects().await.iter().map(owner).collect();
+        assert_ne!(first.uid(), second.uid());
+        assert_eq!(owners, [second.uid().unwrap()].into());
+
+        // One owner reference that is taken away comes back at once.
+        let stripped = json!({ "metadata": { "ownerReferences": null } });
+        let services = world.api::<Service>();
+        services.patch("harbour-relay", &PatchParams::default(), &Patch::Merge(&stripped)).await.unwrap();
+        let is_back = |service: Option<&Service>| service.is_some_and(|it| !it.owner_references().is_empty());
+        wait_until(&services, "harbour-relay", is_back).await;
     })
     .await;
 }
