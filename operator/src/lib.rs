@@ -40,5 +40,6 @@ mod sighting;
 #[cfg(test)]
 mod testing;
 mod trust;
+mod unmade;
 mod visit;
 mod watched;

@@ -276,14 +276,24 @@ fn trouble(pod: &Pod) -> Option<String> {
     let waiting = status.container_statuses.iter().flatten().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
-        Some(format!("{reason}: {}", waiting.message.as_deref().unwrap_or("no more is known")))
+        let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let ended = ended.map(|end| {
+            let why = end.reason.as_deref().unwrap_or("ended");
+            format!("; the one before: {why}, exit code {}", end.exit_code)
+        });
+        let message = waiting.message.as_deref().unwrap_or("no more is known");
+        Some(format!("{reason}: {message}{}", ended.unwrap_or_default()))
     });
+    let failed = || {
+        let why = status.reason.as_deref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
+        Some(format!("{why}: {}", status.message.as_deref().unwrap_or("no more is known")))
+    };
     let unscheduled = || {
         let scheduled = status.conditions.iter().flatten().find(|one| one.type_ == "PodScheduled")?;
         (scheduled.status == "False")
             .then(|| scheduled.message.clone().unwrap_or_else(|| "not scheduled".into()))
     };
-    waiting.or_else(unscheduled)
+    waiting.or_else(failed).or_else(unscheduled)
 }
 
 #[cfg(test)]
@@ -318,6 +328,25 @@ mod tests {
         fn status(&self) -> Value {
             json!({ "configurationHash": "a hash", "certificateNotAfter": null, "stateLost": true, "new": 1 })
         }
+    }
+
+    #[test]
+    fn why_a_pod_does_not_run_is_in_the_words_of_who_knows() {
+        let told = |status: Value| trouble(&serde_json::from_value(json!({ "status": status })).unwrap());
+        let container = |state: Value, last: Value| {
+            let fields = json!({ "image": "", "imageID": "", "name": "relay", "ready": false, "restartCount": 3 });
+            let mut one = fields;
+            (one["state"], one["lastState"]) = (state, last);
+            json!({ "containerStatuses": [one] })
+        };
+        let waiting = |reason: &str| json!({ "waiting": { "reason": reason, "message": "back-off" } });
+        let killed = json!({ "terminated": { "reason": "OOMKilled", "exitCode": 137 } });
+        let expected = "CrashLoopBackOff: back-off; the one before: OOMKilled, exit code 137";
+        assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).as_deref(), Some(expected));
+        assert_eq!(told(container(waiting("ErrImagePull"), json!({}))).as_deref(), Some("ErrImagePull: back-off"));
+        assert_eq!(told(container(waiting("ContainerCreating"), json!({}))), None);
+        let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "low on memory" });
+        assert_eq!(told(evicted).as_deref(), Some("Evicted: low on memory"));
     }
 
     #[tokio::test]

@@ -136,7 +136,8 @@ impl<'a> Present<'a> {
         self.typed(Kind::ConfigMap, name).await
     }
 
-    async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
+    /// A child as its type has it.
+    pub async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
         let stands = self.under(kind, name).await?;
         let typed =
             stands.ours().map(|child| serde_json::from_value(serde_json::to_value(child)?)).transpose();

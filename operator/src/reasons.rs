@@ -1,5 +1,7 @@
 //! Reasons of conditions that more than one place names.
 
+/// `Available`: no pod is made, and something says why.
+pub const FAILED_CREATE: &str = "FailedCreate";
 /// `CertificateReady`: a pod cannot use the certificate that it was given.
 pub const CERTIFICATE_UNUSABLE: &str = "CertificateUnusable";
 /// `CertificateReady`: the certificate has expired.

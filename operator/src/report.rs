@@ -14,7 +14,9 @@ use crate::child::Kind;
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{ADOPT, Owner, Role};
 use crate::pods::{Life, Report, shown};
-use crate::reasons::{CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, MANIFEST_PROBLEM, STATE_LOST};
+use crate::reasons::{
+    CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, STATE_LOST,
+};
 use crate::runnable::Fault;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
@@ -134,13 +136,16 @@ fn waiting(pods: &[Report]) -> impl Iterator<Item = (&str, String)> {
     pods.iter().filter_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.waits()?)))
 }
 
-/// Whether events can be accepted.
-pub fn available(replicas: u16, pods: &[Report]) -> Finding {
+/// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.
+pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Finding {
     let ready = pods.iter().filter(|pod| pod.is_ready).count();
     let trouble = pods.iter().find_map(|pod| Some(format!("; {}: {}", pod.name, pod.trouble.as_ref()?)));
-    let message = format!("{ready} of {replicas} pods are ready{}", trouble.unwrap_or_default());
+    let refusal = unmade.map(|why| format!("; no pod is made: {why}"));
+    let why = refusal.or(trouble).unwrap_or_default();
+    let message = format!("{ready} of {replicas} pods are ready{why}");
     match ready {
         _ if replicas == 0 => Finding::no("Available", "ScaledToZero", "there are to be no pods"),
+        0 if unmade.is_some() => Finding::no("Available", FAILED_CREATE, message),
         0 => Finding::no("Available", "NoPodReady", message),
         ready if ready < usize::from(replicas) => Finding::yes("Available", "SomeReady", message),
         _ => Finding::yes("Available", "AllReady", message),
@@ -216,12 +221,13 @@ fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     life.not_after.duration_since(now) < margin
 }
 
-/// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for.
-pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report]) -> Duration {
+/// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for, and
+/// nobody tells why pods are `unmade`.
+pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: Option<&str>) -> Duration {
     match (fault, applied) {
         (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict { .. } | Applied::Refused(_)) => BLOCKED,
         (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
-        (_, Applied::Done) if waiting(pods).next().is_some() => BLOCKED,
+        (_, Applied::Done) if waiting(pods).next().is_some() || unmade.is_some() => BLOCKED,
         (_, Applied::Done) => LATER,
     }
 }

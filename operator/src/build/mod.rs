@@ -32,7 +32,7 @@ pub use services::{
 };
 pub use workload::{claim_size, workload};
 
-use crate::child::Child;
+use crate::child::{Child, Kind};
 use crate::meta::Owner;
 
 /// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
@@ -131,6 +131,16 @@ pub enum Data<'a> {
         /// Most bytes, if there is a limit.
         limit: Option<u64>,
     },
+}
+
+impl Data<'_> {
+    /// The kind of workload that keeps such data.
+    pub fn workload(&self) -> Kind {
+        match self {
+            Self::Persistent { .. } => Kind::StatefulSet,
+            Self::Ephemeral { .. } => Kind::Deployment,
+        }
+    }
 }
 
 /// A Secret of ours in a pod.

@@ -22,6 +22,7 @@ use crate::pods::take_up;
 use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
+use crate::unmade::why_unmade;
 use crate::runnable::{self, Rules, Verdict, judge_with_pods};
 use crate::visit::Visit;
 
@@ -65,6 +66,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let hash = &runnable.valid.identity.configuration_hash;
     let obstacles = report::obstacles(&missing, &awaited, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
+    let unmade = why_unmade(&present, build::kind(&runnable), 1, pods.len(), now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
@@ -73,6 +75,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         missing_secrets: &missing,
         obstacles: &obstacles,
         pods: &pods,
+        unmade: unmade.as_deref(),
         trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &kept, &wanted)),
         now,
     }))

@@ -36,6 +36,8 @@ pub struct Seen<'a> {
     pub obstacles: &'a [Obstacle],
     /// The pod, and what it says.
     pub pods: &'a [Report],
+    /// Why there is no pod, if anything says so.
+    pub unmade: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<Standing>,
     /// The time.
@@ -67,7 +69,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
             seen.now,
         ),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
-        available(1, seen.pods),
+        available(1, seen.pods, seen.unmade),
         durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
@@ -75,7 +77,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.fault, seen.applied, seen.pods),
+        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
         certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }
 }

@@ -45,6 +45,8 @@ pub struct Seen<'a> {
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
+    /// Why there are fewer pods than there should be, if anything says so.
+    pub unmade: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [Left],
     /// The time.
@@ -65,7 +67,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
             seen.now,
         ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
-        available(spec.replicas, seen.pods),
+        available(spec.replicas, seen.pods, seen.unmade),
         durable(&data(relay, valid), seen.pods),
         delivering(seen.pods),
     ];
@@ -75,7 +77,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.fault, seen.applied, seen.pods),
+        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
 }

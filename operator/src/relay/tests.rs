@@ -340,6 +340,7 @@ fn reported_without(
         trust: None,
         obstacles: &obstacles(missing, awaited, &resolved, &unknown),
         pods,
+        unmade: None,
         left: &[],
         now: now(),
     })
