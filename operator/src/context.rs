@@ -127,7 +127,10 @@ mod tests {
         let (patience, harbour) =
             (Patience::default(), Concerned { namespace: "ships".into(), name: "harbour".into() });
         let waits = [1, 2, 4].map(|halves| Duration::from_millis(500 * halves));
-        assert_eq!([(); 3].map(|()| (patience.is_over(&harbour), patience.next(harbour.clone()))), waits.map(|wait| (false, wait)));
+        assert_eq!(
+            [(); 3].map(|()| (patience.is_over(&harbour), patience.next(harbour.clone()))),
+            waits.map(|wait| (false, wait))
+        );
         assert!(patience.is_over(&harbour));
         for _ in 0..2 {
             patience.work_around(&harbour);

@@ -150,7 +150,10 @@ mod tests {
         }
         assert_eq!(Error::Gone("quay".into()).lasting(false), None);
         let unwritable = Error::Write { what: "a certificate", source: "no key".into() };
-        assert_eq!(unwritable.lasting(false), Some(("Internal", "cannot write a certificate: no key".to_owned())));
+        assert_eq!(
+            unwritable.lasting(false),
+            Some(("Internal", "cannot write a certificate: no key".to_owned()))
+        );
     }
 
     /// An object that has gone is made again, or needed no longer; a kind that is not served stays so.

@@ -165,7 +165,8 @@ impl Owner {
     /// Whether the operator made an object for a resource of this name, and nothing controls it any more: a deletion by
     /// `--cascade=orphan` and a restore from a backup leave such objects.
     pub fn may_adopt(&self, object: &ObjectMeta) -> bool {
-        let label = |name: &str| object.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
+        let label =
+            |name: &str| object.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
         let is_made = object.annotations.as_ref().is_some_and(|all| all.contains_key(APPLIED));
         let is_of_name = label(INSTANCE) == Some(&self.name) && label(NAME) == Some(self.role.app());
         is_made && is_of_name && label(MANAGED_BY) == Some(MANAGER) && controller_of(object).is_none()

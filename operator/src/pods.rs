@@ -334,7 +334,8 @@ mod tests {
     fn why_a_pod_does_not_run_is_in_the_words_of_who_knows() {
         let told = |status: Value| trouble(&serde_json::from_value(json!({ "status": status })).unwrap());
         let container = |state: Value, last: Value| {
-            let fields = json!({ "image": "", "imageID": "", "name": "relay", "ready": false, "restartCount": 3 });
+            let fields =
+                json!({ "image": "", "imageID": "", "name": "relay", "ready": false, "restartCount": 3 });
             let mut one = fields;
             (one["state"], one["lastState"]) = (state, last);
             json!({ "containerStatuses": [one] })
@@ -343,7 +344,10 @@ mod tests {
         let killed = json!({ "terminated": { "reason": "OOMKilled", "exitCode": 137 } });
         let expected = "CrashLoopBackOff: back-off; the one before: OOMKilled, exit code 137";
         assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).as_deref(), Some(expected));
-        assert_eq!(told(container(waiting("ErrImagePull"), json!({}))).as_deref(), Some("ErrImagePull: back-off"));
+        assert_eq!(
+            told(container(waiting("ErrImagePull"), json!({}))).as_deref(),
+            Some("ErrImagePull: back-off")
+        );
         assert_eq!(told(container(waiting("ContainerCreating"), json!({}))), None);
         let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "low on memory" });
         assert_eq!(told(evicted).as_deref(), Some("Evicted: low on memory"));

@@ -109,9 +109,7 @@ impl<'a> Present<'a> {
         }
         Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
             None => Stands::Nothing,
-            Some(found) => {
-                self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found)))
-            }
+            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found))),
         })
     }
 

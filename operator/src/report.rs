@@ -90,7 +90,9 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
         }
         (None, Some(Applied::NameConflict { names, are_orphans })) => {
             let way = if *are_orphans {
-                format!("; they were made for a resource of this name: annotate this one with {ADOPT}=true to adopt them")
+                format!(
+                    "; they were made for a resource of this name: annotate this one with {ADOPT}=true to adopt them"
+                )
             } else {
                 String::new()
             };
@@ -120,7 +122,9 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     }
     let said = format!("{running} of {replicas} pods run it");
     let others = || pods.iter().filter(|pod| !pod.runs(hash));
-    let problem = |pod: &Report| Some(format!("{said}; {}: {}", pod.name, pod.status.as_ref()?.manifest_problem.as_ref()?));
+    let problem = |pod: &Report| {
+        Some(format!("{said}; {}: {}", pod.name, pod.status.as_ref()?.manifest_problem.as_ref()?))
+    };
     if let Some(message) = others().find_map(problem) {
         return Finding::no("Programmed", MANIFEST_PROBLEM, message);
     }
@@ -193,7 +197,9 @@ pub fn certificate(
         ListenerTls::SelfSigned { .. } if own.is_none() => {
             return Finding::no(about, "NotIssued", "there is no certificate yet");
         }
-        ListenerTls::SelfSigned { .. } => ("Issued", format!("issued by the resource's own authority{valid}")),
+        ListenerTls::SelfSigned { .. } => {
+            ("Issued", format!("issued by the resource's own authority{valid}"))
+        }
     };
     if let Some((pod, problem)) = unusable(pods) {
         return Finding::no(about, CERTIFICATE_UNUSABLE, format!("{pod}: {problem}"));
@@ -201,7 +207,11 @@ pub fn certificate(
     match shown {
         Some(life) if life.not_after <= now => {
             let at = life.not_after;
-            Finding::no(about, EXPIRED, format!("the certificate has expired at {at}: put a new one in place"))
+            Finding::no(
+                about,
+                EXPIRED,
+                format!("the certificate has expired at {at}: put a new one in place"),
+            )
         }
         Some(life) if is_near_its_end(life, now) => Finding::yes(about, EXPIRES_SOON, message),
         _ => Finding::yes(about, reason, message),
@@ -235,7 +245,8 @@ pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: 
 /// Secrets that are referred to and not there; the pods go on with the spec before while they wait for the `awaited`.
 pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
     let obstacle = |name: &String| {
-        let meanwhile = if awaited.contains(name) { ": the pods keep the spec before this until it is" } else { "" };
+        let meanwhile =
+            if awaited.contains(name) { ": the pods keep the spec before this until it is" } else { "" };
         Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there{meanwhile}") }
     };
     missing.iter().map(obstacle).collect()

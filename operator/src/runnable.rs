@@ -130,7 +130,9 @@ async fn look<K, V>(
     specs: &[&V],
 ) -> Result<BTreeSet<String>, Error> {
     let Present { context, owner, .. } = present;
-    context.references.note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
+    context
+        .references
+        .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
     let secrets = specs.iter().flat_map(|valid| (rules.secrets)(valid)).collect();
     missing_secrets(&context.client, &owner.namespace, &names(secrets)).await
 }

@@ -1,7 +1,7 @@
 //! Why a workload has fewer pods than it should: what refuses them stands in no status of a StatefulSet, but in its Events.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
@@ -44,9 +44,8 @@ async fn look(present: &Present<'_>, kind: Kind, now: Timestamp) -> Result<Optio
         None => return Ok(None),
     };
     let api: Api<Event> = Api::namespaced(present.context.client.clone(), &present.owner.namespace);
-    let selected = ListParams::default()
-        .fields(&format!("involvedObject.uid={uid},reason={REASON}"))
-        .limit(MOST);
+    let selected =
+        ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MOST);
     let events = api.list(&selected).await.map_err(Error::api(format!("list Events of {name}")))?;
     let latest = events.items.into_iter().filter_map(|event| Some((last_seen(&event)?, event.message?)));
     let latest = latest.filter(|(seen, _)| now.duration_since(*seen) < COUNTS).max_by_key(|(seen, _)| *seen);
@@ -64,6 +63,9 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
 /// What a Deployment says of pods that its ReplicaSet cannot make.
 fn replica_failure(live: Deployment) -> Option<String> {
     let conditions = live.status?.conditions?;
-    let failure = conditions.into_iter().find(|one| one.type_ == "ReplicaFailure" && one.status == "True")?;
+    let is_failure = |one: &DeploymentCondition| {
+        one.type_.as_deref() == Some("ReplicaFailure") && one.status.as_deref() == Some("True")
+    };
+    let failure = conditions.into_iter().find(is_failure)?;
     failure.message
 }

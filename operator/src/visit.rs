@@ -50,12 +50,7 @@ pub struct Certificates {
 
 impl Certificates {
     /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
-    pub fn of(
-        trust: Option<Standing>,
-        further: Option<Timestamp>,
-        pods: &[Report],
-        now: Timestamp,
-    ) -> Self {
+    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, pods: &[Report], now: Timestamp) -> Self {
         let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         let own = trust.and_then(|trust| trust.not_after);

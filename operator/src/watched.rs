@@ -372,7 +372,8 @@ mod tests {
     async fn deletion_while_a_watch_was_broken_is_told_of_with_the_next_list() {
         let claim = |of: &str| {
             let labels = json!({ INSTANCE: of });
-            let metadata = json!({ "namespace": "ships", "name": format!("data-{of}-relay-0"), "labels": labels });
+            let metadata =
+                json!({ "namespace": "ships", "name": format!("data-{of}-relay-0"), "labels": labels });
             serde_json::from_value::<Claim>(json!({ "metadata": metadata })).unwrap()
         };
         let first = [Event::Init, Event::InitApply(claim("harbour")), Event::InitApply(claim("quay"))];

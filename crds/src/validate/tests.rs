@@ -410,7 +410,8 @@ fn way_in_on_which_nobody_could_be_let_in_is_refused() {
 #[test]
 fn mistakes_in_what_only_the_operator_reads_are_named() {
     let pod = |field: &str| format!("/spec/pod/{field}");
-    let spread = |skew: u8| json!({ "maxSkew": skew, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway" });
+    let spread =
+        |skew: u8| json!({ "maxSkew": skew, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway" });
     let mistakes = [
         ("/spec/replicas".to_owned(), json!(101)),
         ("/spec/replicas".to_owned(), json!("2")),

@@ -22,8 +22,8 @@ use crate::pods::take_up;
 use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
-use crate::unmade::why_unmade;
 use crate::runnable::{self, Rules, Verdict, judge_with_pods};
+use crate::unmade::why_unmade;
 use crate::visit::Visit;
 
 /// A collector that can run.
@@ -84,6 +84,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
 /// Every object that a visit reads and that is not the collector's own child.
 fn references(collector: &ValidatedCollector) -> BTreeSet<Reference> {
     let secrets = collector.listener.secrets().into_iter();
-    let reference = |name| Reference { what: Referred::Secret, namespace: collector.identity.namespace.clone(), name };
+    let reference =
+        |name| Reference { what: Referred::Secret, namespace: collector.identity.namespace.clone(), name };
     secrets.map(|secret| reference(secret.name)).collect()
 }

@@ -85,10 +85,7 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
     })
 }
 
-fn or_absent<T>(
-    present: &Present<'_>,
-    found: Result<Option<T>, Error>,
-) -> Result<Result<T, Absence>, Error> {
+fn or_absent<T>(present: &Present<'_>, found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
     Ok(match present.told(found)? {
         Ok(found) => found.ok_or(Absence::Missing),
         Err(why) => Err(Absence::Hidden(why)),
@@ -104,7 +101,8 @@ async fn peer(
     let Some(DeserializeGuard(found)) = found else { return Ok(None) };
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
-    let authorities = Present::new(context, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
+    let authorities =
+        Present::new(context, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
@@ -143,12 +141,9 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
 pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
-    let secrets = secrets.chain(collectors.iter().map(authorities));
-    let each = [
-        (Referred::Collector, collectors),
-        (Referred::Service, services),
-        (Referred::Secret, secrets.collect()),
-    ];
+    let secrets: BTreeSet<Named> = secrets.chain(collectors.iter().map(authorities)).collect();
+    let each =
+        [(Referred::Collector, collectors), (Referred::Service, services), (Referred::Secret, secrets)];
     let reference = |what| move |(namespace, name): Named| Reference { what, namespace, name };
     each.into_iter().flat_map(|(what, named)| named.into_iter().map(reference(what))).collect()
 }

@@ -26,8 +26,8 @@ use crate::meta::{Owner, Role, adopts};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::report::nothing_runs;
-use crate::unmade::why_unmade;
 use crate::runnable::{self, Rules, Verdict, judge_with_pods};
+use crate::unmade::why_unmade;
 use crate::visit::Visit;
 
 /// A relay that can run.
@@ -84,7 +84,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let hash = &runnable.valid.identity.configuration_hash;
     let obstacles = report::obstacles(&missing, &awaited, &resolved, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
-    let unmade = why_unmade(&present, build::kind(&runnable), usize::from(spec.replicas), pods.len(), now).await?;
+    let unmade =
+        why_unmade(&present, build::kind(&runnable), usize::from(spec.replicas), pods.len(), now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,

@@ -390,7 +390,8 @@ fn programmed_means_that_every_pod_runs_it() {
     );
     let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
     let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
-    let said = "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
+    let said =
+        "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
     let programmed = visit.findings.into_iter().find(|finding| finding.about == "Programmed").unwrap();
     assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
@@ -415,7 +416,10 @@ fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
         ..Status::default()
     };
     let (visit, holds, reason, message) = certificate_said(status);
-    assert_eq!((holds, reason, &message[..]), (Holds::No, "CertificateUnusable", "a: tls.key holds no private key"));
+    assert_eq!(
+        (holds, reason, &message[..]),
+        (Holds::No, "CertificateUnusable", "a: tls.key holds no private key")
+    );
     assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
 }
 

@@ -258,7 +258,9 @@ async fn only_pod_of_a_relay_can_be_evicted_when_it_is_not_ready() {
         } });
         pods.patch_status("harbour-relay-0", &PatchParams::default(), &Patch::Merge(&running)).await.unwrap();
         let is_counted = |budget: Option<&PodDisruptionBudget>| {
-            budget.and_then(|budget| budget.status.as_ref()).is_some_and(|status| status.expected_pods == 1)
+            budget
+                .and_then(|budget| budget.status.as_ref())
+                .is_some_and(|status| status.expected_pods == Some(1))
         };
         wait_until(&world.api::<PodDisruptionBudget>(), "harbour-relay", is_counted).await;
         pods.evict("harbour-relay-0", &EvictParams::default()).await.unwrap();
@@ -280,7 +282,8 @@ async fn why_no_pod_is_made_is_said_by_available() {
         world.create_relay("harbour", &json!({})).await;
         world.create_relay("skiff", &json!({ "spool": { "ephemeral": {} } })).await;
         for name in ["harbour", "skiff"] {
-            let said = world.wait_for_condition::<WebhookRelay>(name, "Available", "False", "FailedCreate").await;
+            let said =
+                world.wait_for_condition::<WebhookRelay>(name, "Available", "False", "FailedCreate").await;
             let told = message(&said, "Available");
             assert!(told.starts_with("0 of 1 pods are ready; no pod is made: "), "{told}");
             assert!(told.contains("exceeded quota: none"), "{told}");

@@ -146,18 +146,29 @@ async fn orphans_are_adopted_as_they_are_by_a_resource_that_asks_for_it() {
         let tls = json!({ "listener": { "tls": { "selfSigned": {} } } });
         let first = world.create_relay("harbour", &tls).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
-        wait_until(&world.api::<PersistentVolumeClaim>(), "data-harbour-relay-0", |claim| claim.is_some()).await;
+        wait_until(&world.api::<PersistentVolumeClaim>(), "data-harbour-relay-0", |claim| claim.is_some())
+            .await;
         let uids = async || {
             let objects = world.objects().await.into_iter();
             objects.map(|object| (object.name_any(), object.uid())).collect::<BTreeSet<_>>()
         };
         let before = uids().await;
         let relays = world.api::<WebhookRelay>();
-        relays.delete("harbour", &DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() }).await.unwrap();
+        relays
+            .delete(
+                "harbour",
+                &DeleteParams {
+                    propagation_policy: Some(PropagationPolicy::Orphan),
+                    ..DeleteParams::default()
+                },
+            )
+            .await
+            .unwrap();
         wait_until(&relays, "harbour", |relay| relay.is_none()).await;
 
         let second = world.create_relay("harbour", &tls).await;
-        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
+        let said =
+            world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
         let way = "annotate this one with visnyk.dev/adopt=true to adopt them";
         assert!(message(&said, "Accepted").ends_with(way), "{said:?}");
         let adopt = json!({ "metadata": { "annotations": { "visnyk.dev/adopt": "true" } } });

@@ -112,7 +112,8 @@ impl Alike {
         let mut names = vec![(namespace.to_owned(), "[namespace]".to_owned())];
         // A StatefulSet's pods have the same names in every life, and may be there or not: whoever deletes a StatefulSet
         // may wait minutes for the next one's pods.
-        let has_random_name = |pod: &&DynamicObject| pod.owner_references().iter().any(|it| it.kind == "ReplicaSet");
+        let has_random_name =
+            |pod: &&DynamicObject| pod.owner_references().iter().any(|it| it.kind == "ReplicaSet");
         names.extend(pods.iter().filter(has_random_name).map(|pod| (pod.name_any(), "[pod]".to_owned())));
         let mut authorities = Vec::new();
         for object in objects {
@@ -235,7 +236,8 @@ fn claim_is_named_alike_whether_its_pod_is_there_or_not() {
     let pods = [pod("harbour-relay-0", "StatefulSet"), pod("skiff-relay-7cc5d-x2b", "ReplicaSet")];
     let told = |pods: &[DynamicObject]| {
         let alike = Alike::of("ships", &[], pods);
-        ["data-harbour-relay-0", "skiff-relay-7cc5d-x2b does not answer"].map(|text| alike.text(text.to_owned()))
+        ["data-harbour-relay-0", "skiff-relay-7cc5d-x2b does not answer"]
+            .map(|text| alike.text(text.to_owned()))
     };
     assert_eq!(told(&pods), ["data-harbour-relay-0", "[pod] does not answer"]);
     assert_eq!(told(&[])[0], told(&pods)[0]);
