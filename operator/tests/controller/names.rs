@@ -101,6 +101,9 @@ async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
         world.create_collector("logbook", &tls("bought")).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "SecretFound").await;
         world.wait_for_condition::<Collector>("logbook", "CertificateReady", "True", "SecretFound").await;
+        for claim in ["data-harbour-relay-0", "data-logbook-collector-0"] {
+            wait_until(&world.api::<PersistentVolumeClaim>(), claim, |claim| claim.is_some()).await;
+        }
         let before = snapshot(&world, Part::Children).await;
 
         let token = json!({ "bearer": { "secretRefs": [{ "name": "tokne", "key": "value" }] } });
