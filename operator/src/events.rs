@@ -7,7 +7,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tracing::warn;
 
-use crate::reasons::WARNINGS;
+use crate::reasons::{PAUSED, WARNINGS};
 
 /// Publishes Events. Clones share what was published, so that a repetition counts up one Event.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ const ACCEPTED: &str = "Accepted";
 fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let changed = |condition: &&Condition| match before.iter().find(|was| was.type_ == condition.type_) {
         Some(was) => (&was.status, &was.reason) != (&condition.status, &condition.reason),
-        None => condition.type_ == ACCEPTED && condition.status == "False",
+        None => (condition.type_ == ACCEPTED && condition.status == "False") || condition.type_ == PAUSED,
     };
     let told = |condition: &Condition| {
         let is_warning = condition.status == "False" || WARNINGS.contains(&&condition.reason[..]);

@@ -10,6 +10,12 @@ pub const EXPIRED: &str = "Expired";
 pub const EXPIRES_SOON: &str = "ExpiresSoon";
 /// `Durable`: a pod found its state file lost or damaged.
 pub const STATE_LOST: &str = "StateLost";
+/// The condition of a resource whose annotation `visnyk.dev/paused` was looked at.
+pub const PAUSED: &str = "Paused";
+/// `Paused`: the operator leaves the resource alone.
+pub const ANNOTATED: &str = "Annotated";
+/// `Paused`: the annotation has a value that means nothing.
+pub const IGNORED: &str = "Ignored";
 /// `Programmed`: a pod cannot use the configuration that it was given.
 pub const MANIFEST_PROBLEM: &str = "ManifestProblem";
 

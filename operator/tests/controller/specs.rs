@@ -109,13 +109,21 @@ async fn paused_resource_is_left_alone_until_it_is_not() {
         world.change::<WebhookRelay>("harbour", &paused(json!("true"))).await;
         world.api::<Service>().delete("harbour-relay", &DeleteParams::default()).await.unwrap();
         world.start().await;
+        let is_paused = |relay: Option<&WebhookRelay>| {
+            let said = relay.and_then(|relay| relay.status.as_ref());
+            said.is_some_and(|said| said.conditions.iter().any(|one| one.type_ == "Paused" && one.status == "True"))
+        };
+        wait_until(&world.api::<WebhookRelay>(), "harbour", is_paused).await;
         world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": 2 } })).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(world.children().await.len(), 7);
         let set = world.api::<StatefulSet>().get("harbour-relay").await.unwrap();
         assert_eq!(set.spec.replicas, Some(1));
 
-        world.change::<WebhookRelay>("harbour", &paused(json!(null))).await;
+        world.change::<WebhookRelay>("harbour", &paused(json!("yes"))).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Paused", "False", "Ignored").await;
+        let ignored = "the annotation visnyk.dev/paused is \"yes\" and not \"true\": it is ignored";
+        assert_eq!(message(&said, "Paused"), ignored);
         let begun = Instant::now();
         while world.children().await.len() != 8 {
             assert!(begun.elapsed() < Duration::from_secs(10));
