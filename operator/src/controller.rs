@@ -193,11 +193,9 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
 
 /// Says that a resource is paused, and does nothing else.
 async fn say_paused<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
-    let owner = Owner::of(K::ROLE, resource);
-    let before = match &resource.0 {
-        Ok(readable) => said_of(readable),
-        Err(_) => last_said(&context.client, &owner).await?,
-    };
+    // What cannot be read is left as it is, too.
+    let Ok(readable) = &resource.0 else { return Ok(Action::await_change()) };
+    let (owner, before) = (Owner::of(K::ROLE, resource), said_of(readable));
     let after = pause(resource)
         .map_or_else(|| before.status.clone(), |pause| paused(&before.status, pause, Timestamp::now()));
     let is_said = say(&owner, &before, &after, context).await?;

@@ -97,7 +97,8 @@ where
         let awaited: BTreeSet<String> = missing.difference(&known).cloned().collect();
         if !awaited.is_empty() {
             let of_last = look(present, rules, &[&last.valid, &own.valid]).await?;
-            let missing = of_last.into_iter().filter(|name| known.contains(name) || awaited.contains(name));
+            // Such a Secret may have come just now: the next visit, which hears of it, takes the spec over.
+            let missing = of_last.into_iter().filter(|name| known.contains(name)).chain(awaited.clone());
             return Ok(Verdict { runnable: Some(last), fault: None, missing: missing.collect(), awaited });
         }
     }

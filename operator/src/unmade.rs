@@ -60,7 +60,7 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
     [of_series, repeated, first].into_iter().flatten().max()
 }
 
-/// What a Deployment says of pods that its ReplicaSet cannot make.
+/// What a Deployment says of pods that its `ReplicaSet` cannot make.
 fn replica_failure(live: Deployment) -> Option<String> {
     let conditions = live.status?.conditions?;
     let is_failure = |one: &DeploymentCondition| {

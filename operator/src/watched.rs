@@ -265,7 +265,7 @@ impl News {
 
     /// Tells every listener of a change; returns whether any resource refers to the object.
     fn tell(&self, changed: &Reference) -> bool {
-        self.listeners.iter().fold(false, |any, listener| listener.hear(changed) || any)
+        self.listeners.iter().filter(|listener| listener.hear(changed)).count() > 0
     }
 }
 
