@@ -70,6 +70,7 @@ impl Face for CollectorFace {
             "manifestProblem": self.configuration.problem(),
             "lines": self.writer.written().lines(),
             "bytes": self.writer.written().bytes(),
+            "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
             "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
             "certificateProblem": certificate.problem,
         })

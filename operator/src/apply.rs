@@ -31,9 +31,26 @@ pub enum Applied {
     /// All is as it should be.
     Done,
     /// These names belong to others; nothing was written.
-    NameConflict(Vec<String>),
+    NameConflict {
+        /// Kind and name of each.
+        names: Vec<String>,
+        /// Whether each of them is an orphan, which the resource may adopt.
+        are_orphans: bool,
+    },
     /// The API server does not let some of it be done, and says why; the rest is as it should be.
     Refused(String),
+}
+
+impl Applied {
+    /// The same, with something else that was refused.
+    pub fn and_refused(self, further: Option<String>) -> Self {
+        match (self, further) {
+            (applied, None) => applied,
+            (Self::Refused(why), Some(further)) => Self::Refused(format!("{why}; {further}")),
+            (Self::Done, Some(further)) => Self::Refused(further),
+            (conflict @ Self::NameConflict { .. }, Some(_)) => conflict,
+        }
+    }
 }
 
 /// Which objects were seen to be as they should be, by resource version and wish: they need no second look.
@@ -47,17 +64,12 @@ type Met = (String, String);
 
 /// Makes the children of a resource these, and no others.
 pub async fn apply(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    Ok(told(carry_out(present, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
+    Ok(present.told(carry_out(present, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
 pub async fn keep_up(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    Ok(told(carry_out(present, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
-}
-
-/// What the API server refuses is told, and no failure: the rest of the children, and of the visit, goes on.
-fn told<T>(outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
-    outcome.map(Ok).or_else(|error| error.refusal().map(Err).ok_or(error))
+    Ok(present.told(carry_out(present, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// The owner's.
@@ -73,27 +85,30 @@ async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Res
     verified.tidy(watched);
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
-    let found = join_all(unsure.iter().map(|child| present.under(child.kind, &child.name))).await;
-    // Of several refusals always the same is told.
-    let found: Vec<Stands> = found.into_iter().collect::<Result<_, _>>()?;
-    let foreign: Vec<String> = unsure
-        .iter()
-        .zip(&found)
-        .filter(|(_, found)| matches!(found, Stands::Foreign))
-        .map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name))
-        .collect();
-    if !foreign.is_empty() {
-        return Ok(Applied::NameConflict(foreign));
+    let looked = join_all(unsure.iter().map(|child| present.under(child.kind, &child.name))).await;
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for (child, looked) in unsure.into_iter().zip(looked) {
+        match present.told(looked)? {
+            Ok(stands) => found.push((child, stands)),
+            Err(why) => refused.push(why),
+        }
     }
-    if found.iter().any(|found| matches!(found, Stands::Nothing)) {
+    let is_taken = |stands: &Stands| matches!(stands, Stands::Foreign | Stands::Orphan);
+    let taken = || found.iter().filter(|(_, stands)| is_taken(stands));
+    let names: Vec<String> =
+        taken().map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name)).collect();
+    if !names.is_empty() {
+        let are_orphans = taken().all(|(_, stands)| matches!(stands, Stands::Orphan));
+        return Ok(Applied::NameConflict { names, are_orphans });
+    }
+    if found.iter().any(|(_, stands)| matches!(stands, Stands::Nothing)) {
         applier.check_owner(life).await?;
     }
-    let mut refused = Vec::new();
-    for (child, found) in unsure.iter().zip(&found) {
-        refused.extend(told(applier.bring_about(child, found, life).await)?.err());
+    for (child, stands) in &found {
+        refused.extend(present.told(applier.bring_about(child, stands, life).await)?.err());
     }
     if life == Life::Lasting {
-        refused.extend(told(applier.prune(children).await)?.err());
+        refused.extend(present.told(applier.prune(children).await)?.err());
     }
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
 }
@@ -108,7 +123,7 @@ pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<S
     let mut tried = workload.clone();
     let found = present.under(workload.kind, &workload.name).await?;
     let seen = match &found {
-        Stands::Foreign => return Ok(None),
+        Stands::Foreign | Stands::Orphan => return Ok(None),
         Stands::Nothing => {
             applier.check_owner(Life::Lasting).await?;
             Seen::Nothing
@@ -125,7 +140,7 @@ pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<S
         }
     };
     let dry_run = PatchParams { dry_run: true, ..as_ours() };
-    Ok(told(applier.patch(&tried, seen, &dry_run).await)?.err())
+    Ok(present.told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
 /// Where a StatefulSet has its claim templates.

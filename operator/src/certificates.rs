@@ -13,7 +13,7 @@ use crate::apply::Verified;
 use crate::build::{Mount, dns_names, pod_names};
 use crate::child::{Child, Kind};
 use crate::error::Error;
-use crate::meta::Owner;
+use crate::meta::{Owner, Role};
 use crate::present::Present;
 use crate::trust::{BUNDLE, CERTIFICATE, Data, Found, Remark, Wanted, decide};
 
@@ -31,9 +31,15 @@ pub struct Kept {
     pub server: Option<Data>,
 }
 
+/// Name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
+pub fn authorities_name(role: Role, name: &str) -> String {
+    format!("{name}-{}-ca", role.suffix())
+}
+
 /// Reads what there is of it.
 pub async fn fetch(present: &Present<'_>) -> Result<Kept, Error> {
-    let (authority, certificate) = (present.owner.child("ca"), present.owner.child("tls"));
+    let Owner { role, name, .. } = present.owner;
+    let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
     let (authorities, published, server) = tokio::join!(
         present.secret(&authority),
         present.config_map(&authority),
@@ -86,12 +92,13 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
             data.into_iter().map(|(key, value)| (key, ByteString(value))).collect();
         Child::new(owner, Kind::Secret, name, json!({ "type": "Opaque", "data": data }))
     };
+    let authorities = authorities_name(owner.role, &owner.name);
     let bundle = json!({ "data": { BUNDLE: wanted.authorities.bundle() } });
     let (of_server, of_authorities) =
         wanted.remarks.iter().copied().partition(|remark| matches!(remark, Remark::ServerCertificate(_)));
     [
-        secret(&owner.child("ca"), wanted.authorities.secret()).with_news(of_authorities),
-        Child::new(owner, Kind::ConfigMap, owner.child("ca"), bundle),
+        secret(&authorities, wanted.authorities.secret()).with_news(of_authorities),
+        Child::new(owner, Kind::ConfigMap, authorities, bundle),
         secret(&owner.child("tls"), wanted.server.clone()).with_news(of_server),
     ]
 }

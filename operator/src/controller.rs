@@ -30,7 +30,7 @@ use crate::meta::{Owner, Role};
 use crate::metrics::Certificate;
 use crate::references::{Listener, References, Referred};
 use crate::run::Outfit;
-use crate::visit::{LATER, SOON, Said, Visit, is_left_alone, last_said, write_status};
+use crate::visit::{LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status};
 use crate::watched::{Concerned, Scope, Watched};
 use crate::{collector, discovery, finalizer, relay, report, watched};
 
@@ -141,11 +141,11 @@ fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
 
 /// Watches what resources may refer to in one scope, for all controllers: relays of any other scope may.
 fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [BoxFuture<'static, ()>; 3] {
-    let all = || listeners.to_vec();
+    let (of, all) = (|| scope.clone(), || listeners.to_vec());
     [
-        watched::references::<Collector>(scope.api(client), Referred::Collector, all()).boxed(),
-        watched::references::<Service>(scope.api(client), Referred::Service, all()).boxed(),
-        watched::references::<Secret>(scope.api(client), Referred::Secret, all()).boxed(),
+        watched::references::<Collector>(scope.api(client), of(), Referred::Collector, all()).boxed(),
+        watched::references::<Service>(scope.api(client), of(), Referred::Service, all()).boxed(),
+        watched::references::<Secret>(scope.api(client), of(), Referred::Secret, all()).boxed(),
     ]
 }
 
@@ -181,11 +181,33 @@ async fn control<K: Kept>(
 
 /// Visits a resource. What is logged meanwhile has a trace id of its own, besides the object of the controller's span.
 async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
-    if is_left_alone(&*resource) {
+    if is_gone(&*resource) {
         return Ok(Action::await_change());
+    }
+    if is_paused(&*resource) {
+        return say_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
     visit_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+}
+
+/// Says that a resource is paused, and does nothing else.
+async fn say_paused<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
+    // What cannot be read is left as it is, too.
+    let Ok(readable) = &resource.0 else { return Ok(Action::await_change()) };
+    let (owner, before) = (Owner::of(K::ROLE, resource), said_of(readable));
+    let after = pause(resource)
+        .map_or_else(|| before.status.clone(), |pause| paused(&before.status, pause, Timestamp::now()));
+    let is_said = say(&owner, &before, &after, context).await?;
+    Ok(if is_said { Action::await_change() } else { Action::requeue(SOON) })
+}
+
+/// What was last said of a resource.
+fn said_of<K: Kept>(resource: &K) -> Said {
+    Said {
+        version: resource.meta().resource_version.clone(),
+        status: resource.said().cloned().unwrap_or_default(),
+    }
 }
 
 /// Visits a resource, and writes down, tells and counts what came out of it.
@@ -203,7 +225,7 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.patience.forget(&Concerned::of(resource));
+            context.patience.succeeded(&Concerned::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -219,15 +241,16 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
-    let before = Said {
-        version: resource.meta().resource_version.clone(),
-        status: resource.said().cloned().unwrap_or_default(),
-    };
+    let before = said_of(resource);
     let generation = resource.meta().generation;
+    let is_over = context.patience.is_over(&Concerned::of(resource));
     let after = match &visited {
-        Ok(visit) => Some(visit.status(&before.status, generation, now)),
+        Ok(visit) => {
+            let findings = visit.findings.iter().cloned().chain(pause(resource)).collect();
+            Some(Visit { findings, ..visit.clone() }.status(&before.status, generation, now))
+        }
         Err(error) => {
-            error.lasting().map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
+            error.lasting(is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
         }
     };
     let owner = Owner::of(K::ROLE, resource);
@@ -265,7 +288,7 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
         Ok(false) => {}
         Err(error) => {
             // What no condition can say.
-            if let Some(refusal) = error.refusal() {
+            if let Some(refusal) = error.told(context.patience.is_over(&owner.concerned())) {
                 context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
             }
         }

@@ -62,11 +62,27 @@ impl Error {
         }
     }
 
-    /// Why another try will fail like this one, in a word and for people; nothing where it may not.
-    pub fn lasting(&self) -> Option<(&'static str, String)> {
+    /// What is told of an error: a refusal at once, and any other once it has repeated for so long that patience
+    /// `is_over`. Whoever changes or deletes an object at the same time is another matter, and so is a resource that went.
+    pub fn told(&self, is_over: bool) -> Option<String> {
+        if let Some(refusal) = self.refusal() {
+            return Some(refusal);
+        }
+        let Self::Api { doing, source } = self else { return None };
+        let why = match &**source {
+            kube::Error::Api(status) if matches!(status.code, 404 | 409) => return None,
+            kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+            other => with_causes(other),
+        };
+        is_over.then(|| format!("the API server fails to {doing}, however often it is asked: {why}"))
+    }
+
+    /// Why another try will fail like this one, in a word and for people; nothing where it may not. Patience `is_over`
+    /// with an error that has repeated.
+    pub fn lasting(&self, is_over: bool) -> Option<(&'static str, String)> {
         match self {
             Self::Write { .. } => Some(("Internal", with_causes(self))),
-            Self::Api { .. } | Self::Unseen(_) | Self::Gone(_) => Some(("Refused", self.refusal()?)),
+            Self::Api { .. } | Self::Unseen(_) | Self::Gone(_) => Some(("Refused", self.told(is_over)?)),
         }
     }
 }
@@ -91,7 +107,26 @@ mod tests {
     use super::*;
 
     fn answered(status: Status) -> Option<(&'static str, String)> {
-        Error::api("apply Service quay")(kube::Error::Api(status.boxed())).lasting()
+        Error::api("apply Service quay")(kube::Error::Api(status.boxed())).lasting(false)
+    }
+
+    #[test]
+    fn answer_that_may_pass_is_told_once_it_has_repeated() {
+        let answered = |code, is_over| {
+            let status = Status::failure("no", "").with_code(code);
+            let error = Error::api("apply Service quay")(kube::Error::Api(status.boxed()));
+            error.lasting(is_over).map(|(reason, why)| format!("{reason}: {why}"))
+        };
+        let told = "Refused: the API server fails to apply Service quay, however often it is asked: no";
+        for code in [429, 500, 503, 504] {
+            assert_eq!(answered(code, false), None, "{code}");
+            assert_eq!(answered(code, true), Some(format!("{told} ({code})")));
+        }
+        assert_eq!(answered(409, true), None);
+        assert_eq!(answered(403, true), answered(403, false));
+        let silent = Error::api("apply Service quay")(kube::Error::LinesCodecMaxLineLengthExceeded);
+        assert_eq!((silent.told(false), silent.told(true).is_some()), (None, true));
+        assert_eq!(Error::Gone("quay".into()).told(true), None);
     }
 
     #[test]
@@ -113,9 +148,12 @@ mod tests {
             let wanted = refused.clone().filter(|_| lasts);
             assert_eq!(answered(Status::failure("no", "").with_code(code)), wanted, "{code}");
         }
-        assert_eq!(Error::Gone("quay".into()).lasting(), None);
+        assert_eq!(Error::Gone("quay".into()).lasting(false), None);
         let unwritable = Error::Write { what: "a certificate", source: "no key".into() };
-        assert_eq!(unwritable.lasting(), Some(("Internal", "cannot write a certificate: no key".to_owned())));
+        assert_eq!(
+            unwritable.lasting(false),
+            Some(("Internal", "cannot write a certificate: no key".to_owned()))
+        );
     }
 
     /// An object that has gone is made again, or needed no longer; a kind that is not served stays so.

@@ -7,6 +7,8 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tracing::warn;
 
+use crate::reasons::{PAUSED, WARNINGS};
+
 /// Publishes Events. Clones share what was published, so that a repetition counts up one Event.
 #[derive(Clone)]
 pub struct Events(Recorder);
@@ -49,10 +51,11 @@ const ACCEPTED: &str = "Accepted";
 fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let changed = |condition: &&Condition| match before.iter().find(|was| was.type_ == condition.type_) {
         Some(was) => (&was.status, &was.reason) != (&condition.status, &condition.reason),
-        None => condition.type_ == ACCEPTED && condition.status == "False",
+        None => (condition.type_ == ACCEPTED && condition.status == "False") || condition.type_ == PAUSED,
     };
     let told = |condition: &Condition| {
-        let kind = if condition.status == "False" { EventType::Warning } else { EventType::Normal };
+        let is_warning = condition.status == "False" || WARNINGS.contains(&&condition.reason[..]);
+        let kind = if is_warning { EventType::Warning } else { EventType::Normal };
         event(kind, &condition.type_, &condition.reason, &condition.message)
     };
     after.iter().filter(changed).map(told).collect()
@@ -102,6 +105,9 @@ mod tests {
         assert_eq!(told(&before, &after), [warning("Available", "NoPods")]);
         let (_, action, reason, note) = warning("Available", "Running");
         assert_eq!(told(&after, &before), [(EventType::Normal, action, reason, note)]);
+        let soon = [condition("CertificateReady", "True", "ExpiresSoon")];
+        let issued = [condition("CertificateReady", "True", "SecretFound")];
+        assert_eq!(told(&issued, &soon), [warning("CertificateReady", "ExpiresSoon")]);
         // A beginning is no news, a refusal is.
         assert_eq!(told(&[], &after), []);
         let refused = [condition("Accepted", "False", "Invalid"), condition("Ready", "False", "Invalid")];

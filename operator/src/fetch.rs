@@ -9,25 +9,22 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use visnyk_crds::valid::SecretRef;
-
 use crate::error::Error;
 
-/// Those of the referred Secrets that are not there.
+/// Those of the named Secrets that are not there.
 pub async fn missing_secrets(
     client: &Client,
     namespace: &str,
-    secrets: &BTreeSet<SecretRef>,
+    names: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let names: BTreeSet<&String> = secrets.iter().map(|secret| &secret.name).collect();
     let look = async |name: &String| {
         let found =
             api.get_metadata_opt(name).await.map_err(Error::api(format!("look for Secret {name}")))?;
         Ok::<_, Error>(found.is_none().then(|| name.clone()))
     };
     // Of several refusals always the same is told.
-    let looked: Vec<_> = join_all(names.into_iter().map(look)).await.into_iter().collect::<Result<_, _>>()?;
+    let looked: Vec<_> = join_all(names.iter().map(look)).await.into_iter().collect::<Result<_, _>>()?;
     Ok(looked.into_iter().flatten().collect())
 }
 

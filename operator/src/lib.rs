@@ -29,6 +29,7 @@ pub mod metrics;
 mod pods;
 mod present;
 pub mod probe;
+mod reasons;
 mod references;
 mod refusals;
 mod relay;
@@ -39,5 +40,6 @@ mod sighting;
 #[cfg(test)]
 mod testing;
 mod trust;
+mod unmade;
 mod visit;
 mod watched;

@@ -8,12 +8,16 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay};
 
+use crate::child::APPLIED;
 use crate::watched::Concerned;
 
 /// Who writes: the manager of every field that the operator sets.
 pub const MANAGER: &str = "visnyk-operator";
 /// On a resource, `"true"` leaves it and its children as they are.
 pub const PAUSED: &str = "visnyk.dev/paused";
+/// On a resource, `"true"` makes it the owner of objects that the operator made for a resource of its name and that
+/// nothing controls any more.
+pub const ADOPT: &str = "visnyk.dev/adopt";
 /// The label that tells our objects from those of others.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label with the resource's name.
@@ -158,10 +162,25 @@ impl Owner {
         }
     }
 
+    /// Whether the operator made an object for a resource of this name, and nothing controls it any more: a deletion by
+    /// `--cascade=orphan` and a restore from a backup leave such objects.
+    pub fn may_adopt(&self, object: &ObjectMeta) -> bool {
+        let label =
+            |name: &str| object.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
+        let is_made = object.annotations.as_ref().is_some_and(|all| all.contains_key(APPLIED));
+        let is_of_name = label(INSTANCE) == Some(&self.name) && label(NAME) == Some(self.role.app());
+        is_made && is_of_name && label(MANAGED_BY) == Some(MANAGER) && controller_of(object).is_none()
+    }
+
     /// Whether this resource controls an object.
     pub fn controls(&self, object: &ObjectMeta) -> bool {
         controller_of(object).is_some_and(|owner| owner.uid == self.uid)
     }
+}
+
+/// Whether a resource asks to own what is left of one of its name.
+pub fn adopts(resource: &impl ResourceExt) -> bool {
+    resource.annotations().get(ADOPT).is_some_and(|value| value == "true")
 }
 
 /// What controls an object, if anything does.

@@ -1,10 +1,11 @@
 //! What pods say of themselves, and how they are made to look at a changed configuration at once.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use http::StatusCode;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -51,7 +52,7 @@ pub struct Report {
     pub nudged: Option<(Timestamp, String)>,
     /// Whether this visit nudged it.
     pub is_nudged: bool,
-    /// What keeps it from running, as the kubelet has it.
+    /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
     pub trouble: Option<String>,
 }
 
@@ -63,6 +64,16 @@ pub struct Status {
     pub configuration_hash: String,
     /// Why it is not the latest.
     pub manifest_problem: Option<String>,
+    /// Why the listener's certificate is not the latest, or there is none.
+    pub certificate_problem: Option<String>,
+    /// When the certificate that the listener shows begins to be valid.
+    pub certificate_not_before: Option<String>,
+    /// When it expires.
+    pub certificate_not_after: Option<String>,
+    /// Whether the state file did not know, at the start, how far destinations were.
+    pub state_lost: bool,
+    /// Where the state file went that could not be used.
+    pub state_set_aside: Option<String>,
     /// Who may send.
     pub sources: Vec<Source>,
     /// What becomes of events.
@@ -95,7 +106,29 @@ pub struct Destination {
     pub waits_for: Option<String>,
 }
 
+/// How long a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// From when on; absent if the pod does not say so.
+    pub not_before: Option<Timestamp>,
+    /// Until when.
+    pub not_after: Timestamp,
+}
+
+/// The life of the certificate that pods show; of several the one that ends first.
+pub fn shown(pods: &[Report]) -> Option<Life> {
+    let lives = pods.iter().filter_map(|pod| pod.status.as_ref()?.certificate());
+    lives.min_by_key(|life| life.not_after)
+}
+
 impl Status {
+    /// The life of the certificate that the listener shows.
+    fn certificate(&self) -> Option<Life> {
+        let time = |text: &Option<String>| text.as_ref()?.parse().ok();
+        let not_after = time(&self.certificate_not_after)?;
+        Some(Life { not_before: time(&self.certificate_not_before), not_after })
+    }
+
     /// The first of its sources and destinations that waits for a file, and why.
     pub fn waits(&self) -> Option<String> {
         let sources = self.sources.iter().map(|one| ("source", &one.name, &one.waits_for));
@@ -120,30 +153,42 @@ impl Pods {
 
     async fn report(&self, pod: &Pod) -> Report {
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
-        let status = match address {
-            Some(address) => tokio::time::timeout(PATIENCE, self.status(address)).await.ok().flatten(),
-            None => None,
+        let is_ready = is_ready(pod);
+        let asked = async {
+            let Some(address) = address else { return (None, None) };
+            let reasons = async { if is_ready { None } else { self.unready(address).await } };
+            tokio::join!(self.status(address), reasons)
         };
+        let (status, unready) = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_default();
         Report {
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
-            is_ready: is_ready(pod),
+            is_ready,
             status,
             nudged: pod.annotations().get(NUDGE).and_then(|value| nudged(value)),
             is_nudged: false,
-            trouble: trouble(pod),
+            trouble: trouble(pod).or(unready),
         }
     }
 
     async fn status(&self, address: IpAddr) -> Option<Status> {
-        let host = match address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        };
-        let uri = format!("http://{host}:{HEALTH_PORT}/status").parse().ok()?;
-        let response = self.0.get(uri).await.ok()?;
+        let (_, body) = self.get(address, "status").await?;
+        serde_json::from_slice(&body).ok()
+    }
+
+    /// What a pod waits for before it accepts events; nothing if it waits for nothing.
+    async fn unready(&self, address: IpAddr) -> Option<String> {
+        let (status, body) = self.get(address, "readyz").await?;
+        let reasons = String::from_utf8(body.to_vec()).ok()?;
+        (status == StatusCode::SERVICE_UNAVAILABLE).then(|| reasons.trim().replace('\n', "; "))
+    }
+
+    async fn get(&self, address: IpAddr, path: &str) -> Option<(StatusCode, Bytes)> {
+        let at = SocketAddr::new(address, HEALTH_PORT);
+        let response = self.0.get(format!("http://{at}/{path}").parse().ok()?).await.ok()?;
+        let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
-        serde_json::from_slice(&body.to_bytes()).ok()
+        Some((status, body.to_bytes()))
     }
 }
 
@@ -231,12 +276,99 @@ fn trouble(pod: &Pod) -> Option<String> {
     let waiting = status.container_statuses.iter().flatten().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
-        Some(format!("{reason}: {}", waiting.message.as_deref().unwrap_or("no more is known")))
+        let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let ended = ended.map(|end| {
+            let why = end.reason.as_deref().unwrap_or("ended");
+            format!("; the one before: {why}, exit code {}", end.exit_code)
+        });
+        let message = waiting.message.as_deref().unwrap_or("no more is known");
+        Some(format!("{reason}: {message}{}", ended.unwrap_or_default()))
     });
+    let failed = || {
+        let why = status.reason.as_deref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
+        Some(format!("{why}: {}", status.message.as_deref().unwrap_or("no more is known")))
+    };
     let unscheduled = || {
         let scheduled = status.conditions.iter().flatten().find(|one| one.type_ == "PodScheduled")?;
         (scheduled.status == "False")
             .then(|| scheduled.message.clone().unwrap_or_else(|| "not scheduled".into()))
     };
-    waiting.or_else(unscheduled)
+    waiting.or_else(failed).or_else(unscheduled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::Value;
+    use visnyk_engine::serve::health::{Face, Health};
+
+    use super::*;
+
+    /// A relay whose disk is full.
+    struct Full;
+
+    impl Face for Full {
+        fn live(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn ready(&self) -> Vec<String> {
+            vec!["certificate: tls.key holds no private key".into(), "journal: full".into()]
+        }
+
+        fn started(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn metrics(&self) -> String {
+            String::new()
+        }
+
+        fn status(&self) -> Value {
+            json!({ "configurationHash": "a hash", "certificateNotAfter": null, "stateLost": true, "new": 1 })
+        }
+    }
+
+    #[test]
+    fn why_a_pod_does_not_run_is_in_the_words_of_who_knows() {
+        let told = |status: Value| trouble(&serde_json::from_value(json!({ "status": status })).unwrap());
+        let container = |state: Value, last: Value| {
+            let fields =
+                json!({ "image": "", "imageID": "", "name": "relay", "ready": false, "restartCount": 3 });
+            let mut one = fields;
+            (one["state"], one["lastState"]) = (state, last);
+            json!({ "containerStatuses": [one] })
+        };
+        let waiting = |reason: &str| json!({ "waiting": { "reason": reason, "message": "back-off" } });
+        let killed = json!({ "terminated": { "reason": "OOMKilled", "exitCode": 137 } });
+        let expected = "CrashLoopBackOff: back-off; the one before: OOMKilled, exit code 137";
+        assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).as_deref(), Some(expected));
+        assert_eq!(
+            told(container(waiting("ErrImagePull"), json!({}))).as_deref(),
+            Some("ErrImagePull: back-off")
+        );
+        assert_eq!(told(container(waiting("ContainerCreating"), json!({}))), None);
+        let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "low on memory" });
+        assert_eq!(told(evicted).as_deref(), Some("Evicted: low on memory"));
+    }
+
+    #[tokio::test]
+    async fn pod_that_is_not_ready_is_asked_what_it_waits_for() {
+        let [a, b, c]: [u8; 3] = rand::random();
+        let address = Ipv4Addr::new(127, a.max(1), b, c.max(1));
+        let _health = Health::start((address, HEALTH_PORT).into(), Full).unwrap();
+        let pod = |ready: &str| {
+            let conditions = json!([{ "type": "Ready", "status": ready }]);
+            let status = json!({ "podIP": address, "conditions": conditions });
+            serde_json::from_value::<Pod>(json!({ "metadata": { "name": "a" }, "status": status })).unwrap()
+        };
+        let pods = [pod("False"), pod("True")].map(std::sync::Arc::new);
+        let reports = Pods::default().ask(&pods).await;
+        let status = reports[0].status.clone().unwrap();
+        assert_eq!((&status.configuration_hash[..], status.state_lost), ("a hash", true));
+        let waits = "certificate: tls.key holds no private key; journal: full";
+        let troubles: Vec<_> = reports.iter().map(|report| report.trouble.as_deref()).collect();
+        assert_eq!(troubles, [Some(waits), None]);
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use serde::de::DeserializeOwned;
 
 use crate::child::Kind;
@@ -23,6 +23,8 @@ pub enum Stands {
     Nothing,
     /// What the resource does not control.
     Foreign,
+    /// What was made for a resource of the same name, and nothing controls any more.
+    Orphan,
     /// The child.
     Ours(Arc<DynamicObject>),
 }
@@ -32,7 +34,7 @@ impl Stands {
     pub fn ours(&self) -> Option<&DynamicObject> {
         match self {
             Self::Ours(child) => Some(child),
-            Self::Nothing | Self::Foreign => None,
+            Self::Nothing | Self::Foreign | Self::Orphan => None,
         }
     }
 }
@@ -43,13 +45,38 @@ pub struct Present<'a> {
     pub context: &'a Context,
     /// The resource.
     pub owner: &'a Owner,
+    /// Whether orphans are taken for children.
+    adopts: bool,
     read: Mutex<HashMap<(Kind, String), Stands>>,
 }
 
 impl<'a> Present<'a> {
     /// Of a visit that begins.
     pub fn new(context: &'a Context, owner: &'a Owner) -> Self {
-        Self { context, owner, read: Mutex::default() }
+        Self { context, owner, adopts: false, read: Mutex::default() }
+    }
+
+    /// The same, of a resource that takes orphans for its children.
+    pub fn adopting(self, adopts: bool) -> Self {
+        Self { adopts, ..self }
+    }
+
+    /// Makes of an error that will not pass something to tell: the rest of the visit goes on.
+    ///
+    /// # Errors
+    /// The error, if it may pass: the visit is tried again.
+    pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
+        let resource = self.owner.concerned();
+        match outcome {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) => match error.told(self.context.patience.is_over(&resource)) {
+                Some(why) => {
+                    self.context.patience.work_around(&resource);
+                    Ok(Err(why))
+                }
+                None => Err(error),
+            },
+        }
     }
 
     /// What stands under this name, or stood there when this visit first looked.
@@ -73,15 +100,26 @@ impl<'a> Present<'a> {
         if kind == Kind::Secret && !context.watched.has(owner, Kind::Secret, name) {
             match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
                 None => return Ok(Stands::Nothing),
-                Some(found) if !owner.controls(&found.metadata) => return Ok(Stands::Foreign),
-                Some(_) => {}
+                Some(found) => {
+                    if let Some(not_ours) = self.not_ours(&found.metadata) {
+                        return Ok(not_ours);
+                    }
+                }
             }
         }
         Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
             None => Stands::Nothing,
-            Some(found) if !owner.controls(&found.metadata) => Stands::Foreign,
-            Some(found) => Stands::Ours(Arc::new(found)),
+            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found))),
         })
+    }
+
+    /// What an object is that is no child; nothing for a child, and for an orphan that is adopted.
+    fn not_ours(&self, found: &ObjectMeta) -> Option<Stands> {
+        match (self.owner.controls(found), self.owner.may_adopt(found)) {
+            (true, _) => None,
+            (false, true) => (!self.adopts).then_some(Stands::Orphan),
+            (false, false) => Some(Stands::Foreign),
+        }
     }
 
     /// What a Secret of the resource's own holds.
@@ -96,7 +134,8 @@ impl<'a> Present<'a> {
         self.typed(Kind::ConfigMap, name).await
     }
 
-    async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
+    /// A child as its type has it.
+    pub async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
         let stands = self.under(kind, name).await?;
         let typed =
             stands.ours().map(|child| serde_json::from_value(serde_json::to_value(child)?)).transpose();

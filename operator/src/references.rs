@@ -50,10 +50,20 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// An object changed, which may be nobody's matter here.
-    pub fn hear(&self, changed: &Reference) {
-        for one in self.references.to(changed) {
+    /// Passes on that an object changed; returns whether any resource here refers to it.
+    pub fn hear(&self, changed: &Reference) -> bool {
+        let resources = self.references.to(changed);
+        let any = !resources.is_empty();
+        for one in resources {
             let _ = self.concerned.unbounded_send(one); // nobody listens any more: it ends soon
+        }
+        any
+    }
+
+    /// Passes on that every referred object which is `like` this may have changed.
+    pub fn hear_all(&self, like: impl Fn(&Reference) -> bool) {
+        for one in self.references.matching(like) {
+            self.hear(&one);
         }
     }
 }
@@ -75,6 +85,11 @@ impl References {
     /// Who refers to it.
     pub fn to(&self, reference: &Reference) -> Vec<Concerned> {
         self.tables().to.get(reference).cloned().unwrap_or_default()
+    }
+
+    /// The objects that any resource refers to and that are `like` this.
+    fn matching(&self, like: impl Fn(&Reference) -> bool) -> Vec<Reference> {
+        self.tables().to.keys().filter(|one| like(one)).cloned().collect()
     }
 
     /// A resource is gone.

@@ -8,7 +8,7 @@ use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
 
 use crate::child::Kind;
-use crate::meta::{Owner, Role, controller_of};
+use crate::meta::{INSTANCE, Owner, Role, controller_of};
 use crate::watched::Concerned;
 
 /// A child, as it was last seen.
@@ -22,6 +22,8 @@ pub struct Sighting {
     uid: Box<str>,
     version: Box<str>,
     controller: Option<Controller>,
+    /// The resource that its labels name, if nothing controls it: it may have been a child a moment ago.
+    instance: Option<Box<str>>,
 }
 
 /// The resource of ours that controls a child.
@@ -35,7 +37,10 @@ impl Sighting {
     /// Of a child of resources of one kind.
     pub fn of(child: &ObjectMeta, role: Role) -> Self {
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        let controller = controller_of(child).filter(|owner| owner.kind == role.kind());
+        let controller = controller_of(child);
+        let label = || child.labels.as_ref()?.get(INSTANCE).map(|name| name.as_str().into());
+        let instance = if controller.is_none() { label() } else { None };
+        let controller = controller.filter(|owner| owner.kind == role.kind());
         Self {
             name: text(&child.name),
             is_leaving: child.deletion_timestamp.is_some(),
@@ -44,6 +49,7 @@ impl Sighting {
             version: text(&child.resource_version),
             controller: controller
                 .map(|owner| Controller { name: owner.name.as_str().into(), uid: owner.uid.as_str().into() }),
+            instance,
         }
     }
 
@@ -63,10 +69,10 @@ impl Sighting {
         self.controller.as_ref().is_some_and(|controller| *controller.uid == *owner.uid)
     }
 
-    /// The resource that controls it.
+    /// The resource that controls it, or may have done so before its owner reference was taken away.
     pub fn concerned(&self) -> Option<Concerned> {
-        let name = self.controller.as_ref()?.name.to_string();
-        Some(Concerned { namespace: self.namespace.to_string(), name })
+        let name = self.controller.as_ref().map(|controller| &controller.name).or(self.instance.as_ref())?;
+        Some(Concerned { namespace: self.namespace.to_string(), name: name.to_string() })
     }
 
     /// Its resource version.
@@ -151,6 +157,16 @@ mod tests {
         let mut held = owner.reference();
         held["controller"] = false.into();
         assert!(is_nobodys(Sighting::of(&child(&held), Role::Relay)));
+    }
+
+    #[test]
+    fn child_whose_owner_reference_was_taken_away_concerns_the_resource_that_its_labels_name() {
+        let mut child = child(&json!({ "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-9" }));
+        child.owner_references = None;
+        assert_eq!(Sighting::of(&child, Role::Relay).concerned(), None);
+        child.labels = Some([(INSTANCE.to_owned(), "harbour".to_owned())].into());
+        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        assert_eq!(Sighting::of(&child, Role::Relay).concerned(), Some(harbour));
     }
 
     #[test]

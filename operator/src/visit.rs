@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -13,6 +14,8 @@ use crate::conditions::{Finding, conditions};
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{MANAGER, Owner, PAUSED};
+use crate::pods::{Report, shown};
+use crate::reasons;
 
 /// While pods take up a configuration, they are asked so often.
 pub const SOON: Duration = Duration::from_secs(1);
@@ -37,21 +40,25 @@ pub struct Visit {
     pub certificates: Certificates,
 }
 
-/// What a visit has to say of a resource's own certificates.
+/// What a visit has to say of a resource's certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// When the server's expires.
+    /// When the one that the listener shows expires.
     pub not_after: Option<Timestamp>,
-    /// How long nothing has to be done about any of them.
+    /// How long nothing has to be done about any of its own.
     pub look_again: Option<Duration>,
 }
 
 impl Certificates {
-    /// Those of a resource, and when further ones of its have to be looked at.
-    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, now: Timestamp) -> Self {
+    /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
+    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, pods: &[Report], now: Timestamp) -> Self {
         let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
-        Self { not_after: trust.and_then(|trust| trust.not_after), look_again: times.min().map(wait) }
+        let own = trust.and_then(|trust| trust.not_after);
+        Self {
+            not_after: own.or_else(|| shown(pods).map(|life| life.not_after)),
+            look_again: times.min().map(wait),
+        }
     }
 }
 
@@ -62,6 +69,7 @@ impl Visit {
             observed_generation: generation,
             conditions: conditions(&before.conditions, self.findings.clone(), generation, now),
             url: self.url.clone(),
+            certificate_not_after: self.certificates.not_after.map(Time),
             replicas: i32::try_from(self.pods.0).ok(),
             selector: Some(self.pods.1.clone()),
         }
@@ -73,10 +81,40 @@ impl Visit {
     }
 }
 
-/// Whether a resource is to be left as it is: it is paused, or on its way out and nothing waits for us.
-pub fn is_left_alone(resource: &impl ResourceExt) -> bool {
-    let is_gone = resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta());
-    is_gone || resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
+/// Whether a resource is on its way out and nothing waits for us.
+pub fn is_gone(resource: &impl ResourceExt) -> bool {
+    resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta())
+}
+
+/// Whether a resource is to be left as it is.
+pub fn is_paused(resource: &impl ResourceExt) -> bool {
+    resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// What is said of the annotation that pauses; nothing where it is absent, or says no.
+pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
+    match &resource.annotations().get(PAUSED)?[..] {
+        "true" => {
+            let message = format!(
+                "the annotation {PAUSED} is \"true\": nothing is made, healed or reported until it is gone"
+            );
+            Some(Finding::yes(reasons::PAUSED, reasons::ANNOTATED, message))
+        }
+        "false" => None,
+        other => {
+            let shown = &other[..other.floor_char_boundary(64)];
+            let message = format!("the annotation {PAUSED} is {shown:?} and not \"true\": it is ignored");
+            Some(Finding::no(reasons::PAUSED, reasons::IGNORED, message))
+        }
+    }
+}
+
+/// What holds of a paused resource: what was last known of it, and that it is paused.
+pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
+    let mut conditions: Vec<Condition> =
+        before.conditions.iter().filter(|one| one.type_ != reasons::PAUSED).cloned().collect();
+    conditions.extend(self::conditions(&before.conditions, vec![pause], before.observed_generation, now));
+    Status { conditions, ..before.clone() }
 }
 
 /// What was last said of a resource.
@@ -105,6 +143,7 @@ pub async fn write_status(
         "observedGeneration": status.observed_generation,
         "conditions": status.conditions,
         "url": status.url,
+        "certificateNotAfter": status.certificate_not_after,
         "replicas": status.replicas,
         "selector": status.selector,
     } });
@@ -129,4 +168,33 @@ pub async fn last_said(client: &Client, owner: &Owner) -> Result<Said, Error> {
 /// Whatever type its kind has.
 fn api(client: &Client, owner: &Owner) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), &owner.namespace, &owner.role.resource())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use visnyk_crds::WebhookRelay;
+
+    use super::*;
+
+    fn said(annotations: &Value) -> Option<(bool, &'static str, String)> {
+        let metadata = json!({ "name": "harbour", "annotations": annotations });
+        let relay = json!({
+            "metadata": metadata, "spec": {
+                "listener": { "tls": { "none": {} } }, "spool": { "ephemeral": {} }, "sources": [], "destinations": [],
+            },
+        });
+        let finding = pause(&serde_json::from_value::<WebhookRelay>(relay).unwrap())?;
+        Some((finding.holds == crate::conditions::Holds::Yes, finding.reason, finding.message))
+    }
+
+    #[test]
+    fn annotation_that_pauses_is_told_and_one_that_does_not_is_said_to_be_ignored() {
+        assert_eq!(said(&json!({})), None);
+        assert_eq!(said(&json!({ PAUSED: "false" })), None);
+        let (paused, reason, _) = said(&json!({ PAUSED: "true" })).unwrap();
+        assert_eq!((paused, reason), (true, "Annotated"));
+        let ignored = "the annotation visnyk.dev/paused is \"yes\" and not \"true\": it is ignored";
+        assert_eq!(said(&json!({ PAUSED: "yes" })), Some((false, "Ignored", ignored.to_owned())));
+    }
 }

@@ -1,6 +1,7 @@
 //! What is watched of the cluster, and whom a change concerns. Of children and claims the metadata are enough:
 //! what is in them is read when they changed.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -41,6 +42,11 @@ impl Scope {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         }
+    }
+
+    /// Whether a namespace is in it.
+    fn includes(&self, namespace: &str) -> bool {
+        self.0.as_deref().is_none_or(|only| only == namespace)
     }
 
     /// The objects of a kind of children in it.
@@ -100,19 +106,19 @@ impl Watched {
             let events = watcher(scope.children(client, kind), selected.clone())
                 .inspect(refused)
                 .map_ok(move |event| Sighting::event(event, role));
-            watches.push(Box::pin(keep(events, writer, tell(concerned, Sighting::concerned))));
+            watches.push(Box::pin(keep(events, writer, kind, tell(concerned, Sighting::concerned))));
         }
         let (pods, writer) = reflector::store();
         let tell_pods = tell(concerned, |pod: &Pod| instance(&pod.metadata));
         let events =
             watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod")).modify(strip_pod);
-        watches.push(Box::pin(keep(events, writer, tell_pods)));
+        watches.push(Box::pin(keep(events, writer, (), tell_pods)));
         let (claims, writer) = reflector::store();
         let tell_claims = tell(concerned, |claim: &Claim| instance(&claim.metadata));
         let events = watcher(scope.api(client), selected)
             .inspect(refusals.of("PersistentVolumeClaim"))
             .modify(strip_claim);
-        watches.push(Box::pin(keep(events, writer, tell_claims)));
+        watches.push(Box::pin(keep(events, writer, (), tell_claims)));
         let (seen, all_seen) = watch::channel(false);
         let known = Self { children, pods, claims, all_seen, refusals };
         watches.push(Box::pin(known.first_look(seen)));
@@ -199,23 +205,67 @@ impl Watched {
     }
 }
 
-/// Watches the metadata of what is not ours but may be referred to, and tells every listener of each change.
-pub async fn references<K>(api: Api<PartialObjectMeta<K>>, what: Referred, listeners: Vec<Listener>)
-where
+/// Watches the metadata of objects that resources may refer to, and tells every listener of each change.
+pub async fn references<K>(
+    api: Api<PartialObjectMeta<K>>,
+    scope: Scope,
+    what: Referred,
+    listeners: Vec<Listener>,
+) where
     K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
 {
-    let mut events = std::pin::pin!(watcher(api, everything()).default_backoff().touched_objects());
+    let mut events = std::pin::pin!(watcher(api, everything()).default_backoff());
+    let mut news = News { scope, what, listeners, listed: BTreeSet::new() };
     while let Some(event) = events.next().await {
         match event {
-            Ok(object) => {
-                let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                let changed = Reference { what, namespace, name };
-                for listener in &listeners {
-                    listener.hear(&changed);
-                }
-            }
+            Ok(event) => news.hear(event),
             Err(error) => warn!(%error, "watch of {} broke, trying again", std::any::type_name::<K>()),
         }
+    }
+}
+
+/// Tells listeners of the changes that one watch of referred objects reports.
+struct News {
+    scope: Scope,
+    what: Referred,
+    listeners: Vec<Listener>,
+    /// The referred objects in the list that is being read.
+    listed: BTreeSet<Reference>,
+}
+
+impl News {
+    /// Tells of one event. A list names what is there, and nothing that was deleted before it: at its end, whatever is
+    /// referred to and was not listed may have been deleted unseen.
+    fn hear<K: ResourceExt>(&mut self, event: watcher::Event<K>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(object) => {
+                let changed = self.reference(&object);
+                if self.tell(&changed) {
+                    self.listed.insert(changed);
+                }
+            }
+            watcher::Event::Apply(object) | watcher::Event::Delete(object) => {
+                self.tell(&self.reference(&object));
+            }
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                let is_unlisted = |one: &Reference| {
+                    one.what == self.what && self.scope.includes(&one.namespace) && !listed.contains(one)
+                };
+                self.listeners.iter().for_each(|listener| listener.hear_all(is_unlisted));
+            }
+        }
+    }
+
+    fn reference(&self, object: &impl ResourceExt) -> Reference {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        Reference { what: self.what, namespace, name }
+    }
+
+    /// Tells every listener of a change; returns whether any resource refers to the object.
+    fn tell(&self, changed: &Reference) -> bool {
+        self.listeners.iter().filter(|listener| listener.hear(changed)).count() > 0
     }
 }
 
@@ -224,19 +274,32 @@ pub fn everything() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
 }
 
-/// Keeps a store up to date and tells whom each change concerns.
+/// Keeps a store up to date and tells whom each change concerns. What was deleted while the watch was broken is missing
+/// from the next list and is no event: it is told of at the end of that list.
 async fn keep<K>(
     events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
     writer: reflector::store::Writer<K>,
+    kind: K::DynamicType,
     tell: impl Fn(&K) + Send,
 ) where
     K: reflector::Lookup + Clone + Send + Sync + 'static,
     K::DynamicType: Eq + std::hash::Hash + Clone + Send + Sync,
 {
-    let mut changed = std::pin::pin!(reflector(writer, events.default_backoff()).touched_objects());
-    while let Some(event) = changed.next().await {
+    let store = writer.as_reader();
+    let mut before_list = Vec::new();
+    let mut events = std::pin::pin!(reflector(writer, events.default_backoff()));
+    while let Some(event) = events.next().await {
         match event {
-            Ok(object) => tell(&object),
+            Ok(watcher::Event::Init) => before_list = store.state(),
+            Ok(
+                watcher::Event::InitApply(object)
+                | watcher::Event::Apply(object)
+                | watcher::Event::Delete(object),
+            ) => tell(&object),
+            Ok(watcher::Event::InitDone) => {
+                let is_gone = |one: &Arc<K>| store.get(&one.to_object_ref(kind.clone())).is_none();
+                before_list.drain(..).filter(is_gone).for_each(|gone| tell(&gone));
+            }
             Err(error) => warn!(%error, "watch broke, trying again"),
         }
     }
@@ -292,9 +355,68 @@ fn strip_pod(pod: &mut Pod) {
 
 #[cfg(test)]
 mod tests {
+    use futures::channel::mpsc::unbounded;
+    use futures::stream;
+    use k8s_openapi::api::core::v1::Secret;
+    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
+    use crate::references::References;
+
+    fn concerned(name: &str) -> Concerned {
+        Concerned { namespace: "ships".into(), name: name.into() }
+    }
+
+    #[tokio::test]
+    async fn deletion_while_a_watch_was_broken_is_told_of_with_the_next_list() {
+        let claim = |of: &str| {
+            let labels = json!({ INSTANCE: of });
+            let metadata =
+                json!({ "namespace": "ships", "name": format!("data-{of}-relay-0"), "labels": labels });
+            serde_json::from_value::<Claim>(json!({ "metadata": metadata })).unwrap()
+        };
+        let first = [Event::Init, Event::InitApply(claim("harbour")), Event::InitApply(claim("quay"))];
+        let second = [Event::InitDone, Event::Init, Event::InitApply(claim("quay")), Event::InitDone];
+        let (sender, told) = unbounded();
+        let (_, writer) = reflector::store();
+        let tell = tell(&sender, |claim: &Claim| instance(&claim.metadata));
+        keep(stream::iter(first.into_iter().chain(second).map(Ok)), writer, (), tell).await;
+        drop(sender);
+        let told: Vec<Concerned> = told.collect().await;
+        assert_eq!(told, ["harbour", "quay", "quay", "harbour"].map(concerned));
+    }
+
+    #[tokio::test]
+    async fn reference_whose_deletion_was_missed_is_told_of_with_the_next_list() {
+        let (sender, told) = unbounded();
+        let references = References::default();
+        let named = |what, namespace: &str, name: &str| Reference {
+            what,
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        let secret = |name: &str| named(Referred::Secret, "ships", name);
+        references.note(&concerned("harbour"), [secret("gone")].into());
+        references.note(&concerned("quay"), [secret("there")].into());
+        let other = [named(Referred::Service, "ships", "gone"), named(Referred::Secret, "elsewhere", "gone")];
+        references.note(&concerned("skiff"), other.into());
+        let listener = Listener { references, concerned: sender };
+        let mut news = News {
+            scope: Scope(Some("ships".into())),
+            what: Referred::Secret,
+            listeners: vec![listener],
+            listed: BTreeSet::new(),
+        };
+        let there = json!({ "metadata": { "namespace": "ships", "name": "there" } });
+        let there: PartialObjectMeta<Secret> = serde_json::from_value(there).unwrap();
+        for event in [Event::Init, Event::InitApply(there), Event::InitDone] {
+            news.hear(event);
+        }
+        drop(news);
+        let told: Vec<Concerned> = told.collect().await;
+        assert_eq!(told, ["quay", "harbour"].map(concerned));
+    }
 
     /// A pod with the labels of `harbour`'s, and what controls it.
     fn pod(name: &str, controller: Option<(&str, &str)>) -> ObjectMeta {

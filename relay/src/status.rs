@@ -55,6 +55,7 @@ impl Status {
             "configurationHash": identity.configuration_hash,
             "generation": identity.generation,
             "manifestProblem": self.configuration.problem(),
+            "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
             "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
             "certificateProblem": certificate.problem,
             "tornTail": self.spool.recovery().torn_tail,

@@ -19,14 +19,22 @@ pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: in plain HTTP nob
 /// What is wrong with an address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
 
+/// Port of probes, metrics and status in every pod.
+pub const HEALTH_PORT: u16 = 8081;
+
+/// What is wrong with a listener on the health port.
+pub(crate) const HEALTH_PORT_TAKEN: &str = "8081 is the port of probes, metrics and status";
+
 /// Where requests come in. `PORT` is the port where none is given, `T` how TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Listener<const PORT: u16, T = Tls> {
-    /// TCP port.
+    /// TCP port. 8081 is taken by probes, metrics and status.
     #[serde(default = "usual_port::<PORT>")]
-    #[schemars(range(min = 1, max = 65535))]
+    #[schemars(range(min = 1, max = 65535), extend("x-kubernetes-validations" = [{
+        "rule": format!("self != {HEALTH_PORT}"), "message": HEALTH_PORT_TAKEN,
+    }]))]
     pub port: u16,
     /// Largest request body; a larger one is refused with 413.
     #[serde(default = "max_body_size")]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Amount, Verbatim, map_of};
-use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, SecretName};
+use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, QUALIFIED_NAME, SecretName};
 
 /// Overrides for the pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +25,8 @@ pub struct Pod {
     /// Nodes and pods to be near or far, as in a pod's spec; absent: replicas avoid each other's nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
-    /// How replicas are spread, as in a pod's spec.
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    /// How replicas are spread, as in a pod's spec. Each `topologyKey` may stand once with each `whenUnsatisfiable`.
+    #[schemars(length(max = 16), transform = spread)]
     pub topology_spread_constraints: Vec<Verbatim>,
     /// Which pods go first when a node is full.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,4 +68,28 @@ pub struct Resources {
 pub struct ImagePullSecret {
     /// Name of the Secret.
     pub name: SecretName,
+}
+
+/// Describes the fields that tell one constraint from another. An API server answers two alike with an internal error.
+fn spread(list: &mut Schema) {
+    list.insert("x-kubernetes-list-type".into(), "map".into());
+    list.insert("x-kubernetes-list-map-keys".into(), json!(["topologyKey", "whenUnsatisfiable"]));
+    list.insert(
+        "items".into(),
+        json!({
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": true,
+            "required": ["topologyKey", "whenUnsatisfiable"],
+            "properties": {
+                "topologyKey": {
+                    "type": "string", "pattern": QUALIFIED_NAME.pattern, "maxLength": QUALIFIED_NAME.max_length,
+                    "description": "Label of nodes. Nodes with the same value of it are one place.",
+                },
+                "whenUnsatisfiable": {
+                    "type": "string", "enum": ["DoNotSchedule", "ScheduleAnyway"],
+                    "description": "What becomes of a pod that would be placed too unevenly.",
+                },
+            },
+        }),
+    );
 }

@@ -1,6 +1,6 @@
 //! What the operator says about a resource.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +18,21 @@ pub struct Status {
     /// Where senders in the cluster connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// When the certificate that the listener shows expires. Of several pods the earliest; absent while no pod says so,
+    /// and without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
+    pub certificate_not_after: Option<Time>,
     /// How many pods there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
     /// Which pods those are, as a label selector; autoscalers use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+}
+
+fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
 }
 
 fn conditions(_: &mut SchemaGenerator) -> Schema {

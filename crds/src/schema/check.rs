@@ -40,9 +40,6 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
 }
 
 fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, problems: &mut Problems) {
-    if schema["x-kubernetes-preserve-unknown-fields"] == true {
-        return;
-    }
     if let Some(values) = schema.get("additionalProperties") {
         return check_map(schema, values, fields, place, problems);
     }
@@ -51,6 +48,7 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, prob
     for (name, value) in fields {
         match known.get(name) {
             Some(schema) => check(schema, value, &place.field(name), problems),
+            None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
             None if known.is_empty() => problems.add(place.field(name), "unknown field; there is none here"),
             None => {
                 let names: Vec<&str> = known.keys().map(String::as_str).collect();

@@ -69,6 +69,10 @@ fn repair_object(schema: &Value, value: &Value, place: &Place, stand_ins: &mut V
         |name: &str| schema["required"].as_array().is_some_and(|all| all.contains(&name.into()));
     let wanted = known.iter().filter(|(name, _)| is_required(name) || value.get(name).is_some());
     let mut repaired = Map::new();
+    if schema["x-kubernetes-preserve-unknown-fields"] == true {
+        let unknown = value.as_object().into_iter().flatten().filter(|(name, _)| !known.contains_key(*name));
+        repaired.extend(unknown.map(|(name, value)| (name.clone(), value.clone())));
+    }
     for (name, schema) in wanted {
         repaired.insert(name.clone(), repair_value(schema, &value[name], &place.field(name), stand_ins));
     }

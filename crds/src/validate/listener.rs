@@ -20,6 +20,9 @@ pub(super) fn listener<const PORT: u16, T>(
 ) -> Option<Listener> {
     let max_body_size =
         problems.note(place.field("maxBodySize"), bounds::MAX_BODY_SIZE.check(&listener.max_body_size));
+    if listener.port == api::HEALTH_PORT {
+        problems.add(place.field("port"), api::HEALTH_PORT_TAKEN);
+    }
     let tls = self::tls(tls, certificate, &place.field("tls"), problems);
     Some(Listener { port: listener.port, max_body_size: max_body_size?, tls: tls?, client_ca: None })
 }

@@ -193,6 +193,7 @@ fn listener_and_spool_mistakes_are_named() {
     let mistakes = [
         ("/spec/listener", Value::Null),
         ("/spec/listener/port", json!(0)),
+        ("/spec/listener/port", json!(8081)),
         ("/spec/listener/port", json!("8443")),
         ("/spec/listener/port", json!(84.5)),
         ("/spec/listener/maxBodySize", json!("33Mi")),
@@ -417,6 +418,8 @@ fn way_in_on_which_nobody_could_be_let_in_is_refused() {
 #[test]
 fn mistakes_in_what_only_the_operator_reads_are_named() {
     let pod = |field: &str| format!("/spec/pod/{field}");
+    let spread =
+        |skew: u8| json!({ "maxSkew": skew, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway" });
     let mistakes = [
         ("/spec/replicas".to_owned(), json!(101)),
         ("/spec/replicas".to_owned(), json!("2")),
@@ -447,6 +450,9 @@ fn mistakes_in_what_only_the_operator_reads_are_named() {
         (pod("affinity/nodeAffinity/required"), json!([1])),
         (pod("affinity/podAffinity"), json!("near")),
         (pod("affinity/podAffinities"), json!({})),
+        (pod("topologySpreadConstraints/-"), spread(2)),
+        (pod("topologySpreadConstraints/0/whenUnsatisfiable"), Value::Null),
+        (pod("topologySpreadConstraints/0/minDomain"), json!(1)),
         (pod("image"), json!("two words")),
         (pod("priorityClassName"), json!("Urgent")),
     ];

@@ -149,15 +149,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files =
             Files { resolv_conf: folder.path().join("resolv.conf"), hosts: folder.path().join("hosts") };
-        // Nobody answers there: names are found in the hosts alone.
+        // Nobody answers there: a name is found in the hosts alone, which have an address of either kind for it.
+        let hosts = |address: &str| format!("{address} moving.test\nfd00::1 moving.test\n");
         fs::write(&files.resolv_conf, "nameserver 127.0.0.1\n").unwrap();
-        fs::write(&files.hosts, "10.1.1.1 moving.test\n").unwrap();
+        fs::write(&files.hosts, hosts("10.1.1.1")).unwrap();
         let resolver = Resolver::of(files.clone()).unwrap();
-        let found = async || resolver.lookup("moving.test").await.unwrap()[0].to_string();
+        let found = async || resolver.lookup("moving.test").await.unwrap()[1].to_string();
         assert_eq!(found().await, "10.1.1.1");
         let following = tokio::spawn(resolver.clone().follow());
 
-        fs::write(&files.hosts, "10.2.2.2 moving.test\n").unwrap();
+        fs::write(&files.hosts, hosts("10.2.2.2")).unwrap();
         let moved = async {
             while found().await != "10.2.2.2" {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -167,7 +168,7 @@ mod tests {
         following.abort();
 
         fs::write(&files.resolv_conf, "nothing of use\n").unwrap();
-        fs::write(&files.hosts, "10.3.3.3 moving.test\n").unwrap();
+        fs::write(&files.hosts, hosts("10.3.3.3")).unwrap();
         assert!(resolver.read_again().unwrap_err().contains("no usable nameserver"));
         assert_eq!(found().await, "10.2.2.2");
         fs::remove_file(&files.resolv_conf).unwrap();

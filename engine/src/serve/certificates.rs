@@ -23,6 +23,8 @@ use crate::crypto::private_key::{PrivateKeyError, private_key};
 #[derive(Clone, Debug)]
 pub struct Pair {
     pub(crate) key: Arc<CertifiedKey>,
+    /// When the first certificate of the chain begins to be valid.
+    pub not_before: Timestamp,
     /// When the first certificate of the chain expires.
     pub not_after: Timestamp,
 }
@@ -75,7 +77,7 @@ impl Pair {
         let key = private_key(key).map_err(PairError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(PairError::Mismatch)?;
-        Ok(Self { key: Arc::new(key), not_after: facts.not_after })
+        Ok(Self { key: Arc::new(key), not_before: facts.not_before, not_after: facts.not_after })
     }
 }
 
@@ -94,6 +96,10 @@ impl Certificates {
         }
         self.current.store(Some(Arc::new(pair)));
         Ok(())
+    }
+
+    pub(super) fn not_before(&self) -> Option<Timestamp> {
+        Some(self.current.load().as_ref()?.not_before)
     }
 
     pub(super) fn not_after(&self) -> Option<Timestamp> {

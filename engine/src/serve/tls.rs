@@ -80,6 +80,8 @@ pub struct TlsFiles {
 /// What is known about a listener's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsStatus {
+    /// When the one in use begins to be valid; absent as `not_after` is.
+    pub not_before: Option<Timestamp>,
     /// When the one in use expires; absent: none is loaded, or the listener speaks plainly.
     pub not_after: Option<Timestamp>,
     /// Why the latest change was not taken; what was before it stays in use.
@@ -160,7 +162,14 @@ impl Tls {
         let problem = self.shared.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match **self.shared.mode.load() {
             TlsMode::Plain => TlsStatus::default(),
-            TlsMode::Tls(_) => TlsStatus { not_after: self.shared.certificates.not_after(), problem },
+            TlsMode::Tls(_) => {
+                let certificates = &self.shared.certificates;
+                TlsStatus {
+                    not_before: certificates.not_before(),
+                    not_after: certificates.not_after(),
+                    problem,
+                }
+            }
         }
     }
 }

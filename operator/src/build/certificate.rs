@@ -21,3 +21,10 @@ pub fn certificate(owner: &Owner, wanted: &CertManager) -> Child {
     } });
     Child::new(owner, Kind::Certificate, name, body)
 }
+
+/// Adds the Certificate of a spec that does not run yet, since its pods need what cert-manager makes of it.
+pub fn ask_for_certificate(children: &mut Vec<Child>, owner: &Owner, wanted: Option<&CertManager>) {
+    if children.iter().all(|child| child.kind != Kind::Certificate) {
+        children.extend(wanted.map(|wanted| certificate(owner, wanted)));
+    }
+}

@@ -5,8 +5,13 @@ use serde_json::json;
 use crate::child::{Child, Kind};
 use crate::meta::Owner;
 
-/// The PodDisruptionBudget.
+/// The PodDisruptionBudget. A pod that is not ready accepts nothing that an eviction could interrupt: it may always be
+/// evicted, or a node whose only relay is not ready could never be emptied.
 pub fn disruption_budget(owner: &Owner) -> Child {
-    let body = json!({ "spec": { "maxUnavailable": 1, "selector": { "matchLabels": owner.pods() } } });
+    let body = json!({ "spec": {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": { "matchLabels": owner.pods() },
+    } });
     Child::new(owner, Kind::PodDisruptionBudget, owner.base(), body)
 }

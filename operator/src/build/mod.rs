@@ -16,10 +16,11 @@ mod workload;
 use std::collections::BTreeSet;
 
 use visnyk_crds::api;
+pub use visnyk_crds::api::HEALTH_PORT;
 use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 pub use autoscaler::autoscaler;
-pub use certificate::certificate;
+pub use certificate::{ask_for_certificate, certificate};
 pub use configuration::{configuration, manifest, manifest_in};
 pub use disruption::disruption_budget;
 pub use drain::drain;
@@ -31,11 +32,8 @@ pub use services::{
 };
 pub use workload::{claim_size, workload};
 
-use crate::child::Child;
+use crate::child::{Child, Kind};
 use crate::meta::Owner;
-
-/// The port of probes, metrics and status.
-pub const HEALTH_PORT: u16 = 8081;
 
 /// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
 /// leads to them after.
@@ -133,6 +131,16 @@ pub enum Data<'a> {
         /// Most bytes, if there is a limit.
         limit: Option<u64>,
     },
+}
+
+impl Data<'_> {
+    /// The kind of workload that keeps such data.
+    pub fn workload(&self) -> Kind {
+        match self {
+            Self::Persistent { .. } => Kind::StatefulSet,
+            Self::Ephemeral { .. } => Kind::Deployment,
+        }
+    }
 }
 
 /// A Secret of ours in a pod.

@@ -7,7 +7,7 @@ use visnyk_crds::valid::ListenerTls;
 use super::Runnable;
 use crate::build::{self, Data, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::Child;
+use crate::child::{Child, Kind};
 use crate::error::Error;
 use crate::meta::Owner;
 use crate::trust::{BUNDLE, Wanted};
@@ -66,6 +66,11 @@ fn args(tls: &ListenerTls) -> Vec<String> {
     let folder = certificates::FOLDER;
     let shown = matches!(tls, ListenerTls::SelfSigned { .. }).then(|| format!("--tls-dir={folder}"));
     shown.into_iter().chain([format!("--client-ca={folder}/{BUNDLE}")]).collect()
+}
+
+/// The kind of what keeps its pod running.
+pub fn kind(runnable: &Runnable) -> Kind {
+    data(&runnable.resource).workload()
 }
 
 /// Where the log is. It is nobody's to deliver, and stays when the collector goes.

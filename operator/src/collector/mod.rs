@@ -5,48 +5,48 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use visnyk_crds::valid::{ListenerTls, SecretRef, ValidatedCollector};
+use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
+use crate::build::ask_for_certificate;
 use crate::certificates::{self, Kept};
 use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::missing_secrets;
-use crate::meta::{Owner, Role};
+use crate::meta::{Owner, Role, adopts};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, judge_with_pods};
+use crate::runnable::{self, Rules, Verdict, judge_with_pods};
+use crate::unmade::why_unmade;
 use crate::visit::Visit;
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
 
-const RULES: Rules<Collector, ValidatedCollector> =
-    Rules { validate: validate::collector, take_over: |_, _| {} };
+const RULES: Rules<Collector, ValidatedCollector> = Rules {
+    validate: validate::collector,
+    secrets: |collector| collector.listener.secrets(),
+    references,
+    take_over: |_, _| {},
+};
 
 /// Brings about what a collector says.
 pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Visit, Error> {
     let owner = Owner::of(Role::Collector, collector);
     let image = &context.images.collector;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner);
-    let (runnable, fault) = judge_with_pods(collector, &present, &RULES, workload).await?;
+    let present = Present::new(context, &owner).adopting(adopts(collector));
+    let Verdict { runnable, fault, missing, awaited } =
+        judge_with_pods(collector, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
-    let secrets = runnable.valid.listener.secrets();
-    let reference = |secret: &SecretRef| Reference {
-        what: Referred::Secret,
-        namespace: owner.namespace.clone(),
-        name: secret.name.clone(),
-    };
-    context.references.note(&owner.concerned(), secrets.iter().map(reference).collect());
-    let missing = missing_secrets(&context.client, &owner.namespace, &secrets).await?;
     let (kept, trust) = match &runnable.valid.listener.tls {
         ListenerTls::None => (Kept::default(), None),
         // Relays are known by certificates of the collector's own authority, whosever it shows itself.
@@ -57,12 +57,16 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         }
     };
     let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
+    if !awaited.is_empty() {
+        ask_for_certificate(&mut children, &owner, collector.spec.listener.tls.cert_manager.as_ref());
+    }
     let unknown = take_unknown(&mut children, &context.kinds);
     let applied = apply(&present, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&missing, &unknown);
+    let obstacles = report::obstacles(&missing, &awaited, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
+    let unmade = why_unmade(&present, build::kind(&runnable), 1, pods.len(), now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
@@ -71,7 +75,16 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         missing_secrets: &missing,
         obstacles: &obstacles,
         pods: &pods,
+        unmade: unmade.as_deref(),
         trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &kept, &wanted)),
         now,
     }))
+}
+
+/// Every object that a visit reads and that is not the collector's own child.
+fn references(collector: &ValidatedCollector) -> BTreeSet<Reference> {
+    let secrets = collector.listener.secrets().into_iter();
+    let reference =
+        |name| Reference { what: Referred::Secret, namespace: collector.identity.namespace.clone(), name };
+    secrets.map(|secret| reference(secret.name)).collect()
 }

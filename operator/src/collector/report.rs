@@ -36,6 +36,8 @@ pub struct Seen<'a> {
     pub obstacles: &'a [Obstacle],
     /// The pod, and what it says.
     pub pods: &'a [Report],
+    /// Why there is no pod, if anything says so.
+    pub unmade: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<Standing>,
     /// The time.
@@ -43,8 +45,12 @@ pub struct Seen<'a> {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(missing_secrets: &BTreeSet<String>, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
-    let mut obstacles = secret_obstacles(missing_secrets);
+pub fn obstacles(
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+    unknown: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
+    let mut obstacles = secret_obstacles(missing, awaited);
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }
@@ -55,17 +61,23 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let findings = vec![
         accepted(seen.fault, Some(seen.applied)),
-        certificate(&valid.listener.tls, seen.missing_secrets, seen.trust.and_then(|trust| trust.not_after)),
+        certificate(
+            &valid.listener.tls,
+            seen.missing_secrets,
+            seen.trust.and_then(|trust| trust.not_after),
+            seen.pods,
+            seen.now,
+        ),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
-        available(1, seen.pods),
-        durable(&data(collector)),
+        available(1, seen.pods, seen.unmade),
+        durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.fault, seen.applied, seen.pods),
-        certificates: Certificates::of(seen.trust, None, seen.now),
+        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }
 }

@@ -8,7 +8,7 @@ use super::left::Left;
 use super::peers::Resolved;
 use crate::build::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::Child;
+use crate::child::{Child, Kind};
 use crate::error::Error;
 use crate::meta::Owner;
 use crate::trust::Wanted;
@@ -80,6 +80,11 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
         pod: &spec.pod,
         service: &spec.service,
     })
+}
+
+/// The kind of what keeps its pods running.
+pub fn kind(runnable: &Runnable) -> Kind {
+    data(&runnable.resource, &runnable.valid).workload()
 }
 
 /// Where the spool is.

@@ -8,10 +8,10 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::{self, Kept};
+use crate::certificates::{self, Kept, authorities_name};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::{missing_secrets, read};
+use crate::fetch::read;
 use crate::meta::{Owner, Role};
 use crate::present::Present;
 use crate::references::{Reference, Referred};
@@ -31,8 +31,6 @@ pub struct Found {
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
     /// Services by name.
     pub services: BTreeMap<Named, Result<Service, Absence>>,
-    /// Secrets that are not there.
-    pub missing_secrets: BTreeSet<String>,
 }
 
 /// A Collector, and what it signs with.
@@ -58,28 +56,25 @@ pub enum Absence {
     Unreadable,
 }
 
-/// Looks at all of it.
+/// Looks at all of it. What it reads is noted before: see [`references`].
 pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
     let Present { context, owner, .. } = *present;
     let client = &context.client;
-    context.references.note(&owner.concerned(), references(relay));
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(peer(context, &namespace, &name).await)?.flatten();
+        let found = or_absent(present, peer(context, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
-        let found = or_absent(read::<Service>(client, &namespace, &name).await)?;
+        let found = or_absent(present, read::<Service>(client, &namespace, &name).await)?;
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
-    let secrets = relay.secrets();
     let peers = owner.child("peers");
-    let (kept, peers, collectors, services, missing_secrets) = tokio::join!(
+    let (kept, peers, collectors, services) = tokio::join!(
         kept(relay, present),
         present.secret(&peers),
         join_all(collectors.into_iter().map(collector)),
         join_all(services.into_iter().map(service)),
-        missing_secrets(client, &owner.namespace, &secrets),
     );
     // Of several refusals always the same is told.
     Ok(Found {
@@ -87,15 +82,14 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
         peers: peers?,
         collectors: collectors.into_iter().collect::<Result<_, _>>()?,
         services: services.into_iter().collect::<Result<_, _>>()?,
-        missing_secrets: missing_secrets?,
     })
 }
 
-fn or_absent<T>(found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
-    match found {
-        Ok(found) => Ok(found.ok_or(Absence::Missing)),
-        Err(error) => error.refusal().map(|refusal| Err(Absence::Hidden(refusal))).ok_or(error),
-    }
+fn or_absent<T>(present: &Present<'_>, found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
+    Ok(match present.told(found)? {
+        Ok(found) => found.ok_or(Absence::Missing),
+        Err(why) => Err(Absence::Hidden(why)),
+    })
 }
 
 async fn peer(
@@ -107,7 +101,8 @@ async fn peer(
     let Some(DeserializeGuard(found)) = found else { return Ok(None) };
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
-    let authorities = Present::new(context, &owner).secret(&owner.child("ca")).await?;
+    let authorities =
+        Present::new(context, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
@@ -117,6 +112,11 @@ async fn kept(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Kept, Err
         Some(_) => certificates::fetch(present).await,
         None => Ok(Kept::default()),
     }
+}
+
+/// The Secret with the authorities of a Collector.
+fn authorities((namespace, name): &Named) -> Named {
+    (namespace.clone(), authorities_name(Role::Collector, name))
 }
 
 /// The Collectors and Services among the destinations.
@@ -136,15 +136,52 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// All that a relay refers to.
-fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
+/// Every object that a visit reads and that is not the relay's own child. A Collector's authorities are among them:
+/// they change without the Collector, which need not say so.
+pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));
-    let each = [
-        (Referred::Collector, collectors),
-        (Referred::Service, services),
-        (Referred::Secret, secrets.collect()),
-    ];
+    let secrets: BTreeSet<Named> = secrets.chain(collectors.iter().map(authorities)).collect();
+    let each =
+        [(Referred::Collector, collectors), (Referred::Service, services), (Referred::Secret, secrets)];
     let reference = |what| move |(namespace, name): Named| Reference { what, namespace, name };
     each.into_iter().flat_map(|(what, named)| named.into_iter().map(reference(what))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use visnyk_crds::{WebhookRelay, validate};
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_read_of_others_is_noted() {
+        let relay: WebhookRelay = serde_json::from_value(json!({
+            "apiVersion": "visnyk.dev/v1alpha1", "kind": "WebhookRelay",
+            "metadata": { "name": "harbour", "namespace": "ships" },
+            "spec": {
+                "listener": { "tls": { "secretName": "harbour-certificate" } },
+                "spool": { "ephemeral": {} },
+                "sources": [{ "name": "buoy", "path": "/", "verify": {
+                    "bearer": { "secretRefs": [{ "name": "buoy", "key": "token" }] },
+                } }],
+                "destinations": [
+                    { "name": "quay", "collectorRef": { "name": "logbook", "namespace": "it" } },
+                    { "name": "crane", "service": { "name": "crane", "namespace": "dock", "port": 80 } },
+                ],
+            },
+        }))
+        .unwrap();
+        let noted = references(&validate::relay(&relay).unwrap());
+        let noted: Vec<_> = noted.iter().map(|one| (one.what, &one.namespace[..], &one.name[..])).collect();
+        let expected = [
+            (Referred::Collector, "it", "logbook"),
+            (Referred::Service, "dock", "crane"),
+            (Referred::Secret, "it", "logbook-collector-ca"),
+            (Referred::Secret, "ships", "buoy"),
+            (Referred::Secret, "ships", "harbour-certificate"),
+        ];
+        assert_eq!(noted, expected);
+    }
 }

@@ -66,6 +66,7 @@ async fn children(
     now: Timestamp,
 ) -> Result<Vec<Child>, Error> {
     let (owner, image) = (present.owner, &present.context.images.relay);
+    present.context.references.note(&owner.concerned(), fetch::references(&runnable.valid));
     let found = fetch::fetch(&runnable.valid, present).await?;
     let resolved = peers::resolve(owner, &found, now)?;
     let mut children = build::build(runnable, owner, &resolved, None, image)?;

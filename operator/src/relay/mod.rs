@@ -16,16 +16,18 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
+use crate::build::ask_for_certificate;
 use crate::certificates;
 use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
-use crate::meta::{Owner, Role};
+use crate::meta::{Owner, Role, adopts};
 use crate::pods::take_up;
 use crate::present::Present;
 use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, judge_with_pods};
+use crate::runnable::{self, Rules, Verdict, judge_with_pods};
+use crate::unmade::why_unmade;
 use crate::visit::Visit;
 
 /// A relay that can run.
@@ -35,6 +37,8 @@ type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 /// no pod takes notice.
 const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     validate: validate::relay,
+    secrets: ValidatedRelay::secrets,
+    references: fetch::references,
     take_over: |last, faulty| {
         last.spec.replicas = faulty.spec.replicas;
         last.spec.spool.on_delete = faulty.spec.spool.on_delete;
@@ -49,16 +53,18 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }
     let image = &context.images.relay;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner);
-    let (runnable, fault) = judge_with_pods(relay, &present, &RULES, workload).await?;
+    let present = Present::new(context, &owner).adopting(adopts(relay));
+    let Verdict { runnable, fault, missing, awaited } =
+        judge_with_pods(relay, &present, &RULES, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
-    match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
-        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await?,
-        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await?,
-        (true, true) | (false, false) => {}
-    }
+    let held = match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
+        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await,
+        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await,
+        (true, true) | (false, false) => Ok(()),
+    };
+    let not_held = present.told(held)?.err();
     let found = fetch::fetch(&runnable.valid, &present).await?;
     let resolved = peers::resolve(&owner, &found, now)?;
     let trust = certificates::own_names(&runnable.valid.listener.tls)
@@ -68,23 +74,29 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
     children.extend(build::drains(&runnable, &owner, image, &left)?);
+    if !awaited.is_empty() {
+        ask_for_certificate(&mut children, &owner, relay.spec.listener.tls.cert_manager.as_ref());
+    }
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &children).await?;
+    let applied = apply(&present, &children).await?.and_refused(not_held);
     leave::delete_claims(context, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&found, &resolved, &unknown);
+    let obstacles = report::obstacles(&missing, &awaited, &resolved, &unknown);
     let pods = take_up(context, &owner, hash, &obstacles, now).await?;
+    let unmade =
+        why_unmade(&present, build::kind(&runnable), usize::from(spec.replicas), pods.len(), now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
         runnable: &runnable,
         fault: fault.as_ref(),
         applied: &applied,
-        found: &found,
+        missing_secrets: &missing,
         resolved: &resolved,
         trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &found.kept, &wanted)),
         obstacles: &obstacles,
         pods: &pods,
+        unmade: unmade.as_deref(),
         left: &left,
         now,
     }))

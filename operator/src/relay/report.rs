@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::Runnable;
 use super::build::data;
-use super::fetch::Found;
 use super::left::{Left, retained};
 use super::peers::Resolved;
 use crate::apply::Applied;
@@ -36,8 +35,8 @@ pub struct Seen<'a> {
     pub fault: Option<&'a Fault>,
     /// What became of the children.
     pub applied: &'a Applied,
-    /// What it refers to.
-    pub found: &'a Found,
+    /// Secrets that are not there.
+    pub missing_secrets: &'a BTreeSet<String>,
     /// Which destinations can be reached.
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
@@ -46,6 +45,8 @@ pub struct Seen<'a> {
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
+    /// Why there are fewer pods than there should be, if anything says so.
+    pub unmade: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [Left],
     /// The time.
@@ -60,12 +61,14 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         accepted(seen.fault, Some(seen.applied)),
         certificate(
             &valid.listener.tls,
-            &seen.found.missing_secrets,
+            seen.missing_secrets,
             seen.trust.and_then(|trust| trust.not_after),
+            seen.pods,
+            seen.now,
         ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
-        available(spec.replicas, seen.pods),
-        durable(&data(relay, valid)),
+        available(spec.replicas, seen.pods, seen.unmade),
+        durable(&data(relay, valid), seen.pods),
         delivering(seen.pods),
     ];
     findings.extend(retained(seen.left));
@@ -74,8 +77,8 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
-        again: again(seen.fault, seen.applied, seen.pods),
-        certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.now),
+        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
 }
 
@@ -111,9 +114,14 @@ fn delivering(pods: &[Report]) -> Finding {
 }
 
 /// What it refers to or asks for, and cannot be had.
-pub fn obstacles(found: &Found, resolved: &Resolved, unknown: &BTreeSet<Kind>) -> Vec<Obstacle> {
+pub fn obstacles(
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+    resolved: &Resolved,
+    unknown: &BTreeSet<Kind>,
+) -> Vec<Obstacle> {
     let mut obstacles = resolved.obstacles.clone();
-    obstacles.extend(secret_obstacles(&found.missing_secrets));
+    obstacles.extend(secret_obstacles(missing, awaited));
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }

@@ -16,7 +16,7 @@ use super::report::{Seen, obstacles, report};
 use super::*;
 use crate::apply::Applied;
 use crate::child::{Child, Kind};
-use crate::conditions::Holds;
+use crate::conditions::{Finding, Holds};
 use crate::pods::{Destination, Report, Source, Status};
 use crate::report::Obstacle;
 use crate::testing::{every_kind, kept, yaml};
@@ -314,6 +314,19 @@ fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
 
 /// What is reported when all children could be made.
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
+    let none = BTreeSet::new();
+    reported_without(runnable, found, kinds, pods, &none, &none)
+}
+
+/// The same while these Secrets are missing, and these awaited.
+fn reported_without(
+    runnable: &Runnable,
+    found: &Found,
+    kinds: &BTreeSet<Kind>,
+    pods: &[Report],
+    missing: &BTreeSet<String>,
+    awaited: &BTreeSet<String>,
+) -> Visit {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
     let unknown = take_unknown(&mut children(runnable), kinds);
@@ -322,11 +335,12 @@ fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[
         runnable,
         fault: None,
         applied: &Applied::Done,
-        found,
+        missing_secrets: missing,
         resolved: &resolved,
         trust: None,
-        obstacles: &obstacles(found, &resolved, &unknown),
+        obstacles: &obstacles(missing, awaited, &resolved, &unknown),
         pods,
+        unmade: None,
         left: &[],
         now: now(),
     })
@@ -374,9 +388,94 @@ fn programmed_means_that_every_pod_runs_it() {
         programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
         (Holds::No, "Waiting", said.into())
     );
-    let missing = Found { missing_secrets: ["token".to_owned()].into(), ..found() };
-    let (holds, reason, message) = finding(&runnable, &missing, &every_kind(), &both, "Programmed");
-    assert_eq!((holds, reason, &message[..]), (Holds::No, "SecretMissing", "Secret token is not there"));
+    let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
+    let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
+    let said =
+        "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
+    let programmed = visit.findings.into_iter().find(|finding| finding.about == "Programmed").unwrap();
+    assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
+}
+
+/// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
+fn certificate_said(status: Status) -> (Visit, Holds, &'static str, String) {
+    let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
+    let configuration_hash = runnable.valid.identity.configuration_hash.clone();
+    let status = Some(Status { configuration_hash, ..status });
+    let pods = [Report { status, ..pod("a", "", vec![]) }];
+    let visit = reported(&runnable, &found(), &every_kind(), &pods);
+    let one = visit.findings.iter().find(|finding| finding.about == "CertificateReady").unwrap().clone();
+    (visit, one.holds, one.reason, one.message)
+}
+
+#[test]
+fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
+    let problem = "tls.key holds no private key";
+    let status = Status {
+        certificate_problem: Some(problem.into()),
+        certificate_not_after: Some("2026-12-24T12:00:00Z".into()),
+        ..Status::default()
+    };
+    let (visit, holds, reason, message) = certificate_said(status);
+    assert_eq!(
+        (holds, reason, &message[..]),
+        (Holds::No, "CertificateUnusable", "a: tls.key holds no private key")
+    );
+    assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
+}
+
+#[test]
+fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
+    let of = |from: &str, until: &str| {
+        certificate_said(Status {
+            certificate_not_before: Some(format!("{from}T12:00:00Z")),
+            certificate_not_after: Some(format!("{until}T12:00:00Z")),
+            ..Status::default()
+        })
+    };
+    let told = |from: &str, until: &str| {
+        let (_, holds, reason, message) = of(from, until);
+        (holds, reason, message)
+    };
+    let valid = |until: &str| format!("it is in Secret bought, valid until {until}T12:00:00Z");
+    for (from, until, reason) in [
+        ("2026-01-01", "2027-01-01", "SecretFound"),
+        ("2026-01-01", "2026-12-07", "ExpiresSoon"),
+        // Short-lived ones are renewed late.
+        ("2026-11-24", "2026-11-30", "SecretFound"),
+        ("2026-11-19", "2026-11-25", "SecretFound"),
+        ("2026-11-01", "2026-11-25", "ExpiresSoon"),
+    ] {
+        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until)));
+    }
+    let expired = "the certificate has expired at 2026-10-24T12:00:00Z: put a new one in place".to_owned();
+    assert_eq!(told("2026-01-01", "2026-10-24"), (Holds::No, "Expired", expired));
+    let (visit, ..) = of("2026-01-01", "2027-01-01");
+    let until = "2027-01-01T12:00:00Z".parse().unwrap();
+    assert_eq!(visit.certificates.not_after, Some(until));
+    let status = visit.status(&visnyk_crds::api::Status::default(), Some(7), now());
+    assert_eq!(status.certificate_not_after.map(|time| time.0), Some(until));
+}
+
+#[test]
+fn whatever_a_pod_knows_reaches_a_condition() {
+    let runnable = relay(&json!({}));
+    let hash = &runnable.valid.identity.configuration_hash[..];
+    let said = |pod: Report, about: &str| finding(&runnable, &found(), &every_kind(), &[pod], about);
+    let with = |status: Status| Report { status: Some(status), ..pod("a", "", vec![]) };
+    let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
+    let message = "0 of 1 pods are ready; a: journal: full";
+    assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
+
+    let lost = |how: &str| format!("a: the state file {how}: deliveries repeat, and some events may be lost");
+    let status = Status { state_lost: true, ..Status::default() };
+    assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
+    let aside = Status { state_set_aside: Some("/x".into()), ..status };
+    let how = "was damaged and is now /x";
+    assert_eq!(said(with(aside), "Durable"), (Holds::No, "StateLost", lost(how)));
+
+    let refused = Status { manifest_problem: Some("spool: too small".into()), ..Status::default() };
+    let message = "0 of 1 pods run it; a: spool: too small";
+    assert_eq!(said(with(refused), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
 }
 
 #[test]

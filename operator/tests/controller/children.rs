@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, ResourceQuota, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -15,7 +15,7 @@ use visnyk_cluster_harness::wait_until;
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
-use crate::world::{World, in_world};
+use crate::world::{World, in_world, message};
 
 const OF_A_RELAY: [&str; 8] = [
     "ConfigMap harbour-relay",
@@ -240,6 +240,54 @@ async fn children_go_with_their_resource_and_volumes_stay() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2);
+    })
+    .await;
+}
+
+/// As `kubectl drain` does it.
+#[tokio::test]
+async fn only_pod_of_a_relay_can_be_evicted_when_it_is_not_ready() {
+    in_world(async |mut world| {
+        world.start().await;
+        world.create_relay("harbour", &json!({})).await;
+        let pods = world.api::<Pod>();
+        wait_until(&pods, "harbour-relay-0", |pod| pod.is_some()).await;
+        // A pod that was never started may be evicted anyway.
+        let running = json!({ "status": {
+            "phase": "Running", "conditions": [{ "type": "Ready", "status": "False" }],
+        } });
+        pods.patch_status("harbour-relay-0", &PatchParams::default(), &Patch::Merge(&running)).await.unwrap();
+        let is_counted = |budget: Option<&PodDisruptionBudget>| {
+            budget
+                .and_then(|budget| budget.status.as_ref())
+                .is_some_and(|status| status.expected_pods == Some(1))
+        };
+        wait_until(&world.api::<PodDisruptionBudget>(), "harbour-relay", is_counted).await;
+        pods.evict("harbour-relay-0", &EvictParams::default()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn why_no_pod_is_made_is_said_by_available() {
+    in_world(async |mut world| {
+        let quota = json!({ "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
+        let quota: ResourceQuota = serde_json::from_value(quota).unwrap();
+        world.api::<ResourceQuota>().create(&PostParams::default(), &quota).await.unwrap();
+        let is_known = |quota: Option<&ResourceQuota>| {
+            quota.and_then(|quota| quota.status.as_ref()).is_some_and(|status| status.hard.is_some())
+        };
+        wait_until(&world.api::<ResourceQuota>(), "none", is_known).await;
+        world.start().await;
+        world.create_relay("harbour", &json!({})).await;
+        world.create_relay("skiff", &json!({ "spool": { "ephemeral": {} } })).await;
+        for name in ["harbour", "skiff"] {
+            let said =
+                world.wait_for_condition::<WebhookRelay>(name, "Available", "False", "FailedCreate").await;
+            let told = message(&said, "Available");
+            assert!(told.starts_with("0 of 1 pods are ready; no pod is made: "), "{told}");
+            assert!(told.contains("exceeded quota: none"), "{told}");
+        }
     })
     .await;
 }

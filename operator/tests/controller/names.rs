@@ -1,14 +1,19 @@
 //! What belongs to others: names that are taken, and Secrets.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
-use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::json;
-use visnyk_cluster_harness::eventually;
-use visnyk_crds::WebhookRelay;
+use visnyk_cluster_harness::{DEADLINE, eventually, wait_until};
+use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::{Fate, Line};
-use crate::world::{in_world, message};
+use crate::snapshot::{Part, snapshot, wait_for};
+use crate::world::{World, in_world, message, relay};
 
 #[tokio::test]
 async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
@@ -75,6 +80,115 @@ async fn missing_secret_is_a_condition_until_it_is_there() {
         .unwrap();
         world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
         world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "Spreading").await;
+    })
+    .await;
+}
+
+/// Makes a Secret of the user's.
+async fn make_secret(world: &World, name: &str) {
+    let secret = json!({ "metadata": { "name": name }, "stringData": { "value": "sesame" } });
+    let secret: Secret = serde_json::from_value(secret).unwrap();
+    world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
+    in_world(async |mut world| {
+        world.start().await;
+        make_secret(&world, "bought").await;
+        let tls = |name: &str| json!({ "listener": { "tls": { "secretName": name } } });
+        world.create_relay("harbour", &tls("bought")).await;
+        world.create_collector("logbook", &tls("bought")).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "SecretFound").await;
+        world.wait_for_condition::<Collector>("logbook", "CertificateReady", "True", "SecretFound").await;
+        for claim in ["data-harbour-relay-0", "data-logbook-collector-0"] {
+            wait_until(&world.api::<PersistentVolumeClaim>(), claim, |claim| claim.is_some()).await;
+        }
+        let before = snapshot(&world, Part::Children).await;
+
+        let token = json!({ "bearer": { "secretRefs": [{ "name": "tokne", "key": "value" }] } });
+        let sources = json!([{ "name": "open", "path": "/", "verify": token }]);
+        let issuer = json!({ "secretName": null, "certManager": { "issuerRef": { "name": "nobody" } } });
+        let bought = json!({ "listener": { "tls": { "secretName": "bought", "certManager": null } } });
+        let open = json!({ "sources": relay("harbour", &json!({}))["spec"]["sources"] });
+        for (change, back, name) in [
+            (tls("typo"), &bought, "typo"),
+            (json!({ "sources": sources }), &open, "tokne"),
+            (json!({ "listener": { "tls": issuer } }), &bought, "harbour-relay-certificate"),
+        ] {
+            world.change::<WebhookRelay>("harbour", &json!({ "spec": change })).await;
+            let said = world
+                .wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "SecretMissing")
+                .await;
+            let why = format!("Secret {name} is not there: the pods keep the spec before this until it is");
+            assert!(message(&said, "Programmed").starts_with(&why), "{said:?}");
+            wait_for(&world, Part::Children, &before, DEADLINE, name).await;
+            world.change::<WebhookRelay>("harbour", &json!({ "spec": back })).await;
+            world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "Spreading").await;
+        }
+
+        world.change::<Collector>("logbook", &json!({ "spec": tls("typo") })).await;
+        world.wait_for_condition::<Collector>("logbook", "Programmed", "False", "SecretMissing").await;
+        wait_for(&world, Part::Children, &before, DEADLINE, "collector").await;
+
+        // Once it is there, the new spec runs.
+        make_secret(&world, "typo").await;
+        let said = world.wait_for_condition::<Collector>("logbook", "Programmed", "False", "Spreading").await;
+        assert_eq!(message(&said, "CertificateReady"), "it is in Secret typo");
+        let set = world.api::<StatefulSet>().get("logbook-collector").await.unwrap();
+        assert!(serde_json::to_string(&set.spec).unwrap().contains("typo/tls.crt"));
+    })
+    .await;
+}
+
+/// As `kubectl delete --cascade=orphan` and a restore from a backup leave them.
+#[tokio::test]
+async fn orphans_are_adopted_as_they_are_by_a_resource_that_asks_for_it() {
+    in_world(async |mut world| {
+        world.start().await;
+        let tls = json!({ "listener": { "tls": { "selfSigned": {} } } });
+        let first = world.create_relay("harbour", &tls).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        wait_until(&world.api::<PersistentVolumeClaim>(), "data-harbour-relay-0", |claim| claim.is_some())
+            .await;
+        let uids = async || {
+            let objects = world.objects().await.into_iter();
+            objects.map(|object| (object.name_any(), object.uid())).collect::<BTreeSet<_>>()
+        };
+        let before = uids().await;
+        let relays = world.api::<WebhookRelay>();
+        relays
+            .delete(
+                "harbour",
+                &DeleteParams {
+                    propagation_policy: Some(PropagationPolicy::Orphan),
+                    ..DeleteParams::default()
+                },
+            )
+            .await
+            .unwrap();
+        wait_until(&relays, "harbour", |relay| relay.is_none()).await;
+
+        let second = world.create_relay("harbour", &tls).await;
+        let said =
+            world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
+        let way = "annotate this one with visnyk.dev/adopt=true to adopt them";
+        assert!(message(&said, "Accepted").ends_with(way), "{said:?}");
+        let adopt = json!({ "metadata": { "annotations": { "visnyk.dev/adopt": "true" } } });
+        world.change::<WebhookRelay>("harbour", &adopt).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        assert_eq!(uids().await, before);
+        let owner = |object: &DynamicObject| object.owner_references()[0].uid.clone();
+        let owners: BTreeSet<String> = world.objects().await.iter().map(owner).collect();
+        assert_ne!(first.uid(), second.uid());
+        assert_eq!(owners, [second.uid().unwrap()].into());
+
+        // One owner reference that is taken away comes back at once.
+        let stripped = json!({ "metadata": { "ownerReferences": null } });
+        let services = world.api::<Service>();
+        services.patch("harbour-relay", &PatchParams::default(), &Patch::Merge(&stripped)).await.unwrap();
+        let is_back = |service: Option<&Service>| service.is_some_and(|it| !it.owner_references().is_empty());
+        wait_until(&services, "harbour-relay", is_back).await;
     })
     .await;
 }

@@ -42,7 +42,7 @@ pub async fn snapshot(world: &World, part: Part) -> Snapshot {
     let (mut objects, further, pods) =
         join3(world.objects(), world.list_all(&further, &all), world.list(&pods, &all)).await;
     objects.extend(further);
-    let alike = Alike::of(world, &objects, &pods);
+    let alike = Alike::of(&world.namespace, &objects, &pods);
     let is_part = |object: &&DynamicObject| part == Part::All || is_child(object);
     objects.iter().filter(is_part).map(|object| (name_of(object), alike.told(object))).collect()
 }
@@ -108,9 +108,13 @@ struct Alike {
 }
 
 impl Alike {
-    fn of(world: &World, objects: &[DynamicObject], pods: &[DynamicObject]) -> Self {
-        let mut names = vec![(world.namespace.clone(), "[namespace]".to_owned())];
-        names.extend(pods.iter().map(|pod| (pod.name_any(), "[pod]".to_owned())));
+    fn of(namespace: &str, objects: &[DynamicObject], pods: &[DynamicObject]) -> Self {
+        let mut names = vec![(namespace.to_owned(), "[namespace]".to_owned())];
+        // A StatefulSet's pods have the same names in every life, and may be there or not: whoever deletes a StatefulSet
+        // may wait minutes for the next one's pods.
+        let has_random_name =
+            |pod: &&DynamicObject| pod.owner_references().iter().any(|it| it.kind == "ReplicaSet");
+        names.extend(pods.iter().filter(has_random_name).map(|pod| (pod.name_any(), "[pod]".to_owned())));
         let mut authorities = Vec::new();
         for object in objects {
             let uid = object.uid().unwrap();
@@ -203,8 +207,11 @@ impl Alike {
     }
 }
 
-/// When conditions became what they are is another matter.
+/// When conditions became what they are is another matter, and so is when a certificate expires.
 fn forget_times(status: &mut Value) {
+    if let Some(time) = status.get_mut("certificateNotAfter") {
+        *time = "[time]".into();
+    }
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         condition.as_object_mut().unwrap().remove("lastTransitionTime");
     }
@@ -219,4 +226,22 @@ fn files(object: &DynamicObject) -> BTreeMap<String, String> {
     let data: BTreeMap<String, ByteString> =
         serde_json::from_value(object.data["data"].clone()).unwrap_or_default();
     data.into_iter().map(|(name, content)| (name, String::from_utf8(content.0).unwrap())).collect()
+}
+
+#[test]
+fn claim_is_named_alike_whether_its_pod_is_there_or_not() {
+    let pod = |name: &str, controller: &str| {
+        let owner = json!({ "apiVersion": "apps/v1", "kind": controller, "name": "x", "uid": "u", "controller": true });
+        let metadata = json!({ "name": name, "ownerReferences": [owner] });
+        let types = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata });
+        serde_json::from_value::<DynamicObject>(types).unwrap()
+    };
+    let pods = [pod("harbour-relay-0", "StatefulSet"), pod("skiff-relay-7cc5d-x2b", "ReplicaSet")];
+    let told = |pods: &[DynamicObject]| {
+        let alike = Alike::of("ships", &[], pods);
+        ["data-harbour-relay-0", "skiff-relay-7cc5d-x2b does not answer"]
+            .map(|text| alike.text(text.to_owned()))
+    };
+    assert_eq!(told(&pods), ["data-harbour-relay-0", "[pod] does not answer"]);
+    assert_eq!(told(&[])[0], told(&pods)[0]);
 }

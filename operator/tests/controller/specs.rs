@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, Resource};
 use serde_json::json;
 use tokio::time::Instant;
-use visnyk_cluster_harness::{DEADLINE, wait_until};
+use visnyk_cluster_harness::{DEADLINE, eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::{Fate, Line, is_read};
@@ -108,13 +109,21 @@ async fn paused_resource_is_left_alone_until_it_is_not() {
         world.change::<WebhookRelay>("harbour", &paused(json!("true"))).await;
         world.api::<Service>().delete("harbour-relay", &DeleteParams::default()).await.unwrap();
         world.start().await;
+        let is_paused = |relay: Option<&WebhookRelay>| {
+            let said = relay.and_then(|relay| relay.status.as_ref());
+            said.is_some_and(|said| said.conditions.iter().any(|one| one.type_ == "Paused" && one.status == "True"))
+        };
+        wait_until(&world.api::<WebhookRelay>(), "harbour", is_paused).await;
         world.change::<WebhookRelay>("harbour", &json!({ "spec": { "replicas": 2 } })).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(world.children().await.len(), 7);
         let set = world.api::<StatefulSet>().get("harbour-relay").await.unwrap();
         assert_eq!(set.spec.replicas, Some(1));
 
-        world.change::<WebhookRelay>("harbour", &paused(json!(null))).await;
+        world.change::<WebhookRelay>("harbour", &paused(json!("yes"))).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Paused", "False", "Ignored").await;
+        let ignored = "the annotation visnyk.dev/paused is \"yes\" and not \"true\": it is ignored";
+        assert_eq!(message(&said, "Paused"), ignored);
         let begun = Instant::now();
         while world.children().await.len() != 8 {
             assert!(begun.elapsed() < Duration::from_secs(10));
@@ -236,6 +245,61 @@ async fn refused_child_keeps_no_other_from_being_made() {
         line.decide(|_| Fate::Passes);
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
         assert_eq!(world.children().await.len(), others.len() + 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn error_that_repeats_is_told_and_the_last_good_spec_is_healed() {
+    in_world(async |mut world| {
+        let line = Line::sound();
+        world.start_on(&line).await;
+        world.create_relay("harbour", &json!({})).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+        let whole = world.children().await;
+        // As an API server answers a workload that it cannot merge, or whose admission webhook is down.
+        line.decide(|request| {
+            let fails = request.method() == Method::PATCH && request.uri().path().contains("/statefulsets/");
+            if fails { Fate::Answered(StatusCode::INTERNAL_SERVER_ERROR) } else { Fate::Passes }
+        });
+        let change = json!({ "spec": { "pod": { "labels": { "tide": "high" } } } });
+        world.change::<WebhookRelay>("harbour", &change).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let why = "the API server fails to apply StatefulSet harbour-relay, however often it is asked: made up by the \
+                   test (500)";
+        assert_eq!(message(&said, "Accepted"), why);
+        let events = world.api::<Event>();
+        let is_told = |events: &ObjectList<Event>| {
+            events.iter().any(|event| {
+                event.type_.as_deref() == Some("Warning") && event.note.as_deref() == Some(why)
+            })
+        };
+        eventually("an Event", async || events.list(&ListParams::default()).await.unwrap(), is_told).await;
+
+        world.api::<Service>().delete("harbour-relay", &DeleteParams::default()).await.unwrap();
+        eventually("healed", async || world.children().await, |children| *children == whole).await;
+        let said = world.api::<WebhookRelay>().get("harbour").await.unwrap().status.unwrap();
+        assert_eq!(message(&said, "Accepted"), why);
+
+        line.decide(|_| Fate::Passes);
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn child_that_fails_for_good_keeps_no_other_from_being_made() {
+    in_world(async |mut world| {
+        let line = Line::new(|request| {
+            let fails = request.uri().path().contains("/networkpolicies/");
+            if fails { Fate::Answered(StatusCode::INTERNAL_SERVER_ERROR) } else { Fate::Passes }
+        });
+        world.start_on(&line).await;
+        world.create_relay("harbour", &json!({})).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let why = "the API server fails to read NetworkPolicy ";
+        assert!(message(&said, "Accepted").starts_with(why), "{said:?}");
+        assert_eq!(world.children().await.len(), 7);
     })
     .await;
 }

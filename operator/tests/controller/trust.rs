@@ -99,6 +99,26 @@ async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
 }
 
 #[tokio::test]
+async fn relay_follows_a_new_authority_of_a_collector_that_says_nothing_of_it() {
+    in_world(async |mut world| {
+        let line = Line::sound();
+        with_relay_and_collector(&mut world, &line).await;
+        let (secrets, key) = (world.api::<Secret>(), format!("{}.logbook.ca.crt", world.namespace));
+        let old = file(secrets.get_opt("harbour-relay-peers").await.unwrap().as_ref(), &key).unwrap();
+        line.decide(|request| {
+            let is_said = request.uri().path().ends_with("/collectors/logbook/status");
+            if is_said { Fate::Answered(StatusCode::INTERNAL_SERVER_ERROR) } else { Fate::Passes }
+        });
+        let begun = Instant::now();
+        secrets.delete("logbook-collector-ca", &DeleteParams::default()).await.unwrap();
+        let followed = |peers: Option<&Secret>| file(peers, &key).is_some_and(|bundle| bundle != old);
+        wait_until(&secrets, "harbour-relay-peers", followed).await;
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn expiry_of_a_certificate_is_shown_until_its_resource_is_gone() {
     in_world(async |mut world| {
         with_relay_and_collector(&mut world, &Line::sound()).await;

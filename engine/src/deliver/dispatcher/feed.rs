@@ -213,7 +213,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::journal::{Folder, Journal, Options};
+    use crate::journal::{Folder, Options};
 
     #[tokio::test]
     async fn read_that_the_end_of_the_runtime_cancels_is_no_panic() {
@@ -222,7 +222,7 @@ mod tests {
         let disk = Arc::new(Folder::open(folder.path()).unwrap());
         let (journal, _) = Journal::open(disk, &options, || ()).unwrap();
         journal.append("record".into()).await.unwrap();
-        let mut feed = Feed::new(journal.reader(0), 0, journal.watermark());
+        let mut feed = Feed::new(journal.clone(), 0);
         let runtime = Builder::new_current_thread().build().unwrap();
         let ended = runtime.handle().clone();
         runtime.shutdown_background();

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{DEADLINE, wait_until, within};
+use visnyk_crds::manifest::{load_collector, load_relay};
 
 use crate::snapshot::{Part, Snapshot, comes_to, differences, snapshot, wait_for};
 use crate::world::World;
@@ -75,6 +76,7 @@ impl<'a> Tried<'a> {
     async fn begin(&self, spec: &Value) -> Value {
         let mut object = self.object.clone();
         object["spec"].clone_from(spec);
+        self.make_secrets(spec).await;
         let object = serde_json::from_value(object).unwrap();
         let created = self.api.create(&PostParams::default(), &object).await.unwrap();
         self.observed(&created).await;
@@ -105,8 +107,27 @@ impl<'a> Tried<'a> {
         }
     }
 
+    /// Makes the Secrets that a spec refers to: without them it would not run in the place of the one before.
+    async fn make_secrets(&self, spec: &Value) {
+        let mut object = self.object.clone();
+        object["spec"].clone_from(spec);
+        let text = object.to_string();
+        let secrets = if self.kind == "Collector" {
+            load_collector(&text, None).map(|collector| collector.listener.secrets())
+        } else {
+            load_relay(&text, None).map(|relay| relay.secrets())
+        };
+        for secret in secrets.unwrap_or_default() {
+            let secret = json!({ "metadata": { "name": secret.name }, "apiVersion": "v1", "kind": "Secret" });
+            let parameters = PatchParams::apply("test");
+            let name = secret["metadata"]["name"].as_str().unwrap();
+            self.world.api::<Secret>().patch(name, &parameters, &Patch::Apply(&secret)).await.unwrap();
+        }
+    }
+
     /// Gives it this spec; returns that with all defaults.
     pub async fn put(&self, spec: &Value, when: &str) -> Value {
+        self.make_secrets(spec).await;
         let patched = self.patch(spec, &PatchParams::default()).await;
         let patched = patched.unwrap_or_else(|error| panic!("{when}: {error}"));
         self.observed(&patched).await;

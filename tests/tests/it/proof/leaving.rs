@@ -53,7 +53,7 @@ async fn restarts_behind_a_late_balancer_are_not_noticed() {
     both().await;
 
     let mut honest = Honest::through(balancer.address(), &ca, SENDER);
-    let restarts = usize::try_from(extent(20, 100)).unwrap();
+    let restarts = usize::try_from(extent(8, 100)).unwrap();
     let restarting = async {
         let mut slowest = Duration::ZERO;
         for turn in 0..restarts {
