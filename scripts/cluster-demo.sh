@@ -46,10 +46,11 @@ run kubectl wait --for=condition=Ready --timeout "$patience" webhookrelay/monito
 run kubectl get webhookrelays,collectors
 
 say "Sending $event to the relay, from inside the cluster's network"
+# A pod is ready some moments before its Service leads to it; until then connections are refused.
 mkdir -p .demo
 kubectl get configmap monitoring-relay-ca -o 'jsonpath={.data.ca\.crt}' >.demo/cluster-ca.crt
 before=$(tail_of_collector --lines 1000000 | wc -l)
-run curl --silent --show-error --fail-with-body --cacert .demo/cluster-ca.crt "$relay" -d "@$event"
+run curl --silent --show-error --fail-with-body --retry 7 --retry-connrefused --cacert .demo/cluster-ca.crt "$relay" -d "@$event"
 
 say "What the collector has of it"
 for _ in {1..100}; do

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use crate::relay::Relay;
+use crate::{patience::eventually, relay::Relay};
 
 /// Lengths of bodies, so that batches end anywhere and segments are soon full.
 const LENGTHS: [usize; 4] = [60, 900, 9_000, 180_000];
@@ -57,6 +57,8 @@ struct Shared {
     pace: Pace,
     body: fn(u64) -> Bytes,
     next: AtomicU64,
+    /// Requests that have begun and are not noted yet.
+    in_flight: AtomicUsize,
     answers: Mutex<Answers>,
 }
 
@@ -94,8 +96,8 @@ impl Flood {
 
     fn start(relay: &Relay, senders: usize, pace: Pace, body: fn(u64) -> Bytes) -> Self {
         let (url, client) = (relay.url(), relay.client());
-        let (next, answers) = (AtomicU64::new(1), Mutex::default());
-        let shared = Arc::new(Shared { url, client, pace, body, next, answers });
+        let (next, in_flight, answers) = (AtomicU64::new(1), AtomicUsize::new(0), Mutex::default());
+        let shared = Arc::new(Shared { url, client, pace, body, next, in_flight, answers });
         let (running, waiting) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for _ in 0..senders {
@@ -112,6 +114,13 @@ impl Flood {
     /// Sends nothing new from now on; what is on its way may still be answered.
     pub fn pause(&self) {
         self.running.send_replace(false);
+    }
+
+    /// Sends nothing new, and waits until everything that was sent is answered: [`Flood::answers`] changes no more.
+    pub async fn finish(&self) {
+        self.pause();
+        let in_flight = async || self.shared.in_flight.load(Ordering::SeqCst);
+        eventually("all requests answered", in_flight, |in_flight| *in_flight == 0).await;
     }
 
     /// What was answered so far.
@@ -137,11 +146,18 @@ async fn send(shared: Arc<Shared>, mut running: watch::Receiver<bool>) {
         if let Some(ticks) = &mut ticks {
             ticks.tick().await;
         }
+        // Counted first: whoever pauses after the look that follows waits for this one.
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        if !*running.borrow() {
+            shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let began = Instant::now();
         let answer = shared.client.post(&shared.url).body((shared.body)(number)).send().await;
         let refused = !matches!(&answer, Ok(answer) if answer.status().is_success());
         shared.answers.lock().unwrap().note(number, began, answer);
+        shared.in_flight.fetch_sub(1, Ordering::SeqCst);
         if refused {
             sleep(Duration::from_millis(20)).await;
         }

@@ -34,26 +34,15 @@ pub async fn try_run(program: &str, args: &[&str]) -> Result<String, String> {
 /// # Panics
 /// When it fails, with what it said.
 pub async fn shell(line: &str) -> String {
-    match try_shell(line).await {
-        Ok(printed) => printed,
-        Err(said) => panic!("{line}: {said}"),
-    }
-}
-
-/// The same; an error is what it said.
-///
-/// # Errors
-/// When it fails.
-///
-/// # Panics
-/// When it cannot be started.
-pub async fn try_shell(line: &str) -> Result<String, String> {
     let script = format!(
         r#"kubectl() {{ tests/cluster/kubectl "$@"; }}
         helm() {{ tests/cluster/helm "$@"; }}
         {line}"#
     );
-    output(Command::new("bash").args(["-euo", "pipefail", "-c", &script])).await
+    match output(Command::new("bash").args(["-euo", "pipefail", "-c", &script])).await {
+        Ok(printed) => printed,
+        Err(said) => panic!("{line}: {said}"),
+    }
 }
 
 async fn output(command: &mut Command) -> Result<String, String> {

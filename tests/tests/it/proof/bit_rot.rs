@@ -159,7 +159,7 @@ impl Remains {
         let flood = Flood::of(&relay, 8);
         flood.resume();
         eventually("accepted", async || flood.accepted(), |accepted| *accepted >= OF_ONE_SEGMENT).await;
-        flood.pause();
+        flood.finish().await;
         relay.until("sink", "nothing pending", |sink| sink["pending"] == 0).await;
         // All of it is in the state a moment later.
         tokio::time::sleep(Duration::from_secs(1)).await;

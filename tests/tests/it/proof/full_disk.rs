@@ -52,7 +52,7 @@ async fn disk_filled_by_destinations_that_are_down_is_accepted_on_again_once_one
     eventually("accepted again", async || flood.accepted(), |accepted| *accepted > full_at + 10).await;
     let waited = back.elapsed();
     assert!(waited < SOON, "accepting again only after {waited:?}");
-    flood.pause();
+    flood.finish().await;
     for name in ["first", "second"] {
         relay.until(name, "nothing pending", |destination| destination["pending"] == 0).await;
         let destination = relay.destination(name).await;

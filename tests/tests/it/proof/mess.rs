@@ -93,7 +93,7 @@ async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everyth
         outages.push((killed.checked_sub(AROUND_A_KILL).unwrap(), Instant::now() + AROUND_A_KILL));
         assert_adds_up(&relay.probes.status().await);
     }
-    flood.pause();
+    flood.finish().await;
     let per_second = flood.accepted() as u64 / began.elapsed().as_secs();
     drained(&relay, "well").await;
     let beside_others = p99(&flood.answers(), &tallies["well"].book(), &outages);
@@ -165,7 +165,7 @@ async fn alone() -> Duration {
     let flood = Flood::steady(&relay, SENDERS, RATE);
     flood.resume();
     sleep(ALONE).await;
-    flood.pause();
+    flood.finish().await;
     drained(&relay, "well").await;
     p99(&flood.answers(), &sink.book(), &[])
 }

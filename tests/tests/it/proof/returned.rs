@@ -52,7 +52,7 @@ async fn destination_that_returns_is_not_buried_and_holds_up_nothing_fresh() {
     sleep(WATCHED).await;
     let per_second = tally.taken() as u128 * 1_000 / back.elapsed().as_millis();
     let capacity = 1_000 / WORK.as_millis();
-    flood.pause();
+    flood.finish().await;
     relay.until("well", "nothing pending", |well| well["pending"] == 0).await;
     if is_long() {
         while tally.taken() < usize::try_from(WAITING).unwrap() {
