@@ -11,20 +11,10 @@ use crate::journal::header::{HEADER_BLOCK, Header};
 use crate::journal::sim::{Operation, SimDisk};
 use crate::journal::{Disk, Entry, Log, Options, Seq};
 
-/// Batches of three, over three segments.
-fn filled() -> World {
-    let mut world = World::new();
-    for _ in 0..8 {
-        assert_eq!(world.append(&[200, 1_000, 1_100]), 3);
-    }
-    assert_eq!(world.segments().len(), 3);
-    world
-}
-
 #[test]
 fn flipped_bit_in_header_or_payload_loses_exactly_that_record() {
     for (seq, offset) in (1..=24).flat_map(|seq| [0, 4, 8, 16, 24, 31, 32, 150].map(|offset| (seq, offset))) {
-        let mut world = filled();
+        let mut world = World::filled();
         let (file, frame) = world.frame_of(seq);
         world.damage(&file, |content| content[frame + offset] ^= 4);
         let mut expected: Vec<_> = (1..=24).map(|seq| world.entry(seq)).collect();
@@ -44,7 +34,7 @@ fn flipped_bit_in_header_or_payload_loses_exactly_that_record() {
 
 #[test]
 fn what_the_state_has_seen_is_damaged_and_not_void_even_in_the_last_batch() {
-    let mut world = filled();
+    let mut world = World::filled();
     let (file, frame) = world.frame_of(23);
     world.damage(&file, |content| content[frame] ^= 1);
     world.state_max = 23;
@@ -55,7 +45,7 @@ fn what_the_state_has_seen_is_damaged_and_not_void_even_in_the_last_batch() {
 #[test]
 fn zeroed_block_loses_the_records_in_it_and_no_others() {
     for sector in 0..SEGMENT / 512 - 8 {
-        let mut world = filled();
+        let mut world = World::filled();
         let file = world.segments().into_values().nth(1).unwrap();
         let start = usize::try_from(sector * 512).unwrap();
         world.damage(&file, |content| content[start..start + 4096].fill(0));
@@ -77,7 +67,7 @@ fn zeroed_block_loses_the_records_in_it_and_no_others() {
 fn copy_of_the_header_survives_a_zeroed_block() {
     for copy in 0..2 {
         for segment in 0..3 {
-            let mut world = filled();
+            let mut world = World::filled();
             let file = world.segments().into_values().nth(segment).unwrap();
             let block = copy * HEADER_BLOCK..(copy + 1) * HEADER_BLOCK;
             world.damage(&file, |content| content[block].fill(0));
@@ -146,7 +136,7 @@ fn frame_copied_byte_for_byte_from_another_use_is_not_taken_for_a_record() {
 
 #[test]
 fn frames_of_an_earlier_use_never_resurface() {
-    let mut world = filled();
+    let mut world = World::filled();
     let names = world.disk.list().unwrap();
     world.free(24);
     // The sequences go on, so that only the salt tells old from new.
@@ -164,7 +154,7 @@ fn frames_of_an_earlier_use_never_resurface() {
 
 #[test]
 fn segment_used_again_and_still_empty_has_no_torn_tail() {
-    let mut world = filled();
+    let mut world = World::filled();
     world.free(24);
     // The only way to a header without a batch behind it.
     world.fail(Operation::Write, 0, 2);

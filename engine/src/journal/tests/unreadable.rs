@@ -5,21 +5,11 @@ use crate::journal::Entry;
 
 const PAGES: u64 = SEGMENT / 4096;
 
-/// Batches of three over three segments, and how many segments that are.
-fn filled() -> World {
-    let mut world = World::new();
-    for _ in 0..8 {
-        assert_eq!(world.append(&[200, 1_000, 1_100]), 3);
-    }
-    assert_eq!(world.segments().len(), 3);
-    world
-}
-
 #[test]
 fn unreadable_page_costs_exactly_the_records_in_it_before_and_after_a_restart() {
     for segment in 0..3 {
         for page in 0..PAGES {
-            let mut world = filled();
+            let mut world = World::filled();
             let file = world.segments().into_values().nth(segment).unwrap();
             world.lose_page(&file, usize::try_from(page).unwrap());
             world.check();
@@ -32,7 +22,7 @@ fn unreadable_page_costs_exactly_the_records_in_it_before_and_after_a_restart() 
 
 #[test]
 fn page_that_is_back_after_some_tries_costs_nothing() {
-    let world = filled();
+    let world = World::filled();
     let file = world.segments().into_values().next().unwrap();
     world.disk.lose_page(&file, 2);
     let mut reader = world.log.view().reader(0);
@@ -46,7 +36,7 @@ fn page_that_is_back_after_some_tries_costs_nothing() {
 
 #[test]
 fn file_that_gives_nothing_at_all_is_waited_for() {
-    let world = filled();
+    let world = World::filled();
     let file = world.segments().into_values().nth(1).unwrap();
     (0..PAGES).for_each(|page| world.disk.lose_page(&file, page));
     let mut reader = world.log.view().reader(0);

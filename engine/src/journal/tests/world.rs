@@ -43,6 +43,16 @@ impl World {
         Self::on(SimDisk::new())
     }
 
+    /// Returns a world with eight batches of three records, which fill three segments.
+    pub(super) fn filled() -> Self {
+        let mut world = Self::new();
+        for _ in 0..8 {
+            assert_eq!(world.append(&[200, 1_000, 1_100]), 3);
+        }
+        assert_eq!(world.segments().len(), 3);
+        world
+    }
+
     pub(super) fn on(disk: SimDisk) -> Self {
         let (log, _) = Log::open(Arc::new(disk.clone()), &options()).unwrap();
         Self {
