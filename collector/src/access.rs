@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_engine::{authority::SenderName, serve::problem::Problem};
+use visnyk_runtime::{authority::SenderName, serve::problem::Problem};
 
 /// Why a sender is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl AccessMetrics {
 #[cfg(test)]
 mod tests {
     use visnyk_crds::manifest;
-    use visnyk_engine::observe::metrics::{Metrics, lint};
+    use visnyk_runtime::observe::metrics::{Metrics, lint};
 
     use super::*;
 

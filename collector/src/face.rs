@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_engine::{
+use visnyk_runtime::{
     configuration::Configuration,
     observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
     serve::{health::Face, tls::Tls},
@@ -94,7 +94,7 @@ impl Collector for LogMetrics {
 
 #[cfg(test)]
 mod tests {
-    use visnyk_engine::observe::metrics::lint;
+    use visnyk_runtime::observe::metrics::lint;
 
     use super::*;
     use crate::log::{

@@ -16,8 +16,8 @@ use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use tracing::debug;
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_engine::configuration::Configuration;
-use visnyk_engine::serve::{
+use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::serve::{
     body::Bodies, client_certificate::ClientCertificate, listener::Peer, problem::Problem,
 };
 

@@ -16,9 +16,9 @@ use anyhow::Context;
 use clap::Parser;
 
 use visnyk_crds::manifest;
-use visnyk_engine::configuration;
-use visnyk_engine::exit;
-use visnyk_engine::serve::{drain::Signals, tls};
+use visnyk_runtime::configuration;
+use visnyk_runtime::exit;
+use visnyk_runtime::serve::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};
@@ -62,7 +62,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let _log = visnyk_runtime::observe::logging::install(None).context("cannot log")?;
     for warning in &configuration.warnings {
         tracing::warn!(%warning, "the manifest is valid");
     }

@@ -14,7 +14,7 @@ use std::{
 use tokio::net::TcpListener;
 use tracing::info;
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_engine::{
+use visnyk_runtime::{
     configuration::Configuration,
     observe::{
         metrics::{ListenerMetrics, Metrics},
@@ -80,7 +80,7 @@ pub enum RunError {
 /// Runs the collector until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
-    visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
+    visnyk_runtime::observe::stall::watch_file_in(&args.data_dir);
     let data_dir = args.data_dir.clone();
     data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;

@@ -18,11 +18,11 @@ use crate::deliver::metrics::DeliveryMetrics;
 use crate::deliver::waits::Waits;
 use crate::event::{Envelope, Event};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
-use crate::observe::watchdog::Ticker;
 use crate::state::{
     self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
     Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
+use visnyk_runtime::observe::watchdog::Ticker;
 
 /// The open spool. Clones share it.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
-use visnyk_engine::observe::logging::LogFormat;
+use visnyk_runtime::observe::logging::LogFormat;
 
 /// Keeps the cluster as `WebhookRelay` and `Collector` resources say.
 #[derive(Debug, Parser)]

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tracing::{Instrument, info, info_span, warn};
 use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_engine::observe::causes::with_causes;
+use visnyk_runtime::observe::causes::with_causes;
 
 use crate::args::Namespaces;
 use crate::child::Kind;

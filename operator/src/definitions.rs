@@ -6,8 +6,8 @@ use kube::{Client, CustomResourceExt};
 use tokio::time::sleep;
 use tracing::{info, warn};
 use visnyk_crds::api::{Collector, GROUP, VERSION, WebhookRelay};
-use visnyk_engine::observe::readiness::{Condition, Readiness};
-use visnyk_engine::observe::watchdog::Ticker;
+use visnyk_runtime::observe::readiness::{Condition, Readiness};
+use visnyk_runtime::observe::watchdog::Ticker;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Why a reconcile did not come to its end, to be tried again.
 
-use visnyk_engine::observe::causes::with_causes;
+use visnyk_runtime::observe::causes::with_causes;
 
 /// A reconcile did not come to its end.
 #[derive(Debug, thiserror::Error)]

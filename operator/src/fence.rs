@@ -113,7 +113,7 @@ mod tests {
     use http_body_util::{Empty, StreamBody};
     use tokio::time::timeout;
     use tower::service_fn;
-    use visnyk_engine::observe::causes::with_causes;
+    use visnyk_runtime::observe::causes::with_causes;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use visnyk_engine::observe::watchdog::Ticker;
+use visnyk_runtime::observe::watchdog::Ticker;
 
 use crate::fence::Fence;
 

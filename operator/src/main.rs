@@ -6,9 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use visnyk_crds::api::{Collector, WebhookRelay};
 use visnyk_crds::schema::definition;
-use visnyk_engine::serve::drain::Signals;
 use visnyk_operator::args::{Cli, Command, RunArgs};
 use visnyk_operator::{controller, probe, run};
+use visnyk_runtime::serve::drain::Signals;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -29,7 +29,7 @@ fn start(args: RunArgs) -> anyhow::Result<()> {
     let runtime = runtime()?;
     // Before anything else: a signal that comes during the start is heard.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let _log = visnyk_engine::observe::logging::install(args.log_format).context("cannot log")?;
+    let _log = visnyk_runtime::observe::logging::install(args.log_format).context("cannot log")?;
     runtime.block_on(run::run(args, signals, controller::run))?;
     Ok(())
 }

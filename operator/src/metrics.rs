@@ -118,7 +118,7 @@ impl OperatorMetrics {
 
 #[cfg(test)]
 mod tests {
-    use visnyk_engine::observe::metrics::{Metrics, lint};
+    use visnyk_runtime::observe::metrics::{Metrics, lint};
 
     use super::*;
 

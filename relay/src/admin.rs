@@ -19,9 +19,9 @@ use tracing::info;
 use uuid::Uuid;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
-use visnyk_engine::serve::problem::Problem;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
+use visnyk_runtime::serve::problem::Problem;
 
 use crate::status::Status;
 

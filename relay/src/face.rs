@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use visnyk_engine::journal;
-use visnyk_engine::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
-use visnyk_engine::serve::health::Face;
 use visnyk_engine::state;
+use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
+use visnyk_runtime::serve::health::Face;
 
 use crate::home::Opening;
 use crate::status::Status;

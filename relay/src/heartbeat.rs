@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 use visnyk_crds::valid::ValidatedRelay;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::fleet::Fleet;
-use visnyk_engine::observe::watchdog::Ticker;
+use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::observe::watchdog::Ticker;
 
 /// When the last heartbeat was sent, or the relay started.
 struct Rhythm {

@@ -16,12 +16,12 @@ use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
 use visnyk_crds::valid::ValidatedRelay;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::event::{Attributes, Envelope, Event};
 use visnyk_engine::journal::AppendError;
-use visnyk_engine::lengthy::lengthy;
-use visnyk_engine::serve::{body::Bodies, listener::Peer, problem::Problem};
 use visnyk_engine::spool::{Appended, Spool};
+use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::lengthy::lengthy;
+use visnyk_runtime::serve::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::client;

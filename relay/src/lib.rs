@@ -23,11 +23,11 @@ use anyhow::Context;
 use clap::Parser;
 
 use visnyk_crds::{manifest, valid::ValidatedRelay};
-use visnyk_engine::configuration;
 use visnyk_engine::deliver::credentials;
 use visnyk_engine::deliver::guard;
-use visnyk_engine::exit;
-use visnyk_engine::serve::{drain::Signals, tls};
+use visnyk_runtime::configuration;
+use visnyk_runtime::exit;
+use visnyk_runtime::serve::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
@@ -93,7 +93,7 @@ fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> a
         Ok(valid) => valid,
         Err(error) => return Ok(refuse(&error)),
     };
-    let _log = visnyk_engine::observe::logging::install(None).context("cannot log")?;
+    let _log = visnyk_runtime::observe::logging::install(None).context("cannot log")?;
     for warning in warnings(&valid) {
         tracing::warn!(warning, "the manifest is valid");
     }

@@ -9,12 +9,12 @@ use tokio::sync::Mutex;
 use tracing::{info, warn};
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
-use visnyk_engine::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_engine::deliver::fleet::Fleet;
-use visnyk_engine::observe::watchdog::Ticker;
-use visnyk_engine::serve::drain::{ReloadSignal, SignalsError};
-use visnyk_engine::serve::{file_watch::FileWatch, tls::Tls};
 use visnyk_engine::spool::Spool;
+use visnyk_runtime::configuration::{self, Configuration, LoadError, ManifestArgs};
+use visnyk_runtime::observe::watchdog::Ticker;
+use visnyk_runtime::serve::drain::{ReloadSignal, SignalsError};
+use visnyk_runtime::serve::{file_watch::FileWatch, tls::Tls};
 
 use crate::sources::Gates;
 

@@ -15,26 +15,26 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{Source, ValidatedRelay};
-use visnyk_engine::configuration::{self, Configuration};
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
-use visnyk_engine::exit;
-use visnyk_engine::observe::metrics::{ListenerMetrics, Metrics};
-use visnyk_engine::observe::{
+use visnyk_engine::spool::Spool;
+use visnyk_engine::state::{self, DestinationStatus};
+use visnyk_runtime::configuration::{self, Configuration};
+use visnyk_runtime::exit;
+use visnyk_runtime::observe::metrics::{ListenerMetrics, Metrics};
+use visnyk_runtime::observe::{
     readiness::Readiness,
     watchdog::{BOUND, Ticker, Watchdog},
 };
-use visnyk_engine::serve::bind;
-use visnyk_engine::serve::body::Bodies;
-use visnyk_engine::serve::drain::{Drain, Signals, SignalsError};
-use visnyk_engine::serve::health::{Health, HealthError};
-use visnyk_engine::serve::limits::{Limits, raise_open_files};
-use visnyk_engine::serve::listener::Listener;
-use visnyk_engine::serve::tls::{Tls, TlsFiles};
-use visnyk_engine::spool::Spool;
-use visnyk_engine::state::{self, DestinationStatus};
+use visnyk_runtime::serve::bind;
+use visnyk_runtime::serve::body::Bodies;
+use visnyk_runtime::serve::drain::{Drain, Signals, SignalsError};
+use visnyk_runtime::serve::health::{Health, HealthError};
+use visnyk_runtime::serve::limits::{Limits, raise_open_files};
+use visnyk_runtime::serve::listener::Listener;
+use visnyk_runtime::serve::tls::{Tls, TlsFiles};
 
 use crate::admin::{self, Admin};
 use crate::args::RunArgs;
@@ -120,7 +120,7 @@ impl RunError {
 /// Runs the relay until SIGTERM.
 pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
-    visnyk_engine::observe::stall::watch_file_in(&args.data_dir);
+    visnyk_runtime::observe::stall::watch_file_in(&args.data_dir);
     let configuration = Arc::new(Configuration::new(valid));
     while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedRelay;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::waits::Waits;
-use visnyk_engine::serve::tls::Tls;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
+use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::serve::tls::Tls;
 
 use crate::metrics::{Counts, IntakeMetrics};
 use crate::sources::{Gate, Gates};

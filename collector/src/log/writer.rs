@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
-use visnyk_engine::observe::{readiness::Condition, watchdog::Ticker};
+use visnyk_runtime::observe::{readiness::Condition, watchdog::Ticker};
 
 use super::{
     file::{LogFile, Place},

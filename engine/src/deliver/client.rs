@@ -26,7 +26,7 @@ use super::{
     tls,
 };
 use crate::event::Event;
-use crate::lengthy::lengthy;
+use visnyk_runtime::lengthy::lengthy;
 
 /// What all senders of a process share. Cheap to clone.
 #[derive(Clone)]

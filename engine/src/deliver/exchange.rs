@@ -14,7 +14,7 @@ use hyper_util::{
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::observe::causes::{causes, with_causes};
+use visnyk_runtime::observe::causes::{causes, with_causes};
 
 use super::{
     connect::{ConnectError, Connector},

@@ -12,8 +12,8 @@ use visnyk_crds::valid::Destination;
 use super::client::{Outbound, Sender};
 use super::dispatcher::{Command, Dispatcher, Shared};
 use crate::journal::Seq;
-use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::state::DestinationId;
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// The dispatchers of a process.
 pub struct Fleet {

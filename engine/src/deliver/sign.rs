@@ -6,10 +6,10 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Sign, SignedHeader};
 
 use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
-use crate::crypto::MacKey;
-use crate::crypto::signed_header::{notation, payload};
-use crate::crypto::standard_webhooks::{SigningKey, signed};
-use crate::secrets::Secrets;
+use visnyk_runtime::crypto::MacKey;
+use visnyk_runtime::crypto::signed_header::{notation, payload};
+use visnyk_runtime::crypto::standard_webhooks::{SigningKey, signed};
+use visnyk_runtime::secrets::Secrets;
 
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 

@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio_rustls::TlsConnector;
 
 use super::pins::{self, Pin};
-use crate::crypto::private_key::{PrivateKeyError, private_key};
+use visnyk_runtime::crypto::private_key::{PrivateKeyError, private_key};
 
 /// A certificate, key or CA that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -15,8 +15,8 @@ use visnyk_crds::valid::SpoolKind;
 use super::{Appended, Spool};
 use crate::event::{Attributes, Envelope, Event};
 use crate::journal::Entry;
-use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// The folder of what the present version writes: record 2, segment 1, state 1.
 const NAME: &str = "record-2-segment-1-state-1";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use visnyk_engine::exit;
+use visnyk_runtime::exit;
 
 use super::Workload;
 use super::pod::{Duty, template};

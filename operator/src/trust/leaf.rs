@@ -1,8 +1,8 @@
 //! One certificate: kept for as long as everybody would accept it, and made anew in time.
 
 use jiff::Timestamp;
-use visnyk_engine::authority::{Facts, Issued, Purpose};
-use visnyk_engine::serve::certificates::Pair;
+use visnyk_runtime::authority::{Facts, Issued, Purpose};
+use visnyk_runtime::serve::certificates::Pair;
 
 use super::Authorities;
 use super::remark::Why;

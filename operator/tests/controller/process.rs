@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use visnyk_cluster_harness::{eventually, install};
 use visnyk_crds::WebhookRelay;
-use visnyk_engine::observe::metrics::lint;
+use visnyk_runtime::observe::metrics::lint;
 
 use crate::world::{World, in_world};
 

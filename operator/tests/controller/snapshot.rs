@@ -14,8 +14,8 @@ use kube::core::ApiResource;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_engine::authority::{Facts, Purpose, SenderName, Trust};
-use visnyk_engine::serve::certificates::Pair;
+use visnyk_runtime::authority::{Facts, Purpose, SenderName, Trust};
+use visnyk_runtime::serve::certificates::Pair;
 
 use crate::world::World;
 

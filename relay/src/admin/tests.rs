@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::Destination;
-use visnyk_engine::configuration::Configuration;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::event::Envelope;
-use visnyk_engine::observe::watchdog::{BOUND, Watchdog};
+use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;
 use crate::metrics::IntakeMetrics;

@@ -11,8 +11,8 @@ use std::process::Command;
 
 use data_encoding::{BASE64, HEXLOWER};
 use visnyk_crds::valid::HmacAlgorithm;
-use visnyk_engine::crypto::MacKey;
-use visnyk_engine::crypto::standard_webhooks::{VerifyingKey, signed};
+use visnyk_runtime::crypto::MacKey;
+use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, signed};
 
 use super::testing::{Case, Message, cases};
 

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use http::header::AUTHORIZATION;
 use visnyk_crds::valid::SecretRef;
-use visnyk_engine::crypto::Token;
+use visnyk_runtime::crypto::Token;
 
 use super::secrets::Secrets;
 use super::signature::Signature;

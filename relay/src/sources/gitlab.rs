@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 use visnyk_crds::valid::SecretRef;
-use visnyk_engine::crypto::Token;
-use visnyk_engine::crypto::standard_webhooks::{VerifyingKey, is_secret};
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::Token;
+use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, is_secret};
 
 use super::generic::is_any;
 use super::secrets::Secrets;

@@ -1,8 +1,8 @@
 //! Meta: an HMAC of the body. Before it sends events it asks, by GET, whether it may.
 
 use visnyk_crds::valid::{SecretRef, SignatureEncoding};
-use visnyk_engine::crypto::Token;
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::Token;
 
 use super::generic::is_any;
 use super::json::Json;

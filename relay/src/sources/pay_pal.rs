@@ -11,8 +11,8 @@ use data_encoding::BASE64;
 use futures::future::BoxFuture;
 use http::HeaderName;
 use jiff::Timestamp;
-use visnyk_engine::crypto::CertifiedKey;
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::CertifiedKey;
 
 use super::json::Json;
 use super::signature::within;

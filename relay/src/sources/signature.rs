@@ -6,8 +6,8 @@ use http::HeaderName;
 use jiff::Timestamp;
 use subtle::Choice;
 use visnyk_crds::valid::{HmacAlgorithm, Part, SecretRef, SignatureEncoding, SignedHeader};
-use visnyk_engine::crypto::MacKey;
-use visnyk_engine::crypto::signed_header::{notation, payload};
+use visnyk_runtime::crypto::MacKey;
+use visnyk_runtime::crypto::signed_header::{notation, payload};
 
 use super::secrets::Secrets;
 use super::{Refusal, Request};

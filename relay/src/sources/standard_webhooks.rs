@@ -6,8 +6,8 @@ use http::HeaderName;
 use jiff::Timestamp;
 use subtle::Choice;
 use visnyk_crds::valid::{SecretRef, SignatureEncoding};
-use visnyk_engine::crypto::standard_webhooks::{VerifyingKey, signed};
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, signed};
 
 use super::json::Json;
 use super::secrets::Secrets;

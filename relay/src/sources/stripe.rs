@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 use visnyk_crds::valid::{HmacAlgorithm, SecretRef, SignatureEncoding};
-use visnyk_engine::crypto::MacKey;
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::MacKey;
 
 use super::json::Json;
 use super::secrets::Secrets;

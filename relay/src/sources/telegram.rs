@@ -1,8 +1,8 @@
 //! Telegram: a token in a header.
 
 use http::HeaderName;
-use visnyk_engine::crypto::Token;
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::Token;
 
 use super::generic::is_any;
 use super::json::Json;

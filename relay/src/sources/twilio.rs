@@ -5,8 +5,8 @@ use aws_lc_rs::digest;
 use http::HeaderName;
 use subtle::ConstantTimeEq;
 use visnyk_crds::valid::{HmacAlgorithm, SecretRef, SignatureEncoding};
-use visnyk_engine::crypto::MacKey;
 use visnyk_engine::event::Attributes;
+use visnyk_runtime::crypto::MacKey;
 
 use super::secrets::Secrets;
 use super::signature::{any_signed, decode};

@@ -2,7 +2,7 @@ use std::{fs, path::Path};
 
 use tempfile::TempDir;
 use visnyk_crds::valid::Rotate;
-use visnyk_engine::observe::{readiness::Readiness, watchdog::Watchdog};
+use visnyk_runtime::observe::{readiness::Readiness, watchdog::Watchdog};
 
 use super::*;
 use crate::log::storage::{

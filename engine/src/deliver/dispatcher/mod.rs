@@ -33,8 +33,8 @@ use super::rate::Rate;
 use super::waits::Waits;
 use crate::event::Event;
 use crate::journal::{Journal, Seq};
-use crate::observe::watchdog::Ticker;
 use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, Postponed, SharedLedgers};
+use visnyk_runtime::observe::watchdog::Ticker;
 
 /// What every dispatcher of a process works with.
 #[derive(Clone)]

@@ -13,8 +13,8 @@ use crate::deliver::breaker::Breaker;
 use crate::deliver::client::Sender;
 use crate::deliver::rate::Rate;
 use crate::journal::Seq;
-use crate::observe::causes::with_causes;
 use crate::state::Condition;
+use visnyk_runtime::observe::causes::with_causes;
 
 /// How long the loop may sleep: the watchdog's bound is many times that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);

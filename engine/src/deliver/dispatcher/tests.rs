@@ -14,9 +14,9 @@ use super::start::load;
 use crate::deliver::fleet::Fleet;
 use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, outbound};
 use crate::journal::Seq;
-use crate::observe::watchdog::{BOUND, Watchdog};
 use crate::spool::Spool;
 use crate::state::{DestinationStatus, EventAt};
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// A spool with its dispatchers.
 struct World {

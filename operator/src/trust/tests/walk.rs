@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jiff::ToSpan;
-use visnyk_engine::authority::Trust;
+use visnyk_runtime::authority::Trust;
 
 use super::*;
 

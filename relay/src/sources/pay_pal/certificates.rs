@@ -13,12 +13,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use visnyk_crds::valid::PayPalEnvironment;
-use visnyk_engine::crypto::CertifiedKey;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fetch::{Fetch, FetchError};
 use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::tls::TlsError;
-use visnyk_engine::observe::causes::with_causes;
+use visnyk_runtime::crypto::CertifiedKey;
+use visnyk_runtime::observe::causes::with_causes;
 
 /// The one place of each host.
 const PLACE: &str = "/v1/notifications/certs/";
