@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_runtime::{authority::SenderName, serve::problem::Problem};
+use visnyk_runtime::{pki::SenderName, server::problem::Problem};
 
 /// Why a sender is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use visnyk_runtime::configuration::ManifestArgs;
+use visnyk_runtime::host::configuration::ManifestArgs;
 
 /// Appends each body it is sent to a log, as one line, and syncs it before it answers.
 ///

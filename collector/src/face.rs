@@ -14,9 +14,10 @@ use prometheus_client::{
 use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{
-    configuration::Configuration,
+    admin::health::Face,
+    host::configuration::Configuration,
     observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
-    serve::{health::Face, tls::Tls},
+    server::tls::Tls,
 };
 
 use crate::log::writer::LogWriter;

@@ -16,8 +16,8 @@ use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use tracing::debug;
 use visnyk_crds::valid::ValidatedCollector;
-use visnyk_runtime::configuration::Configuration;
-use visnyk_runtime::serve::{
+use visnyk_runtime::host::configuration::Configuration;
+use visnyk_runtime::server::{
     body::Bodies, client_certificate::ClientCertificate, listener::Peer, problem::Problem,
 };
 

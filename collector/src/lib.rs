@@ -16,9 +16,9 @@ use anyhow::Context;
 use clap::Parser;
 
 use visnyk_crds::manifest;
-use visnyk_runtime::configuration;
 use visnyk_runtime::exit;
-use visnyk_runtime::serve::{drain::Signals, tls};
+use visnyk_runtime::host::configuration;
+use visnyk_runtime::server::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};

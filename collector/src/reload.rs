@@ -9,8 +9,11 @@ use std::{
 
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
-use visnyk_runtime::configuration::{self, Configuration, ManifestArgs};
-use visnyk_runtime::serve::{drain::ReloadSignal, file_watch::FileWatch, tls::Tls};
+use visnyk_runtime::host::configuration::{self, Configuration, ManifestArgs};
+use visnyk_runtime::{
+    host::file_watch::FileWatch,
+    server::{drain::ReloadSignal, tls::Tls},
+};
 
 use crate::log::{file::Place, writer::LogWriter};
 

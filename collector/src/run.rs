@@ -15,20 +15,22 @@ use tokio::net::TcpListener;
 use tracing::info;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{
-    configuration::Configuration,
+    admin::health::{Health, HealthError},
+    host::{
+        configuration::Configuration,
+        data_dir,
+        file_watch::FileWatch,
+        folder_lock::{FolderLock, FolderLockError},
+    },
     observe::{
         metrics::{ListenerMetrics, Metrics},
         readiness::Readiness,
         watchdog::{BOUND, Watchdog},
     },
-    serve::{
+    server::{
         bind,
         body::Bodies,
-        data_dir,
         drain::{Drain, ReloadSignal, Signals, SignalsError},
-        file_watch::FileWatch,
-        folder_lock::{FolderLock, FolderLockError},
-        health::{Health, HealthError},
         limits::{Limits, raise_open_files},
         listener::Listener,
         tls::{Tls, TlsFiles},

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use visnyk_runtime::file_identity::FileIdentity;
+use visnyk_runtime::host::file_identity::FileIdentity;
 
 use crate::log::file::closed;
 

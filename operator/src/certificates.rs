@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use serde_json::json;
 use visnyk_crds::valid::ListenerTls;
-use visnyk_runtime::authority::Facts;
+use visnyk_runtime::pki::Facts;
 
 use crate::apply::Verified;
 use crate::build::{Mount, dns_names, pod_names};

@@ -2,8 +2,8 @@
 //! not mend them. Ready is every operator that sees its API, the one that leads and those that wait.
 
 use serde_json::{Value, json};
+use visnyk_runtime::admin::health::Face;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
-use visnyk_runtime::serve::health::Face;
 
 use crate::fence::Fence;
 

@@ -8,7 +8,7 @@ use visnyk_crds::api::{Collector, WebhookRelay};
 use visnyk_crds::schema::definition;
 use visnyk_operator::args::{Cli, Command, RunArgs};
 use visnyk_operator::{controller, probe, run};
-use visnyk_runtime::serve::drain::Signals;
+use visnyk_runtime::server::drain::Signals;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {

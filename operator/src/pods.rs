@@ -301,7 +301,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use serde_json::Value;
-    use visnyk_runtime::serve::health::{Face, Health};
+    use visnyk_runtime::admin::health::{Face, Health};
 
     use super::*;
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use kube::{Api, Config};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use visnyk_runtime::admin::health::{Health, HealthError};
 use visnyk_runtime::observe::metrics::Metrics;
 use visnyk_runtime::observe::readiness::Readiness;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
-use visnyk_runtime::serve::drain::{Drain, Signals};
-use visnyk_runtime::serve::health::{Health, HealthError};
+use visnyk_runtime::server::drain::{Drain, Signals};
 
 use crate::args::{Images, Namespaces, RunArgs};
 use crate::definitions::{self, Missing};

@@ -25,7 +25,7 @@ use visnyk_operator::fence::Fence;
 use visnyk_operator::leader::{Election, Ended, Timing};
 use visnyk_operator::run::{self, Outfit, RunError};
 use visnyk_runtime::observe::watchdog::Watchdog;
-use visnyk_runtime::serve::drain::Signals;
+use visnyk_runtime::server::drain::Signals;
 
 const LEASE: &str = "visnyk-operator";
 const TIMING: Timing = Timing {

@@ -21,7 +21,7 @@ use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
-use visnyk_runtime::serve::problem::Problem;
+use visnyk_runtime::server::problem::Problem;
 
 use crate::status::Status;
 

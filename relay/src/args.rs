@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
-use visnyk_runtime::configuration::ManifestArgs;
+use visnyk_runtime::host::configuration::ManifestArgs;
 
 /// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
 #[derive(Debug, Parser)]

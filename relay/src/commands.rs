@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
-use visnyk_runtime::serve::admin::{AdminClient, AdminError};
+use visnyk_runtime::admin::socket::{AdminClient, AdminError};
 
 use crate::admin::{DiscardAnswer, DiscardOrder, RedriveAnswer, RedriveOrder};
 use crate::args::{AdminArgs, DiscardArgs, ListArgs, RedriveArgs};

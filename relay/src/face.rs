@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 use visnyk_engine::journal;
 use visnyk_engine::state;
+use visnyk_runtime::admin::health::Face;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
-use visnyk_runtime::serve::health::Face;
 
 use crate::home::Opening;
 use crate::status::Status;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::deliver::fleet::Fleet;
-use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::Ticker;
 
 /// When the last heartbeat was sent, or the relay started.

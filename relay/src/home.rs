@@ -12,14 +12,14 @@ use visnyk_crds::valid::{Destination, ValidatedRelay};
 use visnyk_engine::journal::ReadError;
 use visnyk_engine::spool::{Spool, SpoolError};
 use visnyk_engine::state::{DestinationId, NotCommitted};
+use visnyk_runtime::admin::socket::{AdminSocket, AdminSocketError};
+use visnyk_runtime::host::data_dir;
+use visnyk_runtime::host::folder_lock::{FolderLock, FolderLockError};
 use visnyk_runtime::observe::{
     causes::with_causes,
     readiness::Readiness,
     watchdog::{BOUND, Watchdog},
 };
-use visnyk_runtime::serve::admin::{AdminSocket, AdminSocketError};
-use visnyk_runtime::serve::data_dir;
-use visnyk_runtime::serve::folder_lock::{FolderLock, FolderLockError};
 
 /// Everything that the data folder gives.
 pub struct Home {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use visnyk_runtime::serve::client_network::client_network;
+use visnyk_runtime::server::client_network::client_network;
 
 /// As many as a client may have connections, since a balancer may stand in front of every sender.
 pub const MOST: u32 = 1024;

@@ -19,9 +19,9 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::event::{Attributes, Envelope, Event};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::spool::{Appended, Spool};
-use visnyk_runtime::configuration::Configuration;
-use visnyk_runtime::lengthy::lengthy;
-use visnyk_runtime::serve::{body::Bodies, listener::Peer, problem::Problem};
+use visnyk_runtime::blocking::run_blocking_if_large;
+use visnyk_runtime::host::configuration::Configuration;
+use visnyk_runtime::server::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::body_kind::{self, InvalidJson};
 use crate::client;
@@ -95,7 +95,7 @@ impl Intake {
         if let Some(greeting) = gate.provider.greet(&request) {
             return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
         }
-        let attributes = match lengthy(body.bytes.len(), || self.examine(&gate, &request))? {
+        let attributes = match run_blocking_if_large(body.bytes.len(), || self.examine(&gate, &request))? {
             Said::Event(attributes) => attributes,
             Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),

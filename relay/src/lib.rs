@@ -25,9 +25,9 @@ use clap::Parser;
 use visnyk_crds::{manifest, valid::ValidatedRelay};
 use visnyk_engine::deliver::credentials;
 use visnyk_engine::deliver::guard;
-use visnyk_runtime::configuration;
 use visnyk_runtime::exit;
-use visnyk_runtime::serve::{drain::Signals, tls};
+use visnyk_runtime::host::configuration;
+use visnyk_runtime::server::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 

@@ -11,10 +11,10 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::spool::Spool;
-use visnyk_runtime::configuration::{self, Configuration, LoadError, ManifestArgs};
+use visnyk_runtime::host::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_runtime::observe::watchdog::Ticker;
-use visnyk_runtime::serve::drain::{ReloadSignal, SignalsError};
-use visnyk_runtime::serve::{file_watch::FileWatch, tls::Tls};
+use visnyk_runtime::server::drain::{ReloadSignal, SignalsError};
+use visnyk_runtime::{host::file_watch::FileWatch, server::tls::Tls};
 
 use crate::sources::Gates;
 

@@ -21,20 +21,20 @@ use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{self, DestinationStatus};
-use visnyk_runtime::configuration::{self, Configuration};
+use visnyk_runtime::admin::health::{Health, HealthError};
 use visnyk_runtime::exit;
+use visnyk_runtime::host::configuration::{self, Configuration};
 use visnyk_runtime::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_runtime::observe::{
     readiness::Readiness,
     watchdog::{BOUND, Ticker, Watchdog},
 };
-use visnyk_runtime::serve::bind;
-use visnyk_runtime::serve::body::Bodies;
-use visnyk_runtime::serve::drain::{Drain, Signals, SignalsError};
-use visnyk_runtime::serve::health::{Health, HealthError};
-use visnyk_runtime::serve::limits::{Limits, raise_open_files};
-use visnyk_runtime::serve::listener::Listener;
-use visnyk_runtime::serve::tls::{Tls, TlsFiles};
+use visnyk_runtime::server::bind;
+use visnyk_runtime::server::body::Bodies;
+use visnyk_runtime::server::drain::{Drain, Signals, SignalsError};
+use visnyk_runtime::server::limits::{Limits, raise_open_files};
+use visnyk_runtime::server::listener::Listener;
+use visnyk_runtime::server::tls::{Tls, TlsFiles};
 
 use crate::admin::{self, Admin};
 use crate::args::RunArgs;

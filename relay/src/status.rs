@@ -9,8 +9,8 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::deliver::waits::Waits;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
-use visnyk_runtime::configuration::Configuration;
-use visnyk_runtime::serve::tls::Tls;
+use visnyk_runtime::host::configuration::Configuration;
+use visnyk_runtime::server::tls::Tls;
 
 use crate::metrics::{Counts, IntakeMetrics};
 use crate::sources::{Gate, Gates};

@@ -1,12 +1,13 @@
-//! What every process of Visnyk needs, whether it carries events or makes the pods that do: [`crypto`] and certificates
-//! ([`authority`]), logs, metrics and watchdogs ([`observe`]), files of the host, and the HTTP servers ([`serve`]).
+//! What every process of Visnyk needs, whether it carries events or makes the pods that do: what webhooks are proven with
+//! ([`crypto`]), certificates ([`pki`]), logs, metrics and watchdogs ([`observe`]), files of the host ([`host`]), the HTTPS
+//! server ([`server`]), the endpoints for probes and commands ([`admin`]), and large bodies beside other work
+//! ([`blocking`]).
 
-pub mod authority;
-pub mod configuration;
+pub mod admin;
+pub mod blocking;
 pub mod crypto;
 pub mod exit;
-pub mod file_identity;
-pub mod lengthy;
+pub mod host;
 pub mod observe;
-pub mod secrets;
-pub mod serve;
+pub mod pki;
+pub mod server;

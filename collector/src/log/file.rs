@@ -7,7 +7,7 @@ use std::{
 
 use tracing::warn;
 use visnyk_crds::valid::Rotate;
-use visnyk_runtime::file_identity::FileIdentity;
+use visnyk_runtime::host::file_identity::FileIdentity;
 
 use super::storage::{Extent, Handle, Storage};
 

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use visnyk_runtime::file_identity::FileIdentity;
+use visnyk_runtime::host::file_identity::FileIdentity;
 
 /// A file system, as far as the log needs one.
 pub trait Storage: Clone + Send + 'static {

@@ -6,7 +6,7 @@ use visnyk_crds::valid;
 
 use super::headers::secret_value;
 use super::tokens::Tokens;
-use visnyk_runtime::secrets::Secrets;
+use visnyk_runtime::host::secrets::Secrets;
 
 /// The header `Authorization` of one destination's requests.
 pub enum Authorization {

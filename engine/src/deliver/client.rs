@@ -26,7 +26,7 @@ use super::{
     tls,
 };
 use crate::event::Event;
-use visnyk_runtime::lengthy::lengthy;
+use visnyk_runtime::blocking::run_blocking_if_large;
 
 /// What all senders of a process share. Cheap to clone.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ impl Sender {
     /// Dropped, it abandons the attempt; the destination may have got the event.
     pub async fn send(&self, event: &Event, now: Timestamp) -> Result<Delivered, Failure> {
         let form = || format::message(self.destination.format, event, now, &self.outbound.time_zone);
-        self.attempt(lengthy(event.body.len(), form), Some(event), now).await
+        self.attempt(run_blocking_if_large(event.body.len(), form), Some(event), now).await
     }
 
     /// One sign of life; never tried again.
@@ -127,7 +127,7 @@ impl Sender {
     ) -> Result<Delivered, Failure> {
         let route = self.route.as_ref().map_err(Clone::clone)?;
         let deadline = Instant::now() + self.destination.timeout;
-        let request = lengthy(message.body.len(), || self.request(route, message, event, now));
+        let request = run_blocking_if_large(message.body.len(), || self.request(route, message, event, now));
         let tokens = match &route.authorization {
             None => return self.exchange(route, request, deadline, now).await,
             Some(Authorization::Fixed(value)) => {

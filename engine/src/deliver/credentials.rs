@@ -14,7 +14,7 @@ use super::headers::ExtraHeaders;
 use super::sign::Signer;
 use super::tls::{self, Identity};
 use super::tokens::TokenRequest;
-use visnyk_runtime::secrets::{SecretProblem, Secrets};
+use visnyk_runtime::host::secrets::{SecretProblem, Secrets};
 
 /// What one destination's requests are proven with.
 pub struct Credentials {

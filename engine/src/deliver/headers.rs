@@ -7,7 +7,7 @@ use visnyk_crds::valid::{Header, HeaderContent, TemplatePart};
 
 use super::sign::name;
 use crate::event::Event;
-use visnyk_runtime::secrets::Secrets;
+use visnyk_runtime::host::secrets::Secrets;
 
 /// The headers of one destination.
 pub struct ExtraHeaders(Vec<(HeaderName, Value)>);

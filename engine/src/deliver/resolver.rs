@@ -18,7 +18,7 @@ use hickory_resolver::{
 };
 
 use self::system::{Contents, Files, Settings};
-use visnyk_runtime::serve::file_watch::FileWatch;
+use visnyk_runtime::host::file_watch::FileWatch;
 
 /// A destination that moves is found again within this, whatever its zone says.
 const LONGEST_CACHED: Duration = Duration::from_mins(5);

@@ -9,7 +9,7 @@ use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 use visnyk_runtime::crypto::MacKey;
 use visnyk_runtime::crypto::signed_header::{notation, payload};
 use visnyk_runtime::crypto::standard_webhooks::{SigningKey, signed};
-use visnyk_runtime::secrets::Secrets;
+use visnyk_runtime::host::secrets::Secrets;
 
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 

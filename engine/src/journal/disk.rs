@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use visnyk_runtime::file_identity::FileIdentity;
+use visnyk_runtime::host::file_identity::FileIdentity;
 
 /// The mode of every file: it holds events, which are its user's alone.
 const PRIVATE: u32 = 0o600;

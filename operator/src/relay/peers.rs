@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use visnyk_runtime::authority::SenderName;
+use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
 use crate::build::{Peers, Scheme, service_port, url};

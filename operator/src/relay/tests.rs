@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay, validate};
-use visnyk_runtime::authority::Facts;
+use visnyk_runtime::pki::Facts;
 
 use super::fetch::{Absence, Found, Peer};
 use super::left::{Fate, Left};

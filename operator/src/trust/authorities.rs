@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use visnyk_runtime::authority::{Authority, CLOCK_SKEW, LEAF_LIFE, Trust};
+use visnyk_runtime::pki::{Authority, CLOCK_SKEW, LEAF_LIFE, Trust};
 
 use super::{CannotIssue, Data, Remark};
 

@@ -1,8 +1,8 @@
 //! One certificate: kept for as long as everybody would accept it, and made anew in time.
 
 use jiff::Timestamp;
-use visnyk_runtime::authority::{Facts, Issued, Purpose};
-use visnyk_runtime::serve::certificates::Pair;
+use visnyk_runtime::pki::certificates::Pair;
+use visnyk_runtime::pki::{Facts, Issued, Purpose};
 
 use super::Authorities;
 use super::remark::Why;

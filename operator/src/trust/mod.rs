@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
-use visnyk_runtime::authority::{Issued, Purpose, SenderName};
+use visnyk_runtime::pki::{Issued, Purpose, SenderName};
 
 pub use authorities::Authorities;
 pub use leaf::Leaf;

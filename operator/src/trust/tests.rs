@@ -4,7 +4,7 @@ mod damage;
 mod walk;
 
 use jiff::ToSpan;
-use visnyk_runtime::authority::{CA_LIFE, Facts, LEAF_LIFE, Trust};
+use visnyk_runtime::pki::{CA_LIFE, Facts, LEAF_LIFE, Trust};
 
 use super::remark::Why;
 use super::*;

@@ -14,8 +14,8 @@ use kube::core::ApiResource;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_runtime::authority::{Facts, Purpose, SenderName, Trust};
-use visnyk_runtime::serve::certificates::Pair;
+use visnyk_runtime::pki::certificates::Pair;
+use visnyk_runtime::pki::{Facts, Purpose, SenderName, Trust};
 
 use crate::world::World;
 

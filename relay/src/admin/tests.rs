@@ -16,7 +16,7 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::Destination;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::event::Envelope;
-use visnyk_runtime::configuration::Configuration;
+use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;

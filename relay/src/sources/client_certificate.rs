@@ -1,8 +1,8 @@
 //! Senders that prove themselves by the certificate that they showed when they connected.
 
 use visnyk_crds::valid::SecretRef;
-use visnyk_runtime::authority::{Distrust, Facts, Trust};
-use visnyk_runtime::serve::client_certificate;
+use visnyk_runtime::pki::{Distrust, Facts, Trust};
+use visnyk_runtime::server::client_certificate;
 
 use super::secrets::Secrets;
 use super::{Provider, Refusal, Request};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use visnyk_crds::valid::Source;
-pub use visnyk_runtime::secrets::Secrets;
+pub use visnyk_runtime::host::secrets::Secrets;
 
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;

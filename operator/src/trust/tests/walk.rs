@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jiff::ToSpan;
-use visnyk_runtime::authority::Trust;
+use visnyk_runtime::pki::Trust;
 
 use super::*;
 

@@ -1,0 +1,298 @@
+//! HTTP endpoints for probes, metrics and status: read-only, without any event's content, on a thread of their own so that
+//! load cannot starve them. Any pod can connect, so clients are bounded as at the listener: probes by [`PROBES`], and those
+//! that ask for metrics or status by [`PAGES`], which take no room from probes. In both a new connection takes the place of
+//! the one that has been silent for the longest.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::observe::metrics;
+use crate::server::{
+    connection::drive,
+    connections::{Connections, Place},
+    limits::Limits,
+    pace::{Pace, Paced, Running},
+};
+
+/// What a process shows. Must not wait for other services. Probes are answered on the health thread, metrics and status
+/// are made on another.
+pub trait Face: Send + Sync + 'static {
+    /// Loops that stand still. Empty: alive.
+    fn live(&self) -> Vec<String>;
+    /// What has to happen before events can be accepted durably. Empty: ready.
+    fn ready(&self) -> Vec<String>;
+    /// What the start still waits for. Empty: started.
+    fn started(&self) -> Vec<String>;
+    /// The metrics, in the `OpenMetrics` text format.
+    fn metrics(&self) -> String;
+    /// The status: one consistent snapshot.
+    fn status(&self) -> serde_json::Value;
+}
+
+/// The running server; dropping it ends it.
+#[derive(Debug)]
+pub struct Health {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    /// The address cannot be bound.
+    #[error("health address {address} cannot be bound")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread cannot start.
+    #[error("health thread cannot start")]
+    Thread(#[source] io::Error),
+}
+
+/// Time to send a request's header, and to take an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that ask for probes, or for nothing yet.
+const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
+/// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
+const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
+/// Metrics and status that are made at once.
+const MADE_AT_ONCE: usize = 1;
+/// Time between two looks at the open connections.
+const TICK: Duration = Duration::from_secs(1);
+/// What a header may take; nobody sends one of note here.
+const BUFFER: usize = 8 * 1024;
+
+/// Connections at once: all of a kind, and those of one client.
+struct Bound {
+    all: usize,
+    of_a_client: usize,
+}
+
+impl Bound {
+    fn limits(&self) -> Limits {
+        Limits {
+            connections: self.all,
+            connections_per_address: self.of_a_client,
+            header: PATIENCE,
+            stalled_write: PATIENCE,
+            ..Limits::default()
+        }
+    }
+}
+
+impl Health {
+    /// Binds the address and serves `face` there.
+    pub fn start(address: SocketAddr, face: impl Face) -> Result<Self, HealthError> {
+        let bind = |source| HealthError::Bind { address, source };
+        let socket = crate::server::bind::listen(address).map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(HealthError::Thread)?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let serving = async move {
+            tokio::select! {
+                () = stopped => {}
+                result = serve(socket, Arc::new(face)) => {
+                    if let Err(error) = result {
+                        tracing::error!(%error, "health server ended");
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("health".into())
+            .spawn(move || runtime.block_on(serving))
+            .map_err(HealthError::Thread)?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
+    let socket = tokio::net::TcpListener::from_std(socket)?;
+    let server = Arc::new(Server::new(face));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = tick.tick() => server.sweep(),
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => server.take(stream, peer.ip()),
+                // Too many open files, mostly: those of the listener come back as it closes connections.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            },
+        }
+    }
+}
+
+struct Server<F> {
+    face: Arc<F>,
+    http: http1::Builder,
+    probes: (Connections, Limits),
+    pages: (Connections, Limits),
+    making: Arc<Semaphore>,
+}
+
+impl<F: Face> Server<F> {
+    fn new(face: Arc<F>) -> Self {
+        let mut http = http1::Builder::new();
+        // The connections' pace bounds how long a header may take.
+        http.header_read_timeout(None).max_buf_size(BUFFER);
+        let probes = (Connections::default(), PROBES.limits());
+        let pages = (Connections::of_which_any_may_go(), PAGES.limits());
+        Self { face, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
+    }
+
+    /// Cuts each connection that sends no header in time, or takes no answer.
+    fn sweep(&self) {
+        for (connections, limits) in [&self.probes, &self.pages] {
+            connections.sweep(limits);
+        }
+    }
+
+    /// Serves a connection, if there is a place for it.
+    fn take(self: &Arc<Self>, stream: TcpStream, client: IpAddr) {
+        let (probes, limits) = &self.probes;
+        let Ok(admitted) = probes.admit(client, limits) else { return };
+        let server = self.clone();
+        tokio::spawn(async move {
+            let pace = admitted.pace.clone();
+            let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+            let held = Held { client, place: Mutex::new(admitted) };
+            let service = service_fn(|request| server.answer(request, &held));
+            let connection = server.http.serve_connection(stream, service);
+            drive(connection, http1::Connection::graceful_shutdown, &pace).await;
+        });
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        held: &Held,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let _running = Running::begin(held.pace());
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only\n".into());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Ok(response);
+        }
+        Ok(match request.uri().path() {
+            "/livez" => probe(&self.face.live()),
+            "/readyz" => probe(&self.face.ready()),
+            "/startupz" => probe(&self.face.started()),
+            "/metrics" => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
+            "/status" => self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await,
+            _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
+        })
+    }
+
+    /// Makes a page on another thread. From here on the connection is one of those that ask for pages.
+    async fn page(
+        &self,
+        held: &Held,
+        content_type: &'static str,
+        make: fn(&F) -> String,
+    ) -> Response<Full<Bytes>> {
+        let (pages, limits) = &self.pages;
+        held.moves_to(pages, limits);
+        // Kept by who makes it: it goes on if the connection is cut meanwhile.
+        let making = self.making.clone().acquire_owned().await;
+        let face = self.face.clone();
+        let body = tokio::task::spawn_blocking(move || {
+            let _making = making;
+            make(&face)
+        });
+        match body.await {
+            Ok(body) => page(StatusCode::OK, content_type, body),
+            // It panicked, which has been reported where it happened.
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be made\n".into()),
+        }
+    }
+}
+
+/// The place that a connection holds.
+struct Held {
+    client: IpAddr,
+    place: Mutex<Place>,
+}
+
+impl Held {
+    fn pace(&self) -> Arc<Pace> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).pace.clone()
+    }
+
+    /// Changes the connection's place for one among these, of which any may go.
+    fn moves_to(&self, connections: &Connections, limits: &Limits) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_of(connections) {
+            return;
+        }
+        if let Ok(admitted) = connections.admit_as(place.pace.clone(), self.client, limits) {
+            *place = admitted;
+        }
+    }
+}
+
+fn probe(waits_for: &[String]) -> Response<Full<Bytes>> {
+    if waits_for.is_empty() {
+        return text(StatusCode::OK, "ok\n".into());
+    }
+    text(StatusCode::SERVICE_UNAVAILABLE, waits_for.join("\n") + "\n")
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    page(status, "text/plain; charset=utf-8", body)
+}
+
+fn page(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Certificates: authorities of our own making and what they issue, as PEM (pure: files, Secrets and the clock are the
+//! caller's), certificates with their keys as servers use them ([`certificates`]), and the authority that a process outside
+//! a cluster keeps in its data folder ([`self_signed`]).
+
+mod any_client;
+pub mod certificates;
+mod facts;
+mod ours;
+pub mod self_signed;
+mod sender;
+mod subject;
+mod trust;
+
+use std::{fmt, net::IpAddr};
+
+use jiff::{SignedDuration, Timestamp};
+use pem::{EncodeConfig, LineEnding, Pem};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use time::OffsetDateTime;
+
+use crate::pki::certificates::Pair;
+
+pub use facts::Facts;
+pub use sender::SenderName;
+pub use trust::{Distrust, Trust, TrustError};
+
+/// As long as public CAs allow nowadays; renewed at two thirds of it.
+pub const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Longer than an installation lives without anyone looking at it.
+pub const CA_LIFE: SignedDuration = SignedDuration::from_hours(3650 * 24);
+/// Clocks differ: a certificate is valid from a little before it was made.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// The longest common name that X.509 allows.
+const LONGEST_COMMON_NAME: usize = 64;
+
+/// A certificate and its private key, both PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// PKCS #8.
+    pub key: String,
+}
+
+/// What a certificate is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A server by these names and addresses.
+    Server {
+        /// DNS names in small letters; a wildcard may stand first.
+        names: Vec<String>,
+        /// Addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// A relay that shows itself to a Collector.
+    Sender(SenderName),
+}
+
+/// An authority that can issue certificates.
+pub struct Authority {
+    pem: Issued,
+    facts: Facts,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// A new one, valid for [`CA_LIFE`].
+    pub fn make(now: Timestamp) -> Result<Self, Error> {
+        // Random, so that a client may trust several of these and still find the right one.
+        let params = authority(&format!("{} {:08x}", ours::NAME, rand::random::<u32>()));
+        let params = valid_for(params, now, now + CA_LIFE)?;
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        let facts = Facts::of(certificate.der()).ok_or(Error::CouldNotParseCertificate)?;
+        let pem = Issued { certificate: encode(certificate.der()), key: key.serialize_pem() };
+        Ok(Self { pem, facts, issuer: Issuer::new(params, key) })
+    }
+
+    /// One that was made before; none where the two are damaged, do not belong together, or are no authority of
+    /// our making. Whatever else stands around them in the texts is left out.
+    pub fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
+        // Proves that they belong together, which the issuer takes on trust.
+        let pair = Pair::parse(certificate, key).ok()?;
+        let certificate = pair.key.end_entity_cert().ok()?;
+        let facts = Facts::of(certificate).filter(|facts| facts.is_authority)?;
+        let common_name = ours::common_name(certificate)?;
+        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(key).ok()? else { return None };
+        let key = KeyPair::try_from(&key).ok()?;
+        let pem = Issued { certificate: encode(certificate), key: key.serialize_pem() };
+        let issuer = Issuer::new(authority(&common_name), key);
+        Some(Self { pem, facts, issuer })
+    }
+
+    /// Certificate and key, as they are kept.
+    pub fn pem(&self) -> &Issued {
+        &self.pem
+    }
+
+    /// What its certificate says.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// A new certificate, valid for [`LEAF_LIFE`], and no longer than this authority.
+    pub fn issue(&self, purpose: &Purpose, now: Timestamp) -> Result<Issued, Error> {
+        let until = (now + LEAF_LIFE).min(self.facts.not_after);
+        let mut params = valid_for(purpose.params()?, now, until)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never its key.
+        f.debug_struct("Authority").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl Purpose {
+    fn params(&self) -> Result<CertificateParams, Error> {
+        match self {
+            Self::Server { names, addresses } => {
+                let mut params = CertificateParams::new(names.clone())?;
+                let short = names.iter().find(|name| name.len() <= LONGEST_COMMON_NAME);
+                name(&mut params, short.map_or("Visnyk", String::as_str));
+                params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                Ok(params)
+            }
+            Self::Sender(sender) => {
+                let mut params = CertificateParams::default();
+                name(&mut params, "Visnyk relay");
+                params.subject_alt_names = vec![SanType::URI(sender.uri().try_into()?)];
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+                Ok(params)
+            }
+        }
+    }
+}
+
+/// What every authority of ours is, by its name.
+fn authority(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    name(&mut params, common_name);
+    params
+}
+
+/// As PEM, with lines that end as everywhere.
+fn encode(certificate: &[u8]) -> String {
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new("CERTIFICATE", certificate), config)
+}
+
+fn name(params: &mut CertificateParams, common_name: impl Into<String>) {
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, common_name.into());
+}
+
+fn valid_for(
+    mut params: CertificateParams,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<CertificateParams, Error> {
+    let at = |time: Timestamp| OffsetDateTime::from_unix_timestamp(time.as_second()).map_err(|_| Error::Time);
+    params.not_before = at(now - CLOCK_SKEW)?;
+    params.not_after = at(until)?;
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! One connection: handshake, then HTTP/1 or HTTP/2 as agreed in it, until it ends or is ordered away.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use axum::{Router, response::Response, routing::future::RouteFuture};
+use http::{HeaderValue, Request, Version, header::CONNECTION};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{
+    client_certificate::ClientCertificate,
+    connections::Place,
+    heard_body::heard,
+    limits::Limits,
+    listener::Peer,
+    pace::{Order, Pace, Paced, Running},
+    tls::{Handshakes, TlsMode},
+};
+
+/// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
+const BUFFER: usize = 64 * 1024;
+/// What an HTTP/2 client may send ahead on one stream and on all of its connection: memory that it can fill
+/// before a handler looks.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// What all connections of a listener share.
+pub(crate) struct Shared {
+    pub(crate) app: Router,
+    pub(crate) limits: Limits,
+    pub(crate) leaving: AtomicBool,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Shared {
+    pub(crate) fn new(app: Router, limits: Limits) -> Self {
+        let mut http1 = http1::Builder::new();
+        // No timer of hyper's per request: `pace` bounds how long a header may take.
+        // At most 100 headers: hyper's default, which it keeps on the stack.
+        http1.header_read_timeout(None).max_header_size(limits.header_size as usize).max_buf_size(BUFFER);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(limits.header_size)
+            .max_pending_accept_reset_streams(limits.pending_resets)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(limits.ping)
+            .keep_alive_timeout(limits.ping);
+        Self { app, limits, leaving: AtomicBool::new(false), http1, http2 }
+    }
+}
+
+/// Serves one accepted connection to its end. Whatever ends it is the client's affair and is not logged.
+pub(crate) async fn run(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: TlsMode,
+    shared: Arc<Shared>,
+    admitted: Place,
+) {
+    let pace = &admitted.pace;
+    match tls {
+        TlsMode::Plain => http_1(stream, Client { peer, certificate: None }, &shared, pace).await,
+        TlsMode::Tls(Handshakes { config, authorities }) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            let handshake = tokio::time::timeout(shared.limits.handshake, handshake);
+            let stream = tokio::select! {
+                biased;
+                stream = handshake => stream,
+                () = cut(pace) => return,
+            };
+            let Ok(Ok(stream)) = stream else { return };
+            tokio::select! {
+                biased;
+                () = says_something(&stream) => {}
+                () = cut(pace) => return,
+            }
+            let session = stream.get_ref().1;
+            let chain = session.peer_certificates();
+            let certificate = chain.and_then(|chain| ClientCertificate::of(chain, authorities));
+            let client = Client { peer, certificate };
+            if session.alpn_protocol() == Some(b"h2") {
+                pace.speaks_http2();
+                Box::pin(http_2(stream, client, &shared, pace)).await;
+            } else {
+                Box::pin(http_1(stream, client, &shared, pace)).await;
+            }
+        }
+    }
+}
+
+/// Until the client has sent something, or has gone: who stays silent costs no more than a TLS session.
+async fn says_something(stream: &TlsStream<TcpStream>) {
+    let (socket, session) = stream.get_ref();
+    if session.wants_read() {
+        // An error is the next reader's.
+        let _ = socket.readable().await;
+    }
+}
+
+async fn cut(pace: &Pace) {
+    while pace.ordered().await != Order::Cut {}
+}
+
+async fn http_1<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handler = Handler::new(client, shared, pace);
+    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let connection = shared.http1.serve_connection(stream, handler);
+    drive(connection, http1::Connection::graceful_shutdown, pace).await;
+}
+
+async fn http_2<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handler = Handler::new(client, shared, pace);
+    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let connection = shared.http2.serve_connection(stream, handler);
+    drive(connection, http2::Connection::graceful_shutdown, pace).await;
+}
+
+/// Polls a connection to its end, and obeys orders meanwhile.
+pub(crate) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            order = pace.ordered() => match order {
+                Order::Retire => retire(connection.as_mut()),
+                Order::Cut => return,
+            },
+        }
+    }
+}
+
+/// Who is at the other end.
+struct Client {
+    peer: SocketAddr,
+    certificate: Option<ClientCertificate>,
+}
+
+/// Calls the application for each request of one connection.
+struct Handler {
+    peer: Peer,
+    certificate: Option<ClientCertificate>,
+    app: Router,
+    shared: Arc<Shared>,
+    pace: Arc<Pace>,
+}
+
+impl Handler {
+    fn new(client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>) -> Self {
+        let Client { peer, certificate } = client;
+        let peer = Peer { address: SocketAddr::new(peer.ip().to_canonical(), peer.port()) };
+        Self { peer, certificate, app: shared.app.clone(), shared: shared.clone(), pace: pace.clone() }
+    }
+}
+
+impl Service<Request<Incoming>> for Handler {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let running = Running::begin(self.pace.clone());
+        request.extensions_mut().insert(self.peer);
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        // HTTP/2 has a frame of its own for going away.
+        let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
+        let request = request.map(|body| heard(body, &self.pace));
+        let answer = tower_service::Service::call(&mut self.app.clone(), request);
+        Answering { answer, last, _running: running }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A request being answered.
+    struct Answering {
+        #[pin]
+        answer: RouteFuture<Infallible>,
+        last: bool,
+        _running: Running,
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(cx));
+        if *this.last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response))
+    }
+}

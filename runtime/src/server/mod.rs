@@ -1,0 +1,20 @@
+//! Where an event comes in: sockets, TLS, limits, error answers and drain.
+//! What is behind a path (sources, the collector's log) belongs to the binaries.
+
+pub mod bind;
+pub mod body;
+mod client_ca;
+pub mod client_certificate;
+pub mod client_network;
+pub(crate) mod connection;
+pub(crate) mod connections;
+pub mod drain;
+mod heard_body;
+pub mod limits;
+pub mod listener;
+pub(crate) mod pace;
+pub mod problem;
+mod server_config;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tls;

@@ -1,0 +1,267 @@
+//! What one connection is doing and since when, in a few atomics: written on the way of a request at the cost
+//! of a clock reading, judged once a second by the accept loop. So no request sets a timer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+    task::coop::poll_proceed,
+};
+
+use super::limits::Limits;
+use crate::observe::watchdog::millis;
+
+/// One connection's state. Times are milliseconds since it was accepted; 0 means never.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    accepted: Instant,
+    http2: AtomicBool,
+    /// A whole request came, or one was answered.
+    spoke: AtomicBool,
+    /// Requests whose handler runs.
+    running: AtomicU32,
+    /// Requests whose body is still coming.
+    awaited: AtomicU32,
+    /// When the last bytes came.
+    heard: AtomicU64,
+    /// When the last handler ended.
+    rested: AtomicU64,
+    /// When the first byte of an HTTP/1 header came that is not complete yet.
+    head: AtomicU64,
+    /// When the client stopped taking bytes.
+    blocked: AtomicU64,
+    order: AtomicU8,
+    ordered: Notify,
+}
+
+/// A client that connects speaks at once; this is a round trip and a lost packet.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the accept loop wants of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Finish what runs, take nothing new.
+    Retire,
+    /// Close now.
+    Cut,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            accepted: Instant::now(),
+            http2: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
+            running: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            heard: AtomicU64::new(0),
+            rested: AtomicU64::new(0),
+            // Connecting begins a header: whoever connects has something to say.
+            head: AtomicU64::new(1),
+            blocked: AtomicU64::new(0),
+            order: AtomicU8::new(0),
+            ordered: Notify::new(),
+        })
+    }
+
+    pub(crate) fn speaks_http2(&self) {
+        self.http2.store(true, Relaxed);
+    }
+
+    pub(crate) fn spoke(&self) {
+        self.spoke.store(true, Relaxed);
+    }
+
+    /// Whether a whole request has come.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.spoke.load(Relaxed)
+    }
+
+    /// Whether it is the client's turn: it rests between requests, reads no answers, or owes the rest of each body.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.running.load(Relaxed) <= self.awaited.load(Relaxed)
+    }
+
+    /// Returns when the client last sent anything.
+    pub(crate) fn heard_at(&self) -> Instant {
+        self.accepted + Duration::from_millis(self.heard.load(Relaxed))
+    }
+
+    /// Whether what this connection does is beyond its limits.
+    pub(crate) fn judge(&self, limits: &Limits) -> Option<Order> {
+        let now = self.now();
+        let longer = |since: u64, limit: Duration| since > 0 && now.saturating_sub(since) > millis(limit);
+        if longer(self.blocked.load(Relaxed), limits.stalled_write) {
+            Some(Order::Cut)
+        } else if self.running.load(Relaxed) > 0 {
+            None
+        } else if longer(self.head.load(Relaxed), limits.header)
+            // An HTTP/2 client that was asked to go, and does not answer or leaves answers unread.
+            || longer(self.rested.load(Relaxed), limits.idle * 2)
+        {
+            Some(Order::Cut)
+        } else {
+            longer(self.rested.load(Relaxed), limits.idle).then_some(Order::Retire)
+        }
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.order.fetch_max(order as u8 + 1, Relaxed);
+        self.ordered.notify_one();
+    }
+
+    /// The next order, or the last one again.
+    pub(crate) async fn ordered(&self) -> Order {
+        self.ordered.notified().await;
+        if self.order.load(Relaxed) > Order::Retire as u8 + 1 { Order::Cut } else { Order::Retire }
+    }
+
+    pub(crate) fn http2(&self) -> bool {
+        self.http2.load(Relaxed)
+    }
+
+    /// Whether the client has only just connected, and its first request may be on the way.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.head.load(Relaxed) > 0 && self.accepted.elapsed() < FRESH
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.accepted.elapsed()).max(1)
+    }
+
+    fn bytes_came(&self) {
+        self.heard.store(self.now(), Relaxed);
+        // On HTTP/2, what comes between requests are pings and settings, which earn no time.
+        if self.running.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 && !self.http2() {
+            self.head.store(self.now(), Relaxed);
+        }
+    }
+
+    fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
+        let was_blocked = self.blocked.load(Relaxed) > 0;
+        if poll.is_pending() != was_blocked {
+            self.blocked.store(if was_blocked { 0 } else { self.now() }, Relaxed);
+        }
+        poll
+    }
+}
+
+/// A request whose handler runs, until dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<Pace>);
+
+impl Running {
+    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
+        pace.running.fetch_add(1, Relaxed);
+        pace.head.store(0, Relaxed);
+        Self(pace)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.spoke();
+        self.0.rested.store(self.0.now(), Relaxed);
+        self.0.running.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A body that is still coming, until dropped.
+#[derive(Debug)]
+pub(crate) struct Awaited(Arc<Pace>);
+
+impl Awaited {
+    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
+        pace.awaited.fetch_add(1, Relaxed);
+        Self(pace)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How many of the 128 steps that a task has before it is another's turn a read takes: a flood of small frames is read
+/// four times, and then waits like everybody. With a step for each, eight clients kept all others waiting for seconds.
+const STEPS_OF_A_READ: usize = 32;
+
+/// A stream that keeps its connection's pace, and lets others have their turn.
+#[derive(Debug)]
+pub(crate) struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
+        Self { stream, pace }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let step = ready!(poll_proceed(cx));
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            step.made_progress();
+            take_further_steps(cx);
+            self.pace.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What was read is handed on whatever is left; the next read waits if nothing is.
+fn take_further_steps(cx: &mut Context<'_>) {
+    for _ in 1..STEPS_OF_A_READ {
+        let Poll::Ready(step) = poll_proceed(cx) else { return };
+        step.made_progress();
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.pace.wrote(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.pace.wrote(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.pace.wrote(poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.pace.wrote(poll)
+    }
+}
