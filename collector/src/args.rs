@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use visnyk_crds::contract::{flags, paths};
 use visnyk_runtime::host::configuration::ManifestArgs;
 
 /// Appends each body it is sent to a log, as one line, and syncs it before it answers.
@@ -54,26 +55,26 @@ pub struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder for the log and a self-signed CA (tls/ca.crt). One process per folder.
-    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
+    #[arg(long = flags::DATA_DIR, value_name = "DIR", env = flags::DATA_DIR_VARIABLE)]
     pub data_dir: PathBuf,
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
-    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
+    #[arg(long = flags::SECRETS_DIR, value_name = "DIR", default_value = paths::SECRETS_DIR)]
     pub secrets_dir: PathBuf,
     /// Folder where somebody else keeps the certificate of `selfSigned` fresh, as files tls.crt and tls.key;
     /// without it, one is made in the data folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = flags::TLS_DIR, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
     /// PEM bundle of the authorities that vouch for relays; without it, no relay can prove who it is.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = flags::CLIENT_CA, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
     /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long = flags::HEALTH, value_name = "IP:PORT")]
     pub health: Option<SocketAddr>,
     /// Address to listen on; the port is the manifest's.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     pub address: IpAddr,
     /// After SIGTERM, keep accepting for so long, since load balancers learn late that this collector is going.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long = flags::DRAIN_GRACE, value_name = "SECONDS", default_value_t = 5)]
     pub drain_grace: u64,
 }
 
@@ -84,7 +85,7 @@ pub struct TailArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// The data folder, which holds it.
-    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = flags::DATA_DIR_VARIABLE)]
     pub data_dir: PathBuf,
     /// How many lines.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]

@@ -12,9 +12,10 @@ use prometheus_client::{
     registry::Unit,
 };
 use serde_json::{Value, json};
+use visnyk_crds::contract::status::CollectorStatus;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{
-    admin::health::Face,
+    admin::{health::Face, process_status},
     host::configuration::Configuration,
     observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
     server::tls::Tls,
@@ -63,17 +64,11 @@ impl Face for CollectorFace {
     }
 
     fn status(&self) -> Value {
-        let certificate = self.tls.status();
-        let identity = &self.configuration.current().identity;
-        json!({
-            "configurationHash": identity.configuration_hash,
-            "generation": identity.generation,
-            "manifestProblem": self.configuration.problem(),
-            "lines": self.writer.written().lines(),
-            "bytes": self.writer.written().bytes(),
-            "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
-            "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
-            "certificateProblem": certificate.problem,
+        let current = self.configuration.current();
+        json!(CollectorStatus {
+            process: process_status(&current.identity, self.configuration.problem(), self.tls.status()),
+            lines: self.writer.written().lines(),
+            bytes: self.writer.written().bytes(),
         })
     }
 }

@@ -15,8 +15,8 @@ use std::{io::ErrorKind, process::ExitCode};
 use anyhow::Context;
 use clap::Parser;
 
+use visnyk_crds::contract::exit;
 use visnyk_crds::manifest;
-use visnyk_runtime::exit;
 use visnyk_runtime::host::configuration;
 use visnyk_runtime::server::{drain::Signals, tls};
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::contract::paths;
 use crate::problem::Problem;
 
 pub use outgoing::{
@@ -105,9 +106,9 @@ impl Listener {
     /// The secrets of its certificate, and the bundle of those who vouch for clients.
     pub fn secrets(&self) -> BTreeSet<SecretRef> {
         let certificate = match &self.tls {
-            ListenerTls::Secret { name } => {
-                ["tls.crt", "tls.key"].map(|key| SecretRef { name: name.clone(), key: key.into() }).into()
-            }
+            ListenerTls::Secret { name } => [paths::CERTIFICATE, paths::KEY]
+                .map(|key| SecretRef { name: name.clone(), key: key.into() })
+                .into(),
             ListenerTls::SelfSigned { .. } | ListenerTls::None => Vec::new(),
         };
         certificate.into_iter().chain(self.client_ca.clone()).collect()

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use visnyk_crds::spool_layout::SpoolLayout;
 use visnyk_crds::valid::{Destination, SpoolKind, Target};
+use visnyk_runtime::observe::watchdog::Ticker;
 
 use crate::deliver::dispatcher::Shared;
 use crate::deliver::memory::Memory;
@@ -22,7 +23,6 @@ use crate::state::{
     self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
     Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
-use visnyk_runtime::observe::watchdog::Ticker;
 
 /// The open spool. Clones share it.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use serde_json::json;
+use visnyk_crds::contract::paths;
 use visnyk_crds::valid::ListenerTls;
 use visnyk_runtime::pki::Facts;
 
@@ -16,9 +17,6 @@ use crate::error::Error;
 use crate::meta::{Owner, Role};
 use crate::present::Present;
 use crate::trust::{BUNDLE, CERTIFICATE, Data, Found, Remark, Wanted, decide};
-
-/// Where pods find the certificate that they show, and whom to trust.
-pub const FOLDER: &str = "/etc/visnyk/tls";
 
 /// What there is of a resource's trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,7 +123,7 @@ pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted
 
 /// The pods' part of it.
 pub fn mount(owner: &Owner) -> Mount {
-    Mount { volume: "tls", secret: owner.child("tls"), folder: FOLDER }
+    Mount { volume: "tls", secret: owner.child("tls"), folder: paths::TLS_DIR }
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde::Deserialize;
 use serde_json::json;
+use visnyk_crds::contract::status::RelayStatus;
+use visnyk_crds::contract::{HEALTH_PORT, paths};
 
-use crate::build::HEALTH_PORT;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{MANAGER, Owner};
@@ -46,64 +46,14 @@ pub struct Report {
     pub uid: String,
     /// Whether it accepts events.
     pub is_ready: bool,
-    /// What it says; nothing if it does not answer.
-    pub status: Option<Status>,
+    /// Its `/status`; a Collector's is read as one without sources and destinations. Absent: it does not answer.
+    pub status: Option<RelayStatus>,
     /// Since when it is nudged, and for what.
     pub nudged: Option<(Timestamp, String)>,
     /// Whether this visit nudged it.
     pub is_nudged: bool,
     /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
     pub trouble: Option<String>,
-}
-
-/// A process's `/status`, as far as it matters here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Status {
-    /// The configuration in force.
-    pub configuration_hash: String,
-    /// Why it is not the latest.
-    pub manifest_problem: Option<String>,
-    /// Why the listener's certificate is not the latest, or there is none.
-    pub certificate_problem: Option<String>,
-    /// When the certificate that the listener shows begins to be valid.
-    pub certificate_not_before: Option<String>,
-    /// When it expires.
-    pub certificate_not_after: Option<String>,
-    /// Whether the state file did not know, at the start, how far destinations were.
-    pub state_lost: bool,
-    /// Where the state file went that could not be used.
-    pub state_set_aside: Option<String>,
-    /// Who may send.
-    pub sources: Vec<Source>,
-    /// What becomes of events.
-    pub destinations: Vec<Destination>,
-}
-
-/// Who may send.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Source {
-    /// Its name.
-    pub name: String,
-    /// What is wrong with its secrets, so that it lets nobody in.
-    pub waits_for: Option<String>,
-}
-
-/// What becomes of the events for a destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Destination {
-    /// Its name.
-    pub name: String,
-    /// `Active`, `Disabled` or `Removed`.
-    pub state: String,
-    /// Undelivered events.
-    pub pending: u64,
-    /// How long the oldest of them has waited.
-    pub oldest_pending_seconds: Option<u64>,
-    /// What is not there, or not usable, so that nothing is delivered.
-    pub waits_for: Option<String>,
 }
 
 /// How long a certificate is valid.
@@ -117,26 +67,24 @@ pub struct Life {
 
 /// The life of the certificate that pods show; of several the one that ends first.
 pub fn shown(pods: &[Report]) -> Option<Life> {
-    let lives = pods.iter().filter_map(|pod| pod.status.as_ref()?.certificate());
+    let lives = pods.iter().filter_map(|pod| certificate(pod.status.as_ref()?));
     lives.min_by_key(|life| life.not_after)
 }
 
-impl Status {
-    /// The life of the certificate that the listener shows.
-    fn certificate(&self) -> Option<Life> {
-        let time = |text: &Option<String>| text.as_ref()?.parse().ok();
-        let not_after = time(&self.certificate_not_after)?;
-        Some(Life { not_before: time(&self.certificate_not_before), not_after })
-    }
+/// Returns the life of the certificate that a process shows.
+fn certificate(status: &RelayStatus) -> Option<Life> {
+    let time = |text: &Option<String>| text.as_ref()?.parse().ok();
+    let not_after = time(&status.process.certificate_not_after)?;
+    Some(Life { not_before: time(&status.process.certificate_not_before), not_after })
+}
 
-    /// The first of its sources and destinations that waits for a file, and why.
-    pub fn waits(&self) -> Option<String> {
-        let sources = self.sources.iter().map(|one| ("source", &one.name, &one.waits_for));
-        let destinations = self.destinations.iter().map(|one| ("destination", &one.name, &one.waits_for));
-        sources
-            .chain(destinations)
-            .find_map(|(what, name, waits_for)| Some(format!("{what} {name}: {}", waits_for.as_ref()?)))
-    }
+/// Returns the first source or destination that waits for a file, and the reason.
+pub fn waits(status: &RelayStatus) -> Option<String> {
+    let sources = status.sources.iter().map(|one| ("source", &one.name, &one.waits_for));
+    let destinations = status.destinations.iter().map(|one| ("destination", &one.name, &one.waits_for));
+    sources
+        .chain(destinations)
+        .find_map(|(what, name, waits_for)| Some(format!("{what} {name}: {}", waits_for.as_ref()?)))
 }
 
 impl Default for Pods {
@@ -171,21 +119,21 @@ impl Pods {
         }
     }
 
-    async fn status(&self, address: IpAddr) -> Option<Status> {
-        let (_, body) = self.get(address, "status").await?;
+    async fn status(&self, address: IpAddr) -> Option<RelayStatus> {
+        let (_, body) = self.get(address, paths::STATUS).await?;
         serde_json::from_slice(&body).ok()
     }
 
     /// What a pod waits for before it accepts events; nothing if it waits for nothing.
     async fn unready(&self, address: IpAddr) -> Option<String> {
-        let (status, body) = self.get(address, "readyz").await?;
+        let (status, body) = self.get(address, paths::READYZ).await?;
         let reasons = String::from_utf8(body.to_vec()).ok()?;
         (status == StatusCode::SERVICE_UNAVAILABLE).then(|| reasons.trim().replace('\n', "; "))
     }
 
     async fn get(&self, address: IpAddr, path: &str) -> Option<(StatusCode, Bytes)> {
         let at = SocketAddr::new(address, HEALTH_PORT);
-        let response = self.0.get(format!("http://{at}/{path}").parse().ok()?).await.ok()?;
+        let response = self.0.get(format!("http://{at}{path}").parse().ok()?).await.ok()?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
         Some((status, body.to_bytes()))
@@ -234,15 +182,15 @@ async fn nudge(
 impl Report {
     /// Whether it runs this configuration.
     pub fn runs(&self, hash: &str) -> bool {
-        self.status.as_ref().is_some_and(|status| status.configuration_hash == hash)
+        self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
     }
 
     /// What a nudge may bring it: another configuration, or the files that it waits for; nothing once it was nudged for
     /// that in vain.
     pub fn news(&self, hash: &str, obstacles: &[Obstacle], now: Timestamp) -> Option<String> {
         let status = self.status.as_ref()?;
-        let lacks_files = || obstacles.is_empty() && status.waits().is_some();
-        let news = if status.configuration_hash != hash {
+        let lacks_files = || obstacles.is_empty() && waits(status).is_some();
+        let news = if status.process.configuration_hash != hash {
             hash.to_owned()
         } else if lacks_files() {
             format!("{hash}/files")
@@ -366,7 +314,7 @@ mod tests {
         let pods = [pod("False"), pod("True")].map(std::sync::Arc::new);
         let reports = Pods::default().ask(&pods).await;
         let status = reports[0].status.clone().unwrap();
-        assert_eq!((&status.configuration_hash[..], status.state_lost), ("a hash", true));
+        assert_eq!((&status.process.configuration_hash[..], status.state_lost), ("a hash", true));
         let waits = "certificate: tls.key holds no private key; journal: full";
         let troubles: Vec<_> = reports.iter().map(|report| report.trouble.as_deref()).collect();
         assert_eq!(troubles, [Some(waits), None]);

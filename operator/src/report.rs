@@ -13,7 +13,7 @@ use crate::build::Data;
 use crate::child::Kind;
 use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{ADOPT, Owner, Role};
-use crate::pods::{Life, Report, shown};
+use crate::pods::{Life, Report, shown, waits};
 use crate::reasons::{
     CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, STATE_LOST,
 };
@@ -123,7 +123,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     let said = format!("{running} of {replicas} pods run it");
     let others = || pods.iter().filter(|pod| !pod.runs(hash));
     let problem = |pod: &Report| {
-        Some(format!("{said}; {}: {}", pod.name, pod.status.as_ref()?.manifest_problem.as_ref()?))
+        Some(format!("{said}; {}: {}", pod.name, pod.status.as_ref()?.process.manifest_problem.as_ref()?))
     };
     if let Some(message) = others().find_map(problem) {
         return Finding::no("Programmed", MANIFEST_PROBLEM, message);
@@ -137,7 +137,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
 
 /// Pods that lack a file, and which.
 fn waiting(pods: &[Report]) -> impl Iterator<Item = (&str, String)> {
-    pods.iter().filter_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.waits()?)))
+    pods.iter().filter_map(|pod| Some((&pod.name[..], waits(pod.status.as_ref()?)?)))
 }
 
 /// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.
@@ -220,7 +220,8 @@ pub fn certificate(
 
 /// The first pod that cannot use its certificate, and why.
 fn unusable(pods: &[Report]) -> Option<(&str, &str)> {
-    pods.iter().find_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.certificate_problem.as_deref()?)))
+    pods.iter()
+        .find_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.process.certificate_problem.as_deref()?)))
 }
 
 /// The last sixth of a certificate's life, and at most the last two weeks: whatever renews certificates has done so by

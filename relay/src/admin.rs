@@ -13,10 +13,10 @@ use futures::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::Mutex;
 use tracing::info;
 use uuid::Uuid;
+use visnyk_crds::contract::status::RelayStatus;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
 use visnyk_engine::spool::Spool;
@@ -124,7 +124,7 @@ pub fn router(admin: Admin) -> Router {
         .with_state(Arc::new(admin))
 }
 
-async fn status(State(admin): State<Arc<Admin>>) -> Json<Value> {
+async fn status(State(admin): State<Arc<Admin>>) -> Json<RelayStatus> {
     Json(admin.status.now())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
+use visnyk_crds::contract::{flags, paths};
 use visnyk_runtime::host::configuration::ManifestArgs;
 
 /// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
@@ -59,31 +60,31 @@ pub struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder for accepted events, their state, the admin socket and a self-signed CA. One process per folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = flags::DATA_DIR, value_name = "DIR")]
     pub data_dir: PathBuf,
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
-    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
+    #[arg(long = flags::SECRETS_DIR, value_name = "DIR", default_value = paths::SECRETS_DIR)]
     pub secrets_dir: PathBuf,
     /// Folder with the Collectors that the manifest refers to, as files
     /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`.
-    #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/peers")]
+    #[arg(long = flags::PEERS_DIR, value_name = "DIR", default_value = paths::PEERS_DIR)]
     pub peers_dir: PathBuf,
     /// Folder where somebody else keeps the certificate of `selfSigned` fresh, as files tls.crt and tls.key;
     /// without it, one is made in the data folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = flags::TLS_DIR, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
     /// Accept nothing: deliver what is pending, and end once nothing is; with 0 if all was delivered, with 3 if dead
     /// letters or damaged events are left.
-    #[arg(long)]
+    #[arg(long = flags::DELIVER_ONLY)]
     pub deliver_only: bool,
     /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long = flags::HEALTH, value_name = "IP:PORT")]
     pub health: Option<SocketAddr>,
     /// Address to listen on; the port is the manifest's.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     pub address: IpAddr,
     /// After SIGTERM, keep accepting for so long, since load balancers learn late that this relay is going.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long = flags::DRAIN_GRACE, value_name = "SECONDS", default_value_t = 5)]
     pub drain_grace: u64,
 }
 
@@ -91,7 +92,7 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
     /// The data folder of the running relay; its admin socket is in it.
-    #[arg(long, value_name = "DIR", env = "VISNYK_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = flags::DATA_DIR_VARIABLE)]
     pub data_dir: PathBuf,
 }
 

@@ -58,7 +58,7 @@ impl Face for RelayFace {
     }
 
     fn status(&self) -> Value {
-        self.status.get().map_or_else(|| json!({}), Status::now)
+        self.status.get().map_or_else(|| json!({}), |status| json!(status.now()))
     }
 }
 

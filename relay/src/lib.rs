@@ -22,10 +22,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use visnyk_crds::contract::exit;
 use visnyk_crds::{manifest, valid::ValidatedRelay};
 use visnyk_engine::deliver::credentials;
 use visnyk_engine::deliver::guard;
-use visnyk_runtime::exit;
 use visnyk_runtime::host::configuration;
 use visnyk_runtime::server::{drain::Signals, tls};
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use visnyk_crds::contract::exit;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::deliver::client::Outbound;
@@ -22,7 +23,6 @@ use visnyk_engine::deliver::tls::TlsError;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{self, DestinationStatus};
 use visnyk_runtime::admin::health::{Health, HealthError};
-use visnyk_runtime::exit;
 use visnyk_runtime::host::configuration::{self, Configuration};
 use visnyk_runtime::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_runtime::observe::{

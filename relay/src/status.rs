@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use visnyk_crds::contract::status::{DestinationState, DestinationStatus, RelayStatus, SourceStatus};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::deliver::waits::Waits;
 use visnyk_engine::spool::{Snapshot, Spool};
-use visnyk_engine::state::{DestinationStatus, Lifecycle};
+use visnyk_engine::state::{self, Lifecycle};
+use visnyk_runtime::admin::process_status;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::tls::Tls;
 
@@ -43,62 +44,57 @@ impl Status {
         }
     }
 
-    /// The status now.
-    pub fn now(&self) -> Value {
+    /// Returns the status now.
+    pub fn now(&self) -> RelayStatus {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
-        let (waits, identity) = (&self.spool.shared.waits, &self.configuration.current().identity);
+        let waits = &self.spool.shared.waits;
+        let current = self.configuration.current();
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
-        let destinations = destinations.iter().map(|status| destination(status, waits, now_ms));
-        json!({
-            "accepted": accepted,
-            "configurationHash": identity.configuration_hash,
-            "generation": identity.generation,
-            "manifestProblem": self.configuration.problem(),
-            "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
-            "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
-            "certificateProblem": certificate.problem,
-            "tornTail": self.spool.recovery().torn_tail,
-            "stateSetAside": self.spool.set_aside().map(|path| path.display().to_string()),
-            "stateLost": self.spool.state_lost(),
-            "destinations": destinations.collect::<Vec<_>>(),
-            "sources": self.gates.all().iter().map(|gate| self.source(gate)).collect::<Vec<_>>(),
-        })
+        RelayStatus {
+            process: process_status(&current.identity, self.configuration.problem(), certificate),
+            accepted,
+            torn_tail: self.spool.recovery().torn_tail,
+            state_set_aside: self.spool.set_aside().map(|path| path.display().to_string()),
+            state_lost: self.spool.state_lost(),
+            destinations: destinations.iter().map(|status| destination(status, waits, now_ms)).collect(),
+            sources: self.gates.all().iter().map(|gate| self.source(gate)).collect(),
+        }
     }
 
-    /// What the metrics count of a source, since this process started, and what it lacks.
-    fn source(&self, gate: &Gate) -> Value {
+    fn source(&self, gate: &Gate) -> SourceStatus {
         let Counts { accepted, repeats, greetings, refused } = self.intake.of(&gate.source.name);
-        json!({
-            "name": gate.source.name,
-            "accepted": accepted,
-            "repeats": repeats,
-            "greetings": greetings,
-            "refused": refused,
-            "waitsFor": (!gate.problems.is_empty()).then(|| gate.problems.join("; ")),
-        })
+        SourceStatus {
+            name: gate.source.name.clone(),
+            accepted,
+            repeats,
+            greetings,
+            refused: refused.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            waits_for: (!gate.problems.is_empty()).then(|| gate.problems.join("; ")),
+        }
     }
 }
 
-fn destination(status: &DestinationStatus, waits: &Waits, now_ms: i64) -> Value {
-    json!({
-        "name": status.name,
-        "accepted": status.accepted,
-        "delivered": status.delivered,
-        "deadLettered": status.dead_lettered,
-        "dropped": status.dropped,
-        "damaged": status.damaged,
-        "pending": status.pending,
-        "oldestPendingSeconds": status.oldest_pending_ms.map(|at_ms| now_ms.saturating_sub(at_ms).max(0) / 1000),
-        "state": state(status.lifecycle),
-        "waitsFor": waits.of(&status.name),
-    })
+fn destination(counts: &state::DestinationStatus, waits: &Waits, now_ms: i64) -> DestinationStatus {
+    let age = |at_ms: i64| now_ms.saturating_sub(at_ms).max(0).unsigned_abs() / 1000;
+    DestinationStatus {
+        name: counts.name.clone(),
+        accepted: counts.accepted,
+        delivered: counts.delivered,
+        dead_lettered: counts.dead_lettered,
+        dropped: counts.dropped,
+        damaged: counts.damaged,
+        pending: counts.pending,
+        oldest_pending_seconds: counts.oldest_pending_ms.map(age),
+        state: lifecycle(counts.lifecycle),
+        waits_for: waits.of(&counts.name),
+    }
 }
 
-fn state(lifecycle: Lifecycle) -> &'static str {
+fn lifecycle(lifecycle: Lifecycle) -> DestinationState {
     match lifecycle {
-        Lifecycle::Active => "Active",
-        Lifecycle::Disabled => "Disabled",
-        Lifecycle::Removed { .. } => "Removed",
+        Lifecycle::Active => DestinationState::Active,
+        Lifecycle::Disabled => DestinationState::Disabled,
+        Lifecycle::Removed { .. } => DestinationState::Removed,
     }
 }

@@ -6,7 +6,6 @@
 pub mod admin;
 pub mod blocking;
 pub mod crypto;
-pub mod exit;
 pub mod host;
 pub mod observe;
 pub mod pki;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Aloud, SecretRef, each, exactly_one};
 use crate::bounds;
+use crate::contract::HEALTH_PORT;
 use crate::text::{Cidr, DnsName, KindName, ObjectName, Quantity, SecretName};
 
 /// The objects of which [`Tls`] holds exactly one.
@@ -18,9 +19,6 @@ pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: in plain HTTP nob
 
 /// What is wrong with an address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
-
-/// Port of probes, metrics and status in every pod.
-pub const HEALTH_PORT: u16 = 8081;
 
 /// What is wrong with a listener on the health port.
 pub(crate) const HEALTH_PORT_TAKEN: &str = "8081 is the port of probes, metrics and status";

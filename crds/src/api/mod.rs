@@ -31,9 +31,7 @@ pub use destination::{
 pub use destination_tls::{CertificateRef, DestinationTls};
 pub use exchange::{CloudEvents, CloudEventsMode, Header, Method};
 pub use heartbeat::Heartbeat;
-pub use listener::{
-    CertManager, ClientCa, HEALTH_PORT, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls,
-};
+pub use listener::{CertManager, ClientCa, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};

@@ -6,6 +6,7 @@ use super::source::secret_ref;
 use super::the_one;
 use crate::api::{self, CertManager, SelfSigned};
 use crate::bounds;
+use crate::contract::HEALTH_PORT;
 use crate::problem::{Place, Problems};
 use crate::text::DnsName;
 use crate::valid::{Listener, ListenerTls, SecretRef};
@@ -20,7 +21,7 @@ pub(super) fn listener<const PORT: u16, T>(
 ) -> Option<Listener> {
     let max_body_size =
         problems.note(place.field("maxBodySize"), bounds::MAX_BODY_SIZE.check(&listener.max_body_size));
-    if listener.port == api::HEALTH_PORT {
+    if listener.port == HEALTH_PORT {
         problems.add(place.field("port"), api::HEALTH_PORT_TAKEN);
     }
     let tls = self::tls(tls, certificate, &place.field("tls"), problems);

@@ -8,6 +8,7 @@ use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
 use super::the_one;
 use crate::api;
+use crate::contract::paths;
 use crate::problem::{Place, Problems};
 use crate::text;
 use crate::valid::{
@@ -78,7 +79,7 @@ pub(super) fn tls(tls: &api::DestinationTls) -> DestinationTls {
         authorities: tls.ca_ref.as_ref().map(secret_ref),
         // What is not of this form is reported by the schema.
         pins: tls.pin_sha256.iter().filter_map(|pin| sha256(pin)).collect(),
-        identity: certificate.map(|one| [key(one, "tls.crt"), key(one, "tls.key")]),
+        identity: certificate.map(|one| [key(one, paths::CERTIFICATE), key(one, paths::KEY)]),
         server_name: tls.server_name.as_ref().map(ToString::to_string),
     }
 }

@@ -3,10 +3,10 @@
 use data_encoding::BASE64;
 use http::HeaderValue;
 use visnyk_crds::valid;
+use visnyk_runtime::host::secrets::Secrets;
 
 use super::headers::secret_value;
 use super::tokens::Tokens;
-use visnyk_runtime::host::secrets::Secrets;
 
 /// The header `Authorization` of one destination's requests.
 pub enum Authorization {

@@ -12,6 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rustls::RootCertStore;
 use tokio::time::{Instant, timeout_at};
 use visnyk_crds::valid::{self, Destination};
+use visnyk_runtime::blocking::run_blocking_if_large;
 
 use super::{
     authorization::Authorization,
@@ -26,7 +27,6 @@ use super::{
     tls,
 };
 use crate::event::Event;
-use visnyk_runtime::blocking::run_blocking_if_large;
 
 /// What all senders of a process share. Cheap to clone.
 #[derive(Clone)]

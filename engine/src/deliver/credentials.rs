@@ -8,13 +8,13 @@ use std::sync::Arc;
 use http::HeaderValue;
 use rustls::RootCertStore;
 use visnyk_crds::valid::{self, Destination, DestinationTls, SecretRef};
+use visnyk_runtime::host::secrets::{SecretProblem, Secrets};
 
 use super::authorization;
 use super::headers::ExtraHeaders;
 use super::sign::Signer;
 use super::tls::{self, Identity};
 use super::tokens::TokenRequest;
-use visnyk_runtime::host::secrets::{SecretProblem, Secrets};
 
 /// What one destination's requests are proven with.
 pub struct Credentials {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use visnyk_crds::valid::Destination;
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::client::{Outbound, Sender};
 use super::dispatcher::{Command, Dispatcher, Shared};
 use crate::journal::Seq;
 use crate::state::DestinationId;
-use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// The dispatchers of a process.
 pub struct Fleet {

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use visnyk_crds::valid::{Header, HeaderContent, TemplatePart};
+use visnyk_runtime::host::secrets::Secrets;
 
 use super::sign::name;
 use crate::event::Event;
-use visnyk_runtime::host::secrets::Secrets;
 
 /// The headers of one destination.
 pub struct ExtraHeaders(Vec<(HeaderName, Value)>);

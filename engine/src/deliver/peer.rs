@@ -10,6 +10,8 @@ use std::{
 };
 
 use url::Url;
+use visnyk_crds::contract::paths;
+use visnyk_crds::contract::peers::{ADDRESSES, URL, prefix};
 use visnyk_crds::valid::Target;
 
 use super::tls::Identity;
@@ -68,9 +70,9 @@ pub fn read(folder: &Path, target: &Target) -> Option<Result<Said, PeerError>> {
 }
 
 fn read_service(folder: &Path, namespace: &str, name: &str) -> Result<Vec<IpAddr>, PeerError> {
-    let files = Files { folder, prefix: format!("{namespace}.{name}") };
-    let file = files.name("addresses");
-    let lines = files.read("addresses")?.ok_or_else(|| PeerError::Missing(file.clone()))?;
+    let files = Files { folder, prefix: prefix(namespace, name) };
+    let file = files.name(ADDRESSES);
+    let lines = files.read(ADDRESSES)?.ok_or_else(|| PeerError::Missing(file.clone()))?;
     let lines = String::from_utf8_lossy(&lines);
     match lines.lines().map(|line| line.trim().parse()).collect::<Result<Vec<IpAddr>, _>>() {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
@@ -80,19 +82,19 @@ fn read_service(folder: &Path, namespace: &str, name: &str) -> Result<Vec<IpAddr
 
 /// Reads the four files.
 fn read_collector(folder: &Path, namespace: &str, name: &str) -> Result<Peer, PeerError> {
-    let files = Files { folder, prefix: format!("{namespace}.{name}") };
-    let url_file = files.name("url");
-    let url = files.read("url")?.ok_or_else(|| PeerError::Missing(url_file.clone()))?;
+    let files = Files { folder, prefix: prefix(namespace, name) };
+    let url_file = files.name(URL);
+    let url = files.read(URL)?.ok_or_else(|| PeerError::Missing(url_file.clone()))?;
     let url = parse_url(&url).ok_or(PeerError::Url(url_file))?;
-    let authorities = files.read("ca.crt")?;
+    let authorities = files.read(paths::AUTHORITIES)?;
     if url.scheme() == "https" && authorities.is_none() {
-        return Err(PeerError::Missing(files.name("ca.crt")));
+        return Err(PeerError::Missing(files.name(paths::AUTHORITIES)));
     }
-    let identity = match (files.read("tls.crt")?, files.read("tls.key")?) {
+    let identity = match (files.read(paths::CERTIFICATE)?, files.read(paths::KEY)?) {
         (Some(certificates), Some(key)) => Some(Identity { certificates, key }),
         (None, None) => None,
-        (Some(_), None) => return Err(PeerError::Half(files.name("tls.crt"))),
-        (None, Some(_)) => return Err(PeerError::Half(files.name("tls.key"))),
+        (Some(_), None) => return Err(PeerError::Half(files.name(paths::CERTIFICATE))),
+        (None, Some(_)) => return Err(PeerError::Half(files.name(paths::KEY))),
     };
     Ok(Peer { url, authorities, identity })
 }
@@ -104,7 +106,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn name(&self, suffix: &str) -> String {
-        format!("{}.{suffix}", self.prefix)
+        format!("{}{suffix}", self.prefix)
     }
 
     fn path(&self, suffix: &str) -> PathBuf {

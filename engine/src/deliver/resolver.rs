@@ -16,9 +16,9 @@ use hickory_resolver::{
     config::ResolveHosts,
     net::{NetError, runtime::TokioRuntimeProvider},
 };
+use visnyk_runtime::host::file_watch::FileWatch;
 
 use self::system::{Contents, Files, Settings};
-use visnyk_runtime::host::file_watch::FileWatch;
 
 /// A destination that moves is found again within this, whatever its zone says.
 const LONGEST_CACHED: Duration = Duration::from_mins(5);

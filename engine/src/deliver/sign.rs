@@ -4,12 +4,12 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use uuid::Uuid;
 use visnyk_crds::valid::{Sign, SignedHeader};
-
-use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 use visnyk_runtime::crypto::MacKey;
 use visnyk_runtime::crypto::signed_header::{notation, payload};
 use visnyk_runtime::crypto::standard_webhooks::{SigningKey, signed};
 use visnyk_runtime::host::secrets::Secrets;
+
+use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 

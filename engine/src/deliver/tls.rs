@@ -6,9 +6,10 @@ use rustls::client::VerifierBuilderError;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio_rustls::TlsConnector;
+use visnyk_crds::contract::paths;
+use visnyk_runtime::crypto::private_key::{PrivateKeyError, private_key};
 
 use super::pins::{self, Pin};
-use visnyk_runtime::crypto::private_key::{PrivateKeyError, private_key};
 
 /// A certificate, key or CA that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +77,7 @@ pub fn client(
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = certificates(&identity.certificates, "tls.crt")?;
+            let chain = certificates(&identity.certificates, paths::CERTIFICATE)?;
             let key = private_key(&identity.key).map_err(TlsError::Key)?;
             builder.with_client_auth_cert(chain, key).map_err(TlsError::Unusable)?
         }
@@ -87,7 +88,7 @@ pub fn client(
 /// The authorities of a PEM.
 pub fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(pem, "ca.crt")? {
+    for authority in certificates(pem, paths::AUTHORITIES)? {
         roots.add(authority).map_err(TlsError::Unusable)?;
     }
     Ok(Arc::new(roots))

@@ -14,11 +14,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use url::form_urlencoded;
 use visnyk_crds::valid::ClientCredentials;
+use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
 use super::exchange::{self, HttpClient, LONGEST_ANSWER, failed_exchange};
 use super::failure::{Failure, Kind};
-use visnyk_runtime::host::secrets::Secrets;
 
 /// How long a token is kept whose server does not say.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);

@@ -11,12 +11,12 @@ use serde::Serialize;
 use tempfile::TempDir;
 use uuid::Uuid;
 use visnyk_crds::valid::SpoolKind;
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::{Appended, Spool};
 use crate::event::{Attributes, Envelope, Event};
 use crate::journal::Entry;
 use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
-use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// The folder of what the present version writes: record 2, segment 1, state 1.
 const NAME: &str = "record-2-segment-1-state-1";

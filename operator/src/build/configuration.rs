@@ -4,13 +4,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::CustomResourceExt;
 use serde::Serialize;
 use serde_json::json;
+use visnyk_crds::contract::paths;
 
 use super::Workload;
 use crate::child::{Child, Kind};
 use crate::meta::Owner;
-
-/// The key of the manifest.
-const KEY: &str = "manifest.yaml";
 
 /// The resource as a file: its spec with all defaults. The generation is left out, since it changes with things
 /// that are not the pods' business.
@@ -29,11 +27,11 @@ pub fn manifest<K: CustomResourceExt>(
 
 /// The manifest that a ConfigMap of ours holds.
 pub fn manifest_in(map: &ConfigMap) -> Option<&str> {
-    Some(map.data.as_ref()?.get(KEY)?)
+    Some(map.data.as_ref()?.get(paths::MANIFEST)?)
 }
 
 /// The ConfigMap.
 pub fn configuration(workload: &Workload<'_>) -> Child {
-    let body = json!({ "data": { KEY: workload.manifest } });
+    let body = json!({ "data": { paths::MANIFEST: workload.manifest } });
     Child::new(workload.owner, Kind::ConfigMap, workload.owner.base(), body)
 }

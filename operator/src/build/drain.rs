@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use visnyk_runtime::exit;
+use visnyk_crds::contract::{exit, flags};
 
 use super::Workload;
 use super::pod::{Duty, template};
@@ -16,7 +16,7 @@ const NO_LIMIT: i32 = i32::MAX;
 pub fn drain(workload: &Workload<'_>, name: &str, claim: &str, timeout: Duration) -> Child {
     let owner = workload.owner;
     let mut delivering = workload.clone();
-    delivering.args.push("--deliver-only".into());
+    delivering.args.push(format!("--{}", flags::DELIVER_ONLY));
     let on_exit = json!({
         "containerName": owner.role.suffix(), "operator": "In", "values": [exit::UNDELIVERED],
     });

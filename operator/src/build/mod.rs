@@ -16,7 +16,6 @@ mod workload;
 use std::collections::BTreeSet;
 
 use visnyk_crds::api;
-pub use visnyk_crds::api::HEALTH_PORT;
 use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 pub use autoscaler::autoscaler;

@@ -2,8 +2,9 @@
 //! the address guard's matter, which knows names.
 
 use serde_json::json;
+use visnyk_crds::contract::HEALTH_PORT;
 
-use super::{HEALTH_PORT, Workload};
+use super::Workload;
 use crate::child::{Child, Kind};
 
 /// The NetworkPolicy.

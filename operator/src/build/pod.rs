@@ -1,24 +1,20 @@
 //! The pod of both kinds: restricted, with probes in the place of restart scripts, and as the user overrides it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use visnyk_crds::contract::flags::{self, argument};
+use visnyk_crds::contract::{HEALTH_PORT, paths};
 
 use serde_json::{Map, Value, json};
 use visnyk_crds::api::Resources;
 use visnyk_crds::valid::SecretRef;
 
 use super::workload::quantity;
-use super::{Data, HEALTH_PORT, Workload};
+use super::{Data, Workload};
 use crate::child::merged;
 use crate::meta::NAME;
 
 /// The user and group of our images.
 const USER: u32 = 65532;
-/// Where the data are.
-const DATA: &str = "/var/lib/visnyk";
-/// Where the manifest is; a directory, since single files of a ConfigMap are never brought up to date.
-const CONFIG: &str = "/etc/visnyk/config";
-/// Where users' Secrets are.
-const SECRETS: &str = "/etc/visnyk/secrets";
 /// Seconds that a pod keeps accepting after it was told to go: so long may its address be with others.
 const DRAIN_GRACE: u32 = 10;
 /// Seconds until it is killed: the grace, 20 for what is in flight, and room to spare.
@@ -85,12 +81,13 @@ pub(super) fn template(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
 }
 
 fn container(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
+    let manifest = format!("{}/{}", paths::CONFIG_DIR, paths::MANIFEST);
     let mut args: Vec<String> = [
         "run".to_owned(),
-        format!("--manifest={CONFIG}/manifest.yaml"),
-        format!("--data-dir={DATA}"),
-        format!("--health=[::]:{HEALTH_PORT}"),
-        format!("--drain-grace={DRAIN_GRACE}"),
+        argument(flags::MANIFEST, &manifest),
+        argument(flags::DATA_DIR, paths::DATA_DIR),
+        argument(flags::HEALTH, format_args!("[::]:{HEALTH_PORT}")),
+        argument(flags::DRAIN_GRACE, DRAIN_GRACE),
     ]
     .into();
     args.extend(workload.args.iter().cloned());
@@ -107,14 +104,14 @@ fn container(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
         "args": args,
         // So that commands by `kubectl exec` find the running process.
         "env": [
-            { "name": "VISNYK_DATA_DIR", "value": DATA },
-            { "name": "VISNYK_MANIFEST", "value": format!("{CONFIG}/manifest.yaml") },
+            { "name": flags::DATA_DIR_VARIABLE, "value": paths::DATA_DIR },
+            { "name": flags::MANIFEST_VARIABLE, "value": manifest },
         ],
         "ports": ports,
         // A spool is read through before the first event: up to five minutes on a slow disk.
-        "startupProbe": probe("/startupz", json!({ "periodSeconds": 1, "failureThreshold": 300 })),
+        "startupProbe": probe(paths::STARTUPZ, json!({ "periodSeconds": 1, "failureThreshold": 300 })),
         // What hangs is not worth the long way out.
-        "livenessProbe": probe("/livez", json!({
+        "livenessProbe": probe(paths::LIVEZ, json!({
             "periodSeconds": 5, "failureThreshold": 3, "terminationGracePeriodSeconds": 5,
         })),
         "resources": resources(&workload.pod.resources),
@@ -126,7 +123,8 @@ fn container(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
         "volumeMounts": volume_mounts(workload),
     });
     if duty == Duty::Serve {
-        container["readinessProbe"] = probe("/readyz", json!({ "periodSeconds": 2, "failureThreshold": 2 }));
+        container["readinessProbe"] =
+            probe(paths::READYZ, json!({ "periodSeconds": 2, "failureThreshold": 2 }));
     }
     container
 }
@@ -165,11 +163,11 @@ fn apart(pods: &Value) -> Value {
 
 fn volume_mounts(workload: &Workload<'_>) -> Vec<Value> {
     let mut mounts = vec![
-        json!({ "name": "data", "mountPath": DATA }),
-        json!({ "name": "config", "mountPath": CONFIG, "readOnly": true }),
+        json!({ "name": "data", "mountPath": paths::DATA_DIR }),
+        json!({ "name": "config", "mountPath": paths::CONFIG_DIR, "readOnly": true }),
     ];
     if !workload.secrets.is_empty() {
-        mounts.push(json!({ "name": "secrets", "mountPath": SECRETS, "readOnly": true }));
+        mounts.push(json!({ "name": "secrets", "mountPath": paths::SECRETS_DIR, "readOnly": true }));
     }
     let ours = workload.mounts.iter();
     mounts.extend(

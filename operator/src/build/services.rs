@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 use visnyk_crds::api::{Monitoring, ServiceKind, TrafficPolicy};
+use visnyk_crds::contract::HEALTH_PORT;
 
-use super::{HEALTH_PORT, Scheme, Workload};
+use super::{Scheme, Workload};
 use crate::child::{Child, Kind, merged};
 use crate::meta::Owner;
 

@@ -1,6 +1,10 @@
 //! The children of a collector. Pure.
 
 use visnyk_crds::Collector;
+use visnyk_crds::contract::{
+    flags::{self, argument},
+    paths,
+};
 use visnyk_crds::text::Quantity;
 use visnyk_crds::valid::ListenerTls;
 
@@ -63,9 +67,10 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
 
 /// Where the pod finds what it shows, and by what it knows relays.
 fn args(tls: &ListenerTls) -> Vec<String> {
-    let folder = certificates::FOLDER;
-    let shown = matches!(tls, ListenerTls::SelfSigned { .. }).then(|| format!("--tls-dir={folder}"));
-    shown.into_iter().chain([format!("--client-ca={folder}/{BUNDLE}")]).collect()
+    let folder = paths::TLS_DIR;
+    let own = matches!(tls, ListenerTls::SelfSigned { .. }).then(|| argument(flags::TLS_DIR, folder));
+    let client_ca = argument(flags::CLIENT_CA, format_args!("{folder}/{BUNDLE}"));
+    own.into_iter().chain([client_ca]).collect()
 }
 
 /// The kind of what keeps its pod running.

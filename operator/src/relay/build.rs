@@ -1,6 +1,10 @@
 //! The children of a relay. Pure.
 
 use visnyk_crds::WebhookRelay;
+use visnyk_crds::contract::{
+    flags::{self, argument},
+    paths,
+};
 use visnyk_crds::valid::{SpoolKind, ValidatedRelay};
 
 use super::Runnable;
@@ -53,7 +57,7 @@ fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Resu
     let mut workload = workload(runnable, owner, image)?;
     if certificates::own_names(&runnable.valid.listener.tls).is_some() {
         workload.mounts.push(certificates::mount(owner));
-        workload.args.push(format!("--tls-dir={}", certificates::FOLDER));
+        workload.args.push(argument(flags::TLS_DIR, paths::TLS_DIR));
     }
     Ok(workload)
 }
@@ -64,7 +68,7 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
     let spec = &relay.spec;
     let manifest = build::manifest::<WebhookRelay>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
-    let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: "/etc/visnyk/peers" };
+    let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: paths::PEERS_DIR };
     Ok(Workload {
         owner,
         manifest,

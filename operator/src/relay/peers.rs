@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
+use visnyk_crds::contract::peers::{ADDRESSES, URL, prefix};
 use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
@@ -31,7 +32,7 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
     for ((namespace, name), peer) in &found.collectors {
         match usable(owner, peer.as_ref()) {
             Ok((url, signs)) => {
-                resolved.add_collector(owner, &format!("{namespace}.{name}."), found, url, signs, now)?;
+                resolved.add_collector(owner, &prefix(namespace, name), found, url, signs, now)?;
             }
             Err(why) => resolved.obstacle("CollectorUnusable", format!("Collector {namespace}/{name} {why}")),
         }
@@ -39,7 +40,7 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
     for ((namespace, name), service) in &found.services {
         match addresses(service.as_ref()) {
             Ok(lines) => {
-                drop(resolved.files.insert(format!("{namespace}.{name}.addresses"), lines.into_bytes()));
+                drop(resolved.files.insert(prefix(namespace, name) + ADDRESSES, lines.into_bytes()));
             }
             Err(why) => resolved.obstacle("ServiceUnusable", format!("Service {namespace}/{name} {why}")),
         }
@@ -70,7 +71,7 @@ impl Resolved {
         let sender = SenderName { namespace: owner.namespace.clone(), name: owner.name.clone() };
         let leaf =
             decide_sender(found.peers.as_ref(), prefix, &sender, &authorities, now).map_err(unwritable)?;
-        self.files.insert(format!("{prefix}url"), url.into_bytes());
+        self.files.insert(format!("{prefix}{URL}"), url.into_bytes());
         self.files.insert(format!("{prefix}{BUNDLE}"), authorities.bundle().into_bytes());
         insert(&mut self.files, prefix, leaf.issued);
         let again = leaf.renew_at.min(authorities.look_again(now));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use visnyk_crds::contract::status::DestinationState;
 
 use super::Runnable;
 use super::build::data;
@@ -90,7 +91,7 @@ fn delivering(pods: &[Report]) -> Finding {
     };
     let names = |late: Vec<String>| late.join(", ");
     let disabled: Vec<String> = destinations()
-        .filter(|(_, one)| one.state == "Disabled")
+        .filter(|(_, one)| one.state == DestinationState::Disabled)
         .map(|(pod, one)| format!("{} ({pod})", one.name))
         .collect();
     if !disabled.is_empty() {

@@ -7,6 +7,9 @@ use expect_test::expect_file;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
+use visnyk_crds::contract::status::{
+    DestinationState, DestinationStatus, ProcessStatus, RelayStatus, SourceStatus,
+};
 use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_runtime::pki::Facts;
 
@@ -17,7 +20,7 @@ use super::*;
 use crate::apply::Applied;
 use crate::child::{Child, Kind};
 use crate::conditions::{Finding, Holds};
-use crate::pods::{Destination, Report, Source, Status};
+use crate::pods::Report;
 use crate::report::Obstacle;
 use crate::testing::{every_kind, kept, yaml};
 use crate::trust::Authorities;
@@ -300,12 +303,19 @@ fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     );
 }
 
-fn pod(name: &str, hash: &str, destinations: Vec<Destination>) -> Report {
+fn process(process: ProcessStatus) -> RelayStatus {
+    RelayStatus { process, ..RelayStatus::default() }
+}
+
+fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
     Report {
         name: name.into(),
         uid: format!("u-{name}"),
         is_ready: true,
-        status: Some(Status { configuration_hash: hash.into(), destinations, ..Status::default() }),
+        status: Some(RelayStatus {
+            destinations,
+            ..process(ProcessStatus { configuration_hash: hash.into(), ..ProcessStatus::default() })
+        }),
         nudged: None,
         is_nudged: false,
         trouble: None,
@@ -378,11 +388,13 @@ fn programmed_means_that_every_pod_runs_it() {
     );
     let waits = |what: &str| Some(format!("secret token/{what} cannot be read"));
     let mut source = both.clone();
-    let sources = vec![Source { name: "harbour".into(), waits_for: waits("key") }];
+    let sources =
+        vec![SourceStatus { name: "harbour".into(), waits_for: waits("key"), ..SourceStatus::default() }];
     source[1].status.as_mut().unwrap().sources = sources;
     let said = "b, source harbour: secret token/key cannot be read";
     assert_eq!(programmed(&source), (Holds::No, "Waiting", said.into()));
-    let quay = Destination { name: "quay".into(), waits_for: waits("proof"), ..Destination::default() };
+    let quay =
+        DestinationStatus { name: "quay".into(), waits_for: waits("proof"), ..DestinationStatus::default() };
     let said = "a, destination quay: secret token/proof cannot be read";
     assert_eq!(
         programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
@@ -397,10 +409,10 @@ fn programmed_means_that_every_pod_runs_it() {
 }
 
 /// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
-fn certificate_said(status: Status) -> (Visit, Holds, &'static str, String) {
+fn certificate_said(status: ProcessStatus) -> (Visit, Holds, &'static str, String) {
     let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
     let configuration_hash = runnable.valid.identity.configuration_hash.clone();
-    let status = Some(Status { configuration_hash, ..status });
+    let status = Some(process(ProcessStatus { configuration_hash, ..status }));
     let pods = [Report { status, ..pod("a", "", vec![]) }];
     let visit = reported(&runnable, &found(), &every_kind(), &pods);
     let one = visit.findings.iter().find(|finding| finding.about == "CertificateReady").unwrap().clone();
@@ -410,10 +422,10 @@ fn certificate_said(status: Status) -> (Visit, Holds, &'static str, String) {
 #[test]
 fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
     let problem = "tls.key holds no private key";
-    let status = Status {
+    let status = ProcessStatus {
         certificate_problem: Some(problem.into()),
         certificate_not_after: Some("2026-12-24T12:00:00Z".into()),
-        ..Status::default()
+        ..ProcessStatus::default()
     };
     let (visit, holds, reason, message) = certificate_said(status);
     assert_eq!(
@@ -426,10 +438,10 @@ fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
 #[test]
 fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
     let of = |from: &str, until: &str| {
-        certificate_said(Status {
+        certificate_said(ProcessStatus {
             certificate_not_before: Some(format!("{from}T12:00:00Z")),
             certificate_not_after: Some(format!("{until}T12:00:00Z")),
-            ..Status::default()
+            ..ProcessStatus::default()
         })
     };
     let told = |from: &str, until: &str| {
@@ -461,21 +473,22 @@ fn whatever_a_pod_knows_reaches_a_condition() {
     let runnable = relay(&json!({}));
     let hash = &runnable.valid.identity.configuration_hash[..];
     let said = |pod: Report, about: &str| finding(&runnable, &found(), &every_kind(), &[pod], about);
-    let with = |status: Status| Report { status: Some(status), ..pod("a", "", vec![]) };
+    let with = |status: RelayStatus| Report { status: Some(status), ..pod("a", "", vec![]) };
     let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
     let message = "0 of 1 pods are ready; a: journal: full";
     assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
 
     let lost = |how: &str| format!("a: the state file {how}: deliveries repeat, and some events may be lost");
-    let status = Status { state_lost: true, ..Status::default() };
+    let status = RelayStatus { state_lost: true, ..RelayStatus::default() };
     assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
-    let aside = Status { state_set_aside: Some("/x".into()), ..status };
+    let aside = RelayStatus { state_set_aside: Some("/x".into()), ..status };
     let how = "was damaged and is now /x";
     assert_eq!(said(with(aside), "Durable"), (Holds::No, "StateLost", lost(how)));
 
-    let refused = Status { manifest_problem: Some("spool: too small".into()), ..Status::default() };
+    let refused =
+        ProcessStatus { manifest_problem: Some("spool: too small".into()), ..ProcessStatus::default() };
     let message = "0 of 1 pods run it; a: spool: too small";
-    assert_eq!(said(with(refused), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
+    assert_eq!(said(with(process(refused)), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
 }
 
 #[test]
@@ -486,8 +499,11 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
         nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
     };
-    let quay =
-        Destination { name: "quay".into(), waits_for: Some("a file".into()), ..Destination::default() };
+    let quay = DestinationStatus {
+        name: "quay".into(),
+        waits_for: Some("a file".into()),
+        ..DestinationStatus::default()
+    };
     let [follows, lags, waits] =
         [pod("a", "hash", vec![]), pod("a", "other", vec![]), pod("a", "hash", vec![quay])];
     assert_eq!(news(&follows, &[]), None);
@@ -509,22 +525,25 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
 fn delivering_names_whom_and_where() {
     let runnable = relay(&json!({}));
     let hash = &runnable.valid.identity.configuration_hash[..];
-    let late = |state: &str, seconds: u64| Destination {
+    let late = |state: DestinationState, seconds: u64| DestinationStatus {
         name: "quay".into(),
-        state: state.into(),
+        state,
         pending: 3,
         oldest_pending_seconds: Some(seconds),
-        waits_for: None,
+        ..DestinationStatus::default()
     };
-    let delivering = |one: Destination| {
+    let delivering = |one: DestinationStatus| {
         finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering")
     };
-    assert_eq!(delivering(late("Active", 60)).0, Holds::Yes);
+    assert_eq!(delivering(late(DestinationState::Active, 60)).0, Holds::Yes);
     assert_eq!(
-        delivering(late("Active", 61)),
+        delivering(late(DestinationState::Active, 61)),
         (Holds::No, "Behind", "waiting for more than a minute: quay (a)".into())
     );
-    assert_eq!(delivering(late("Disabled", 0)), (Holds::No, "Disabled", "given up for now: quay (a)".into()));
+    assert_eq!(
+        delivering(late(DestinationState::Disabled, 0)),
+        (Holds::No, "Disabled", "given up for now: quay (a)".into())
+    );
     assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, Holds::Unknown);
 }
 

@@ -19,16 +19,10 @@ use visnyk_runtime::pki::{Issued, Purpose, SenderName};
 pub use authorities::Authorities;
 pub use leaf::Leaf;
 pub use remark::Remark;
+pub use visnyk_crds::contract::paths::{AUTHORITIES as BUNDLE, CERTIFICATE, KEY};
 
 /// What a Secret holds.
 pub type Data = BTreeMap<String, Vec<u8>>;
-
-/// A certificate, in a Secret of type `kubernetes.io/tls`.
-pub const CERTIFICATE: &str = "tls.crt";
-/// Its key.
-pub const KEY: &str = "tls.key";
-/// Whom to trust: what is published, and what a Collector lets relays in by.
-pub const BUNDLE: &str = "ca.crt";
 
 /// Every server of ours is known by these, as on a laptop: `kubectl port-forward` leads there.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

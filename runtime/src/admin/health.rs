@@ -27,6 +27,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use visnyk_crds::contract::paths;
+
 use crate::observe::metrics;
 use crate::server::{
     connection::drive,
@@ -220,11 +222,13 @@ impl<F: Face> Server<F> {
             return Ok(response);
         }
         Ok(match request.uri().path() {
-            "/livez" => probe(&self.face.live()),
-            "/readyz" => probe(&self.face.ready()),
-            "/startupz" => probe(&self.face.started()),
-            "/metrics" => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
-            "/status" => self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await,
+            paths::LIVEZ => probe(&self.face.live()),
+            paths::READYZ => probe(&self.face.ready()),
+            paths::STARTUPZ => probe(&self.face.started()),
+            paths::METRICS => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
+            paths::STATUS => {
+                self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await
+            }
             _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
         })
     }

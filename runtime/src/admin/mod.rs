@@ -3,3 +3,26 @@
 
 pub mod health;
 pub mod socket;
+
+use jiff::Timestamp;
+use visnyk_crds::contract::status::ProcessStatus;
+use visnyk_crds::valid::Identity;
+
+use crate::server::tls::TlsStatus;
+
+/// Returns the part of `/status` that all processes share.
+pub fn process_status(
+    running: &Identity,
+    manifest_problem: Option<String>,
+    certificate: TlsStatus,
+) -> ProcessStatus {
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    ProcessStatus {
+        configuration_hash: running.configuration_hash.clone(),
+        generation: running.generation,
+        manifest_problem,
+        certificate_not_before: text(certificate.not_before),
+        certificate_not_after: text(certificate.not_after),
+        certificate_problem: certificate.problem,
+    }
+}

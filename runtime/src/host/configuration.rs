@@ -8,12 +8,13 @@ use arc_swap::ArcSwap;
 use clap::Args;
 use tracing::warn;
 use visnyk_crds::Problem;
+use visnyk_crds::contract::flags;
 
 /// Which resource of which file.
 #[derive(Clone, Debug, Args)]
 pub struct ManifestArgs {
     /// YAML file with the resource; those of other kinds in it are passed over.
-    #[arg(long, value_name = "FILE", env = "VISNYK_MANIFEST")]
+    #[arg(long = flags::MANIFEST, value_name = "FILE", env = flags::MANIFEST_VARIABLE)]
     pub manifest: PathBuf,
     /// metadata.name of the resource, where the file holds several of its kind.
     #[arg(long)]

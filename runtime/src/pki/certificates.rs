@@ -16,6 +16,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
+use visnyk_crds::contract::paths;
+
 use crate::crypto::private_key::{PrivateKeyError, private_key};
 use crate::pki::Facts;
 
@@ -65,7 +67,7 @@ impl Pair {
             let path = folder.join(name);
             fs::read(&path).map_err(|source| PairError::Read { path, source })
         };
-        Self::parse(&read("tls.crt")?, &read("tls.key")?)
+        Self::parse(&read(paths::CERTIFICATE)?, &read(paths::KEY)?)
     }
 
     /// A pair from two PEM files: the chain, the certificate itself first, and the private key.

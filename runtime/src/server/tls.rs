@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::{sync::watch, task::AbortHandle};
+use visnyk_crds::contract::paths;
 use visnyk_crds::valid::{Listener, ListenerTls, SecretRef};
 
 pub use self::check::check;
@@ -220,7 +221,8 @@ fn watch_files(files: &TlsFiles, wanted: &Wanted) -> Option<FileWatch> {
         ListenerTls::Secret { name } => Some(files.secrets_dir.join(name)),
         ListenerTls::SelfSigned { .. } => files.tls_dir.clone(),
     };
-    let pair = folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]);
+    let pair =
+        folder.into_iter().flat_map(|folder| [paths::CERTIFICATE, paths::KEY].map(|name| folder.join(name)));
     let paths: Vec<PathBuf> = pair.chain(files.bundle(wanted)).collect();
     (!paths.is_empty()).then(|| FileWatch::start(paths))
 }

@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use visnyk_crds::valid::Destination;
+use visnyk_runtime::observe::watchdog::Ticker;
 
 use self::due::DueQueue;
 use self::early::Early;
@@ -34,7 +35,6 @@ use super::waits::Waits;
 use crate::event::Event;
 use crate::journal::{Journal, Seq};
 use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, Postponed, SharedLedgers};
-use visnyk_runtime::observe::watchdog::Ticker;
 
 /// What every dispatcher of a process works with.
 #[derive(Clone)]

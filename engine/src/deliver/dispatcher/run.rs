@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use tracing::{debug, error, info};
 use visnyk_crds::valid::Destination;
+use visnyk_runtime::observe::causes::with_causes;
 
 use super::{Command, Dispatcher, Phase, start};
 use crate::deliver::breaker::Breaker;
@@ -14,7 +15,6 @@ use crate::deliver::client::Sender;
 use crate::deliver::rate::Rate;
 use crate::journal::Seq;
 use crate::state::Condition;
-use visnyk_runtime::observe::causes::with_causes;
 
 /// How long the loop may sleep: the watchdog's bound is many times that.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use visnyk_crds::valid::{Destination, Retry, SpoolKind};
+use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::settle::{Ended, Stored};
 use super::start::load;
@@ -16,7 +17,6 @@ use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, 
 use crate::journal::Seq;
 use crate::spool::Spool;
 use crate::state::{DestinationStatus, EventAt};
-use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 /// A spool with its dispatchers.
 struct World {

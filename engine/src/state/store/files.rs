@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
+use visnyk_runtime::host::file_identity::FileIdentity;
 
 use super::OpenError;
 use super::fault::{Class, Fault, class};
-use visnyk_runtime::host::file_identity::FileIdentity;
 
 /// A check of the whole structure reads the whole file: up to this size at every start (some 100 ms),
 /// beyond only when damage was met before.
