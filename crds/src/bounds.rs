@@ -62,7 +62,7 @@ impl Sizes {
         if let Some(rules) = rules.as_array_mut() {
             rules.push(json!({
                 "rule": "quantity(self).compareTo(quantity(oldSelf)) >= 0",
-                "message": "can grow and never shrink: a volume gives nothing back",
+                "message": "can be increased but not decreased: a volume cannot shrink",
             }));
         }
         rules

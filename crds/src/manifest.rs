@@ -92,13 +92,17 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
             problems.add(Place::of(&format!("document {}", index + 1)), reason);
         }
     }
+    let other = other_kind(&documents, kind);
     let mut ours: Vec<Value> = documents.into_iter().filter(|document| document["kind"] == kind).collect();
     let names: Vec<String> = ours.iter().map(name_of).collect();
     ours.retain(|document| name.is_none_or(|name| name_of(document) == name));
 
     let found = ours.pop();
     let reason = match (&found, name, &names[..]) {
-        (None, _, []) => format!("holds no {kind}"),
+        (None, _, []) => match other {
+            Some((other, program)) => format!("holds no {kind} but a {other}: use {program} check"),
+            None => format!("holds no {kind}"),
+        },
         (None, Some(name), names) => format!("holds no {kind} named {name:?}; there is {}", names.join(", ")),
         (Some(_), None, names) if !ours.is_empty() => {
             format!("holds several of kind {kind} ({}); say which by its name", names.join(", "))
@@ -112,6 +116,16 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
         problems.add(Place::of("manifest"), reason);
     }
     Err(problems.into_vec())
+}
+
+/// Returns the kind of ours that the documents hold in place of the wanted one, and the program that reads it.
+fn other_kind(documents: &[Value], wanted: &str) -> Option<(String, &'static str)> {
+    let programs = [
+        (WebhookRelay::api_resource().kind, "visnyk-relay"),
+        (Collector::api_resource().kind, "visnyk-collector"),
+    ];
+    let holds = |kind: &str| documents.iter().any(|document| document["kind"] == kind);
+    programs.into_iter().find(|(kind, _)| kind != wanted && holds(kind))
 }
 
 /// What keeps a document from being a resource of ours or somebody else's.
@@ -143,7 +157,7 @@ fn check_root(document: &Value, problems: &mut Problems) {
     for (name, _) in fields {
         // The status is the operator's; a file may hold it when it came from an API server.
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
-            problems.add(Place::of(name), "unknown field; there are apiVersion, kind, metadata, spec");
+            problems.add(Place::of(name), "unknown field; known fields are apiVersion, kind, metadata, spec");
         }
     }
 }

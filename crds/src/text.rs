@@ -111,7 +111,7 @@ forms! {
     Name {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 40,
-        says: "must be a name of at most 40 small letters, digits and hyphens, beginning with a letter and \
+        says: "must be a name of at most 40 lowercase letters, digits and hyphens, beginning with a letter and \
                not ending with a hyphen",
     }
 
@@ -119,28 +119,28 @@ forms! {
     Namespace {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be a namespace: at most 63 small letters, digits and hyphens, no hyphen at an end",
+        says: "must be a namespace: at most 63 lowercase letters, digits and hyphens, not beginning or ending with a hyphen",
     }
 
     /// Name of a Secret, safe as the name of a folder.
     SecretName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name: small letters, digits, hyphens and dots",
+        says: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of another object.
     ObjectName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name: small letters, digits, hyphens and dots",
+        says: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of a Service.
     ServiceName {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be the name of a Service: at most 63 small letters, digits and hyphens, beginning with a \
+        says: "must be the name of a Service: at most 63 lowercase letters, digits and hyphens, beginning with a \
                letter and not ending with a hyphen",
     }
 
@@ -162,7 +162,7 @@ forms! {
     LabelValue {
         pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
         max_length: 63,
-        says: "must be a label's value: letters, digits, hyphens, underscores and dots",
+        says: "must be a label value: at most 63 letters, digits, hyphens, underscores and dots",
     }
 
     /// Value of an annotation.
@@ -176,21 +176,21 @@ forms! {
     UrlPath {
         pattern: "^/[^\\s#]*$",
         max_length: 1024,
-        says: "must be a path that begins with a slash, without spaces and fragment",
+        says: "must be a path that begins with a slash, without spaces or a fragment (#)",
     }
 
     /// Key in a Secret, safe as the name of a file.
     SecretKey {
         pattern: "^\\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
         max_length: 253,
-        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not two dots first",
+        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not beginning with two dots",
     }
 
     /// A name for a certificate.
     DnsName {
         pattern: "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a DNS name in small letters, such as relay.example.org or *.example.org",
+        says: "must be a DNS name in lowercase, such as relay.example.org or *.example.org",
     }
 
     /// Whose a certificate is. A distinguished name is written in one way only, so that two that are alike are the
@@ -230,21 +230,21 @@ forms! {
     SignedPayload {
         pattern: "^([^{}]|\\{body\\}|\\{timestamp\\})*$",
         max_length: 256,
-        says: "must be text in which only {body} and {timestamp} stand in braces",
+        says: "must be text in which the only braces are {body} and {timestamp}",
     }
 
     /// Value of a header.
     HeaderTemplate {
         pattern: "^([ -z|~]|\\{(id|source|type|received)\\})+$",
         max_length: 512,
-        says: "must be printable ASCII in which only {id}, {source}, {type} and {received} stand in braces",
+        says: "must be printable ASCII in which the only braces are {id}, {source}, {type} and {received}",
     }
 
     /// A status, or a range of them.
     Statuses {
         pattern: "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$",
         max_length: 7,
-        says: "must be a status from 200 to 599, or a range such as \"200-299\"",
+        says: "must be a status from 200 to 599 such as \"409\", or a range such as \"200-299\"",
     }
 
     /// SHA-256 of a public key (SPKI), in base64.
@@ -258,14 +258,14 @@ forms! {
     HostName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be the name of a host in small letters, such as relay.example.org",
+        says: "must be a host name in lowercase, such as relay.example.org",
     }
 
     /// A scope of OAuth 2.0.
     Scope {
         pattern: "^[!#-\\[\\]-~]+$",
         max_length: 256,
-        says: "must be a scope: printable ASCII without spaces, quotation marks and backslashes",
+        says: "must be a scope: printable ASCII without spaces, quotation marks or backslashes",
     }
 
     /// For whom a token is.
@@ -279,7 +279,7 @@ forms! {
     PublicUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+(/[^\\s?#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information, query and fragment",
+        says: "must be an http or https URL with a host, without user information, query or fragment",
     }
 
     /// An id that a provider gave to a webhook.
@@ -293,7 +293,7 @@ forms! {
     IdExpression {
         pattern: "^(headers\\['[-_a-z0-9]+'\\]|body(\\.[_A-Za-z][_A-Za-z0-9]*|\\['[^'\\\\]+'\\])+)$",
         max_length: 256,
-        says: "must be a header in small letters such as headers['x-request-id'], or a field such as body.event.id \
+        says: "must be a header in lowercase such as headers['x-request-id'], or a field such as body.event.id \
                or body['event-id']",
     }
 
@@ -308,28 +308,28 @@ forms! {
     HttpUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information and fragment",
+        says: "must be an http or https URL with a host, without user information or fragment",
     }
 
     /// A range of addresses.
     Cidr {
         pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
         max_length: 43,
-        says: "must be a range of addresses such as 10.0.0.0/8 or fd00::/8",
+        says: "must be an address range (CIDR) such as 10.0.0.0/8 or fd00::/8",
     }
 
     /// A size in bytes, whole: `512`, `64k`, `1Mi`.
     Quantity {
         pattern: "^[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
         max_length: 17,
-        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or nothing",
+        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or no unit",
     }
 
     /// A duration as Go writes it, in whole units: `15s`, `1h30m`.
     GoDuration {
         pattern: "^([0-9]{1,7}(ms|s|m|h)){1,4}$",
         max_length: 36,
-        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms",
+        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms (no days: 1d is 24h)",
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod check;
 mod definition;
+#[cfg(test)]
+mod descriptions;
 mod repair;
 #[cfg(test)]
 mod tests;

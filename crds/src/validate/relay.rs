@@ -128,7 +128,7 @@ fn heartbeat(
     for (index, name) in heartbeat.to.iter().enumerate() {
         if !destinations.iter().any(|destination| destination.name == *name) {
             let at = place.field("to").item(index);
-            problems.add(at, format!("{:?} is no destination of this relay", name.0));
+            problems.add(at, format!("{:?} is not the name of a destination of this relay", name.0));
         }
     }
     let every = problems.note(place.field("every"), bounds::HEARTBEAT_EVERY.check(&heartbeat.every))?;
