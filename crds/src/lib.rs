@@ -1,10 +1,10 @@
-//! The API of Visnyk: `WebhookRelay` and `Collector`, their defaults and their validation.
-//! A custom resource *is* the configuration file, so everything that runs starts here:
+//! The API of Visnyk: `WebhookRelay` and `Collector`, their defaults and their validation. A custom resource *is* the
+//! configuration file, so everything that runs starts here:
 //!
 //! manifest text -> [`manifest`] -> [`api`] types -> [`mod@validate`] -> [`valid`] -> relay, collector, operator
 //!
-//! One truth for all: the types' schema is what an API server enforces and what [`schema::check`] enforces
-//! on a file; limits are declared once ([`bounds`]) and become both a CEL rule and a check here.
+//! The schema of the types is enforced by an API server, and by [`schema::check`] on a file. Limits are declared once
+//! ([`bounds`]) and become both a CEL rule and a check here.
 
 pub mod api;
 pub mod bounds;

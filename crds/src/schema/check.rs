@@ -1,5 +1,5 @@
-//! Holds a value against its schema as an API server does, but finds every mistake and says it for people.
-//! It knows just the keywords that our schemas use; a test fails when one uses another.
+//! Checks a value against its schema as an API server does, but finds every mistake and describes it for people. It
+//! knows only the keywords that our schemas use; a test fails when a schema uses another.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use crate::api::AMOUNT;
 use crate::problem::{Place, Problems};
 use crate::text::{FORMS, Form, QUALIFIED_NAME};
 
-/// Notes everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields,
-/// values out of bounds, texts of another form, items named twice. CEL rules are not its business.
+/// Adds everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields, values out of
+/// bounds, texts of another form, repeated items. It does not evaluate CEL rules.
 pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
     if schema["x-kubernetes-int-or-string"] == true {
         return check_amount(schema, value, place, problems);
@@ -80,7 +80,7 @@ fn check_map(
     }
 }
 
-/// A whole number is as good as its text.
+/// Checks a quantity. A whole number is accepted like its text.
 fn check_amount(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
     match value {
         Value::String(text) => check_text(schema, text, place, problems),
@@ -145,7 +145,7 @@ fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems
     }
 }
 
-/// Bounds are floats in Kubernetes' own type, and exact up to 2^53.
+/// Checks the bounds of a number. They are floats in Kubernetes' own type, and exact up to 2^53.
 fn check_number(schema: &Value, number: f64, place: &Place, problems: &mut Problems) {
     let least = schema["minimum"].as_f64().unwrap_or(f64::NEG_INFINITY);
     let most = schema["maximum"].as_f64().unwrap_or(f64::INFINITY);

@@ -1,5 +1,4 @@
-//! Who gets every accepted event. Whether an address may be reached is not judged here: the guard does
-//! that, on the address really connected to.
+//! Validates destinations. Addresses are not judged here: the guard judges the address that is connected to.
 
 use std::time::Duration;
 
