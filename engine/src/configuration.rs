@@ -9,13 +9,13 @@ use clap::Args;
 use tracing::warn;
 use visnyk_crds::Problem;
 
-/// Which resource of which file.
+/// File and name of a resource.
 #[derive(Clone, Debug, Args)]
 pub struct ManifestArgs {
-    /// YAML file with the resource; those of other kinds in it are passed over.
+    /// YAML file with the resource. Resources of other kinds in it are ignored.
     #[arg(long, value_name = "FILE", env = "VISNYK_MANIFEST")]
     pub manifest: PathBuf,
-    /// metadata.name of the resource, where the file holds several of its kind.
+    /// `metadata.name` of the resource. Needed only if the file has several of its kind.
     #[arg(long)]
     pub name: Option<String>,
 }
