@@ -23,7 +23,7 @@ pub struct Cli {
 
 const EXAMPLE: &str = "Example:
   visnyk-collector run --manifest examples/quickstart.yaml --data-dir data --health 127.0.0.1:9090
-  curl --cacert data/tls/ca.crt https://localhost:8080/ -d hello
+  curl --cacert data/tls/ca.crt https://localhost:18443/ -d hello
   visnyk-collector tail --manifest examples/quickstart.yaml --data-dir data --follow";
 
 /// Commands of the collector.

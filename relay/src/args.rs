@@ -72,7 +72,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/secrets")]
     pub secrets_dir: PathBuf,
     /// Folder with the addresses and certificates of the Collectors that the manifest names, as files
-    /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`.
+    /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`, and with the IP addresses of Services, as files
+    /// `<namespace>.<name>.addresses`.
     #[arg(long, value_name = "DIR", default_value = "/etc/visnyk/peers")]
     pub peers_dir: PathBuf,
     /// Folder with the certificate for `tls.selfSigned`, as files tls.crt and tls.key, which another program renews.

@@ -23,14 +23,16 @@ pub struct Pod {
     /// Tolerations of node taints, in the form of a pod's `spec.tolerations`. Default `[]`: none.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Vec<Verbatim>,
-    /// Affinity rules in the form of a pod's `spec.affinity`. Absent: replicas prefer different nodes.
+    /// Affinity rules in the form of a pod's `spec.affinity`. Absent: replicas prefer different nodes. The pods have
+    /// the labels `app.kubernetes.io/name: visnyk-relay` (or `visnyk-collector`) and `app.kubernetes.io/instance:
+    /// <name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
     /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Default `[]`: none. Each pair
-    /// of `topologyKey` and `whenUnsatisfiable` is allowed once.
+    /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
     #[schemars(length(max = 16), transform = spread)]
     pub topology_spread_constraints: Vec<Verbatim>,
-    /// PriorityClass of the pods. Absent: the cluster's default class.
+    /// Name of the PriorityClass of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<ObjectName>,
     /// Secrets for pulling the image from a private registry. Default `[]`: none.

@@ -17,7 +17,8 @@ pub(crate) const ONE_REPLICA: &str =
 pub(crate) const NO_CLIENT_CA: &str = "sources[].verify.clientCertificate needs listener.tls.clientCa: without it no client certificate can be verified";
 
 /// Error text for a header that no source may keep.
-pub(crate) const NEVER_KEPT: &str = "belongs to the connection or proves the sender, and is never forwarded";
+pub(crate) const NEVER_KEPT: &str =
+    "must not be a header of the connection or one that proves the sender: these are never forwarded";
 
 /// Error text for `verify.clientCertificate` with an `httpRoute`.
 pub(crate) const NO_CERTIFICATE_BEHIND_A_GATEWAY: &str = "httpRoute cannot be combined with verify.clientCertificate: the Gateway ends TLS and passes no client certificate on";

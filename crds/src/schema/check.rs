@@ -36,7 +36,11 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
         _ => false,
     };
     if !fits {
-        problems.add(place.clone(), format!("must be {}, not {}", wanted(schema), found(value)));
+        let hint = match (schema["type"].as_str(), value) {
+            (Some("string"), Value::Number(_) | Value::Bool(_)) => ": put it in quotes",
+            _ => "",
+        };
+        problems.add(place.clone(), format!("must be {}, not {}{hint}", wanted(schema), found(value)));
     }
 }
 
