@@ -21,8 +21,8 @@ const TABLE: &str = "| field | form | default | description |\n|---|---|---|---|
 /// Returns the page as Markdown.
 pub(super) fn reference() -> String {
     let introduction = INTRODUCTION
-        .replace("RELAY\n", &format!("{}\n", indented(RELAY)))
-        .replace("COLLECTOR\n", &format!("{}\n", indented(COLLECTOR)))
+        .replace("RELAY\n", &indented(RELAY))
+        .replace("COLLECTOR\n", &indented(COLLECTOR))
         .replace("FORMS\n", &forms::table());
     let mut page = format!(
         "# Reference\n\n<!-- Generated from crds/src/api and crds/src/generate/reference by `{}`; do not edit. -->\n\n\
@@ -131,5 +131,9 @@ mod tests {
     fn minimal_manifests_of_the_reference_are_valid() {
         assert_eq!(load_relay(RELAY, None).unwrap().warnings, []);
         assert_eq!(load_collector(COLLECTOR, None).unwrap().warnings, []);
+        let page = reference();
+        for part in [indented(RELAY), indented(COLLECTOR), forms::table()] {
+            assert!(page.contains(&format!("\n{part}")), "the page lacks {part}");
+        }
     }
 }
