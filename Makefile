@@ -43,12 +43,14 @@ test: ## every test, a real cluster included; prints where the time went
 	@$(MAKE) --no-print-directory lint test-rust test-chart test-cluster test-e2e; status=$$?; \
 		scripts/times table; scripts/evidence target/evidence.md; exit $$status
 
-lint: build ## formatting, clippy without a warning, licences and sources of what is used, names of tests, scripts
+lint: build ## formatting, clippy without a warning, licences and sources of dependencies, names of tests, scripts, words
 	cargo fmt --check
 	@$(TIMED) "clippy" cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo deny --log-level error check licenses bans sources
 	git grep -lE '^#!/(bin/sh|usr/bin/env bash)$$' -- ':!*.md' | xargs shellcheck -x -P SCRIPTDIR
 	scripts/check-test-names
+	scripts/check-words
+	cargo nextest run --package visnyk-crds --status-level none --final-status-level fail -E 'test(schema::descriptions)'
 	@scripts/crates save
 
 build: tools ## the binaries and all tests

@@ -47,7 +47,7 @@ fn check(args: &CheckArgs) -> ExitCode {
             for warning in &valid.warnings {
                 eprintln!("warning: {warning}");
             }
-            println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+            println!("{} is valid", valid.identity.name);
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&error),

@@ -1,4 +1,4 @@
-//! The limits of sizes and durations, declared once: each becomes a CEL rule in the schema and a check in
+//! Limits of sizes and durations, each declared once. A limit becomes a CEL rule in the schema and a check in
 //! [`mod@crate::validate`], with the same message.
 
 use std::time::Duration;
@@ -7,34 +7,34 @@ use serde_json::{Value, json};
 
 use crate::text::{GoDuration, Quantity};
 
-/// Largest request body.
+/// Size of a request body.
 pub const MAX_BODY_SIZE: Sizes = Sizes { least: "1Ki", most: "32Mi" };
-/// Journal and state together.
+/// Size of journal and state together.
 pub const SPOOL_SIZE: Sizes = Sizes { least: "32Mi", most: "16Ti" };
-/// Undelivered events of one destination.
+/// Size of the undelivered events of one destination.
 pub const BACKLOG_SIZE: Sizes = Sizes { least: "1Mi", most: "16Ti" };
-/// One file of the log.
+/// Size of one file of the log.
 pub const LOG_SIZE: Sizes = Sizes { least: "64Ki", most: "1Ti" };
 
-/// How long a removed destination keeps its events.
+/// Duration for which a removed destination keeps its events.
 pub const RETAIN_REMOVED: Spans = Spans { least: "0s", most: "8760h" };
-/// How long a spool is drained that no pod uses any more.
+/// Duration for which an unused spool is drained.
 pub const DRAIN_TIMEOUT: Spans = Spans { least: "1s", most: "168h" };
-/// One wait of the retry schedule.
+/// Duration of one wait of the retry schedule.
 pub const RETRY_WAIT: Spans = Spans { least: "0s", most: "168h" };
-/// One attempt.
+/// Duration of one attempt.
 pub const TIMEOUT: Spans = Spans { least: "100ms", most: "10m" };
-/// The span of a rate.
+/// Length of the span of a rate limit.
 pub const RATE_PER: Spans = Spans { least: "100ms", most: "24h" };
-/// Between two looks at the metrics.
+/// Scrape interval of the metrics.
 pub const SCRAPE_EVERY: Spans = Spans { least: "1s", most: "1h" };
-/// How far a signed time may be from now.
+/// Difference between a signed time and now.
 pub const TOLERANCE: Spans = Spans { least: "1s", most: "24h" };
-/// The same for a sender that signs once and tries for days.
+/// Difference between a signed time and now, for a sender that signs once and retries for days.
 pub const PAYPAL_TOLERANCE: Spans = Spans { least: "1s", most: "168h" };
-/// How long an event's id is remembered.
+/// Duration for which an event's id is remembered.
 pub const DEDUPLICATE_WINDOW: Spans = Spans { least: "1s", most: "168h" };
-/// Between two heartbeats.
+/// Interval between heartbeats.
 pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
 
 /// Limits of a size, both included.
@@ -45,7 +45,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// As `x-kubernetes-validations`.
+    /// Returns the limits as `x-kubernetes-validations`.
     pub fn rules(&self) -> Value {
         json!([{
             "rule": format!(
@@ -56,19 +56,22 @@ impl Sizes {
         }])
     }
 
-    /// The same, and that it never becomes less.
+    /// Returns the limits, and the rule that the size never decreases, as `x-kubernetes-validations`.
     pub fn growing_rules(&self) -> Value {
         let mut rules = self.rules();
         if let Some(rules) = rules.as_array_mut() {
             rules.push(json!({
                 "rule": "quantity(self).compareTo(quantity(oldSelf)) >= 0",
-                "message": "can grow and never shrink: a volume gives nothing back",
+                "message": "can be increased but not decreased: a volume cannot shrink",
             }));
         }
         rules
     }
 
-    /// The size in bytes, or what is wrong with it.
+    /// Returns the size in bytes.
+    ///
+    /// # Errors
+    /// The text for a size that cannot be read or is out of bounds.
     pub fn check(&self, size: &Quantity) -> Result<u64, String> {
         let bytes = size.bytes().ok_or(Quantity::FORMAT.says)?;
         let within = |limit: &str| Quantity::from(limit).bytes().ok_or(Quantity::FORMAT.says);
@@ -88,7 +91,7 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// As `x-kubernetes-validations`.
+    /// Returns the limits as `x-kubernetes-validations`.
     pub fn rules(&self) -> Value {
         json!([{
             "rule": format!(
@@ -99,7 +102,10 @@ impl Spans {
         }])
     }
 
-    /// The duration, or what is wrong with it.
+    /// Returns the duration.
+    ///
+    /// # Errors
+    /// The text for a duration that cannot be read or is out of bounds.
     pub fn check(&self, span: &GoDuration) -> Result<Duration, String> {
         let length = span.length().ok_or(GoDuration::FORMAT.says)?;
         let within = |limit: &str| GoDuration::from(limit).length().ok_or(GoDuration::FORMAT.says);

@@ -1,4 +1,4 @@
-//! The files that are generated from the types: what is published and what is read.
+//! The files that are generated from the types: definitions for the API server and the chart, and the reference.
 
 mod reference;
 
@@ -8,19 +8,19 @@ use kube::CustomResourceExt;
 use crate::api::{Collector, WebhookRelay};
 use crate::schema::definition;
 
-/// The command that writes the files anew.
+/// The command that writes the generated files.
 pub const COMMAND: &str = "make generate";
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// From the root of the repository.
+    /// Path from the root of the repository.
     pub path: &'static str,
-    /// All of it.
+    /// The whole content.
     pub content: String,
 }
 
-/// Every generated file.
+/// Returns every generated file.
 pub fn files() -> Result<[Generated; 5], serde_yaml::Error> {
     const CHART: [&str; 2] =
         ["charts/visnyk/templates/crd-webhookrelays.yaml", "charts/visnyk/templates/crd-collectors.yaml"];
@@ -38,8 +38,8 @@ fn yaml(definition: &CustomResourceDefinition) -> Result<String, serde_yaml::Err
     Ok(format!("# Generated from crds/src/api by `{COMMAND}`; do not edit.\n{yaml}"))
 }
 
-/// The definition as a template of the chart: an upgrade brings the new one, which it would not from helm's own
-/// folder for definitions, and an uninstall keeps it, and with it every resource.
+/// Returns the definition as a template of the chart. An upgrade installs a new definition, which it would not do
+/// from helm's own folder for definitions; an uninstall keeps it, and with it every resource.
 fn template<K: CustomResourceExt>() -> Result<String, serde_yaml::Error> {
     let mut definition = definition::<K>();
     let annotations = definition.metadata.annotations.get_or_insert_default();

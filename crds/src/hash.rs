@@ -1,10 +1,10 @@
-//! The hash by which a pod says which configuration it runs.
+//! The hash by which a pod reports the configuration it runs.
 
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// What only the operator reads, as paths: no pod runs another configuration because of it.
+/// Paths of the fields that only the operator reads. They do not change the configuration of a pod.
 const OF_THE_OPERATOR: &[&str] = &[
     "replicas",
     "service",
@@ -21,8 +21,8 @@ const OF_THE_OPERATOR: &[&str] = &[
     "spool.persistent.storageClassName",
 ];
 
-/// Hex SHA-256 over the spec with its defaults and without what only the operator reads, as JSON with
-/// sorted keys.
+/// Returns the hexadecimal SHA-256 of the spec as JSON with sorted keys, with defaults and without the fields that
+/// only the operator reads.
 pub(crate) fn configuration_hash(spec: &impl Serialize) -> String {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
     for path in OF_THE_OPERATOR {

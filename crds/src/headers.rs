@@ -1,21 +1,21 @@
-//! Which headers of a request are kept with its event, and so shown with it and forwarded: all that may say something of the
-//! event. `docs/sources.md` has the same as a table.
+//! The rule by which request headers are kept with an event, and so are shown and forwarded: all that describe the
+//! event. `docs/sources.md` has it as a table.
 
-/// What a header is about, by its name.
+/// Subject of a header, judged by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// The event, as far as anyone can tell.
+    /// The event, as far as the name tells.
     Event,
     /// One connection, or one message on it (RFC 9110, section 7.6.1).
     Connection,
-    /// The sender: worth stealing, and worthless to a destination.
+    /// Proof of the sender. It can be stolen, and is useless to a destination.
     Proof,
-    /// The sender, by a name that is common for tokens and passwords.
+    /// A credential of the sender, by a name that is common for tokens and passwords.
     Credential,
-    /// The way of the request to the relay, or whom a proxy took its sender for. A destination that trusts the relay would
-    /// believe it.
+    /// The path of the request to the relay, or the sender as a proxy saw it. A destination that trusts the relay
+    /// would believe it.
     Way,
-    /// The handling of this one request: another method or address, a condition, a part of the body.
+    /// Handling of this one request: another method or address, a condition, a part of the body.
     Handling,
 }
 
@@ -45,7 +45,7 @@ const PROOFS: &[&str] = &[
     "paypal-transmission-sig",
 ];
 
-/// Words between hyphens.
+/// Words between hyphens that make a header a credential.
 const CREDENTIAL_WORDS: &[&str] = &[
     "apikey",
     "auth",
@@ -62,11 +62,11 @@ const CREDENTIAL_WORDS: &[&str] = &[
     "sig",
     "token",
 ];
-/// Words before `key`.
+/// Words that make a header a credential when `key` follows.
 const KINDS_OF_KEYS: &[&str] =
     &["access", "api", "auth", "functions", "license", "private", "secret", "shared", "subscription"];
 
-/// Whole names, or the beginnings of names that end with a hyphen here.
+/// Whole names, or beginnings of names that end with a hyphen here.
 const WAY: &[&str] = &[
     "cdn-loop",
     "cf-",
@@ -105,7 +105,7 @@ const WAY: &[&str] = &[
     "x-webauth-",
 ];
 
-/// As [`WAY`].
+/// Names in the same form as in [`WAY`].
 const HANDLING: &[&str] = &[
     "if-",
     "max-forwards",
@@ -126,10 +126,10 @@ const HANDLING: &[&str] = &[
     "x-sendfile-",
 ];
 
-/// Ids that are called tokens: they say which event it is.
+/// Ids that are called tokens: they identify the event.
 const IDS: &[&str] = &["i-twilio-idempotency-token"];
 
-/// Returns what a header of this lowercase name is about.
+/// Returns the subject of a header of this lowercase name.
 pub fn about(name: &str) -> About {
     if CONNECTION.contains(&name) {
         About::Connection
@@ -147,13 +147,13 @@ pub fn about(name: &str) -> About {
 }
 
 impl About {
-    /// Whether no manifest can let it through: it is nobody's business, or breaks the connection to a destination.
+    /// Returns whether no manifest can allow the header: it is secret, or breaks the connection to a destination.
     pub fn is_never_kept(self) -> bool {
         matches!(self, Self::Connection | Self::Proof)
     }
 }
 
-/// The CEL expression that is true of the names, in `self`, that a manifest may allow.
+/// Returns the CEL expression that is true of the names, in `self`, that a manifest may allow.
 pub(crate) fn may_be_allowed() -> String {
     let names: Vec<_> = CONNECTION.iter().chain(PROOFS).map(|name| format!("'{name}'")).collect();
     let name = "self.lowerAscii()";

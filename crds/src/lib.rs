@@ -1,11 +1,11 @@
-//! The API of Visnyk: `WebhookRelay` and `Collector`, their defaults and their validation.
-//! A custom resource *is* the configuration file, so everything that runs starts here:
+//! The API of Visnyk: `WebhookRelay` and `Collector`, their defaults and their validation. A custom resource *is* the
+//! configuration file, so everything that runs starts here:
 //!
 //! manifest text -> [`manifest`] -> [`api`] types -> [`mod@validate`] -> [`valid`] -> relay, collector, operator
 //!
-//! One truth for all: the types' schema is what an API server enforces and what [`schema::check`] enforces
-//! on a file; limits are declared once ([`bounds`]) and become both a CEL rule and a check here. What the operator and
-//! the processes that it runs say to each other is in [`contract`].
+//! The schema of the types is enforced by an API server, and by [`schema::check`] on a file. Limits are declared once
+//! ([`bounds`]) and become both a CEL rule and a check here. The names and shapes that the operator and its
+//! processes share are in [`contract`].
 
 pub mod api;
 pub mod bounds;

@@ -1,5 +1,5 @@
-//! From a manifest's text to validated configuration. A manifest is what `kubectl apply` takes: several
-//! YAML documents, of which one is ours; documents of other groups are none of our business.
+//! Reads a manifest's text into a validated configuration. A manifest is what `kubectl apply` takes: several YAML
+//! documents, of which one is read; documents of other API groups are ignored.
 
 use kube::CustomResourceExt;
 use kube::core::ObjectMeta;
@@ -12,12 +12,12 @@ use crate::schema::{self, Repaired};
 use crate::valid::{ValidatedCollector, ValidatedRelay};
 use crate::{validate, yaml};
 
-/// The relay in a manifest; `name` says which one where there are several.
+/// Reads the relay in a manifest; `name` selects one where there are several.
 pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
     load(text, name, |metadata, spec| WebhookRelay { metadata, spec, status: None }, validate::relay)
 }
 
-/// The collector in a manifest; `name` says which one where there are several.
+/// Reads the collector in a manifest; `name` selects one where there are several.
 pub fn load_collector(text: &str, name: Option<&str>) -> Result<ValidatedCollector, Vec<Problem>> {
     load(text, name, |metadata, spec| Collector { metadata, spec, status: None }, validate::collector)
 }
@@ -64,7 +64,7 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     }
 }
 
-/// The documents of a manifest that hold something.
+/// Returns the documents of a manifest that are not empty.
 fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
     // Behind a mistake in the notation nothing can be trusted.
     let documents =
@@ -72,7 +72,7 @@ fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
     Ok(documents.into_iter().flat_map(items).collect())
 }
 
-/// The items of a list, as `kubectl get` writes several resources; any other document is its only item.
+/// Returns the items of a list, as `kubectl get` writes several resources. Any other document is its only item.
 fn items(document: Value) -> Vec<Value> {
     let is_list = document["kind"] == "List" && document["apiVersion"] == "v1";
     match document {
@@ -84,7 +84,7 @@ fn items(document: Value) -> Vec<Value> {
     }
 }
 
-/// The one document of a kind, or of a kind and name.
+/// Returns the one document of a kind, or of a kind and name.
 fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, Vec<Problem>> {
     let mut problems = Problems::default();
     for (index, document) in documents.iter().enumerate() {
@@ -92,13 +92,17 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
             problems.add(Place::of(&format!("document {}", index + 1)), reason);
         }
     }
+    let other = other_kind(&documents, kind);
     let mut ours: Vec<Value> = documents.into_iter().filter(|document| document["kind"] == kind).collect();
     let names: Vec<String> = ours.iter().map(name_of).collect();
     ours.retain(|document| name.is_none_or(|name| name_of(document) == name));
 
     let found = ours.pop();
     let reason = match (&found, name, &names[..]) {
-        (None, _, []) => format!("holds no {kind}"),
+        (None, _, []) => match other {
+            Some((other, program)) => format!("holds no {kind} but a {other}: use {program} check"),
+            None => format!("holds no {kind}"),
+        },
         (None, Some(name), names) => format!("holds no {kind} named {name:?}; there is {}", names.join(", ")),
         (Some(_), None, names) if !ours.is_empty() => {
             format!("holds several of kind {kind} ({}); say which by its name", names.join(", "))
@@ -114,7 +118,17 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
     Err(problems.into_vec())
 }
 
-/// What keeps a document from being a resource of ours or somebody else's.
+/// Returns the other kind of this API group, if the documents hold it, and the program that reads it.
+fn other_kind(documents: &[Value], wanted: &str) -> Option<(String, &'static str)> {
+    let programs = [
+        (WebhookRelay::api_resource().kind, "visnyk-relay"),
+        (Collector::api_resource().kind, "visnyk-collector"),
+    ];
+    let holds = |kind: &str| documents.iter().any(|document| document["kind"] == kind);
+    programs.into_iter().find(|(kind, _)| kind != wanted && holds(kind))
+}
+
+/// Returns the error text for a document that is neither a resource of this API group nor of another one.
 fn strange(document: &Value, kind_wanted: &str) -> Option<String> {
     if !document.is_object() {
         return Some("must be an object with apiVersion and kind".to_owned());
@@ -143,7 +157,7 @@ fn check_root(document: &Value, problems: &mut Problems) {
     for (name, _) in fields {
         // The status is the operator's; a file may hold it when it came from an API server.
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
-            problems.add(Place::of(name), "unknown field; there are apiVersion, kind, metadata, spec");
+            problems.add(Place::of(name), "unknown field; known fields are apiVersion, kind, metadata, spec");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a manifest, and where.
+//! Mistakes in a manifest, and their places.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {reason}")]
 pub struct Problem {
-    /// The field.
+    /// Path of the field.
     pub place: Place,
-    /// What is wrong with it.
+    /// Error text.
     pub reason: String,
 }
 
-/// A field's path from the resource's root, shown as `spec.destinations[1].url`.
+/// Path of a field from the resource's root, shown as `spec.destinations[1].url`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(Vec<Step>);
 
@@ -24,24 +24,24 @@ enum Step {
 }
 
 impl Place {
-    /// A field of the root.
+    /// Returns the path of a field of the root.
     pub fn of(field: &str) -> Self {
         Self(vec![Step::Field(field.to_owned())])
     }
 
-    /// A field of this object.
+    /// Returns the path of a field of this object.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
         self.then(Step::Field(name.to_owned()))
     }
 
-    /// An item of this list.
+    /// Returns the path of an item of this list.
     #[must_use]
     pub fn item(&self, index: usize) -> Self {
         self.then(Step::Index(index))
     }
 
-    /// Whether it is `outer` or lies in it.
+    /// Returns whether this path is `outer` or lies in it.
     pub fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
@@ -66,33 +66,33 @@ impl fmt::Display for Place {
     }
 }
 
-/// The mistakes found so far, in the order of their places. A place has one at most: the last said of it,
-/// as later checks know more.
+/// The mistakes found so far, in the order of their places. A place has at most one: the latest, because later checks
+/// know more.
 #[derive(Debug, Default)]
 pub struct Problems(BTreeMap<Place, String>);
 
 impl Problems {
-    /// Notes a mistake.
+    /// Adds a mistake.
     pub fn add(&mut self, place: Place, reason: impl Into<String>) {
         self.0.insert(place, reason.into());
     }
 
-    /// The value, or none with its mistake noted.
+    /// Returns the value, or adds its mistake.
     pub fn note<T>(&mut self, place: Place, checked: Result<T, impl Into<String>>) -> Option<T> {
         checked.map_err(|reason| self.add(place, reason)).ok()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no mistakes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them.
+    /// Returns all mistakes.
     pub fn into_vec(self) -> Vec<Problem> {
         self.0.into_iter().map(|(place, reason)| Problem { place, reason }).collect()
     }
 
-    /// The value if there is no mistake.
+    /// Returns the value if there is no mistake.
     pub fn or<T>(self, value: Option<T>) -> Result<T, Vec<Problem>> {
         match value {
             Some(value) if self.is_empty() => Ok(value),

@@ -1,22 +1,23 @@
-//! How a spool's room is divided. The relay lays it out so; validation refuses a size that cannot be.
+//! The division of a spool's room. The relay lays the spool out like this; validation refuses a size that is too
+//! small.
 
-/// Smallest segment of the journal: little enough to be freed often, enough that roll-overs are rare.
+/// Minimum size of a segment of the journal: small enough to be freed often, large enough that roll-overs are rare.
 const MIN_SEGMENT: u64 = 8 << 20;
 /// Room for an event's headers beside its body in a record.
 const HEADERS: u64 = 64 << 10;
-/// The part of the spool that is kept for the state file, so that a full journal never stops deliveries.
+/// Part of the spool that is reserved for the state file, so that a full journal never stops deliveries.
 const STATE_DIVISOR: u64 = 4;
-/// A journal goes on in one segment while another is freed.
+/// Minimum number of segments: the journal continues in one while another is freed.
 const MIN_SEGMENTS: u64 = 2;
 
 /// The division of a spool's room. All sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpoolLayout {
-    /// All of the journal's files together.
+    /// Size of all of the journal's files together.
     pub journal: u64,
-    /// One of the journal's files.
+    /// Size of one of the journal's files.
     pub segment: u64,
-    /// The state file with its log.
+    /// Size of the state file with its log.
     pub state: u64,
 }
 

@@ -1,6 +1,6 @@
-//! The strings of the API whose form matters: each is a type of its own, so that a field's schema says by
-//! itself what may stand there. The form is a pattern, which an API server checks too; what a pattern
-//! cannot say is checked where the text is parsed.
+//! The strings of the API with a fixed form. Each is a type of its own, so that the schema of a field contains its
+//! form. The form is a pattern, which an API server checks too; rules beyond a pattern are checked where the text is
+//! parsed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,28 +11,28 @@ use regex_lite::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The CEL rule for `metadata.name` of both kinds. It is shorter than Kubernetes asks because names of
-/// children are built from it.
+/// CEL rule for `metadata.name` of both kinds. It is shorter than Kubernetes requires, because the names of child
+/// objects are built from it.
 pub const RESOURCE_NAME_RULE: &str =
     "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40";
 
-/// What is wrong with another `metadata.name`.
+/// Error text for another `metadata.name`.
 pub const RESOURCE_NAME_SAYS: &str =
     "metadata.name must be a DNS label that begins with a letter, at most 40 characters long";
 
-/// What a string has to look like.
+/// The form of a string.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
     /// A regular expression that Go and Rust read alike, anchored at both ends.
     pub pattern: &'static str,
-    /// In characters.
+    /// Maximum length in characters.
     pub max_length: usize,
-    /// What is wrong with anything else.
+    /// Error text for a string of another form.
     pub says: &'static str,
 }
 
 impl Form {
-    /// Whether a text has this form.
+    /// Returns whether a text has this form.
     pub fn fits(&self, text: &str) -> bool {
         text.chars().count() <= self.max_length
             && Regex::new(self.pattern).is_ok_and(|form| form.is_match(text))
@@ -51,7 +51,7 @@ macro_rules! attribute {
 
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, says: $says:expr $(,)? })*) => {
-        /// Every form there is.
+        /// Every form.
         pub const FORMS: &[Form] = &[$($name::FORMAT),*];
 
         $(
@@ -61,7 +61,7 @@ macro_rules! forms {
             pub struct $name(pub String);
 
             impl $name {
-                /// What it has to look like.
+                /// The form of the text.
                 pub const FORMAT: Form = Form { pattern: $pattern, max_length: $max, says: $says };
             }
 
@@ -111,47 +111,47 @@ forms! {
     Name {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 40,
-        says: "must be a name of at most 40 small letters, digits and hyphens, beginning with a letter and \
+        says: "must be a name of at most 40 lowercase letters, digits and hyphens, beginning with a letter and \
                not ending with a hyphen",
     }
 
-    /// A namespace.
+    /// Name of a namespace.
     Namespace {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be a namespace: at most 63 small letters, digits and hyphens, no hyphen at an end",
+        says: "must be a namespace: at most 63 lowercase letters, digits and hyphens, not beginning or ending with a hyphen",
     }
 
     /// Name of a Secret, safe as the name of a folder.
     SecretName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name: small letters, digits, hyphens and dots",
+        says: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of another object.
     ObjectName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name: small letters, digits, hyphens and dots",
+        says: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of a Service.
     ServiceName {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be the name of a Service: at most 63 small letters, digits and hyphens, beginning with a \
+        says: "must be the name of a Service: at most 63 lowercase letters, digits and hyphens, beginning with a \
                letter and not ending with a hyphen",
     }
 
-    /// A kind of an API.
+    /// Name of a kind of an API.
     KindName {
         pattern: "^[A-Z][A-Za-z0-9]*$",
         max_length: 63,
         says: "must be a kind, such as ClusterIssuer",
     }
 
-    /// A container image.
+    /// Reference to a container image.
     Image {
         pattern: "^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$",
         max_length: 512,
@@ -162,7 +162,7 @@ forms! {
     LabelValue {
         pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
         max_length: 63,
-        says: "must be a label's value: letters, digits, hyphens, underscores and dots",
+        says: "must be a label value: at most 63 letters, digits, hyphens, underscores and dots",
     }
 
     /// Value of an annotation.
@@ -176,25 +176,25 @@ forms! {
     UrlPath {
         pattern: "^/[^\\s#]*$",
         max_length: 1024,
-        says: "must be a path that begins with a slash, without spaces and fragment",
+        says: "must be a path that begins with a slash, without spaces or a fragment (#)",
     }
 
     /// Key in a Secret, safe as the name of a file.
     SecretKey {
         pattern: "^\\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
         max_length: 253,
-        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not two dots first",
+        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not beginning with two dots",
     }
 
-    /// A name for a certificate.
+    /// DNS name for a certificate.
     DnsName {
         pattern: "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a DNS name in small letters, such as relay.example.org or *.example.org",
+        says: "must be a DNS name in lowercase, such as relay.example.org or *.example.org",
     }
 
-    /// Whose a certificate is. A distinguished name is written in one way only, so that two that are alike are the
-    /// same text.
+    /// Subject of a certificate. A distinguished name is written in one way only, so that two equal ones are the same
+    /// text.
     Subject {
         pattern: concat!(
             "^(DNS:[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|URI:[!-~]+|",
@@ -219,32 +219,32 @@ forms! {
         says: "must be the name of a header: letters, digits, hyphens and underscores",
     }
 
-    /// What stands before a signature in its header.
+    /// Text before a signature in its header.
     HeaderPrefix {
         pattern: "^[ -~]*$",
         max_length: 64,
         says: "must be printable ASCII",
     }
 
-    /// What is signed.
+    /// Text that is signed.
     SignedPayload {
         pattern: "^([^{}]|\\{body\\}|\\{timestamp\\})*$",
         max_length: 256,
-        says: "must be text in which only {body} and {timestamp} stand in braces",
+        says: "must be text in which the only braces are {body} and {timestamp}",
     }
 
     /// Value of a header.
     HeaderTemplate {
         pattern: "^([ -z|~]|\\{(id|source|type|received)\\})+$",
         max_length: 512,
-        says: "must be printable ASCII in which only {id}, {source}, {type} and {received} stand in braces",
+        says: "must be printable ASCII in which the only braces are {id}, {source}, {type} and {received}",
     }
 
     /// A status, or a range of them.
     Statuses {
         pattern: "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$",
         max_length: 7,
-        says: "must be a status from 200 to 599, or a range such as \"200-299\"",
+        says: "must be a status from 200 to 599 such as \"409\", or a range such as \"200-299\"",
     }
 
     /// SHA-256 of a public key (SPKI), in base64.
@@ -258,17 +258,17 @@ forms! {
     HostName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be the name of a host in small letters, such as relay.example.org",
+        says: "must be a host name in lowercase, such as relay.example.org",
     }
 
     /// A scope of OAuth 2.0.
     Scope {
         pattern: "^[!#-\\[\\]-~]+$",
         max_length: 256,
-        says: "must be a scope: printable ASCII without spaces, quotation marks and backslashes",
+        says: "must be a scope: printable ASCII without spaces, quotation marks or backslashes",
     }
 
-    /// For whom a token is.
+    /// Audience of a token.
     Audience {
         pattern: "^[!-~]+$",
         max_length: 1024,
@@ -279,57 +279,57 @@ forms! {
     PublicUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+(/[^\\s?#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information, query and fragment",
+        says: "must be an http or https URL with a host, without user information, query or fragment",
     }
 
-    /// An id that a provider gave to a webhook.
+    /// Id that a provider gave to a webhook.
     WebhookId {
         pattern: "^[-_A-Za-z0-9]+$",
         max_length: 128,
         says: "must be an id of letters, digits, hyphens and underscores",
     }
 
-    /// Where the id of an event is.
+    /// Place of an event's id.
     IdExpression {
         pattern: "^(headers\\['[-_a-z0-9]+'\\]|body(\\.[_A-Za-z][_A-Za-z0-9]*|\\['[^'\\\\]+'\\])+)$",
         max_length: 256,
-        says: "must be a header in small letters such as headers['x-request-id'], or a field such as body.event.id \
+        says: "must be a header in lowercase such as headers['x-request-id'], or a field such as body.event.id \
                or body['event-id']",
     }
 
-    /// Path of the log in the data folder; its ending keeps it from being any other file there.
+    /// Path of the log in the data folder. Its ending keeps it from being any other file there.
     LogPath {
         pattern: "^([-_A-Za-z0-9][-._A-Za-z0-9]*/)*[-_A-Za-z0-9][-._A-Za-z0-9]*\\.log$",
         max_length: 200,
         says: "must be a path in the data folder that ends in .log; no part of it may begin with a dot",
     }
 
-    /// Where to POST.
+    /// URL of a receiver.
     HttpUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information and fragment",
+        says: "must be an http or https URL with a host, without user information or fragment",
     }
 
-    /// A range of addresses.
+    /// Address range.
     Cidr {
         pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
         max_length: 43,
-        says: "must be a range of addresses such as 10.0.0.0/8 or fd00::/8",
+        says: "must be an address range (CIDR) such as 10.0.0.0/8 or fd00::/8",
     }
 
-    /// A size in bytes, whole: `512`, `64k`, `1Mi`.
+    /// Whole size in bytes: `512`, `64k`, `1Mi`.
     Quantity {
         pattern: "^[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
         max_length: 17,
-        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or nothing",
+        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or no unit",
     }
 
-    /// A duration as Go writes it, in whole units: `15s`, `1h30m`.
+    /// Duration as Go writes it, in whole units: `15s`, `1h30m`.
     GoDuration {
         pattern: "^([0-9]{1,7}(ms|s|m|h)){1,4}$",
         max_length: 36,
-        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms",
+        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms (no days: 1d is 24h)",
     }
 }
 
@@ -341,7 +341,7 @@ pub const QUALIFIED_NAME: Form = Form {
 };
 
 impl Quantity {
-    /// In bytes; none where the text is no size.
+    /// Returns the size in bytes; `None` where the text is not a size.
     pub fn bytes(&self) -> Option<u64> {
         let digits = self.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.len());
         let (number, unit) = self.split_at(digits);
@@ -362,7 +362,7 @@ impl Quantity {
 }
 
 impl GoDuration {
-    /// How long it is; none where the text is no duration.
+    /// Returns the duration; `None` where the text is not a duration.
     pub fn length(&self) -> Option<Duration> {
         let mut rest = &self[..];
         let mut total = Duration::ZERO;
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(spans, [0, 500, 15_000, 300_000, 86_400_000, 5_400_000, 61_001].map(Some));
     }
 
-    /// Pattern and parser say the same of every text that is near a valid one.
+    /// Pattern and parser agree about every text that is near a valid one.
     #[test]
     fn what_has_the_form_can_be_parsed_and_nothing_else() {
         let parts = ["", "0", "5", "12", ".", "-", "+", " ", "m", "ms", "s", "h", "Mi", "Ki", "k", "K", "e3"];

@@ -1,5 +1,5 @@
-//! What a resource means once it has been checked: plain numbers, addresses and durations.
-//! Holding one of these is proof that validation ran; the binaries take nothing else.
+//! A resource after validation: plain numbers, addresses and durations. A value of one of these types is proof that
+//! validation ran; the binaries take nothing else.
 
 mod outgoing;
 mod signed_header;
@@ -24,26 +24,27 @@ pub use verify::{PayPalEnvironment, Verify};
 /// A `WebhookRelay` that passed every check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidatedRelay {
-    /// Where the resource lives and which revision of it this is.
+    /// Name and revision of the resource.
     pub identity: Identity,
-    /// Where requests come in.
+    /// The HTTP server.
     pub listener: Listener,
-    /// Proxies that are believed when they say who sends.
+    /// Proxies whose header for the sender's address is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where accepted events are kept.
+    /// Storage for accepted events.
     pub spool: Spool,
-    /// Who may send, by path. Never empty; paths are unique.
+    /// Senders that may send, by path. Never empty; paths are unique.
     pub sources: Vec<Source>,
-    /// Who gets every accepted event. Names are unique.
+    /// Receivers of every accepted event. Names are unique.
     pub destinations: Vec<Destination>,
-    /// The sign of life, if one is wanted.
+    /// Heartbeats to destinations.
     pub heartbeat: Option<Heartbeat>,
-    /// Parts of the manifest that will not do what they seem to; nothing that keeps the relay from running.
+    /// Parts of the manifest that will not have the effect that they seem to have. They do not keep the relay from
+    /// running.
     pub warnings: Vec<Problem>,
 }
 
 impl ValidatedRelay {
-    /// Every secret of its listener, sources and destinations.
+    /// Returns every secret of its listener, sources and destinations.
     pub fn secrets(&self) -> BTreeSet<SecretRef> {
         let of_sources = self.sources.iter().flat_map(|source| source.verify.secrets());
         let of_destinations = self.destinations.iter().flat_map(Destination::secrets);
@@ -54,24 +55,25 @@ impl ValidatedRelay {
 /// A `Collector` that passed every check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidatedCollector {
-    /// Where the resource lives and which revision of it this is.
+    /// Name and revision of the resource.
     pub identity: Identity,
-    /// Where requests come in.
+    /// The HTTP server.
     pub listener: Listener,
-    /// The file that gets a line per body.
+    /// The log file, with a line for each body.
     pub log: Log,
-    /// Who may send.
+    /// Senders that may send.
     pub access: Access,
-    /// Parts of the manifest that will not do what they seem to; nothing that keeps the collector from running.
+    /// Parts of the manifest that will not have the effect that they seem to have. They do not keep the collector
+    /// from running.
     pub warnings: Vec<Problem>,
 }
 
-/// Who may send to a collector, besides relays of its own namespace.
+/// Senders that may send to a collector, besides relays of its own namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Relays of these namespaces, as their certificates say.
+    /// Namespaces whose relays may send, as their certificates prove.
     pub namespaces: Vec<String>,
-    /// Everyone.
+    /// Permission for every sender.
     pub anonymous: bool,
 }
 
@@ -89,21 +91,21 @@ pub struct Identity {
     pub configuration_hash: String,
 }
 
-/// Where requests come in.
+/// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// TCP port, 1 to 65535.
     pub port: u16,
     /// Largest request body, in bytes.
     pub max_body_size: u64,
-    /// Who the server proves to be.
+    /// The server's certificate.
     pub tls: ListenerTls,
-    /// The PEM bundle of those who vouch for clients; absent: clients are not asked who they are.
+    /// PEM bundle of the CAs of client certificates; `None`: clients are not asked for a certificate.
     pub client_ca: Option<SecretRef>,
 }
 
 impl Listener {
-    /// The secrets of its certificate, and the bundle of those who vouch for clients.
+    /// Returns the secrets of its certificate, and the bundle of CAs for client certificates.
     pub fn secrets(&self) -> BTreeSet<SecretRef> {
         let certificate = match &self.tls {
             ListenerTls::Secret { name } => [paths::CERTIFICATE, paths::KEY]
@@ -115,13 +117,13 @@ impl Listener {
     }
 }
 
-/// Who a server proves to be.
+/// The certificate of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenerTls {
     /// A certificate of a CA of its own, made in the data folder, for these names besides `localhost`
     /// and the loopback addresses.
     SelfSigned {
-        /// DNS names, in small letters; a wildcard may stand first.
+        /// DNS names, in lowercase; a name may begin with a wildcard.
         dns_names: Vec<String>,
     },
     /// `<secrets-dir>/<secret>/tls.crt` and `tls.key`.
@@ -129,22 +131,22 @@ pub enum ListenerTls {
         /// Name of the Secret.
         name: String,
     },
-    /// Plain HTTP, because the manifest says so aloud.
+    /// Plain HTTP, which the manifest sets explicitly.
     None,
 }
 
-/// Where accepted events are kept.
+/// Storage for accepted events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
-    /// How long the data folder lives.
+    /// Lifetime and size of the data folder.
     pub kind: SpoolKind,
-    /// How long a removed destination keeps its undelivered events.
+    /// Duration for which a removed destination keeps its undelivered events.
     pub retain_removed: Duration,
-    /// How long a spool that no pod uses any more is drained, if it is.
+    /// Maximum duration of draining an unused spool.
     pub drain_timeout: Duration,
 }
 
-/// How long the data folder lives, and how much it may hold.
+/// Lifetime and size of the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpoolKind {
     /// As long as the volume.
@@ -159,171 +161,171 @@ pub enum SpoolKind {
     },
 }
 
-/// One kind of sender.
+/// A kind of sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Unique within the relay.
     pub name: String,
     /// The exact request path, starting with `/`.
     pub path: String,
-    /// How a sender proves who it is.
+    /// Proof that a sender must give.
     pub verify: Verify,
-    /// Ranges that senders must be in; empty: all.
+    /// Address ranges of senders; empty: any address.
     pub allow_from: Vec<IpNet>,
-    /// Which events are repeats; absent: none.
+    /// Rule for repeats; `None`: no event is a repeat.
     pub deduplicate: Option<Deduplicate>,
-    /// Exceptions to which headers are kept.
+    /// Exceptions from the rule which headers are kept.
     pub forward_headers: ForwardHeaders,
 }
 
-/// Exceptions to which headers of a request are kept with its event; names in lowercase.
+/// Exceptions from the rule which headers of a request are kept with its event; names in lowercase.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForwardHeaders {
-    /// Kept beside those that are by default.
+    /// Headers kept besides those that are kept by default.
     pub allow: Vec<String>,
-    /// Not kept, whatever else says so.
+    /// Headers never kept.
     pub deny: Vec<String>,
 }
 
-/// Which events are repeats.
+/// Rule for repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deduplicate {
-    /// How long an id is remembered.
+    /// Duration for which an id is remembered.
     pub window: Duration,
-    /// Where the id is; absent: where the provider puts it.
+    /// Place of the id; `None`: where the provider puts it.
     pub id: Option<IdAt>,
 }
 
-/// Where the id of an event is.
+/// Place of an event's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdAt {
-    /// In this header, its name in small letters.
+    /// This header; its name is in lowercase.
     Header(String),
-    /// In the JSON body, down these fields. Never empty.
+    /// This path of fields in the JSON body. Never empty.
     Body(Vec<String>),
 }
 
 /// A file `<secrets-dir>/<name>/<key>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretRef {
-    /// The Secret.
+    /// Name of the Secret.
     pub name: String,
-    /// The key in it.
+    /// Key in the Secret.
     pub key: String,
 }
 
-/// Who gets every accepted event.
+/// A receiver of every accepted event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
     /// Unique within the relay.
     pub name: String,
-    /// Where it is.
+    /// Address of the receiver.
     pub target: Target,
-    /// What it is sent.
+    /// Form of the request body.
     pub format: Format,
-    /// How it is sent.
+    /// HTTP method of the requests.
     pub method: Method,
-    /// What is sent beside it. Names are unique, and none is one that `sign` or `authorization` sets.
+    /// Headers added to each request. Names are unique, and none is set by `sign` or `authorization`.
     pub headers: Vec<Header>,
-    /// How it is proven who sent it.
+    /// Signature of each request.
     pub sign: Option<Sign>,
-    /// What it lets the relay in by.
+    /// Credentials sent with each request.
     pub authorization: Option<Authorization>,
-    /// Whom it has to prove to be; only an `https` [`Target::Url`] has more than nothing here.
+    /// TLS settings of the connection; only an `https` [`Target::Url`] has any.
     pub tls: DestinationTls,
-    /// The answers that say that it has the event.
+    /// Statuses that mean "delivered".
     pub success: Statuses,
-    /// The answers that no further attempt can change.
+    /// Statuses after which no further attempt is made.
     pub final_statuses: Statuses,
-    /// When a failed delivery is tried again.
+    /// Times of the attempts for an event.
     pub retry: Retry,
-    /// From connecting to the last byte of the answer.
+    /// Maximum duration of an attempt, from connecting to the last byte of the answer.
     pub timeout: Duration,
-    /// Requests in flight at once, 1 to 1,024.
+    /// Maximum number of requests in flight at once, 1 to 1,024.
     pub concurrency: usize,
-    /// Most attempts begun per span of time; absent: no limit.
+    /// Maximum number of attempts per span of time; `None`: no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Private and special ranges that the address guard lets through for this destination.
+    /// Private and special address ranges that the address guard allows for this destination.
     pub allow: Vec<IpNet>,
-    /// Most bytes of undelivered events; beyond it the oldest are dropped, by name. Absent: no limit but the spool.
+    /// Maximum bytes of undelivered events; beyond it the oldest are dropped. `None`: no limit but the spool.
     pub backlog: Option<u64>,
 }
 
-/// Where a destination is.
+/// Address of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// `http` or `https`, without user information or fragment.
     Url(Url),
-    /// A Service of the cluster, by plain HTTP: only its addresses in the peers folder may be connected to.
+    /// A Service of the cluster, by plain HTTP. Connections are made only to its addresses in the peers folder.
     Service {
-        /// Its namespace, the relay's where the resource names none.
+        /// Namespace of the Service; the relay's where the resource names none.
         namespace: String,
-        /// Its name.
+        /// Name of the Service.
         name: String,
         /// `http://<name>.<namespace>.svc:<port><path>`.
         url: Url,
     },
     /// A Collector, whose address and certificates are files in the peers folder.
     Collector {
-        /// Its namespace, the relay's where the resource names none.
+        /// Namespace of the Collector; the relay's where the resource names none.
         namespace: String,
-        /// Its name.
+        /// Name of the Collector.
         name: String,
     },
 }
 
-/// What a destination is sent.
+/// Form of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The body as it came, with the headers that came with it.
+    /// The body as received, with the headers that were kept.
     Original,
-    /// The log line of the old system.
+    /// A log line of the old system.
     Line,
-    /// CloudEvents 1.0.
+    /// A CloudEvents 1.0 event.
     CloudEvents(CloudEventsMode),
 }
 
-/// When a delivery is tried.
+/// Times of the attempts for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// The wait before each attempt, the first included: as many attempts as entries, 1 to 32.
+    /// Waits before each attempt, the first included: as many attempts as entries, 1 to 32.
     pub schedule: Vec<Duration>,
-    /// Each wait is lengthened or shortened by up to this share, 0 to 100.
+    /// Maximum random variation of each wait, 0 to 100 percent.
     pub jitter_percent: u8,
 }
 
-/// Most attempts begun per span of time.
+/// Maximum number of attempts per span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// At least 1.
+    /// Number of attempts, at least 1.
     pub events: u32,
-    /// Longer than zero.
+    /// Length of the span, longer than zero.
     pub per: Duration,
 }
 
-/// The sign of life.
+/// Heartbeats to destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The time between two.
+    /// Interval between two heartbeats.
     pub every: Duration,
     /// Names of destinations.
     pub to: Vec<String>,
 }
 
-/// The collector's log.
+/// The log file of a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Relative to the data folder, without `..`.
+    /// Path relative to the data folder, without `..`.
     pub path: String,
-    /// When the file is closed and a new one begun; absent: never.
+    /// Rotation of the log; `None`: never.
     pub rotate: Option<Rotate>,
 }
 
-/// When the log is closed and a new one begun.
+/// Rotation of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotate {
-    /// Bytes a file may hold.
+    /// Maximum bytes of a file.
     pub size: u64,
-    /// Closed files kept besides the open one.
+    /// Number of closed files that are kept besides the open one.
     pub keep: u32,
 }

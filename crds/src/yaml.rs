@@ -1,6 +1,6 @@
-//! YAML, read as the JSON that kubectl would send to an API server: by the same rules for scalars and merge keys, with
-//! absent where it says null. What cannot be read as kubectl reads it is refused. A document is never more than it may
-//! be: aliases of aliases are short to write and endless to read.
+//! Reads YAML as the JSON that kubectl would send to an API server: by the same rules for scalars and merge keys,
+//! with null as absent. Text that cannot be read as kubectl reads it is refused. The size of a document is limited:
+//! aliases of aliases are short to write and endless to read.
 
 mod scalar;
 
@@ -10,17 +10,17 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
-/// What a document may take in memory, about: ten times what etcd keeps of a resource.
+/// Approximate maximum memory of a document: ten times the size that etcd stores of a resource.
 const MOST_BYTES: usize = 16 << 20;
-/// What a value takes besides its text.
+/// Approximate memory of a value besides its text.
 const VALUE: usize = 72;
-/// Collections in collections. The definitions need 20.
+/// Maximum depth of nested collections. The definitions need 20.
 const MAX_DEPTH: usize = 100;
 
-/// Reads the documents of a text that hold something.
+/// Reads the documents of a text that are not empty.
 ///
 /// # Errors
-/// The first thing that cannot be read, with its line and column.
+/// The first part that cannot be read, with its line and column.
 pub fn documents(text: &str) -> Result<Vec<Value>, String> {
     // A byte order mark says nothing in UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -141,7 +141,7 @@ fn at(place: &Marker, reason: &str) -> String {
     format!("{reason} at line {} column {}", place.line(), place.col() + 1)
 }
 
-/// What a value takes in memory, about.
+/// Returns the approximate memory of a value.
 fn size(value: &Value) -> usize {
     VALUE
         + match value {
@@ -174,7 +174,7 @@ fn merge(fields: &mut Map<String, Value>, value: Value) -> Result<(), &'static s
     Ok(())
 }
 
-/// The name of a field.
+/// Returns the name of a field.
 fn name(key: Value) -> Result<String, String> {
     match key {
         Value::String(name) => Ok(name),
@@ -184,7 +184,7 @@ fn name(key: Value) -> Result<String, String> {
     }
 }
 
-/// Whether a collection's tag says nothing that it is not anyway.
+/// Checks that a collection's tag is the one it has anyway.
 fn known(tag: Option<&Tag>, suffix: &str) -> Result<(), String> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == suffix) => Err(unknown(tag)),

@@ -1,54 +1,58 @@
-//! The command line. Every flag can be an environment variable, which is how the chart sets them.
+//! The command line. Every flag can also be set by an environment variable; the chart uses these.
 
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 use visnyk_runtime::observe::logging::LogFormat;
 
-/// Keeps the cluster as `WebhookRelay` and `Collector` resources say.
+/// The operator: creates and repairs the Kubernetes objects of `WebhookRelay` and `Collector` resources.
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-operator", version, max_term_width = 120)]
 pub struct Cli {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Commands of the operator.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Reconcile until SIGTERM, while the lease is ours. In a pod as its service account, elsewhere as KUBECONFIG says.
+    /// Reconcile resources until SIGTERM, while this process holds the lease. In a pod it uses the service account,
+    /// elsewhere KUBECONFIG.
     Run(RunArgs),
     /// Print the custom resource definitions, for `kubectl apply --server-side --filename -`.
     Crds,
-    /// Get a URL and print the answer; end with 1 unless it is 200. For `helm test`, in an image without a shell.
+    /// Get a URL and print the answer. Exit code 1 unless the status is 200. Used by `helm test`, because the image
+    /// has no shell.
     Probe {
-        /// Plain HTTP, such as `http://visnyk-operator:8080/readyz`.
+        /// URL with plain HTTP, such as `http://visnyk-operator:8080/readyz`.
         #[arg(value_name = "URL")]
         url: http::Uri,
     },
 }
 
-/// How to run.
+/// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// What the workloads run.
+    /// Images of the workloads.
     #[command(flatten)]
     pub images: Images,
-    /// Namespaces to look after, separated by commas; absent or empty: all. In all others nothing is read or written.
+    /// Namespaces whose resources are reconciled, separated by commas. Absent or empty: all. Nothing is read or
+    /// written in any other namespace.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "VISNYK_WATCH_NAMESPACES")]
     pub watch_namespaces: Vec<String>,
-    /// Namespace of the Lease `visnyk-operator`, by which one of several operators leads; absent: that of the
-    /// service account or the kubeconfig.
+    /// Namespace of the Lease `visnyk-operator`, which selects the active one of several operators. Absent: that of
+    /// the service account or the kubeconfig.
     #[arg(long, value_name = "NAME", env = "VISNYK_LEASE_NAMESPACE")]
     pub lease_namespace: Option<String>,
-    /// Who we are in the Lease and in Events: unique among running operators.
+    /// Name of this operator in the Lease and in Events. It must be unique among running operators.
     #[arg(long, value_name = "NAME", env = "VISNYK_IDENTITY")]
     pub identity: String,
-    /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
+    /// Address for /livez, /readyz, /startupz, /metrics and /status, over plain HTTP. Absent: they are not served.
     #[arg(long, value_name = "IP:PORT", env = "VISNYK_HEALTH")]
     pub health: Option<SocketAddr>,
-    /// How the log on standard error looks; absent: text on a terminal, else JSON. `RUST_LOG` says what is in it.
+    /// Format of the log on standard error: text or json. Absent: text on a terminal, else JSON. `RUST_LOG` sets the
+    /// level.
     #[arg(long, value_name = "FORMAT", env = "VISNYK_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 }
@@ -64,17 +68,18 @@ pub struct Images {
     pub collector: String,
 }
 
-/// Where resources are looked after.
+/// Namespaces whose resources are reconciled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Namespaces {
-    /// Everywhere.
+    /// All namespaces.
     All,
-    /// In these, of which there is at least one.
+    /// These namespaces; never empty.
     Only(Vec<String>),
 }
 
 impl RunArgs {
-    /// Where resources are looked after. An empty name is none: so says an empty environment variable.
+    /// Returns the namespaces whose resources are reconciled. An empty name is ignored: an empty environment variable
+    /// is one.
     pub fn namespaces(&self) -> Namespaces {
         let mut named: Vec<String> =
             self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().collect();

@@ -1,4 +1,4 @@
-//! The command line: one binary that runs the relay, checks its manifest, and speaks to a running one.
+//! The command line: one binary that runs the relay, checks its manifest, and controls a running one.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,142 +8,153 @@ use uuid::Uuid;
 use visnyk_crds::contract::{flags, paths};
 use visnyk_runtime::host::configuration::ManifestArgs;
 
-/// Receives webhooks, keeps each one on disk before it says so, and delivers it to every destination.
+/// A webhook relay: stores each webhook on disk before it answers 2xx, and delivers it to every destination.
+///
+/// Exit codes: 0 success, 1 failure, 2 wrong arguments, 64 a manifest that is not valid. `--deliver-only` ends with 3
+/// if events are left that could not be delivered.
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-relay", version, max_term_width = 120)]
 pub struct Cli {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Commands of the relay.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the relay that a manifest describes, until SIGTERM.
     Run(RunArgs),
-    /// Print every mistake of a manifest with its place, and end with 64 if there is one.
+    /// Check a manifest: print every mistake with its place and end with 64, or print that it is valid. Nothing is
+    /// started.
     Check(CheckArgs),
-    /// Print what became of the accepted events: the numbers of `/status`.
+    /// Print the state of a running relay as JSON: events per destination, and what it waits for (`/status`).
     Status(AdminArgs),
-    /// Look at events that no attempt could deliver.
+    /// List dead letters: events that could not be delivered.
     DeadLetters {
-        /// What to do with them.
+        /// Command for dead letters.
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
-    /// Deliver dead letters after all: they wait again, due at once, under the same webhook-id.
+    /// Deliver dead letters again: they are due at once, with the same webhook-id, and get a new retry schedule.
     Redrive(RedriveArgs),
-    /// Act on one destination.
+    /// Control one destination.
     Destination {
-        /// What to do with it.
+        /// Command for the destination.
         #[command(subcommand)]
         command: DestinationCommand,
     },
 }
 
-/// What to check.
+/// Arguments of `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// The manifest.
     #[command(flatten)]
     pub manifest: ManifestArgs,
-    /// Check the Secrets that the manifest names too: files `<secret>/<key>` in this folder.
+    /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`: check that each is there and
+    /// usable. Absent: Secrets are not checked.
     #[arg(long, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
 }
 
-/// How to run.
+/// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The manifest.
     #[command(flatten)]
     pub manifest: ManifestArgs,
-    /// Folder for accepted events, their state, the admin socket and a self-signed CA. One process per folder.
+    /// Folder for accepted events, delivery state, the admin socket and the self-signed CA. Undelivered events are
+    /// lost with it. Only one process may use it.
     #[arg(long = flags::DATA_DIR, value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`.
+    /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`. Changes are picked up within a
+    /// second.
     #[arg(long = flags::SECRETS_DIR, value_name = "DIR", default_value = paths::SECRETS_DIR)]
     pub secrets_dir: PathBuf,
-    /// Folder with the Collectors that the manifest refers to, as files
-    /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`.
+    /// Folder with the addresses and certificates of the Collectors that the manifest names, as files
+    /// `<namespace>.<name>.url`, `.ca.crt`, `.tls.crt` and `.tls.key`, and with the IP addresses of Services, as files
+    /// `<namespace>.<name>.addresses`.
     #[arg(long = flags::PEERS_DIR, value_name = "DIR", default_value = paths::PEERS_DIR)]
     pub peers_dir: PathBuf,
-    /// Folder where somebody else keeps the certificate of `selfSigned` fresh, as files tls.crt and tls.key;
-    /// without it, one is made in the data folder.
+    /// Folder with the certificate for `tls.selfSigned`, as files tls.crt and tls.key, which another program renews.
+    /// Absent: the relay makes a CA and a certificate in the data folder.
     #[arg(long = flags::TLS_DIR, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
-    /// Accept nothing: deliver what is pending, and end once nothing is; with 0 if all was delivered, with 3 if dead
-    /// letters or damaged events are left.
+    /// Accept no requests: deliver the pending events and end. Exit code 0 if all were delivered, 3 if dead letters
+    /// or damaged events are left.
     #[arg(long = flags::DELIVER_ONLY)]
     pub deliver_only: bool,
-    /// Serve /livez, /readyz, /startupz, /metrics and /status here, over plain HTTP.
+    /// Address for /livez, /readyz, /startupz, /metrics and /status, over plain HTTP, for example 127.0.0.1:9090.
+    /// Absent: they are not served.
     #[arg(long = flags::HEALTH, value_name = "IP:PORT")]
     pub health: Option<SocketAddr>,
-    /// Address to listen on; the port is the manifest's.
+    /// IP address to listen on. The port is the manifest's `listener.port`.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     pub address: IpAddr,
-    /// After SIGTERM, keep accepting for so long, since load balancers learn late that this relay is going.
+    /// Seconds after SIGTERM during which requests are still accepted, because load balancers learn late that this
+    /// relay stops.
     #[arg(long = flags::DRAIN_GRACE, value_name = "SECONDS", default_value_t = 5)]
     pub drain_grace: u64,
 }
 
-/// Which running relay.
+/// Address of a running relay.
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
-    /// The data folder of the running relay; its admin socket is in it.
+    /// Data folder of the running relay, which has its admin socket.
     #[arg(long, value_name = "DIR", env = flags::DATA_DIR_VARIABLE)]
     pub data_dir: PathBuf,
 }
 
-/// What to do with dead letters.
+/// Commands for dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// Print dead letters, oldest first, a line of JSON each.
+    /// Print dead letters, oldest first, one line of JSON each.
     List(ListArgs),
 }
 
-/// Which dead letters to print.
+/// Arguments of `dead-letters list`.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
     /// The running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
-    /// Only those of this destination.
+    /// Name of a destination. Absent: the dead letters of all destinations.
     #[arg(long)]
     pub destination: Option<String>,
-    /// Print each event's headers and body too, as text.
+    /// Also print each event's headers and body, as text.
     #[arg(long)]
     pub bodies: bool,
 }
 
-/// Which dead letters to deliver after all.
+/// Arguments of `redrive`.
 #[derive(Clone, Debug, Args)]
 pub struct RedriveArgs {
     /// The running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
-    /// The destination whose dead letters these are.
+    /// Name of the destination whose dead letters are delivered again.
     #[arg(long)]
     pub destination: String,
-    /// Ids of events; none: all of the destination's dead letters.
+    /// Ids of the events, as `dead-letters list` prints them. Absent: all dead letters of the destination.
     #[arg(value_name = "EVENT")]
     pub events: Vec<Uuid>,
 }
 
-/// What to do with a destination.
+/// Commands for a destination.
 #[derive(Debug, Subcommand)]
 pub enum DestinationCommand {
-    /// Drop every event not yet delivered to it; they are counted as dropped. Dead letters stay.
+    /// Drop every undelivered event of a destination. They are counted as dropped and cannot be restored. Dead
+    /// letters stay.
     Discard(DiscardArgs),
 }
 
-/// Whose events to drop.
+/// Arguments of `destination discard`.
 #[derive(Clone, Debug, Args)]
 pub struct DiscardArgs {
     /// The running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
-    /// The destination, which may already be gone from the manifest.
+    /// Name of the destination. It may already be removed from the manifest.
     pub destination: String,
 }

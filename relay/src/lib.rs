@@ -78,7 +78,7 @@ fn check(args: &CheckArgs) -> ExitCode {
     for warning in warnings(&valid) {
         eprintln!("warning: {warning}");
     }
-    println!("{} is valid, configuration {}", valid.identity.name, valid.identity.configuration_hash);
+    println!("{} is valid", valid.identity.name);
     ExitCode::SUCCESS
 }
 

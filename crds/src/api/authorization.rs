@@ -1,4 +1,4 @@
-//! What a destination lets the relay in by.
+//! Credentials that a destination requires.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,51 +9,54 @@ use crate::text::{Audience, HttpUrl, Scope};
 /// The objects of which [`Authorization`] holds exactly one.
 pub(crate) const WAYS: &[&str] = &["basic", "bearer", "oauth2ClientCredentials"];
 
-/// The header `Authorization`: exactly one of these.
+/// Credentials in the header `Authorization`: exactly one of these fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(WAYS)))]
 pub struct Authorization {
-    /// A user name and a password.
+    /// User name and password, sent as `Authorization: Basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
-    /// A token.
+    /// A fixed token, sent as `Authorization: Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer: Option<BearerToken>,
-    /// A token of an OAuth 2.0 authorization server, which is fetched, kept till shortly before it ends, and
-    /// fetched anew when the destination refuses it.
+    /// An access token from an OAuth 2.0 authorization server (client credentials grant), sent as `Authorization:
+    /// Bearer`. The relay fetches it, reuses it until shortly before it expires, and fetches a new one when the
+    /// destination answers 401.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth2_client_credentials: Option<ClientCredentials>,
 }
 
-/// A token.
+/// A fixed token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct BearerToken {
-    /// The token.
+    /// Key of a Secret that holds the token.
     pub secret_ref: SecretRef,
 }
 
-/// Where a token is fetched, and as whom.
+/// The token endpoint and the client's credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ClientCredentials {
-    /// Where to POST, by http or https. The destination's `network` is its too.
+    /// URL of the token endpoint, http or https. The destination's `network` and `timeout` apply to it; the
+    /// destination's `tls` does not.
     pub token_url: HttpUrl,
-    /// The client's name.
+    /// Key of a Secret that holds the client id.
     pub client_id_ref: SecretRef,
-    /// The client's secret.
+    /// Key of a Secret that holds the client secret.
     pub client_secret_ref: SecretRef,
-    /// What is asked for; absent: what the server gives.
+    /// Scopes to request, for example `["events.write"]`. Absent: no `scope` is sent, and the server decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub scopes: Vec<Scope>,
-    /// For whom the token is to be, where the server wants to know.
+    /// Audience to request, for servers that need one. Absent: no `audience` is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
-    /// The authorities that may vouch for the server, as PEM; absent: the system's.
+    /// CA certificates (PEM) used to verify the token endpoint. Not inherited from `tls.caRef`. Absent: the system's
+    /// CAs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_ref: Option<SecretRef>,
 }

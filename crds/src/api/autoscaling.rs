@@ -1,9 +1,9 @@
-//! How many replicas there are when nobody says.
+//! The autoscaler of a relay.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A `HorizontalPodAutoscaler` that sets `replicas`.
+/// A HorizontalPodAutoscaler that sets `replicas`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = [{
@@ -11,20 +11,21 @@ use serde::{Deserialize, Serialize};
     "message": AT_LEAST_MIN,
 }]))]
 pub struct Autoscaling {
-    /// The fewest.
+    /// Minimum number of pods. Default 1.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub min_replicas: u16,
-    /// The most.
+    /// Maximum number of pods. Must not be less than `minReplicas`.
     #[schemars(range(min = 1, max = 100))]
     pub max_replicas: u16,
-    /// Which share of their requested CPU the pods should use on average, in percent.
+    /// Target for the average CPU use of the pods, in percent of their CPU request (50m unless `pod.resources` sets
+    /// another). Default 70.
     #[serde(default = "most_of_it")]
     #[schemars(range(min = 1, max = 100))]
     pub cpu_utilization: u16,
 }
 
-/// What is wrong with a most below the fewest.
+/// Error text for `maxReplicas` below `minReplicas`.
 pub(crate) const AT_LEAST_MIN: &str = "maxReplicas must not be less than minReplicas";
 
 fn one() -> u16 {

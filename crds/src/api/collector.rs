@@ -1,4 +1,4 @@
-//! The collector: writes down what relays and old senders bring.
+//! The `Collector`: appends what it receives to a log file.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Aloud, HttpRoute, Ingress, Listener, Log, Monitoring, Pod, Service, Status, Storage};
 use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
-/// Collects what relays deliver and appends each body to a log, synced before it answers.
+/// A collector: appends each request body to a log file, and syncs it to disk before it answers.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "visnyk.dev",
@@ -22,64 +22,72 @@ use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
+    doc = "A collector: appends each request body to a log file, and syncs it to disk before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
     validation = (SOMEBODY_RULE, NOBODY),
     validation = (PROXY_RULE, BEHIND_A_PROXY),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CollectorSpec {
-    /// Where relays and other senders connect.
+    /// Port, TLS and limits of the HTTP server to which relays and other senders connect.
     pub listener: Listener<8080>,
-    /// Where its data folder is. Beside a cluster it is where the command line says.
+    /// Storage for the log, in the data folder. Needs exactly one of `persistent`, `ephemeral`. Absent: persistent,
+    /// 8Gi. Outside a cluster `--data-dir` names the folder.
     #[serde(default)]
     pub storage: Storage,
-    /// The file that gets a line per body.
+    /// The log file, to which each request body is appended as one line. `log: {}` takes the defaults.
     pub log: Log,
-    /// Who may send.
+    /// Senders that may send. `access: {}` allows the relays of the Collector's own namespace only.
     pub access: Access,
-    /// How senders find the pods.
+    /// Settings of the Service through which senders in the cluster reach the pod. Absent: type `ClusterIP`, port 443
+    /// (80 without TLS).
     #[serde(default)]
     pub service: Service,
-    /// Overrides for the pods.
+    /// Settings of the pod: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
+    /// the pod.
     #[serde(default)]
     pub pod: Pod,
-    /// An Ingress before the Service, which needs `access.anonymousIngest`; absent: none.
+    /// An Ingress that leads to the Service. Absent: none is created. Needs `access.anonymousIngest`, because the
+    /// Ingress ends TLS and passes no client certificate on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
-    /// A route from a Gateway to the Service, which needs `access.anonymousIngest`; absent: none.
+    /// An HTTPRoute (Gateway API) that leads from a Gateway to the Service. Absent: none is created. Needs
+    /// `access.anonymousIngest`, because the Gateway ends TLS and passes no client certificate on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_route: Option<HttpRoute>,
-    /// Metrics for a Prometheus operator; absent: none.
+    /// A ServiceMonitor for a Prometheus operator. Absent: none is created; metrics stay available at port 8081,
+    /// `/metrics`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
 }
 
-/// Who may send to a collector: relays of its own namespace, which a certificate says they are, and whoever else is
-/// named here.
+/// Senders that may send to a Collector: relays of its own namespace, which their certificates prove, and those
+/// listed here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Access {
-    /// Other namespaces whose relays may send.
+    /// Further namespaces whose relays may send. Relays in the Collector's own namespace may always send. Absent:
+    /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<Namespace>,
-    /// Anyone who can reach the port may send; it has to be said aloud.
+    /// Permission for anyone who can reach the port to send, without a certificate. Must be set explicitly, as
+    /// `anonymousIngest: {}`. Absent: only relays with a certificate may send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymous_ingest: Option<Aloud>,
 }
 
-/// Without TLS nobody can show a certificate.
+/// CEL rule: without TLS no sender can present a certificate.
 const SOMEBODY_RULE: &str = "!has(self.spec.listener.tls.none) || has(self.spec.access.anonymousIngest)";
 
-/// What is wrong with a collector that could let nobody in.
+/// Error text for a Collector that no sender could use, because it has no TLS.
 pub(crate) const NOBODY: &str =
-    "access needs anonymousIngest where the listener has no tls: nobody can show a certificate there";
+    "access needs anonymousIngest with listener.tls.none: without TLS there is no client certificate";
 
-/// An Ingress or Gateway ends TLS, and no certificate gets past it.
+/// CEL rule: an Ingress or Gateway ends TLS and passes no certificate on.
 const PROXY_RULE: &str =
     "!(has(self.spec.ingress) || has(self.spec.httpRoute)) || has(self.spec.access.anonymousIngest)";
 
-/// What is wrong with a way in on which nobody could be let in.
-pub(crate) const BEHIND_A_PROXY: &str = "access needs anonymousIngest where there is an ingress or httpRoute: nobody can show a certificate through it";
+/// Error text for an Ingress or Gateway through which no sender could be admitted.
+pub(crate) const BEHIND_A_PROXY: &str = "access needs anonymousIngest with an ingress or httpRoute: they end TLS and pass no client certificate on";

@@ -1,4 +1,4 @@
-//! Who gets every accepted event, and how.
+//! Receivers of the events, and how each one is sent to.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,140 +13,165 @@ use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceN
 /// The fields of which [`Destination`] holds exactly one.
 pub(crate) const TARGETS: &[&str] = &["collectorRef", "service", "url"];
 
-/// Who gets every accepted event: exactly one of `collectorRef`, `service`, `url`.
+/// A receiver of every accepted event: exactly one of `collectorRef`, `service`, `url`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = rules()))]
 pub struct Destination {
-    /// Unique in this relay. The name is the identity: under another name it is another destination,
-    /// which gets new events only; with another address it goes on where it was.
+    /// Name of the destination, unique in this relay. It identifies the stored state: with a new name it is another
+    /// destination, which gets only events accepted from then on; with the same name and a new address it continues
+    /// where it was.
     pub name: Name,
-    /// A Collector, whose address and certificates the relay is given.
+    /// A Collector as the receiver. The operator gives the relay its address and the certificates for mutual TLS.
+    /// Exactly one of `collectorRef`, `service`, `url`. Outside a cluster the peers folder has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collector_ref: Option<CollectorRef>,
-    /// A Service of the cluster, by plain HTTP. It needs no `network`: its address is opened by its name, and
-    /// no other. Headless Services and those of type `ExternalName` are refused.
+    /// A Service of the cluster as the receiver, by plain HTTP. It needs no `network.allow`: the relay connects to
+    /// the addresses of this Service only. Headless Services and those of type `ExternalName` are refused. Exactly
+    /// one of `collectorRef`, `service`, `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
-    /// Where to send, by http or https, without user information and fragment.
+    /// An http or https URL as the receiver, without user information and fragment, for example
+    /// `https://hooks.example.org/in`. A host with a private address needs `network.allow`. Exactly one of
+    /// `collectorRef`, `service`, `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<HttpUrl>,
-    /// What is sent.
+    /// Form of the request body. `Original`: the body as received, with the headers that were kept. `Line`: one line
+    /// of text, `<local time> - Received data: <body>`. `CloudEvents`: a CloudEvents 1.0 event. Default `Original`.
     #[serde(default)]
     pub format: Format,
-    /// How `format: CloudEvents` sends them; absent: in binary mode.
+    /// Settings for `format: CloudEvents`. Absent: binary mode. An error with any other format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_events: Option<CloudEvents>,
-    /// The method of the requests.
+    /// HTTP method of each request: `POST`, `PUT` or `PATCH`. Default `POST`.
     #[serde(default)]
     pub method: Method,
-    /// Headers of every request, beside those of the format.
+    /// Headers added to every request, beside those of the format. A header of the event with the same name is
+    /// replaced. Absent: none is added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
     pub headers: Vec<Header>,
-    /// How each request proves who sent it; absent: not at all.
+    /// Signature of each request, by which the receiver verifies the sender. Needs exactly one of `hmac`,
+    /// `standardWebhooks`. Absent: requests are not signed. While a secret is missing, nothing is sent and the events
+    /// wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<Sign>,
-    /// What the destination lets the relay in by; absent: nothing.
+    /// Credentials sent in the header `Authorization` of each request. Needs exactly one of `basic`, `bearer`,
+    /// `oauth2ClientCredentials`. Absent: none are sent. While a secret is missing, nothing is sent and the events
+    /// wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
-    /// Whom the destination has to prove to be; absent: the host of `url`, vouched for by the system's authorities.
+    /// TLS settings of the connection to the destination; only for a `url` that begins with `https://`. Absent: the
+    /// certificate must be valid for the host of `url` and signed by a CA that the system trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<DestinationTls>,
-    /// The statuses, and ranges such as `200-299`, that say that the destination has the event; absent: 200-299.
+    /// Statuses that mean "delivered": quoted strings, for example `["200-299", "409"]`. The list replaces the
+    /// default, so include 200-299 if these still count. Absent: 200-299. A status in both `success` and `final`
+    /// counts as success. A status in neither list is a failed attempt and is retried, except 410, which disables the
+    /// destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub success: Vec<Statuses>,
-    /// The statuses, and ranges, that no further attempt can change: the event is a dead letter at once. Of a
-    /// status that is in `success`, too, `success` counts. Absent: none.
+    /// Statuses after which no further attempt is made: quoted strings, for example `["400", "422"]`. The event
+    /// becomes a dead letter at once. A status that is also in `success` counts as success. Absent: none.
     #[serde(rename = "final", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), transform = each(forwards()))]
     pub final_statuses: Vec<Statuses>,
-    /// When a delivery is tried, and tried again.
+    /// Times of the attempts for an event. Absent: 10 attempts within 75 h 35 m. After the last failed attempt the
+    /// event becomes a dead letter, which `redrive` can send again.
     #[serde(default)]
     pub retry: Retry,
-    /// Longest wait for one attempt, from connecting to the last byte of the answer.
+    /// Maximum duration of one attempt, from connecting to the last byte of the answer, a token request included. A
+    /// slower attempt has failed and is retried. Default 15s.
     #[serde(default = "timeout")]
     #[schemars(extend("x-kubernetes-validations" = bounds::TIMEOUT.rules()))]
     pub timeout: GoDuration,
-    /// Most requests in flight at once.
+    /// Maximum number of requests in flight to this destination at once, per pod. Default 16. Events are not kept in
+    /// order, not even with 1, because a retried event is overtaken.
     #[serde(default = "concurrency")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u16,
-    /// Most attempts begun in a span of time; absent: no limit.
+    /// Maximum number of attempts per time span, per pod. Retries count. Absent: no limit. Events above the limit
+    /// wait in the spool and are not dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// Which private networks the destination may be in; absent: none.
+    /// Private networks to which this destination may connect. Absent: public addresses only; an attempt to a private
+    /// address fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// What happens when undelivered events pile up; absent: they are kept, as far as the spool reaches.
+    /// Limit for undelivered events of this destination. Absent: no own limit; undelivered events are kept until the
+    /// spool is full, and then senders get 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog: Option<Backlog>,
 }
 
-/// A Collector.
+/// A reference to a Collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CollectorRef {
-    /// Name of the Collector.
+    /// `metadata.name` of the Collector. While it does not exist, the events for it wait.
     pub name: Name,
-    /// Namespace of the Collector; absent: the relay's.
+    /// Namespace of the Collector. In another namespace the Collector must list the relay's namespace in
+    /// `access.namespaces`. Absent: the relay's namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Namespace>,
 }
 
-/// A Service of the cluster.
+/// A reference to a Service of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ServiceRef {
-    /// Name of the Service.
+    /// `metadata.name` of the Service. While it does not exist, the events for it wait.
     pub name: ServiceName,
-    /// Namespace of the Service; absent: the relay's.
+    /// Namespace of the Service. Absent: the relay's namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Namespace>,
-    /// Port of the Service.
+    /// Port number of the Service, as in its `spec.ports[].port`.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// Path and query of the request.
+    /// Path and query of each request, beginning with a slash. Default `/`.
     #[serde(default = "root")]
     pub path: UrlPath,
 }
 
-/// What is sent.
+/// Form of the request body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum Format {
-    /// The body as it came, with the headers that came with it.
+    /// The body as received, with the headers that were kept.
     #[default]
     Original,
-    /// One line of the old system's log: local time, `Received data:` and the payload.
+    /// One line of text: local time, ` - Received data: ` and the body.
     Line,
-    /// CloudEvents 1.0, with attributes derived from what the sender says.
+    /// A CloudEvents 1.0 event. Its attributes are those of the sender where it sets them.
     CloudEvents,
 }
 
-/// What is wrong with a schedule whose first attempt waits.
+/// Error text for a schedule whose first entry is not 0s.
 pub(crate) const FIRST_AT_ONCE: &str = "must begin with 0s: the first attempt is made at once";
 
-/// When a delivery is tried, and tried again.
+/// Times of the attempts for an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Retry {
-    /// The wait before each attempt: as many attempts as entries, the first at once (`0s`). After the last the
-    /// event is a dead letter. The default is that of Standard Webhooks: 10 attempts in 75 h 35 m.
+    /// Waits before each attempt, as durations. Each entry is the time to wait after the previous attempt failed; the
+    /// number of entries is the number of attempts. The first must be `0s`: the first attempt is made at once. The
+    /// sum of the entries is how long an event is tried; then it becomes a dead letter. Default `0s, 5s, 5m, 30m, 2h,
+    /// 5h, 10h, 14h, 20h, 24h`: 10 attempts in 75 h 35 m, as Standard Webhooks recommends. `["0s"]` means no retries.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(transform = each(bounds::RETRY_WAIT.rules()), extend("x-kubernetes-validations" = [{
         "rule": "self.size() == 0 || duration(self[0]) == duration('0s')",
         "message": FIRST_AT_ONCE,
     }]))]
     pub schedule: Vec<GoDuration>,
-    /// By how much each wait is lengthened or shortened at random, in percent.
+    /// Random variation of each wait, in percent: with 20 a wait of 10m takes 8 to 12 minutes. It keeps the events
+    /// that failed together from being retried together. Default 20; 0 switches it off.
     #[schemars(range(min = 0, max = 100))]
     pub jitter_percent: u8,
 }
@@ -158,49 +183,51 @@ impl Default for Retry {
     }
 }
 
-/// Most attempts begun in a span of time.
+/// Maximum number of attempts per time span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct RateLimit {
-    /// How many.
+    /// Maximum number of attempts that begin within any span of length `per`. Retries count.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub events: u32,
-    /// In how long.
+    /// Length of the span, as a duration, for example `1s`. It slides: no span of this length has more than `events`
+    /// attempts.
     #[schemars(extend("x-kubernetes-validations" = bounds::RATE_PER.rules()))]
     pub per: GoDuration,
 }
 
-/// Which private networks the destination may be in.
+/// Private networks to which this destination may connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Network {
-    /// Ranges such as `10.0.0.0/8` that are let through although they are private, loopback or otherwise
-    /// special. Link-local ranges and those of cloud metadata stay closed whatever stands here.
+    /// Address ranges (CIDR) that are allowed although they are private, loopback or otherwise special, for example
+    /// `["10.0.0.0/8"]`. Link-local addresses and those of cloud metadata services are always refused. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
     pub allow: Vec<Cidr>,
 }
 
-/// What happens when undelivered events pile up.
+/// Limit for undelivered events of a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Backlog {
-    /// Most bytes of undelivered events; at most the size of the spool.
+    /// Maximum bytes of undelivered events of this destination, per pod. Must not be larger than the spool.
     #[schemars(extend("x-kubernetes-validations" = bounds::BACKLOG_SIZE.rules()))]
     pub size: Quantity,
-    /// What is done beyond it.
+    /// Action beyond `size`. `Drop`: when more than `size` is undelivered, the oldest undelivered events of this
+    /// destination are dropped until the rest fits, and counted as dropped.
     pub then: Overflow,
 }
 
-/// What is done beyond a bound.
+/// Action beyond a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum Overflow {
-    /// The oldest undelivered events are dropped and counted under the destination's name.
+    /// The oldest undelivered events of the destination are dropped until the rest fits, and counted as dropped.
     Drop,
 }
 

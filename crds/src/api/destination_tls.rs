@@ -1,4 +1,4 @@
-//! Whom a destination has to prove to be, and who the relay proves to be there.
+//! TLS settings of the connection to a destination.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,37 +6,39 @@ use serde::{Deserialize, Serialize};
 use super::SecretRef;
 use crate::text::{HostName, Pin, SecretName};
 
-/// What is wrong with TLS where none is spoken, or where the operator sees to it.
-pub(crate) const NO_TLS_HERE: &str = "tls is for a url that begins with https://";
-/// The same, as a CEL rule.
+/// Error text for `tls` where no TLS is spoken, or where the operator sets it up.
+pub(crate) const NO_TLS_HERE: &str = "tls needs a url that begins with https://";
+/// The same rule in CEL.
 pub(crate) const TLS_RULE: &str = "!has(self.tls) || (has(self.url) && self.url.startsWith('https://'))";
 
-/// Whom the destination has to prove to be, and who the relay proves to be.
+/// TLS settings of the connection to a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct DestinationTls {
-    /// The authorities that may vouch for it, as PEM; absent: the system's.
+    /// Key of a Secret with the CA certificates (PEM) used to verify the destination. They replace the system's CAs.
+    /// Absent: the system's CAs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_ref: Option<SecretRef>,
-    /// Base64 of the SHA-256 of the public keys that its certificate may have, beside being vouched for: the
-    /// current one and the next. Absent: any key.
+    /// SHA-256 hashes of public keys (SPKI), in base64. The destination's certificate must have one of these keys, in
+    /// addition to being signed by a trusted CA. List the current key and the next. Absent: any key is accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "set"))]
     pub pin_sha256: Vec<Pin>,
-    /// The certificate that the relay shows; absent: none.
+    /// Secret with the client certificate that the relay presents (mutual TLS). Absent: none is presented.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate_ref: Option<CertificateRef>,
-    /// The name that its certificate has to be for; absent: the host of `url`.
+    /// DNS name for which the destination's certificate must be valid; it is also sent as SNI. Absent: the host of
+    /// `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<HostName>,
 }
 
-/// A Secret with a certificate chain, `tls.crt`, and its key, `tls.key`.
+/// A reference to a Secret with a certificate chain (`tls.crt`) and key (`tls.key`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CertificateRef {
-    /// Name of the Secret.
+    /// Name of the Secret, which has the keys `tls.crt` and `tls.key`, both PEM.
     pub name: SecretName,
 }

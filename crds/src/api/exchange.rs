@@ -1,4 +1,4 @@
-//! The request that a destination gets, beside its body, and what its answers mean.
+//! Method, headers and format details of a request to a destination, and rules for the statuses of answers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::text::{HeaderName, HeaderTemplate};
 
 /// The fields of which [`Header`] holds exactly one.
 pub(crate) const CONTENTS: &[&str] = &["secretRef", "value"];
-/// Headers that a manifest does not set: they belong to the connection, or say which event this is.
+/// Headers that a manifest cannot set: they belong to the connection or identify the event.
 pub(crate) const RESERVED: &[&str] = &[
     "connection",
     "content-length",
@@ -25,46 +25,48 @@ pub(crate) const RESERVED: &[&str] = &[
     "webhook-signature",
     "webhook-timestamp",
 ];
-/// What is wrong with one of those.
-pub(crate) const IS_RESERVED: &str = "is set by the relay or belongs to the connection";
-/// What is wrong with a range that ends before it begins.
-pub(crate) const BACKWARDS: &str = "must not end below its beginning";
-/// What is wrong with a mode of another format.
-pub(crate) const MODE_OF_OTHER: &str = "cloudEvents is for format: CloudEvents";
-/// The same, as a CEL rule.
+/// Error text for a reserved header.
+pub(crate) const IS_RESERVED: &str =
+    "must not be a header that the relay sets or that belongs to the connection";
+/// Error text for a range whose end is below its beginning.
+pub(crate) const BACKWARDS: &str = "must not end below its start";
+/// Error text for `cloudEvents` with another format.
+pub(crate) const MODE_OF_OTHER: &str = "cloudEvents needs format: CloudEvents";
+/// The same rule in CEL.
 pub(crate) const MODE_RULE: &str = "!has(self.cloudEvents) || self.format == 'CloudEvents'";
 
-/// The method of the requests.
+/// HTTP method of the requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum Method {
-    /// For a new thing each time.
+    /// For receivers that create something for each event.
     #[default]
     POST,
-    /// To put one in its place.
+    /// For receivers that store a resource.
     PUT,
-    /// To change one.
+    /// For receivers that change a resource.
     PATCH,
 }
 
-/// How events are sent as CloudEvents.
+/// Settings for `format: CloudEvents`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CloudEvents {
-    /// Where the event's attributes are.
+    /// Place of the event's attributes. `Binary`: in headers `ce-...`, and the body is the data. `Structured`: in a
+    /// JSON body of type `application/cloudevents+json` that contains the data. Default `Binary`.
     #[serde(default)]
     pub mode: CloudEventsMode,
 }
 
-/// Where the attributes of a CloudEvents event are.
+/// Place of the attributes of a CloudEvents event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum CloudEventsMode {
     /// In headers `ce-...`; the body is the event's data.
     #[default]
     Binary,
-    /// In the body, `application/cloudevents+json`, with the data.
+    /// In a JSON body of type `application/cloudevents+json` that contains the data.
     Structured,
 }
 
@@ -73,24 +75,27 @@ pub enum CloudEventsMode {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(CONTENTS)))]
 pub struct Header {
-    /// Its name. It takes the place of one of the event's headers of that name.
+    /// Name of the header. Headers of the connection, `webhook-id`, `webhook-timestamp`, `webhook-signature` and
+    /// those that `sign` and `authorization` set are refused.
     #[schemars(extend("x-kubernetes-validations" = not_reserved()))]
     pub name: HeaderName,
-    /// Its value, in which `{id}`, `{source}`, `{type}` and `{received}` are the event's; left out where nothing
-    /// comes of it.
+    /// Value of the header: text in which `{id}`, `{source}`, `{type}` and `{received}` are replaced by the event's
+    /// id, source, type and time of receipt. If the result is empty (an event without a type), the header is left
+    /// out. Exactly one of `secretRef`, `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<HeaderTemplate>,
-    /// A secret as its value.
+    /// Key of a Secret that holds the value. Exactly one of `secretRef`, `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
+/// Returns the CEL rule that refuses reserved names.
 fn not_reserved() -> Value {
     let names = RESERVED.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
     json!([{ "rule": format!("!(self.lowerAscii() in [{names}])"), "message": IS_RESERVED }])
 }
 
-/// CEL rules of a status or a range of them.
+/// Returns the CEL rule of a status or a range of statuses.
 pub(super) fn forwards() -> Value {
     json!([{
         "rule": "size(self) != 7 || self.substring(0, 3) <= self.substring(4)",

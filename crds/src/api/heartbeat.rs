@@ -1,4 +1,4 @@
-//! The sign of life.
+//! Heartbeats to destinations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::text::{GoDuration, Name};
 
-/// A sign of life. It is neither kept, retried nor counted.
+/// Heartbeat requests to destinations. They are not stored, not retried and not counted as events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Heartbeat {
-    /// The time between two.
+    /// Interval between two heartbeats, as a duration. Each pod sends its own. Default 5m.
     #[serde(default = "every")]
     #[schemars(extend("x-kubernetes-validations" = bounds::HEARTBEAT_EVERY.rules()))]
     pub every: GoDuration,
-    /// Names of the destinations that get it.
+    /// Names of the destinations that get heartbeats. Each must be in `destinations`.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub to: Vec<Name>,
 }

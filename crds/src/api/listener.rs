@@ -1,4 +1,4 @@
-//! Where requests come in; the same for both kinds but for the usual port.
+//! The HTTP server of both kinds. Only the default port differs.
 
 use std::ops::Deref;
 
@@ -14,44 +14,48 @@ use crate::text::{Cidr, DnsName, KindName, ObjectName, Quantity, SecretName};
 /// The objects of which [`Tls`] holds exactly one.
 pub(crate) const TLS: &[&str] = &["selfSigned", "secretName", "certManager", "none"];
 
-/// What is wrong with certificates of clients where nobody shows one.
-pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: in plain HTTP nobody shows a certificate";
+/// Error text for `clientCa` without TLS.
+pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: plain HTTP has no client certificates";
 
-/// What is wrong with an address among the DNS names.
+/// Error text for an IP address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
 
-/// What is wrong with a listener on the health port.
-pub(crate) const HEALTH_PORT_TAKEN: &str = "8081 is the port of probes, metrics and status";
+/// Error text for a listener on the health port.
+pub(crate) const HEALTH_PORT_TAKEN: &str = "must not be 8081, the port of probes, metrics and status";
 
-/// Where requests come in. `PORT` is the port where none is given, `T` how TLS is spoken there.
+/// Settings of the HTTP server. `PORT` is the default port, `T` the type of the TLS settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Listener<const PORT: u16, T = Tls> {
-    /// TCP port. 8081 is taken by probes, metrics and status.
+    /// TCP port on which the process listens, and the port of the container. Default 8443 for a WebhookRelay, 8080
+    /// for a Collector. 8081 is refused: it is the port of probes, metrics and status. The port of the Service is
+    /// `spec.service.port`.
     #[serde(default = "usual_port::<PORT>")]
     #[schemars(range(min = 1, max = 65535), extend("x-kubernetes-validations" = [{
         "rule": format!("self != {HEALTH_PORT}"), "message": HEALTH_PORT_TAKEN,
     }]))]
     pub port: u16,
-    /// Largest request body; a larger one is refused with 413.
+    /// Maximum size of a request body. A larger one is refused with 413. Default 1Mi. The spool must be large enough
+    /// for it: 8Mi need a spool of 86Mi, 32Mi need 342Mi.
     #[serde(default = "max_body_size")]
     #[schemars(extend("x-kubernetes-validations" = bounds::MAX_BODY_SIZE.rules()))]
     pub max_body_size: Quantity,
-    /// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
+    /// The server's certificate. Needs exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
     pub tls: T,
 }
 
-/// Where senders connect.
+/// The HTTP server to which senders connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct RelayListener {
-    /// What every listener has.
+    /// Settings that both kinds have.
     #[serde(flatten)]
     pub listener: Listener<8443, RelayTls>,
-    /// Ranges of proxies that say, by `X-Forwarded-For`, who sends; absent: none is believed. Whoever can connect from
-    /// such an address can pretend to be anywhere.
+    /// Address ranges (CIDR) of proxies whose header `X-Forwarded-For` is trusted to name the sender's address, for
+    /// `allowFrom`. Anyone who can connect from such an address can pretend to have any address. Absent: the header
+    /// is ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
@@ -66,17 +70,18 @@ impl Deref for RelayListener {
     }
 }
 
-/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`; and who vouches for
-/// senders that prove themselves by certificate.
+/// The server's certificate (exactly one of `selfSigned`, `secretName`, `certManager`, `none`), and the CAs of client
+/// certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = relay_tls()))]
 pub struct RelayTls {
-    /// Who the server proves to be.
+    /// The server's certificate.
     #[serde(flatten)]
     pub own: Tls,
-    /// Who vouches for the certificates of senders: those of sources with `verify.clientCertificate`. Every sender is
-    /// asked for a certificate, and none has to have one anywhere else. Absent: nobody is asked.
+    /// CA certificates for client certificates. The TLS handshake asks every client for a certificate but does not
+    /// require one; a request is refused only on paths whose source uses `verify.clientCertificate`. Absent: no
+    /// client is asked. Cannot be combined with `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ca: Option<ClientCa>,
 }
@@ -89,72 +94,78 @@ impl Deref for RelayTls {
     }
 }
 
-/// Who vouches for the certificates of senders.
+/// CA certificates for client certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ClientCa {
-    /// The authorities as a PEM bundle; a new content is taken up without a restart.
+    /// Key of a Secret that holds the CA certificates, as a PEM bundle. Changes are picked up without a restart.
     pub secret_ref: SecretRef,
 }
 
-/// Who the server proves to be: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
+/// The server's certificate: exactly one of `selfSigned`, `secretName`, `certManager`, `none`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(TLS)))]
 pub struct Tls {
-    /// A certificate from a certificate authority of its own, made on first use and renewed in time.
+    /// A certificate from a CA that is created for this resource, and renewed automatically. Senders must trust that
+    /// CA: ConfigMap `<name>-relay-ca` or `<name>-collector-ca`, key `ca.crt`; outside a cluster `tls/ca.crt` in the
+    /// data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub self_signed: Option<SelfSigned>,
-    /// The Secret that holds `tls.crt` and `tls.key`; a new content is taken up without a restart.
+    /// Name of a Secret with your certificate chain (`tls.crt`) and key (`tls.key`), both PEM. Changes are picked up
+    /// without a restart. Outside a cluster: a folder in the secrets folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<SecretName>,
-    /// A certificate from cert-manager, for the Service's names. Beside a cluster: the files of the Secret
-    /// `<name>-relay-certificate` or `<name>-collector-certificate`.
+    /// A certificate that cert-manager issues for the names of the Service. Outside a cluster: the files `tls.crt`
+    /// and `tls.key` in the folder `<name>-relay-certificate` or `<name>-collector-certificate` of the secrets
+    /// folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cert_manager: Option<CertManager>,
-    /// Plain HTTP; it has to be said aloud.
+    /// Plain HTTP, without TLS. Must be set explicitly, as `none: {}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub none: Option<Aloud>,
 }
 
-/// A certificate from a certificate authority of its own.
+/// A certificate from a CA that is created for this resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct SelfSigned {
-    /// Names by which senders reach the server, besides `localhost` and the loopback addresses.
+    /// Further DNS names of the certificate. It always has `localhost`; in a cluster also the names of the Service and of
+    /// the pods, outside a cluster also the loopback addresses. Absent: no further names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
     pub dns_names: Vec<DnsName>,
 }
 
-/// A certificate from cert-manager.
+/// A certificate that cert-manager issues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct CertManager {
-    /// Who signs it.
+    /// Reference to the issuer of cert-manager that signs the certificate.
     pub issuer_ref: IssuerRef,
-    /// Names by which senders reach the server, besides those of the Service.
+    /// Further DNS names of the certificate. It always has the names of the Service. Absent: no further names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
     pub dns_names: Vec<DnsName>,
 }
 
-/// An issuer of cert-manager's.
+/// A reference to an issuer of cert-manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct IssuerRef {
-    /// Its name.
+    /// `metadata.name` of the issuer.
     pub name: ObjectName,
-    /// Its kind.
+    /// Kind of the issuer: `Issuer`, `ClusterIssuer` or another. Default `Issuer`, which must be in the resource's
+    /// namespace.
     #[serde(default = "issuer")]
     pub kind: KindName,
-    /// The API group of its kind.
+    /// API group of the issuer's kind. Default `cert-manager.io`.
     #[serde(default = "cert_manager")]
     pub group: ObjectName,
 }

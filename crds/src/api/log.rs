@@ -1,4 +1,4 @@
-//! The collector's log.
+//! The log file of a Collector.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::text::{LogPath, Quantity};
 
-/// The file that gets a line per body.
+/// The log file, to which each request body is appended as one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Log {
-    /// Relative to the data folder, ending in `.log`.
+    /// Path of the log, relative to the data folder, ending in `.log`. Default `webhook.log`.
     pub path: LogPath,
-    /// When the file is closed and a new one begun; absent: never.
+    /// Rotation of the log. Absent: one file grows until the volume is full; then senders get 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotate: Option<Rotate>,
 }
@@ -24,15 +24,16 @@ impl Default for Log {
     }
 }
 
-/// When the log is closed and a new one begun.
+/// Rotation of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Rotate {
-    /// How much a file may hold.
+    /// Size at which the file is closed and a new one is begun. Default 64Mi. The volume must hold `keep` + 1 files
+    /// of it.
     #[schemars(extend("x-kubernetes-validations" = bounds::LOG_SIZE.rules()))]
     pub size: Quantity,
-    /// How many closed files are kept besides the open one; older ones are removed.
+    /// Number of closed files that are kept, besides the open one. The oldest is deleted first. Default 8.
     #[schemars(range(min = 1, max = 1000))]
     pub keep: u16,
 }

@@ -1,5 +1,5 @@
-//! The resources as users write them. The descriptions become the schema's, so they address the user.
-//! Objects of which exactly one is wanted are optional fields with a CEL rule beside them.
+//! The resources as users write them. Their doc comments become the descriptions of the schema, so they address the
+//! user. An object that needs exactly one of its fields has optional fields and a CEL rule.
 
 mod authorization;
 mod autoscaling;
@@ -60,23 +60,24 @@ pub(crate) use signed_header::{NO_BODY, TIME};
 pub(crate) use source::{NEVER_KEPT, NO_CERTIFICATE_BEHIND_A_GATEWAY, NO_CLIENT_CA, ONE_REPLICA};
 pub(crate) use spool::NOTHING_TO_DRAIN;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
+pub(crate) use verbatim::AMOUNT;
 pub(crate) use verify::WAYS as VERIFY_WAYS;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The group of both kinds.
+/// API group of both kinds.
 pub const GROUP: &str = "visnyk.dev";
-/// The version of both kinds.
+/// API version of both kinds.
 pub const VERSION: &str = "v1alpha1";
 
-/// Nothing to set: that it is there is what it says.
+/// An empty object. Its presence is the setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Aloud {}
 
-/// CEL rule and message of an object that holds exactly one of `fields`.
+/// Returns the CEL rule and message of an object that holds exactly one of `fields`.
 fn exactly_one(fields: &[&str]) -> Value {
     let present: Vec<String> = fields.iter().map(|field| format!("has(self.{field})")).collect();
     json!([{
@@ -85,7 +86,7 @@ fn exactly_one(fields: &[&str]) -> Value {
     }])
 }
 
-/// Puts CEL rules on each item of a list.
+/// Returns a transform that puts CEL rules on each item of a list.
 fn each(rules: Value) -> impl FnMut(&mut Schema) {
     move |list| {
         if let Some(items) = list.get_mut("items").and_then(Value::as_object_mut) {
@@ -94,14 +95,14 @@ fn each(rules: Value) -> impl FnMut(&mut Schema) {
     }
 }
 
-/// Bounds the entries of a map.
+/// Returns a transform that limits a map to `most` entries.
 fn map_of(most: u32) -> impl FnMut(&mut Schema) {
     move |map| {
         map.insert("maxProperties".into(), most.into());
     }
 }
 
-/// What is wrong with an object that should hold exactly one of `fields`.
+/// Returns the error text for an object that should hold exactly one of `fields`.
 pub(crate) fn needs_exactly_one(fields: &[&str]) -> String {
     format!("needs exactly one of {}", fields.join(", "))
 }

@@ -1,4 +1,4 @@
-//! What a user may say about the pods; none of it is the process's business.
+//! Settings of the pods. Only the operator reads them.
 
 use std::collections::BTreeMap;
 
@@ -9,54 +9,59 @@ use serde_json::json;
 use super::{Amount, Verbatim, map_of};
 use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, QUALIFIED_NAME, SecretName};
 
-/// Overrides for the pods.
+/// Settings of the pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Pod {
-    /// What the container is given; what is not said here has a modest default.
+    /// CPU and memory of the container. Absent: requests `cpu: 50m`, `memory: 64Mi`, limit `memory: 512Mi`. A
+    /// resource that is set here, as request or limit, has no default beside it.
     pub resources: Resources,
-    /// Labels that a node must have.
+    /// Labels that a node must have to run the pods. Default `{}`: any node.
     #[schemars(transform = map_of(64))]
     pub node_selector: BTreeMap<String, LabelValue>,
-    /// Taints of nodes that do not keep the pods away, as in a pod's spec.
+    /// Tolerations of node taints, in the form of a pod's `spec.tolerations`. Default `[]`: none.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Vec<Verbatim>,
-    /// Nodes and pods to be near or far, as in a pod's spec; absent: replicas avoid each other's nodes.
+    /// Affinity rules in the form of a pod's `spec.affinity`. Absent: replicas prefer different nodes. The pods have
+    /// the labels `app.kubernetes.io/name: visnyk-relay` (or `visnyk-collector`) and `app.kubernetes.io/instance:
+    /// <name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
-    /// How replicas are spread, as in a pod's spec. Each `topologyKey` may stand once with each `whenUnsatisfiable`.
+    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Default `[]`: none. Each pair
+    /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
     #[schemars(length(max = 16), transform = spread)]
     pub topology_spread_constraints: Vec<Verbatim>,
-    /// Which pods go first when a node is full.
+    /// Name of the PriorityClass of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<ObjectName>,
-    /// Secrets for pulling the image.
+    /// Secrets for pulling the image from a private registry. Default `[]`: none.
     #[schemars(length(max = 16), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
     pub image_pull_secrets: Vec<ImagePullSecret>,
-    /// Labels of the pods; those that the operator sets stay.
+    /// Labels of the pods. Labels that the operator sets are not replaced. Default `{}`: none.
     #[schemars(transform = map_of(64))]
     pub labels: BTreeMap<String, LabelValue>,
-    /// Annotations of the pods; those that the operator sets stay.
+    /// Annotations of the pods. Annotations that the operator sets are not replaced. Default `{}`: none.
     #[schemars(transform = map_of(64))]
     pub annotations: BTreeMap<String, AnnotationValue>,
-    /// Another image than the operator's.
+    /// Container image of this resource's pods. Absent: the image that the operator was started with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
 }
 
-/// What a container is given.
+/// CPU and memory of the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Resources {
-    /// The least, by resource: `cpu`, `memory`.
+    /// Requests by resource, for example `{cpu: 200m, memory: 128Mi}`. Default `{}`: those of the operator.
     #[schemars(transform = map_of(16))]
     pub requests: BTreeMap<String, Amount>,
-    /// The most, by resource.
+    /// Limits by resource, for example `{memory: 1Gi}`. Default `{}`: those of the operator. A container that uses
+    /// more memory than its limit is killed.
     #[schemars(transform = map_of(16))]
     pub limits: BTreeMap<String, Amount>,
 }
@@ -66,11 +71,12 @@ pub struct Resources {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ImagePullSecret {
-    /// Name of the Secret.
+    /// Name of the Secret, in the resource's namespace.
     pub name: SecretName,
 }
 
-/// Describes the fields that tell one constraint from another. An API server answers two alike with an internal error.
+/// Describes the two fields that make a constraint unique. An API server answers two equal ones with an internal
+/// error.
 fn spread(list: &mut Schema) {
     list.insert("x-kubernetes-list-type".into(), "map".into());
     list.insert("x-kubernetes-list-map-keys".into(), json!(["topologyKey", "whenUnsatisfiable"]));
@@ -83,11 +89,11 @@ fn spread(list: &mut Schema) {
             "properties": {
                 "topologyKey": {
                     "type": "string", "pattern": QUALIFIED_NAME.pattern, "maxLength": QUALIFIED_NAME.max_length,
-                    "description": "Label of nodes. Nodes with the same value of it are one place.",
+                    "description": "Label of nodes. Nodes with the same value of this label form one domain, for example a zone.",
                 },
                 "whenUnsatisfiable": {
                     "type": "string", "enum": ["DoNotSchedule", "ScheduleAnyway"],
-                    "description": "What becomes of a pod that would be placed too unevenly.",
+                    "description": "Handling of a pod that would break the constraint: `DoNotSchedule` or `ScheduleAnyway`.",
                 },
             },
         }),

@@ -1,4 +1,4 @@
-//! The relay: receives, keeps, delivers.
+//! The `WebhookRelay`: receives events, stores them and delivers them.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
-/// Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.
+/// A relay: receives webhooks, stores each one on disk before it answers 2xx, and delivers it to every destination.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "visnyk.dev",
@@ -36,7 +36,7 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
         json_path = ".status.conditions[?(@.type=='Delivering')].status"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    doc = "Receives webhooks, keeps each one safe before it says so, and delivers it to every destination.",
+    doc = "A relay: receives webhooks, stores each one on disk before it answers 2xx, and delivers it to every destination.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
 #[serde(rename_all = "camelCase")]
@@ -54,15 +54,16 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     "message": NO_CERTIFICATE_BEHIND_A_GATEWAY,
 }]))]
 pub struct WebhookRelaySpec {
-    /// How many pods there are, each with a spool of its own. An autoscaler sets it by the scale subresource.
+    /// Number of pods. Each pod has its own spool, so an event stays with the pod that accepted it until it is
+    /// delivered. Default 1. With `autoscaling` the autoscaler overwrites this number through the scale subresource.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: u16,
-    /// Where senders connect.
+    /// Port, TLS and limits of the HTTP server to which senders connect.
     pub listener: RelayListener,
-    /// Where accepted events are kept until every destination has them.
+    /// Storage for accepted events until every destination has them. Needs exactly one of `persistent`, `ephemeral`.
     pub spool: Spool,
-    /// Who may send, each kind of sender on a path of its own.
+    /// Senders that are accepted, one entry for each path. A request to any other path is answered with 404.
     #[schemars(length(min = 1, max = 64), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
@@ -72,32 +73,38 @@ pub struct WebhookRelaySpec {
         }],
     ))]
     pub sources: Vec<Source>,
-    /// Who gets every accepted event. One that is removed here keeps its undelivered events for
-    /// `spool.retainRemoved`, in case it comes back.
+    /// Receivers of the events. Each destination gets every accepted event, whatever its source. The undelivered
+    /// events of a destination that is removed from this list are kept for `spool.retainRemoved`.
     #[schemars(length(min = 1, max = 64), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
     pub destinations: Vec<Destination>,
-    /// A sign of life to destinations; absent: none.
+    /// Heartbeat requests to destinations at a fixed interval, so that a receiver notices when the relay is silent.
+    /// Absent: no heartbeats are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
-    /// How senders find the pods.
+    /// Settings of the Service through which senders in the cluster reach the pods. Absent: type `ClusterIP`, port
+    /// 443 (80 without TLS).
     #[serde(default)]
     pub service: Service,
-    /// Overrides for the pods.
+    /// Settings of the pods: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
+    /// the pods.
     #[serde(default)]
     pub pod: Pod,
-    /// An autoscaler that sets `replicas`; absent: none.
+    /// A HorizontalPodAutoscaler that sets `replicas` by CPU use. Absent: no autoscaler, `replicas` stays as written.
+    /// Cannot be combined with `deduplicate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
-    /// An Ingress before the Service; absent: none.
+    /// An Ingress that leads to the Service. Absent: none is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
-    /// A route from a Gateway to the Service; absent: none.
+    /// An HTTPRoute (Gateway API) that leads from a Gateway to the Service. Absent: none is created. The Gateway ends
+    /// TLS, so it cannot be combined with `verify.clientCertificate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_route: Option<HttpRoute>,
-    /// Metrics for a Prometheus operator; absent: none.
+    /// A ServiceMonitor for a Prometheus operator. Absent: none is created; metrics stay available at port 8081,
+    /// `/metrics`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
 }

@@ -1,4 +1,5 @@
-//! How senders find the pods: the Service, and what may stand before it.
+//! The Service through which senders reach the pods, and what leads to it: Ingress, HTTPRoute; and the
+//! ServiceMonitor.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::map_of;
 use crate::text::{AnnotationValue, DnsName, GoDuration, LabelValue, Namespace, ObjectName, SecretName};
 
-/// The Service.
+/// Settings of the Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline, extend("x-kubernetes-validations" = [{
@@ -16,105 +17,111 @@ use crate::text::{AnnotationValue, DnsName, GoDuration, LabelValue, Namespace, O
     "message": NEEDS_OUTSIDE,
 }]))]
 pub struct Service {
-    /// From where it can be reached.
+    /// Type of the Service. `ClusterIP`: reachable inside the cluster. `NodePort`: also at a port of each node.
+    /// `LoadBalancer`: also through a load balancer. Default `ClusterIP`.
     #[serde(rename = "type")]
     pub kind: ServiceKind,
-    /// Its port; absent: 443, or 80 without TLS.
+    /// Port of the Service. Absent: 443, or 80 without TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
-    /// Which nodes pass on what comes from outside; absent: as Kubernetes has it.
+    /// Routing of traffic from outside the cluster. `Cluster`: every node accepts it. `Local`: only nodes with a pod,
+    /// which then sees the sender's address, as `allowFrom` needs it. Absent: the default of Kubernetes, `Cluster`.
+    /// Needs type `NodePort` or `LoadBalancer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_traffic_policy: Option<TrafficPolicy>,
-    /// Its annotations.
+    /// Annotations of the Service, for example for a load balancer. Default `{}`: none.
     #[schemars(transform = map_of(64))]
     pub annotations: BTreeMap<String, AnnotationValue>,
 }
 
-/// What is wrong with a traffic policy where nothing comes from outside.
+/// Error text for a traffic policy of a Service that is not reachable from outside.
 pub(crate) const NEEDS_OUTSIDE: &str = "externalTrafficPolicy needs type NodePort or LoadBalancer";
 
-/// From where a Service can be reached.
+/// Type of a Service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum ServiceKind {
-    /// From inside the cluster.
+    /// Reachable inside the cluster.
     #[default]
     ClusterIP,
-    /// From outside too, by a port of each node.
+    /// Reachable at a port of each node, too.
     NodePort,
-    /// From outside too, by a load balancer.
+    /// Reachable through a load balancer, too.
     LoadBalancer,
 }
 
-/// Which nodes pass on what comes from outside.
+/// Routing of traffic from outside the cluster. `Cluster`: every node accepts it. `Local`: only nodes with a pod,
+/// which then sees the sender's address, as `allowFrom` needs it. Absent: the default of Kubernetes, `Cluster`. Needs
+/// type `NodePort` or `LoadBalancer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum TrafficPolicy {
-    /// All.
+    /// Every node accepts it.
     Cluster,
-    /// Those with a pod, which then sees the sender's address.
+    /// Only nodes with a pod accept it. The pod sees the sender's address.
     Local,
 }
 
-/// An Ingress before the Service.
+/// An Ingress that leads to the Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Ingress {
-    /// The IngressClass; absent: the cluster's default.
+    /// Name of the IngressClass. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<ObjectName>,
-    /// Names by which senders reach it.
+    /// Host names of the Ingress, for example `["hooks.example.org"]`. Every path of a host leads to the Service.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub hosts: Vec<DnsName>,
-    /// Its annotations; how a controller is told that the Service speaks TLS is among them.
+    /// Annotations of the Ingress. Most controllers need one to speak TLS to the Service, for example
+    /// `nginx.ingress.kubernetes.io/backend-protocol: HTTPS`. Default `{}`: none.
     #[serde(default)]
     #[schemars(transform = map_of(64))]
     pub annotations: BTreeMap<String, AnnotationValue>,
-    /// The Secret with the certificate that it shows; absent: it has none of its own.
+    /// Secret with the certificate that the Ingress presents. Absent: the Ingress has no certificate of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_secret_name: Option<SecretName>,
 }
 
-/// An `HTTPRoute` from a Gateway to the Service.
+/// An HTTPRoute that leads from a Gateway to the Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct HttpRoute {
-    /// The Gateways.
+    /// References to the Gateways to which the route is attached.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub parent_refs: Vec<GatewayRef>,
-    /// Names by which senders reach it; absent: those of the Gateway.
+    /// Host names of the route, for example `["hooks.example.org"]`. Default `[]`: those of the Gateway.
     #[serde(default)]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
     pub hostnames: Vec<DnsName>,
 }
 
-/// A Gateway.
+/// A reference to a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct GatewayRef {
-    /// Its name.
+    /// `metadata.name` of the Gateway.
     pub name: ObjectName,
-    /// Its namespace; absent: the resource's.
+    /// Namespace of the Gateway. Absent: the namespace of this resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Namespace>,
-    /// One of its listeners; absent: all.
+    /// Name of one listener of the Gateway. Absent: all listeners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section_name: Option<ObjectName>,
 }
 
-/// A `ServiceMonitor`, by which a Prometheus operator finds the metrics.
+/// A ServiceMonitor for a Prometheus operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Monitoring {
-    /// The time between two looks.
+    /// Scrape interval of the ServiceMonitor. Default 30s.
     #[schemars(extend("x-kubernetes-validations" = crate::bounds::SCRAPE_EVERY.rules()))]
     pub interval: GoDuration,
-    /// Labels by which a Prometheus chooses it.
+    /// Labels of the ServiceMonitor, by which a Prometheus selects it. Default `{}`: none.
     #[schemars(transform = map_of(64))]
     pub labels: BTreeMap<String, LabelValue>,
 }

@@ -1,4 +1,4 @@
-//! Who may send.
+//! Senders that may send.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,91 +9,100 @@ use crate::bounds;
 use crate::headers;
 use crate::text::{Cidr, GoDuration, HeaderName, IdExpression, Name, RequestPath, SecretKey, SecretName};
 
-/// What is wrong with deduplication by several pods.
+/// Error text for deduplication with several pods.
 pub(crate) const ONE_REPLICA: &str =
     "sources[].deduplicate needs one replica and no autoscaling: each pod knows only what it accepted itself";
 
-/// What is wrong with senders that prove themselves by certificate where nobody vouches for them.
-pub(crate) const NO_CLIENT_CA: &str =
-    "sources[].verify.clientCertificate needs listener.tls.clientCa: somebody has to vouch for certificates";
+/// Error text for `verify.clientCertificate` without `listener.tls.clientCa`.
+pub(crate) const NO_CLIENT_CA: &str = "sources[].verify.clientCertificate needs listener.tls.clientCa: without it no client certificate can be verified";
 
-/// What is wrong with a header that no source may keep.
-pub(crate) const NEVER_KEPT: &str = "belongs to the connection or proves the sender, and is never forwarded";
+/// Error text for a header that no source may keep.
+pub(crate) const NEVER_KEPT: &str =
+    "must not be a header of the connection or one that proves the sender: these are never forwarded";
 
-/// What is wrong with the same senders behind a Gateway.
-pub(crate) const NO_CERTIFICATE_BEHIND_A_GATEWAY: &str = "httpRoute ends TLS at the Gateway: a source with verify.clientCertificate could let nobody in through it";
+/// Error text for `verify.clientCertificate` with an `httpRoute`.
+pub(crate) const NO_CERTIFICATE_BEHIND_A_GATEWAY: &str = "httpRoute cannot be combined with verify.clientCertificate: the Gateway ends TLS and passes no client certificate on";
 
-/// One kind of sender.
+/// A kind of sender, with its path and its proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Source {
-    /// Unique in this relay.
+    /// Name of the source, unique in this relay. It appears in metrics, in `/status` and in `{source}` of a
+    /// destination's header.
     pub name: Name,
-    /// The exact path of its requests; a query is no part of it. Unique in this relay.
+    /// Exact path of the requests of this source, without the query; unique in this relay. A trailing slash makes it
+    /// another path.
     pub path: RequestPath,
-    /// How a sender proves who it is: exactly one of these.
+    /// Proof that a sender must give. Needs exactly one of its fields. A request without a valid proof is answered
+    /// with 401 and not stored.
     pub verify: Verify,
-    /// Ranges that senders must be in, beside the proof. Absent: all. Behind a proxy the sender's address is known
-    /// only with `spec.listener.trustedProxies`.
+    /// Address ranges (CIDR) from which senders may connect, in addition to the proof, for example
+    /// `["192.0.2.0/24"]`. Other senders get 401. Absent: any address. Behind a proxy the relay sees the proxy's
+    /// address unless `spec.listener.trustedProxies` lists the proxy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
     pub allow_from: Vec<Cidr>,
-    /// Whether an event that is sent again is delivered again; absent: it is.
+    /// Suppresses repeats: an event whose id was already accepted within `window` is answered with 2xx but not
+    /// delivered again. Needs `replicas: 1` and no `autoscaling`. Absent: repeats are delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplicate: Option<Deduplicate>,
-    /// Exceptions to which headers of a request are stored with its event and forwarded. Absent: all but those of the
-    /// connection, of proxies, of proofs and credentials, and those that steer how a server handles a request; the table is
-    /// in docs/sources.md.
+    /// Exceptions from the rule which request headers are stored with the event and forwarded. Absent: all headers
+    /// except those of the connection, of proxies, of proofs and credentials, and those that control how a server
+    /// handles a request; the table is in docs/sources.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_headers: Option<ForwardHeaders>,
 }
 
-/// Exceptions to which headers of a request are stored with its event and forwarded. Names are compared without regard to
-/// the case of letters. A name in both lists is not forwarded.
+/// Exceptions from the rule which request headers are stored with the event and forwarded. Names are compared without
+/// regard to case. A name in both lists is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ForwardHeaders {
-    /// Headers that are forwarded although they are left out by default, such as `x-forwarded-for`. Absent: none. Headers of
-    /// the connection and headers that prove the sender cannot be allowed. A destination may believe what it gets here, and
-    /// what the source's `verify` does not sign is a stranger's word.
+    /// Names of headers that are forwarded although they are left out by default, for example `x-forwarded-for`.
+    /// Headers of the connection and headers that prove the sender cannot be listed. A destination may trust such a
+    /// header, but a sender can write anything into a header that its `verify` does not sign. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": headers::may_be_allowed(), "message": NEVER_KEPT }])))]
     pub allow: Vec<HeaderName>,
-    /// Headers that are not forwarded although they are by default. Absent: none.
+    /// Names of headers that are not forwarded although they are by default, for example `x-internal-note`. Absent:
+    /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub deny: Vec<HeaderName>,
 }
 
-/// Which events are repeats: those of the same source with an id that was accepted before. A repeat is answered with
-/// 2xx and not delivered again.
+/// Rule for repeats: an event with an id that the same source accepted before is a repeat. It is answered with 2xx
+/// and not delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Deduplicate {
-    /// How long an id is remembered. A relay remembers a million ids at most, and forgets the oldest first.
+    /// Duration for which an id is remembered. Default 24h. At most 1,000,000 ids are remembered (fewer with a spool
+    /// below 2Gi); the oldest are forgotten first.
     #[serde(default = "window")]
     #[schemars(extend("x-kubernetes-validations" = bounds::DEDUPLICATE_WINDOW.rules()))]
     pub window: GoDuration,
-    /// Where the id is, such as `headers['x-request-id']` or `body.event.id`. Absent: where the provider puts its
-    /// delivery id. An event without an id is no repeat.
+    /// Place of the event's id: a header such as `headers['x-request-id']`, or a field of the JSON body such as
+    /// `body.event.id`. Absent: where the provider puts its delivery id (table in docs/sources.md). An event without
+    /// an id is never a repeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<IdExpression>,
 }
 
-/// One key of a Secret in the resource's namespace. Beside a cluster: the file `<name>/<key>` in the
+/// A reference to one key of a Secret in the resource's namespace. Outside a cluster: the file `<name>/<key>` in the
 /// secrets folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct SecretRef {
-    /// Name of the Secret.
+    /// `metadata.name` of the Secret, in the resource's namespace. Outside a cluster: a folder in the secrets folder.
     pub name: SecretName,
-    /// Key in it.
+    /// Key in the Secret's `data`. Outside a cluster: the name of the file. One newline at the end of the value is
+    /// ignored.
     pub key: SecretKey,
 }
 

@@ -1,4 +1,4 @@
-//! Where accepted events are kept.
+//! Storage for accepted events.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,50 +9,54 @@ use super::{Ephemeral, Persistent};
 use crate::bounds;
 use crate::text::GoDuration;
 
-/// Where accepted events are kept: exactly one of `persistent`, `ephemeral`.
+/// Storage for accepted events: exactly one of `persistent`, `ephemeral`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = rules()))]
 pub struct Spool {
-    /// On a volume that outlives the process and the pod. When it is full new events are refused with 503,
-    /// and none is lost.
+    /// A volume for each pod, which outlives the pod. When it is full, new events are refused with 503 and none is
+    /// lost. Exactly one of `persistent`, `ephemeral`; one cannot replace the other later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent: Option<Persistent>,
-    /// In a folder that lives as long as the pod: **undelivered events are lost with it**.
+    /// A folder that is deleted with the pod: **undelivered events are lost with it**. Exactly one of `persistent`,
+    /// `ephemeral`; one cannot replace the other later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
-    /// How long a destination that was removed keeps its undelivered events. Added again by the same
-    /// name in that time it goes on; after it they are dropped, by name.
+    /// Duration for which the undelivered events of a removed destination are kept. If a destination with the same
+    /// name is added within it, delivery continues; afterwards the events are dropped and counted as dropped. Default
+    /// 24h.
     #[serde(default = "retain_removed")]
     #[schemars(extend("x-kubernetes-validations" = bounds::RETAIN_REMOVED.rules()))]
     pub retain_removed: GoDuration,
-    /// What becomes of a persistent spool that no pod uses any more, because the relay was deleted or scaled
-    /// down.
+    /// Handling of the volumes that no pod uses any more, after the relay was deleted or scaled down. `Retain`: they
+    /// are kept, with undelivered events; a relay of the same name uses them again. `Drain`: a Job delivers the
+    /// events, then each volume is deleted. `Discard`: they are deleted, **undelivered events included**. Default
+    /// `Retain`.
     #[serde(default)]
     pub on_delete: OnDelete,
-    /// How long `onDelete: Drain` tries to deliver what is left. After it the volume is kept with the rest.
+    /// Maximum duration of delivery with `onDelete: Drain`. A volume that still has events then is kept. Default 1h.
     #[serde(default = "drain_timeout")]
     #[schemars(extend("x-kubernetes-validations" = bounds::DRAIN_TIMEOUT.rules()))]
     pub drain_timeout: GoDuration,
 }
 
-/// What becomes of a spool that no pod uses any more.
+/// Handling of a volume that no pod uses any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum OnDelete {
-    /// Its volume is kept, undelivered events and all; a relay of the same name uses it again.
+    /// The volume is kept, with undelivered events; a relay of the same name uses it again.
     #[default]
     Retain,
-    /// A Job delivers its events, then its volume is deleted. One with events that could not be delivered is
-    /// kept. For persistent spools only. A relay that is deleted goes when that is done, or after `drainTimeout`.
+    /// A Job delivers the events, then the volume is deleted. A volume with events that could not be delivered is
+    /// kept. For persistent spools only. A deleted relay stays until that is done, or until `drainTimeout`.
     Drain,
-    /// Its volume is deleted, **and undelivered events with it**.
+    /// The volume is deleted, **undelivered events included**.
     Discard,
 }
 
-/// What is wrong with draining a spool that is gone with its pod.
+/// Error text for draining a spool that is deleted with its pod.
 pub(crate) const NOTHING_TO_DRAIN: &str =
-    "Drain needs a persistent spool: an ephemeral one is lost with its pod, and with it what is undelivered";
+    "onDelete: Drain needs a persistent spool: an ephemeral one is deleted with its pod";
 
 fn rules() -> Value {
     let mut rules = one_kind_for_ever();

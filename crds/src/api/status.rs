@@ -1,32 +1,33 @@
-//! What the operator says about a resource.
+//! State of a resource, as the operator reports it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What the operator says about a resource.
+/// State of a resource, as the operator reports it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Status {
-    /// The generation of the spec that was last looked at.
+    /// Generation of the spec that the operator last reconciled. Lower than `metadata.generation`: a change is not
+    /// processed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What holds and what does not; `Ready` sums it up.
+    /// Conditions of the resource. `Ready` summarizes them; docs/operator.md explains each.
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
-    /// Where senders in the cluster connect.
+    /// URL at which senders in the cluster reach the Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// When the certificate that the listener shows expires. Of several pods the earliest; absent while no pod says so,
-    /// and without TLS.
+    /// Expiry time of the listener's certificate; with several pods, the earliest. Absent: no pod has reported it, or
+    /// the listener has no TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub certificate_not_after: Option<Time>,
-    /// How many pods there are.
+    /// Number of pods that exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// Which pods those are, as a label selector; autoscalers use it.
+    /// Label selector of the pods, in text form. Autoscalers use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
 }
@@ -44,18 +45,18 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
             "type": "object",
             "required": ["type", "status", "reason", "message", "lastTransitionTime"],
             "properties": {
-                "type": { "type": "string", "description": "What it is about." },
+                "type": { "type": "string", "description": "Type of the condition, for example `Ready`." },
                 "status": {
-                    "type": "string", "enum": ["True", "False", "Unknown"], "description": "Whether it holds.",
+                    "type": "string", "enum": ["True", "False", "Unknown"], "description": "State of the condition: `True`, `False` or `Unknown`.",
                 },
-                "reason": { "type": "string", "description": "Why, in a word." },
-                "message": { "type": "string", "description": "Why, for people." },
+                "reason": { "type": "string", "description": "Reason for the state, as one word for programs." },
+                "message": { "type": "string", "description": "Reason for the state, as text for people." },
                 "lastTransitionTime": {
-                    "type": "string", "format": "date-time", "description": "When that last changed.",
+                    "type": "string", "format": "date-time", "description": "Time at which `status` last changed.",
                 },
                 "observedGeneration": {
                     "type": "integer", "format": "int64",
-                    "description": "The generation of the spec that it is about.",
+                    "description": "Generation of the spec to which the condition applies.",
                 },
             },
         },

@@ -1,4 +1,4 @@
-//! Where a process keeps its data folder; the same for the relay's spool and the collector's storage.
+//! The volume or folder of the data folder; the same for a relay's spool and a Collector's storage.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,27 +11,28 @@ use crate::text::{ObjectName, Quantity};
 /// The objects of which [`Storage`] holds exactly one.
 pub(crate) const KINDS: &[&str] = &["persistent", "ephemeral"];
 
-/// The rules of an object with the fields [`KINDS`]: exactly one of them, and the same for ever.
+/// Returns the rules of an object with the fields [`KINDS`]: exactly one of them, and never the other one later.
 pub(super) fn one_kind_for_ever() -> Value {
     let mut rules = exactly_one(KINDS);
     if let Some(rules) = rules.as_array_mut() {
         rules.push(json!({
             "rule": "has(self.persistent) == has(oldSelf.persistent)",
-            "message": "persistent and ephemeral cannot replace each other: data would be left behind",
+            "message": "persistent and ephemeral cannot replace each other: the stored data would be left behind",
         }));
     }
     rules
 }
 
-/// Where the data folder is: exactly one of `persistent`, `ephemeral`.
+/// Storage of the data folder: exactly one of `persistent`, `ephemeral`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = one_kind_for_ever()))]
 pub struct Storage {
-    /// On a volume that outlives the process and the pod.
+    /// A volume that outlives the pod. Exactly one of `persistent`, `ephemeral`; one cannot replace the other later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent: Option<Persistent>,
-    /// In a folder that lives as long as the pod: **what was collected is lost with it**.
+    /// A folder that is deleted with the pod: **the log is lost with it**. Exactly one of `persistent`, `ephemeral`;
+    /// one cannot replace the other later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
 }
@@ -43,30 +44,30 @@ impl Default for Storage {
     }
 }
 
-/// On a volume that outlives the process and the pod.
+/// A volume that outlives the process and the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = [{
     "rule": "has(self.storageClassName) == has(oldSelf.storageClassName) && \
              (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-    "message": "storageClassName cannot change: a volume does not move",
+    "message": "storageClassName cannot be changed: an existing volume keeps its class",
 }]))]
 pub struct Persistent {
-    /// How much may be kept; it can grow and never shrink. The volume that is claimed is larger by an eighth
-    /// and 32Mi, which file systems keep for themselves.
+    /// Room for data, per pod. The PersistentVolumeClaim asks for size x 1.125 + 32Mi, because a file system needs
+    /// some itself: 50Gi claims about 56.3Gi. It can be increased later, and never decreased.
     #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.growing_rules()))]
     pub size: Quantity,
-    /// The StorageClass of the volume; absent: the cluster's default.
+    /// StorageClass of the volume. Absent: the cluster's default class. Cannot be changed later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<ObjectName>,
 }
 
-/// In a folder that lives as long as the pod.
+/// A folder that is deleted with the pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Ephemeral {
-    /// How much may be kept; absent: what the file system has.
+    /// Maximum size of the data, per pod. Absent: the size of the node's file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.rules()))]
     pub size: Option<Quantity>,

@@ -1,4 +1,4 @@
-//! Parts of Kubernetes' own API that a resource passes on as they are.
+//! Parts of Kubernetes' own API that a resource passes on unchanged.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An object of Kubernetes' own API, kept as it was written, but for nulls: one says what an absent field says, and
-/// with the name of no field it would make an API server fail. Validation reads it as what it is; its schema lets
-/// everything through, since the whole one would be larger than all the rest.
+use crate::text::Form;
+
+/// An object of Kubernetes' own API, kept as written, except for nulls: a null means the same as an absent field, and
+/// in a field that does not exist it would make an API server fail. Validation reads it as its Kubernetes type. Its
+/// schema accepts everything, because the whole schema would be larger than all the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Map<String, Value>")]
 pub struct Verbatim(pub Map<String, Value>);
@@ -51,8 +53,12 @@ impl JsonSchema for Verbatim {
 #[serde(transparent)]
 pub struct Amount(pub String);
 
-/// What an amount looks like.
-pub(crate) const AMOUNT: &str = "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
+/// Form of an amount.
+pub(crate) const AMOUNT: Form = Form {
+    pattern: "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    max_length: 32,
+    says: "must be a quantity such as 200m or 512Mi",
+};
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -79,7 +85,7 @@ impl JsonSchema for Amount {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": AMOUNT, "maxLength": 32 })
+        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": AMOUNT.pattern, "maxLength": AMOUNT.max_length })
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a sender proves who it is.
+//! Proofs that a sender can give.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,80 +28,84 @@ pub(crate) const WAYS: &[&str] = &[
     "wooCommerce",
 ];
 
-/// How a sender proves who it is: exactly one of these.
+/// Proof that a sender must give: exactly one of these fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = exactly_one(WAYS)))]
 pub struct Verify {
-    /// Not at all: anyone who can reach the port may send. It has to be said aloud.
+    /// No proof: anyone who can reach the port may send. Must be set explicitly, as `none: {}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub none: Option<Aloud>,
-    /// By the header `Authorization: Basic`, with a user name and a password.
+    /// User name and password in the header `Authorization: Basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
-    /// By the header `Authorization: Bearer`, with one of these tokens.
+    /// A token in the header `Authorization: Bearer`, equal to one of `secretRefs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer: Option<Secrets>,
-    /// By a certificate that the sender shows when it connects; `spec.listener.tls.clientCa` says who vouches for it.
+    /// A client certificate in the TLS handshake, signed by a CA of `spec.listener.tls.clientCa`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<ClientCertificate>,
-    /// GitHub: `X-Hub-Signature-256`. Its ping is answered and not stored.
+    /// GitHub's signature in `X-Hub-Signature-256`. GitHub's ping is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github: Option<Secrets>,
-    /// GitLab: `X-Gitlab-Token`; a secret that begins with `whsec_` demands GitLab's signature instead.
+    /// GitLab's token in `X-Gitlab-Token`. If a secret begins with `whsec_`, GitLab's signature in
+    /// `webhook-signature` is required instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gitlab: Option<TimedSecrets>,
-    /// Any sender that signs with HMAC.
+    /// An HMAC in any header, for senders that have no entry of their own here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hmac: Option<Hmac>,
-    /// Meta (Facebook, Instagram, WhatsApp): `X-Hub-Signature-256`, and the challenge when it is set up.
+    /// The signature of Meta (Facebook, Instagram, WhatsApp) in `X-Hub-Signature-256`. The challenge that Meta sends
+    /// at setup is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<Meta>,
-    /// PayPal: `Paypal-Transmission-Sig`, by a certificate that is fetched from PayPal.
+    /// PayPal's signature in `Paypal-Transmission-Sig`, verified with a certificate that the relay downloads from
+    /// PayPal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_pal: Option<PayPal>,
-    /// Shopify: `X-Shopify-Hmac-Sha256`.
+    /// Shopify's signature in `X-Shopify-Hmac-Sha256`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shopify: Option<Secrets>,
-    /// Slack: `X-Slack-Signature` of version v0. Its `url_verification` is answered and not stored.
+    /// Slack's signature in `X-Slack-Signature`, version v0. Slack's `url_verification` is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slack: Option<TimedSecrets>,
-    /// Standard Webhooks: `webhook-signature` or `svix-signature`, v1 with a secret `whsec_...`, v1a with a public
-    /// key `whpk_...`.
+    /// A Standard Webhooks signature in `webhook-signature` or `svix-signature`: v1 with a secret `whsec_...`, or v1a
+    /// with a public key `whpk_...`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_webhooks: Option<TimedSecrets>,
-    /// Stripe: `Stripe-Signature` of version v1.
+    /// Stripe's signature in `Stripe-Signature`, version v1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe: Option<TimedSecrets>,
-    /// Telegram: `X-Telegram-Bot-Api-Secret-Token`.
+    /// Telegram's token in `X-Telegram-Bot-Api-Secret-Token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telegram: Option<Secrets>,
-    /// Twilio: `X-Twilio-Signature`.
+    /// Twilio's signature in `X-Twilio-Signature`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twilio: Option<Twilio>,
-    /// WooCommerce: `X-WC-Webhook-Signature`. The unsigned ping when a webhook is saved is answered and not stored.
+    /// WooCommerce's signature in `X-WC-Webhook-Signature`. The unsigned ping that it sends when a webhook is saved
+    /// is answered and not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woo_commerce: Option<Secrets>,
 }
 
-/// Whose certificate proves the sender.
+/// Subjects of the client certificates that are accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ClientCertificate {
-    /// The subjects that may send: a whole distinguished name as `openssl x509 -noout -subject -nameopt RFC2253`
-    /// prints it (`CN=pump,O=Example`), or one of the certificate's alternative names (`DNS:pump.example.org`,
-    /// `URI:spiffe://example.org/pump`). They are compared as they are, without wildcards.
+    /// Subjects that may send. Each is a whole distinguished name as `openssl x509 -noout -subject -nameopt RFC2253`
+    /// prints it (`CN=pump,O=Example`), or an alternative name of the certificate (`DNS:pump.example.org`,
+    /// `URI:spiffe://example.org/pump`). Compared exactly, without wildcards.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub subjects: Vec<Subject>,
 }
 
-/// Secrets, any of which proves the sender.
+/// Secrets, each of which proves the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Secrets {
-    /// The secrets that are accepted; several while one replaces another.
+    /// Keys of Secrets that hold the accepted secrets. Each one is accepted; list two while you replace one.
     #[schemars(length(min = 1, max = 8), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name", "key"],
@@ -114,13 +118,14 @@ pub struct Secrets {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct TimedSecrets {
-    /// The secrets that are accepted; several while one replaces another.
+    /// Keys of Secrets that hold the accepted secrets. Each one is accepted; list two while you replace one.
     #[schemars(length(min = 1, max = 8), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name", "key"],
     ))]
     pub secret_refs: Vec<SecretRef>,
-    /// How far the signed time may be from now, either way.
+    /// Maximum difference between the signed time and now, in both directions; it limits how long a recorded request
+    /// can be sent again. Default 5m.
     #[serde(default = "tolerance")]
     #[schemars(extend("x-kubernetes-validations" = bounds::TOLERANCE.rules()))]
     pub tolerance: GoDuration,
@@ -131,59 +136,62 @@ pub struct TimedSecrets {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Basic {
-    /// The user name, without a colon.
+    /// Key of a Secret that holds the user name, which must not contain a colon.
     pub username_ref: SecretRef,
-    /// The password.
+    /// Key of a Secret that holds the password.
     pub password_ref: SecretRef,
 }
 
-/// Meta's secrets.
+/// Secrets of a Meta app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Meta {
-    /// The app secrets that are accepted; several while one replaces another.
+    /// Keys of Secrets that hold the accepted app secrets. Each one is accepted; list two while you replace one.
     #[schemars(length(min = 1, max = 8), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name", "key"],
     ))]
     pub secret_refs: Vec<SecretRef>,
-    /// The verify token that was given to Meta with the callback URL.
+    /// Key of a Secret that holds the verify token that you enter at Meta together with the callback URL.
     pub verify_token: SecretRef,
 }
 
-/// What Twilio signs with, and for whom.
+/// Auth tokens of Twilio, and the URL that it signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Twilio {
-    /// The auth tokens that are accepted; several while one replaces another.
+    /// Keys of Secrets that hold the accepted auth tokens. Each one is accepted; list two while you replace one.
     #[schemars(length(min = 1, max = 8), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name", "key"],
     ))]
     pub secret_refs: Vec<SecretRef>,
-    /// The URL that was given to Twilio, without its query: it is signed, and a relay cannot know how it is reached.
+    /// URL that you gave to Twilio, without its query, for example `https://relay.example.org/twilio`. Twilio signs
+    /// it, and the relay cannot know by which URL it is reached.
     pub public_url: PublicUrl,
 }
 
-/// Whose events PayPal signs.
+/// The webhook whose events PayPal signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct PayPal {
-    /// The id that PayPal gave to the webhook; it is signed.
+    /// Id that PayPal gave to the webhook, as its dashboard shows it. It is part of the signature.
     pub webhook_id: WebhookId,
-    /// Which of PayPal's hosts may name its certificate.
+    /// PayPal host from which the certificate is downloaded: `Live` is `api.paypal.com`, `Sandbox` is
+    /// `api.sandbox.paypal.com`. Default `Live`.
     #[serde(default)]
     pub environment: PayPalEnvironment,
-    /// How far the signed time may be from now, either way. PayPal tries for three days.
+    /// Maximum difference between the signed time and now, in both directions. Default 96h, because PayPal retries
+    /// for three days.
     #[serde(default = "three_days_and_more")]
     #[schemars(extend("x-kubernetes-validations" = bounds::PAYPAL_TOLERANCE.rules()))]
     pub tolerance: GoDuration,
 }
 
-/// Which PayPal.
+/// An environment of PayPal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum PayPalEnvironment {
@@ -199,16 +207,17 @@ pub enum PayPalEnvironment {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = time_is_signed()))]
 pub struct Hmac {
-    /// The secrets that are accepted; several while one replaces another.
+    /// Keys of Secrets that hold the accepted secrets. Each one is accepted; list two while you replace one.
     #[schemars(length(min = 1, max = 8), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name", "key"],
     ))]
     pub secret_refs: Vec<SecretRef>,
-    /// What is signed, and where the signature stands.
+    /// Header and content of the signature.
     #[serde(flatten)]
     pub signature: SignedHeader,
-    /// How far that time may be from now, either way.
+    /// Maximum difference between the time in `timestampHeader` and now, in both directions. Default 5m. Without
+    /// `timestampHeader` it has no effect.
     #[serde(default = "tolerance")]
     #[schemars(extend("x-kubernetes-validations" = bounds::TOLERANCE.rules()))]
     pub tolerance: GoDuration,

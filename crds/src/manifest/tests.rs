@@ -86,6 +86,13 @@ fn a_manifest_without_ours_is_refused() {
     "#]],
     );
     assert_refused(
+        "apiVersion: visnyk.dev/v1alpha1\nkind: WebhookRelay\nmetadata: {name: a}\n",
+        None,
+        &expect![[r#"
+        manifest: holds no Collector but a WebhookRelay: use visnyk-relay check
+    "#]],
+    );
+    assert_refused(
         "apiVersion: v1\nkind: Secret\n",
         None,
         &expect![[r#"

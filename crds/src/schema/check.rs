@@ -1,16 +1,17 @@
-//! Holds a value against its schema as an API server does, but finds every mistake and says it for people.
-//! It knows just the keywords that our schemas use; a test fails when one uses another.
+//! Checks a value against its schema as an API server does, but finds every mistake and describes it for people. It
+//! knows only the keywords that our schemas use; a test fails when a schema uses another.
 
 use std::collections::HashMap;
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
+use crate::api::AMOUNT;
 use crate::problem::{Place, Problems};
-use crate::text::{FORMS, Form};
+use crate::text::{FORMS, Form, QUALIFIED_NAME};
 
-/// Notes everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields,
-/// values out of bounds, texts of another form, items named twice. CEL rules are not its business.
+/// Adds everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields, values out of
+/// bounds, texts of another form, repeated items. It does not evaluate CEL rules.
 pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
     if schema["x-kubernetes-int-or-string"] == true {
         return check_amount(schema, value, place, problems);
@@ -35,7 +36,11 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
         _ => false,
     };
     if !fits {
-        problems.add(place.clone(), format!("must be {}, not {}", wanted(schema), found(value)));
+        let hint = match (schema["type"].as_str(), value) {
+            (Some("string"), Value::Number(_) | Value::Bool(_)) => ": put it in quotes",
+            _ => "",
+        };
+        problems.add(place.clone(), format!("must be {}, not {}{hint}", wanted(schema), found(value)));
     }
 }
 
@@ -49,10 +54,13 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, prob
         match known.get(name) {
             Some(schema) => check(schema, value, &place.field(name), problems),
             None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
-            None if known.is_empty() => problems.add(place.field(name), "unknown field; there is none here"),
+            None if known.is_empty() => {
+                problems.add(place.field(name), "unknown field; this object has no fields")
+            }
             None => {
                 let names: Vec<&str> = known.keys().map(String::as_str).collect();
-                problems.add(place.field(name), format!("unknown field; there are {}", names.join(", ")));
+                problems
+                    .add(place.field(name), format!("unknown field; known fields are {}", names.join(", ")));
             }
         }
     }
@@ -76,12 +84,12 @@ fn check_map(
     }
 }
 
-/// A whole number is as good as its text.
+/// Checks a quantity. A whole number is accepted like its text.
 fn check_amount(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
     match value {
         Value::String(text) => check_text(schema, text, place, problems),
         Value::Number(number) if number.is_u64() => {}
-        _ => problems.add(place.clone(), format!("must be an amount, not {}", found(value))),
+        _ => problems.add(place.clone(), format!("{}, not {}", AMOUNT.says, found(value))),
     }
 }
 
@@ -135,12 +143,13 @@ fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems
         && !Regex::new(pattern).is_ok_and(|form| form.is_match(text))
     {
         let is_it = |form: &&Form| form.pattern == pattern && schema["maxLength"] == form.max_length;
-        let says = FORMS.iter().find(is_it).map(|form| form.says.to_owned());
+        let says =
+            FORMS.iter().chain([&AMOUNT, &QUALIFIED_NAME]).find(is_it).map(|form| form.says.to_owned());
         problems.add(place.clone(), says.unwrap_or_else(|| format!("must match {pattern}")));
     }
 }
 
-/// Bounds are floats in Kubernetes' own type, and exact up to 2^53.
+/// Checks the bounds of a number. They are floats in Kubernetes' own type, and exact up to 2^53.
 fn check_number(schema: &Value, number: f64, place: &Place, problems: &mut Problems) {
     let least = schema["minimum"].as_f64().unwrap_or(f64::NEG_INFINITY);
     let most = schema["maximum"].as_f64().unwrap_or(f64::INFINITY);
@@ -165,7 +174,7 @@ fn wanted(schema: &Value) -> &str {
 fn found(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
-        Value::Bool(value) => format!("the truth value {value}"),
+        Value::Bool(value) => format!("the boolean {value}"),
         Value::Number(number) => format!("the number {number}"),
         Value::String(text) => format!("the string {text:?}"),
         Value::Array(_) => "a list".to_owned(),

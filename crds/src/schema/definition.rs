@@ -1,4 +1,4 @@
-//! From the derived types to the `CustomResourceDefinition` that is published.
+//! Makes the `CustomResourceDefinition` that is published from the derived types.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,11 +7,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-/// The definition of a kind.
+/// Returns the definition of a kind.
 ///
-/// It differs from the derived one in two ways. No field is `nullable`: to an API server a null is then the
-/// same as an absent field, everywhere, and so it is to us. And the integers' Rust formats, which Kubernetes
-/// does not know, are gone; their bounds say all.
+/// It differs from the derived one in two ways. No field is `nullable`, so an API server treats a null like an absent
+/// field, as this crate does. The integers' Rust formats, which Kubernetes does not know, are removed; their bounds
+/// are enough.
 ///
 /// # Panics
 /// If the derived definition is no longer one after that; a test generates both.
@@ -23,7 +23,8 @@ pub fn definition<K: CustomResourceExt>() -> CustomResourceDefinition {
     serde_json::from_value(value).expect("a tidied definition is a definition")
 }
 
-/// The schema of a kind's `spec`. It is derived once and kept: that takes far longer than anything it is used for.
+/// Returns the schema of a kind's `spec`. It is derived once and kept, because that takes far longer than any use of
+/// it.
 pub fn spec_schema<K: CustomResourceExt>() -> &'static Value {
     static DERIVED: Mutex<BTreeMap<&str, &Value>> = Mutex::new(BTreeMap::new());
     let mut derived = DERIVED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +57,7 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// Lines of one paragraph joined: where the source breaks them means nothing to a reader of the schema.
+/// Joins the lines of each paragraph: line breaks of the source mean nothing to a reader of the schema.
 fn one_line(description: &str) -> String {
     let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
     paragraphs.collect::<Vec<_>>().join("\n\n")

@@ -1,7 +1,9 @@
-//! The schema of both kinds: what an API server is given, and what is held against a file.
+//! The schema of both kinds: an API server enforces it on objects, and [`check()`] on a file.
 
 mod check;
 mod definition;
+#[cfg(test)]
+mod descriptions;
 mod repair;
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,15 @@
-//! Makes a value with mistakes readable, so that one mistake does not hide the others: what is missing or of
-//! another type than its schema's has a stand-in. The mistakes themselves have been noted before.
+//! Makes a value with mistakes readable, so that one mistake does not hide the others: a missing or wrongly typed
+//! value gets a stand-in. The mistakes themselves were noted before.
 
 use serde_json::{Map, Value};
 
 use crate::problem::Place;
 
-/// A value of its schema's types.
+/// A value whose types are those of its schema.
 pub struct Repaired {
-    /// The value, without its unknown fields. What is merely out of bounds or of another form is in it.
+    /// The value, without its unknown fields. Values out of bounds or of another form are unchanged.
     pub value: Value,
-    /// Where it is not what was given; what is found there, or within, says nothing about the original.
+    /// Places of the stand-ins. A mistake found there, or within, says nothing about the original.
     pub stand_ins: Vec<Place>,
 }
 

@@ -1,11 +1,11 @@
-//! What holds for every field of both kinds, so that a new one cannot forget it.
+//! Rules for every field of both kinds, so that a new field cannot break them.
 
 use serde_json::Value;
 
 use super::{definition, spec_schema};
 use crate::{Collector, WebhookRelay};
 
-/// The keywords that `check` reads, those that say nothing about values, and CEL.
+/// The keywords that `check` reads, those that do not restrict values, and CEL.
 const KEYWORDS: &[&str] = &[
     "additionalProperties",
     "default",

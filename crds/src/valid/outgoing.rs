@@ -1,5 +1,4 @@
-//! How a delivery proves who sent it, whom it trusts, what it carries beside the body and what its answers mean,
-//! checked.
+//! Signature, trust, headers and statuses of a delivery, after validation.
 
 use std::ops::RangeInclusive;
 
@@ -8,24 +7,24 @@ use url::Url;
 use super::{Destination, SecretRef, SignedHeader};
 pub use crate::api::{CloudEventsMode, Method};
 
-/// How a delivery proves who sent it.
+/// Signature of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// `webhook-signature`, a signature by each of these secrets. Never empty.
+    /// Header `webhook-signature`, with a signature by each of these secrets. Never empty.
     StandardWebhooks {
         /// Secrets `whsec_...` and private keys `whsk_...`.
         secrets: Vec<SecretRef>,
     },
-    /// Any header with an HMAC.
+    /// An HMAC in a header.
     Hmac {
         /// The secret.
         secret: SecretRef,
-        /// Where the signature is, and of what.
+        /// Header and content of the signature.
         signature: SignedHeader,
     },
 }
 
-/// What a destination lets the relay in by.
+/// Credentials sent with each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// A user name and a password.
@@ -35,75 +34,75 @@ pub enum Authorization {
         /// The password.
         password: SecretRef,
     },
-    /// A token.
+    /// A fixed token.
     Bearer {
         /// The token.
         token: SecretRef,
     },
-    /// A token that is fetched.
+    /// A token that the relay fetches.
     ClientCredentials(ClientCredentials),
 }
 
-/// Where a token is fetched, and as whom.
+/// The token endpoint and the client's credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
-    /// `http` or `https`, without user information or fragment.
+    /// URL with `http` or `https`, without user information or fragment.
     pub token_url: Url,
-    /// The client's name.
+    /// The client id.
     pub client_id: SecretRef,
     /// The client's secret.
     pub client_secret: SecretRef,
-    /// What is asked for, by spaces apart; empty: what the server gives.
+    /// Scopes, separated by spaces; empty: none is requested.
     pub scope: String,
-    /// For whom the token is to be.
+    /// Audience of the token.
     pub audience: Option<String>,
-    /// The authorities that may vouch for the server; absent: the system's.
+    /// CA certificates to verify the token endpoint; `None`: the system's.
     pub authorities: Option<SecretRef>,
 }
 
-/// Whom a destination has to prove to be, and who the relay proves to be.
+/// TLS settings of the connection to a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DestinationTls {
-    /// The authorities that may vouch for it; absent: the system's.
+    /// CA certificates to verify the destination; `None`: the system's.
     pub authorities: Option<SecretRef>,
-    /// SHA-256 of the public keys that its certificate may have; empty: any.
+    /// SHA-256 hashes of the public keys that its certificate may have; empty: any.
     pub pins: Vec<[u8; 32]>,
-    /// What the relay shows: chain and key.
+    /// Chain and key that the relay presents.
     pub identity: Option<[SecretRef; 2]>,
-    /// The name that the certificate has to be for; absent: the URL's host.
+    /// Name for which the certificate must be valid; `None`: the URL's host.
     pub server_name: Option<String>,
 }
 
 /// A header of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Its name in small letters.
+    /// Name in lowercase.
     pub name: String,
-    /// Its value.
+    /// Value of the header.
     pub value: HeaderContent,
 }
 
 /// The value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderContent {
-    /// These parts, one behind the other.
+    /// Parts that are joined.
     Template(Vec<TemplatePart>),
-    /// A secret.
+    /// Value of a secret.
     Secret(SecretRef),
 }
 
 /// A part of a header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplatePart {
-    /// This text.
+    /// Fixed text.
     Text(String),
     /// The event's `webhook-id`.
     Id,
-    /// The source that took it.
+    /// Name of the event's source.
     Source,
-    /// What its sender says it is.
+    /// Type of the event, as its sender names it.
     Type,
-    /// When it was received.
+    /// Time at which the event was received.
     Received,
 }
 
@@ -112,19 +111,19 @@ pub enum TemplatePart {
 pub struct Statuses(pub Vec<RangeInclusive<u16>>);
 
 impl Statuses {
-    /// Whether it shares a status with this range.
+    /// Returns whether it shares a status with this range.
     pub fn overlaps(&self, range: &RangeInclusive<u16>) -> bool {
         self.0.iter().any(|one| one.start() <= range.end() && range.start() <= one.end())
     }
 
-    /// Whether it is one of them.
+    /// Returns whether it contains this status.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
     }
 }
 
 impl Destination {
-    /// Every secret that its deliveries need.
+    /// Returns every secret that its deliveries need.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         let mut secrets = match &self.sign {
             None => Vec::new(),

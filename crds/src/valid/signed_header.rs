@@ -1,28 +1,28 @@
-//! An HMAC in a header, as a source verifies it and a destination signs, checked.
+//! An HMAC in a header, which a source verifies and a destination creates, after validation.
 
 pub use crate::api::{HmacAlgorithm, SignatureEncoding};
 
-/// What an HMAC is of, and where it stands.
+/// Header and content of an HMAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHeader {
-    /// The header, its name in small letters.
+    /// Name of the header, in lowercase.
     pub header: String,
     /// The hash function.
     pub algorithm: HmacAlgorithm,
-    /// How the signature is written.
+    /// Form of the signature.
     pub encoding: SignatureEncoding,
-    /// What stands before it.
+    /// Text before the signature.
     pub prefix: String,
-    /// What is signed; holds [`Part::Body`] once, and [`Part::Timestamp`] only if there is a header for it.
+    /// Parts that are signed. [`Part::Body`] occurs once, [`Part::Timestamp`] only if there is a header for it.
     pub payload: Vec<Part>,
-    /// The header with the time, its name in small letters.
+    /// Name of the header with the time, in lowercase.
     pub timestamp_header: Option<String>,
 }
 
-/// A part of what is signed.
+/// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// This text.
+    /// Fixed text.
     Text(String),
     /// The text of the timestamp header.
     Timestamp,

@@ -1,14 +1,15 @@
-//! How a sender proves who it is, checked.
+//! The proof that a sender must give, after validation.
 
 use std::time::Duration;
 
 use super::{SecretRef, SignedHeader};
 pub use crate::api::PayPalEnvironment;
 
-/// How a sender proves who it is. Lists of secrets are never empty: any of them will do, so that one can rotate.
+/// Proof that a sender must give. Lists of secrets are never empty; each secret is accepted, so that one can be
+/// replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verify {
-    /// Not at all, because the manifest says so aloud.
+    /// No proof, which the manifest sets explicitly.
     None,
     /// `Authorization: Basic`.
     Basic {
@@ -22,11 +23,11 @@ pub enum Verify {
         /// The tokens.
         secrets: Vec<SecretRef>,
     },
-    /// A certificate, shown when the sender connected.
+    /// A client certificate from the TLS handshake.
     ClientCertificate {
-        /// Whose: distinguished names, and alternative names that begin with `DNS:` or `URI:`.
+        /// Distinguished names, and alternative names that begin with `DNS:` or `URI:`.
         subjects: Vec<String>,
-        /// The PEM bundle of those who vouch for it.
+        /// PEM bundle of the CAs of client certificates.
         authorities: SecretRef,
     },
     /// `X-Hub-Signature-256`.
@@ -38,32 +39,32 @@ pub enum Verify {
     GitLab {
         /// The secrets.
         secrets: Vec<SecretRef>,
-        /// How far the signed time may be from now.
+        /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
-    /// Any header with an HMAC.
+    /// An HMAC in any header.
     Hmac {
         /// The secrets.
         secrets: Vec<SecretRef>,
-        /// Where the signature is, and of what.
+        /// Header and content of the signature.
         signature: SignedHeader,
-        /// How far the signed time may be from now, where there is one.
+        /// Maximum difference between the signed time and now, where a time is signed.
         tolerance: Duration,
     },
     /// `X-Hub-Signature-256` and Meta's challenge.
     Meta {
         /// The app secrets.
         secrets: Vec<SecretRef>,
-        /// What the challenge comes with.
+        /// Token that comes with the challenge.
         verify_token: SecretRef,
     },
     /// `Paypal-Transmission-Sig`.
     PayPal {
         /// The signed id of the webhook.
         webhook_id: String,
-        /// Whose certificates.
+        /// PayPal host whose certificates are accepted.
         environment: PayPalEnvironment,
-        /// How far the signed time may be from now.
+        /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
     /// `X-Shopify-Hmac-Sha256`.
@@ -75,21 +76,21 @@ pub enum Verify {
     Slack {
         /// The secrets.
         secrets: Vec<SecretRef>,
-        /// How far the signed time may be from now.
+        /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
     /// `webhook-signature` or `svix-signature`.
     StandardWebhooks {
         /// Secrets and public keys.
         secrets: Vec<SecretRef>,
-        /// How far the signed time may be from now.
+        /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
     /// `Stripe-Signature`.
     Stripe {
         /// The secrets.
         secrets: Vec<SecretRef>,
-        /// How far the signed time may be from now.
+        /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
     /// `X-Telegram-Bot-Api-Secret-Token`.
@@ -112,7 +113,7 @@ pub enum Verify {
 }
 
 impl Verify {
-    /// Every secret that is needed.
+    /// Returns every secret that is needed.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {
             Self::None | Self::PayPal { .. } => Vec::new(),
@@ -132,8 +133,8 @@ impl Verify {
             | Self::WooCommerce { secrets } => secrets.iter().collect(),
         }
     }
-    /// Names of the headers that prove the sender, in any case of letters. Each is as good as a secret: whoever has one can
-    /// send the request again.
+    /// Returns the names of the headers that prove the sender, in any case of letters. Each is as good as a secret:
+    /// anyone who has one can send the request again.
     pub fn proof_headers(&self) -> Vec<&str> {
         match self {
             Self::None | Self::ClientCertificate { .. } => Vec::new(),
@@ -151,8 +152,8 @@ impl Verify {
             Self::WooCommerce { .. } => vec!["x-wc-webhook-signature"],
         }
     }
-    /// Whether its senders may say in headers that theirs is a CloudEvents event. All others have words of their own, and
-    /// nothing that they sign covers such headers.
+    /// Returns whether headers of its senders may describe a CloudEvents event. All other senders have headers of
+    /// their own, and do not sign CloudEvents headers.
     pub fn speaks_cloud_events(&self) -> bool {
         match self {
             Self::None

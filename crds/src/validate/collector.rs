@@ -1,4 +1,4 @@
-//! A collector as a whole.
+//! Validates a collector as a whole.
 
 use super::{check_schema, identity, listener, pod, spool};
 use crate::api::{self, Collector};
@@ -7,7 +7,10 @@ use crate::problem::{Place, Problem, Problems};
 use crate::text::Quantity;
 use crate::valid::{Access, Log, Rotate, ValidatedCollector};
 
-/// Everything that is wrong with a collector, or proof that nothing is.
+/// Validates a collector.
+///
+/// # Errors
+/// Every mistake.
 pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Problem>> {
     let spec = &collector.spec;
     let place = Place::of("spec");
@@ -36,8 +39,8 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
     problems.or(listener.map(|listener| ValidatedCollector { identity, listener, log, access, warnings }))
 }
 
-/// Where the volume is filled before the log is rotated for the last time, lines are refused from then on. Outside a
-/// cluster nobody claims the volume, so it is no mistake.
+/// Returns a warning if the volume is full before the log is rotated for the last time: lines are refused from then
+/// on. It is not a mistake, because outside a cluster no volume of this size is claimed.
 fn warnings(storage: &api::Storage, log: &Log, place: &Place) -> Vec<Problem> {
     let persistent = storage.persistent.as_ref().map(|persistent| &persistent.size);
     let size = persistent.or(storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref()));

@@ -1,5 +1,4 @@
-//! Who gets every accepted event. Whether an address may be reached is not judged here: the guard does
-//! that, on the address really connected to.
+//! Validates destinations. Addresses are not judged here: the guard judges the address that is connected to.
 
 use std::time::Duration;
 
@@ -113,7 +112,7 @@ fn target(
         let namespace = service.namespace.as_deref().unwrap_or(namespace).to_owned();
         let name = service.name.to_string();
         let url = format!("http://{name}.{namespace}.svc:{}{}", service.port, service.path);
-        let parsed = Url::parse(&url).map_err(|error| format!("makes no URL: {error}"));
+        let parsed = Url::parse(&url).map_err(|error| format!("does not form a URL: {error}"));
         Some(Target::Service { namespace, name, url: problems.note(place.field("service"), parsed)? })
     });
     let url = destination.url.as_ref().map(|text| {
@@ -124,15 +123,15 @@ fn target(
 }
 
 pub(super) fn parse_url(text: &HttpUrl) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("must begin with http:// or https://, not {}:", url.scheme()));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password".to_owned());
+        return Err("must not contain a user name or password".to_owned());
     }
     if url.fragment().is_some() {
-        return Err("must not hold a fragment (#)".to_owned());
+        return Err("must not contain a fragment (#)".to_owned());
     }
     if !HttpUrl::FORMAT.fits(text) {
         return Err(HttpUrl::FORMAT.says.to_owned());

@@ -1,4 +1,4 @@
-//! Where requests come in.
+//! Validates the HTTP server.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::problem::{Place, Problems};
 use crate::text::DnsName;
 use crate::valid::{Listener, ListenerTls, SecretRef};
 
-/// A listener that asks no client who it is.
+/// Validates a listener that asks no client for a certificate.
 pub(super) fn listener<const PORT: u16, T>(
     listener: &api::Listener<PORT, T>,
     tls: &api::Tls,
@@ -28,7 +28,7 @@ pub(super) fn listener<const PORT: u16, T>(
     Some(Listener { port: listener.port, max_body_size: max_body_size?, tls: tls?, client_ca: None })
 }
 
-/// Where the authorities are that vouch for clients.
+/// Returns the CA certificates of clients.
 pub(super) fn client_ca(tls: &api::RelayTls, place: &Place, problems: &mut Problems) -> Option<SecretRef> {
     let client_ca = tls.client_ca.as_ref()?;
     if tls.none.is_some() {

@@ -1,7 +1,7 @@
-//! From a resource to proof that it can run: the schema first, then what no schema says. Pure, and it finds
-//! every mistake, not just the first.
+//! Validates a resource: the schema first, then the rules that a schema cannot express. Pure, and it finds every
+//! mistake, not just the first.
 //!
-//! A missing or wrongly typed field hides what only makes sense once it is there.
+//! A missing or wrongly typed field hides mistakes that depend on it.
 
 mod collector;
 mod destination;
@@ -29,13 +29,13 @@ use crate::valid::Identity;
 pub use collector::collector;
 pub use relay::relay;
 
-/// Notes what the schema of kind `K` has against the spec.
+/// Adds the violations of the schema of kind `K` by the spec.
 fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Problems) {
     let value = serde_json::to_value(spec).unwrap_or_default();
     schema::check(schema::spec_schema::<K>(), &value, &Place::of("spec"), problems);
 }
 
-/// Name and revision of the resource.
+/// Returns name and revision of the resource.
 fn identity(resource: &impl ResourceExt, spec: &impl Serialize, problems: &mut Problems) -> Identity {
     let place = Place::of("metadata");
     let name = resource.name_any();
@@ -60,7 +60,8 @@ fn check_form(form: Form, text: &str, place: &Place, problems: &mut Problems) {
     }
 }
 
-/// Which one of an object's exactly-one fields is there; none, with the mistake noted, where it is not one.
+/// Returns the field that is set, of an object's exactly-one fields; `None`, with the mistake noted, if it is not
+/// exactly one.
 fn the_one<T, const N: usize>(
     fields: &[&str],
     given: [Option<T>; N],

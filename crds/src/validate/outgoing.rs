@@ -1,4 +1,4 @@
-//! What deliveries prove, trust, carry beside the body and take for an answer.
+//! Validates signature, trust, headers and statuses of deliveries.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -26,7 +26,7 @@ pub(super) fn sign(sign: &api::Sign, place: &Place, problems: &mut Problems) -> 
     the_one(api::SIGN_WAYS, [hmac, standard], place, problems).flatten()
 }
 
-/// None where the list of secrets is empty, which the schema has reported.
+/// Returns the signature; `None` where the list of secrets is empty, which the schema has reported.
 fn hmac(hmac: &api::SignHmac, place: &Place, problems: &mut Problems) -> Option<Sign> {
     let signature = signed_header(&hmac.signature, place, problems);
     Some(Sign::Hmac { secret: secret_ref(hmac.secret_refs.first()?), signature })
@@ -121,7 +121,7 @@ pub(super) fn headers(
     valid
 }
 
-/// The parts of a text that has the form of [`text::HeaderTemplate`].
+/// Returns the parts of a text in the form of [`text::HeaderTemplate`].
 fn template(template: &str) -> Vec<TemplatePart> {
     let parts = super::template::parts(template).into_iter();
     let parts = parts.map(|part| match part {
@@ -135,7 +135,7 @@ fn template(template: &str) -> Vec<TemplatePart> {
     parts.collect()
 }
 
-/// These statuses; `absent` where there are none.
+/// Returns these statuses; `absent` where there are none.
 pub(super) fn statuses(
     statuses: &[text::Statuses],
     absent: &[RangeInclusive<u16>],

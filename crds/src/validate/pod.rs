@@ -1,4 +1,5 @@
-//! What only the operator reads: what their schema lets through is read here as what Kubernetes will take it for.
+//! Validates the fields that only the operator reads. Fields with an open schema are read here as Kubernetes reads
+//! them.
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use serde::Serialize;
@@ -56,7 +57,7 @@ fn names<'a>(form: Form, names: impl Iterator<Item = &'a String>, place: &Place,
     }
 }
 
-/// Reads a part of a pod's spec as the type it has there; what that type does not know is named.
+/// Reads a part of a pod's spec as its Kubernetes type, and names the fields that this type does not know.
 fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &Place, problems: &mut Problems) {
     let given = Value::Object(given.0.clone());
     match serde_json::from_value::<T>(given.clone()) {
@@ -67,7 +68,7 @@ fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &Place, proble
     }
 }
 
-/// Notes each field that was given and not understood, an empty one too: no API server takes it.
+/// Adds each field that was given and not read, an empty one too: an API server refuses it.
 fn unknown(given: &Value, understood: &Value, place: &Place, problems: &mut Problems) {
     match (given, understood) {
         (Value::Object(fields), _) => {

@@ -1,4 +1,4 @@
-//! A relay as a whole: what its parts say of each other.
+//! Validates a relay as a whole, and the rules between its parts.
 
 use super::{check_schema, destination, identity, listener, pod, source, spool};
 use crate::api::{self, WebhookRelay};
@@ -7,7 +7,10 @@ use crate::problem::{Place, Problem, Problems};
 use crate::spool_layout::SpoolLayout;
 use crate::valid::{Destination, Heartbeat, Listener, SpoolKind, ValidatedRelay};
 
-/// Everything that is wrong with a relay, or proof that nothing is.
+/// Validates a relay.
+///
+/// # Errors
+/// Every mistake.
 pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     let spec = &relay.spec;
     let place = Place::of("spec");
@@ -72,8 +75,8 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     problems.or(valid)
 }
 
-/// Checks that what is to be kept fits where it is kept. What the size of an ephemeral spool is where none is given,
-/// only the file system knows.
+/// Checks that the spool is large enough. Without a given size, only the file system knows the size of an ephemeral
+/// spool.
 fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], problems: &mut Problems) {
     let place = Place::of("spec").field("spool");
     let (size, place) = match kind {
@@ -94,7 +97,8 @@ fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], prob
     }
 }
 
-/// An exception to a range of statuses is meant so; a status that is in both lists by mistake is not.
+/// Returns a warning for each status in both lists. An exception to a range is intended; a status in both lists may
+/// not be.
 fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
     let place = place.field("destinations");
     let beaten = |destination: &Destination| {
@@ -128,7 +132,7 @@ fn heartbeat(
     for (index, name) in heartbeat.to.iter().enumerate() {
         if !destinations.iter().any(|destination| destination.name == *name) {
             let at = place.field("to").item(index);
-            problems.add(at, format!("{:?} is no destination of this relay", name.0));
+            problems.add(at, format!("{:?} is not the name of a destination of this relay", name.0));
         }
     }
     let every = problems.note(place.field("every"), bounds::HEARTBEAT_EVERY.check(&heartbeat.every))?;

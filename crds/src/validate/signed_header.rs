@@ -1,4 +1,4 @@
-//! An HMAC in a header, whichever way it goes.
+//! Validates an HMAC in a header, for sources and destinations.
 
 use super::template;
 use crate::api;
@@ -6,7 +6,7 @@ use crate::problem::{Place, Problems};
 use crate::text::SignedPayload;
 use crate::valid::{Part, SignedHeader};
 
-/// Where the signature stands, and what is signed: the body once, and a time if there is a header for it.
+/// Validates header and content of a signature: the body once, and a time if there is a header for it.
 pub(super) fn signed_header(
     signed: &api::SignedHeader,
     place: &Place,

@@ -1,4 +1,4 @@
-//! Who may send.
+//! Validates sources.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::problem::{Place, Problems};
 use crate::text::{Cidr, HeaderName, IdExpression};
 use crate::valid::{Deduplicate, ForwardHeaders, IdAt, SecretRef, Source, Verify};
 
-/// Who vouches for senders with certificates is said once, for all sources.
+/// Validates all sources. The CA certificates of clients are the same for all of them.
 pub(super) fn sources(
     sources: &[api::Source],
     client_ca: Option<&SecretRef>,
@@ -92,7 +92,7 @@ fn deduplicate(
     Some(Deduplicate { window, id: deduplicate.id.as_ref().map(id_at) })
 }
 
-/// Reads what has the form of [`IdExpression`]; what has not was refused by it.
+/// Reads an id in the form of [`IdExpression`], which has refused everything else.
 fn id_at(expression: &IdExpression) -> IdAt {
     let mut parts = Vec::new();
     let mut rest = expression.strip_prefix("headers").or(expression.strip_prefix("body")).unwrap_or_default();
@@ -109,7 +109,7 @@ fn id_at(expression: &IdExpression) -> IdAt {
     if expression.starts_with("headers") { IdAt::Header(parts.concat()) } else { IdAt::Body(parts) }
 }
 
-/// Ranges of addresses.
+/// Returns address ranges.
 pub(super) fn ranges(ranges: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
     let mut valid = Vec::with_capacity(ranges.len());
     for (index, range) in ranges.iter().enumerate() {
@@ -122,12 +122,12 @@ pub(super) fn ranges(ranges: &[Cidr], place: &Place, problems: &mut Problems) ->
     valid
 }
 
-/// A list of secrets.
+/// Returns a list of secrets.
 pub(super) fn secret_refs(secrets: &[api::SecretRef]) -> Vec<SecretRef> {
     secrets.iter().map(secret_ref).collect()
 }
 
-/// One secret.
+/// Returns one secret.
 pub(super) fn secret_ref(secret: &api::SecretRef) -> SecretRef {
     SecretRef { name: secret.name.to_string(), key: secret.key.to_string() }
 }

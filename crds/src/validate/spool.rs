@@ -1,4 +1,4 @@
-//! Where accepted events are kept, and where a collector keeps what it gets.
+//! Validates the storage of relays and collectors.
 
 use super::the_one;
 use crate::api;
@@ -15,7 +15,7 @@ pub(super) fn spool(spool: &api::Spool, place: &Place, problems: &mut Problems) 
     Some(Spool { kind: kind?, retain_removed: retain_removed?, drain_timeout: drain_timeout? })
 }
 
-/// The process takes what the file system has; only the operator needs to know more.
+/// Validates a collector's storage. The process takes the size of the file system; only the operator needs more.
 pub(super) fn storage(storage: &api::Storage, place: &Place, problems: &mut Problems) {
     kind(storage.persistent.as_ref(), storage.ephemeral.as_ref(), place, problems);
 }

@@ -3,13 +3,13 @@
 /// A part of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// What stands outside of braces; never empty.
+    /// Text outside of braces; never empty.
     Text(&'a str),
-    /// What stands in braces.
+    /// Name in braces.
     Name(&'a str),
 }
 
-/// The parts of a text, in their order.
+/// Returns the parts of a text, in their order.
 pub(super) fn parts(template: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = template;

@@ -1,6 +1,6 @@
-//! What is refused, in which words, and by whom: an API server by the schema or by a CEL rule, or just we.
-//! The rules are evaluated here by the Kubernetes dialect of CEL; the tests of the operator hold the same
-//! definitions against a real API server.
+//! Every refusal with its text, and the check that refuses it: an API server by the schema or by a CEL rule, or only
+//! the program. The rules are evaluated here by the Kubernetes dialect of CEL; the tests of the operator check the
+//! same definitions with a real API server.
 
 use expect_test::expect_file;
 use kube::CustomResourceExt;
@@ -11,7 +11,7 @@ use super::{Place, Problems, schema};
 use crate::manifest::{load_collector, load_relay};
 use crate::{Collector, Problem, WebhookRelay};
 
-/// No schema can say it.
+/// Refusals that no schema can express.
 const WE_ALONE: &str = "us alone";
 
 fn relay() -> Value {
@@ -87,7 +87,7 @@ fn collector() -> Value {
     })
 }
 
-/// A relay with all that only the operator reads.
+/// Returns a relay with all fields that only the operator reads.
 fn everything() -> Value {
     let mut relay = relay();
     let persistent = json!({ "size": "64Mi", "storageClassName": "fast" });
@@ -134,7 +134,7 @@ fn everything() -> Value {
     relay
 }
 
-/// The manifest with one field changed; a null takes it away. A `-` at the end appends to a list.
+/// Returns the manifest with one field changed; a null removes it. A `-` at the end appends to a list.
 fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     match manifest.pointer_mut(parent).unwrap() {
@@ -147,7 +147,7 @@ fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
     manifest
 }
 
-/// What an API server would say, without its words.
+/// Returns the check by which an API server refuses the manifest.
 fn refused_by<K: CustomResourceExt>(manifest: &Value) -> &'static str {
     let mut problems = Problems::default();
     schema::check(schema::spec_schema::<K>(), &manifest["spec"], &Place::of("spec"), &mut problems);
@@ -159,7 +159,7 @@ fn refused_by<K: CustomResourceExt>(manifest: &Value) -> &'static str {
     if Validator::new().validate(whole, manifest, None).is_err() { "a rule" } else { WE_ALONE }
 }
 
-/// Each mistake, who refuses it, and in which words we do.
+/// Returns each mistake with the check that refuses it and our text.
 fn refusals<K: CustomResourceExt, V: std::fmt::Debug>(
     base: &Value,
     load: impl Fn(&str, Option<&str>) -> Result<V, Vec<Problem>>,
@@ -473,10 +473,10 @@ fn what_must_stay_as_it_was_is_refused_by_a_rule() {
     let relay = everything();
     let size = "/spec/spool/persistent/size";
     assert_eq!(refused(&relay, size, json!("65Mi")), None);
-    assert!(refused(&relay, size, json!("63Mi")).unwrap().contains("never shrink"));
+    assert!(refused(&relay, size, json!("63Mi")).unwrap().contains("cannot shrink"));
     let class = "/spec/spool/persistent/storageClassName";
-    assert!(refused(&relay, class, json!("slow")).unwrap().contains("cannot change"));
-    assert!(refused(&relay, class, Value::Null).unwrap().contains("cannot change"));
+    assert!(refused(&relay, class, json!("slow")).unwrap().contains("cannot be changed"));
+    assert!(refused(&relay, class, Value::Null).unwrap().contains("cannot be changed"));
     assert!(refused(&relay, "/spec/spool", json!({ "ephemeral": {} })).unwrap().contains("left behind"));
     assert_eq!(refused(&relay, "/spec/spool/onDelete", json!("Retain")), None);
 }

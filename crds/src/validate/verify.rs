@@ -1,4 +1,4 @@
-//! How a sender proves who it is.
+//! Validates the proof that a sender must give.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ pub(super) fn verify(
     the_one(api::VERIFY_WAYS, ways, place, problems)
 }
 
-/// Any duration where the given one is refused.
+/// Returns the duration; any duration where the given one is refused.
 fn tolerance(given: &GoDuration, spans: Spans, place: &Place, problems: &mut Problems) -> Duration {
     problems.note(place.field("tolerance"), spans.check(given)).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! Scalars, resolved by the rules of `go.yaml.in/yaml/v2`, which kubectl reads YAML with: those of YAML 1.1, roughly.
+//! Resolves scalars by the rules of `go.yaml.in/yaml/v2`, with which kubectl reads YAML: roughly those of YAML 1.1.
 
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
-/// What Go accepts as a decimal floating-point number here.
+/// Decimal floating-point numbers that Go accepts here.
 static FLOAT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$").ok());
 
@@ -32,7 +32,7 @@ fn number(text: &str) -> Option<Value> {
     integer(&digits).or_else(|| float(&digits))
 }
 
-/// An integer as Go writes it: with `0x`, `0o`, `0b` or `0` (octal) before its digits.
+/// Reads an integer as Go writes it: with `0x`, `0o`, `0b` or `0` (octal) before its digits.
 fn integer(text: &str) -> Option<Value> {
     let (is_negative, digits) = match text.strip_prefix(['+', '-']) {
         Some(digits) => (text.starts_with('-'), digits),
@@ -70,9 +70,9 @@ fn float(text: &str) -> Option<Value> {
     if is_float { from_f64(text.parse().ok()?) } else { None }
 }
 
-/// A whole number is written without a fraction, and so read as an integer.
+/// Returns the number. A whole number is written without a fraction, and so read as an integer.
 fn from_f64(value: f64) -> Option<Value> {
-    /// From here on not every whole number is one of these.
+    /// Limit above which not every whole number is one of these.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT {
         return format!("{value:.0}").parse::<i64>().ok().map(Value::from);

@@ -6,7 +6,8 @@ fn read_text(text: &str) -> Result<Value, String> {
     documents(text).map(|mut documents| documents.pop().unwrap_or_default())
 }
 
-/// What `kubectl label --local --output json` of Kubernetes 1.37.2 makes of each value, and whether it takes it.
+/// Output of `kubectl label --local --output json` of Kubernetes 1.37.2 for each value, and whether it accepts the
+/// value.
 const OF_KUBECTL: &str = include_str!("kubectl.txt");
 
 #[test]

@@ -10,13 +10,13 @@ use tracing::warn;
 use visnyk_crds::Problem;
 use visnyk_crds::contract::flags;
 
-/// Which resource of which file.
+/// File and name of a resource.
 #[derive(Clone, Debug, Args)]
 pub struct ManifestArgs {
-    /// YAML file with the resource; those of other kinds in it are passed over.
+    /// YAML file with the resource. Resources of other kinds in it are ignored.
     #[arg(long = flags::MANIFEST, value_name = "FILE", env = flags::MANIFEST_VARIABLE)]
     pub manifest: PathBuf,
-    /// metadata.name of the resource, where the file holds several of its kind.
+    /// `metadata.name` of the resource. Needed only if the file has several of its kind.
     #[arg(long)]
     pub name: Option<String>,
 }

@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For a person.
+    /// Text for a person.
     Text,
 }
 
