@@ -15,7 +15,8 @@ use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{ADOPT, Owner, Role};
 use crate::pods::{Life, Report, shown};
 use crate::reasons::{
-    CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, STATE_LOST,
+    CERTIFICATE_UNUSABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, NO_POD_READY,
+    NOT_ISSUED, NOTHING_VALID, SCALED_TO_ZERO, SPREADING, STATE_LOST,
 };
 use crate::runnable::Fault;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
@@ -66,7 +67,7 @@ pub fn failed(
 
 /// The report on a resource of which no valid spec is known.
 pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
-    let none = |about| Finding::unknown(about, "NothingValid", "no valid spec is known");
+    let none = |about| Finding::unknown(about, NOTHING_VALID, "no valid spec is known");
     let mut findings = vec![accepted(fault, None), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
     Visit {
@@ -107,7 +108,7 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
 /// Whether every pod runs the configuration `hash`, and all that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
-        return Finding::no("Programmed", "NothingValid", "no valid spec is known");
+        return Finding::no("Programmed", NOTHING_VALID, "no valid spec is known");
     };
     if let Some(first) = obstacles.first() {
         let all: Vec<&str> = obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
@@ -132,7 +133,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
         let why = if pod.status.is_some() { "runs another" } else { "does not answer yet" };
         format!("; {} {why}", pod.name)
     });
-    Finding::no("Programmed", "Spreading", said + &waits.unwrap_or_default())
+    Finding::no("Programmed", SPREADING, said + &waits.unwrap_or_default())
 }
 
 /// Pods that lack a file, and which.
@@ -148,9 +149,9 @@ pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Findin
     let why = refusal.or(trouble).unwrap_or_default();
     let message = format!("{ready} of {replicas} pods are ready{why}");
     match ready {
-        _ if replicas == 0 => Finding::no("Available", "ScaledToZero", "there are to be no pods"),
+        _ if replicas == 0 => Finding::no("Available", SCALED_TO_ZERO, "there are to be no pods"),
         0 if unmade.is_some() => Finding::no("Available", FAILED_CREATE, message),
-        0 => Finding::no("Available", "NoPodReady", message),
+        0 => Finding::no("Available", NO_POD_READY, message),
         ready if ready < usize::from(replicas) => Finding::yes("Available", "SomeReady", message),
         _ => Finding::yes("Available", "AllReady", message),
     }
@@ -161,7 +162,7 @@ pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     if let Data::Ephemeral { .. } = data {
         return Finding::no(
             "Durable",
-            "Ephemeral",
+            EPHEMERAL,
             "what is not delivered is lost with its pod, as the spec says",
         );
     }
@@ -195,7 +196,7 @@ pub fn certificate(
         }
         ListenerTls::Secret { name } => ("SecretFound", format!("it is in Secret {name}{valid}")),
         ListenerTls::SelfSigned { .. } if own.is_none() => {
-            return Finding::no(about, "NotIssued", "there is no certificate yet");
+            return Finding::no(about, NOT_ISSUED, "there is no certificate yet");
         }
         ListenerTls::SelfSigned { .. } => {
             ("Issued", format!("issued by the resource's own authority{valid}"))

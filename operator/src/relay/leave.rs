@@ -13,12 +13,13 @@ use super::left::{Fate, Left, retained};
 use super::{RULES, Runnable, build, fetch, left, peers};
 use crate::apply::{Applied, delete, delete_child, keep_up};
 use crate::child::{Child, Kind};
-use crate::conditions::Finding;
+use crate::conditions::{Finding, READY};
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::Owner;
 use crate::present::Present;
+use crate::reasons::LEAVING;
 use crate::report::accepted;
 use crate::runnable::judge;
 use crate::visit::{BLOCKED, Certificates, Visit};
@@ -161,11 +162,8 @@ async fn let_go(
 }
 
 fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit {
-    let ready = Finding::no(
-        "Ready",
-        "Leaving",
-        "it is being deleted, and goes once its spools are drained or deleted",
-    );
+    let ready =
+        Finding::no(READY, LEAVING, "it is being deleted, and goes once its spools are drained or deleted");
     Visit {
         findings: [ready, accepted(None, Some(applied))].into_iter().chain(retained(left)).collect(),
         url: None,

@@ -12,6 +12,7 @@ use crate::conditions::Finding;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::Owner;
+use crate::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,8 +148,8 @@ impl Left {
 /// What is said of them, if there are any.
 pub fn retained(left: &[Left]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
-        Fate::Undelivered => "Undelivered",
-        Fate::TimedOut => "DrainTimedOut",
+        Fate::Undelivered => UNDELIVERED,
+        Fate::TimedOut => DRAIN_TIMED_OUT,
         Fate::Kept => "ScaledDown",
         Fate::Draining | Fate::Drained | Fate::DrainedOnce => "Draining",
         Fate::Discarded => "Discarding",

@@ -11,6 +11,7 @@ use super::fetch::{Absence, Found, Peer};
 use crate::build::{Peers, Scheme, service_port, url};
 use crate::error::Error;
 use crate::meta::{Owner, Role};
+use crate::reasons::NOT_ISSUED;
 use crate::report::Obstacle;
 use crate::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
 
@@ -33,7 +34,9 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
             Ok((url, signs)) => {
                 resolved.add_collector(owner, &format!("{namespace}.{name}."), found, url, signs, now)?;
             }
-            Err(why) => resolved.obstacle("CollectorUnusable", format!("Collector {namespace}/{name} {why}")),
+            Err(Unusable { reason, why }) => {
+                resolved.obstacle(reason, format!("Collector {namespace}/{name} {why}"));
+            }
         }
     }
     for ((namespace, name), service) in &found.services {
@@ -83,12 +86,21 @@ impl Resolved {
     }
 }
 
+/// Why a relay cannot refer to a Collector.
+struct Unusable {
+    reason: &'static str,
+    why: Cow<'static, str>,
+}
+
+impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
+    fn from(why: T) -> Self {
+        Self { reason: "CollectorUnusable", why: why.into() }
+    }
+}
+
 /// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
 /// over the wire for all to read.
-fn usable<'a>(
-    owner: &Owner,
-    peer: Result<&'a Peer, &Absence>,
-) -> Result<(String, &'a Data), Cow<'static, str>> {
+fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a Data), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {
@@ -104,7 +116,9 @@ fn usable<'a>(
     if !is_let_in {
         return Err("does not let in relays of this namespace".into());
     }
-    let signs = authorities.as_ref().ok_or("has no authority yet")?;
+    // Its own reconcile makes one, within seconds of its creation.
+    let not_yet = || Unusable { reason: NOT_ISSUED, why: "has no authority yet".into() };
+    let signs = authorities.as_ref().ok_or_else(not_yet)?;
     Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
 
