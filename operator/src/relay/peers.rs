@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
+use visnyk_crds::valid::{Destination, Target};
 use visnyk_engine::authority::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
@@ -48,6 +49,33 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
         }
     }
     Ok(resolved)
+}
+
+/// Returns an obstacle for each destination whose Service can be used, but not at the destination's port.
+pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacle> {
+    let missing = |destination: &Destination| {
+        let Target::Service { namespace, name, url } = &destination.target else { return None };
+        let service = found.services.get(&(namespace.clone(), name.clone()))?.as_ref().ok()?;
+        addresses(Ok(service)).ok()?; // told by `resolve`
+        let (port, ports) = (url.port_or_known_default()?, ports(service));
+        if ports.contains(&i32::from(port)) {
+            return None;
+        }
+        let has: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        let has = if has.is_empty() { "none".into() } else { has.join(", ") };
+        let of = &destination.name;
+        let message = format!(
+            "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
+        );
+        Some(Obstacle { reason: "ServiceUnusable", message })
+    };
+    destinations.iter().filter_map(missing).collect()
+}
+
+/// The ports that a Service forwards by TCP.
+fn ports(service: &Service) -> Vec<i32> {
+    let all = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    all.filter(|port| port.protocol.as_deref().is_none_or(|it| it == "TCP")).map(|port| port.port).collect()
 }
 
 impl Resolved {

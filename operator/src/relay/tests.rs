@@ -241,6 +241,34 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
     );
 }
 
+#[test]
+fn port_that_a_service_does_not_have_is_said_at_once() {
+    let runnable = relay(&json!({ "destinations": [
+        { "name": "desk", "service": { "name": "desk", "namespace": "port", "port": 8080 } },
+        { "name": "bell", "service": { "name": "desk", "namespace": "port", "port": 80 } },
+        { "name": "gone", "service": { "name": "gone", "namespace": "port", "port": 80 } },
+    ] }));
+    let missing = |ports: Value| {
+        let desk = service(&json!({ "clusterIPs": ["10.9.8.7"], "ports": ports }));
+        let found = Found {
+            services: BTreeMap::from([
+                (named("port", "desk"), Ok(desk)),
+                (named("port", "gone"), Err(Absence::Missing)),
+            ]),
+            ..Found::default()
+        };
+        let missing = peers::missing_ports(&runnable.valid.destinations, &found);
+        assert!(missing.iter().all(|obstacle| obstacle.reason == "ServiceUnusable"));
+        missing.into_iter().map(|obstacle| obstacle.message).collect::<Vec<_>>()
+    };
+    let both = json!([{ "port": 80 }, { "port": 8080, "protocol": "TCP" }]);
+    assert_eq!(missing(both), Vec::<String>::new());
+    let udp = json!([{ "port": 80 }, { "port": 443 }, { "port": 8080, "protocol": "UDP" }]);
+    let said =
+        "destination \"desk\": Service port/desk has no TCP port 8080 (it has 80, 443): change service.port";
+    assert_eq!(missing(udp), [said]);
+}
+
 /// The same Collector, asked again with what was written before, changes nothing.
 #[test]
 fn peer_is_told_of_with_a_certificate_that_stays_while_it_is_good() {
