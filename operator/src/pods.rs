@@ -104,6 +104,8 @@ pub struct Destination {
     pub oldest_pending_seconds: Option<u64>,
     /// What is not there, or not usable, so that nothing is delivered.
     pub waits_for: Option<String>,
+    /// What the last failed attempt ended with, while events wait for another.
+    pub last_failure: Option<String>,
 }
 
 /// How long a certificate is valid.

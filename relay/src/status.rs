@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::configuration::Configuration;
-use visnyk_engine::deliver::waits::Waits;
+use visnyk_engine::deliver::dispatcher::Shared;
 use visnyk_engine::serve::tls::Tls;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{DestinationStatus, Lifecycle};
@@ -47,9 +47,9 @@ impl Status {
     pub fn now(&self) -> Value {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
-        let (waits, identity) = (&self.spool.shared.waits, &self.configuration.current().identity);
+        let identity = &self.configuration.current().identity;
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
-        let destinations = destinations.iter().map(|status| destination(status, waits, now_ms));
+        let destinations = destinations.iter().map(|status| destination(status, &self.spool.shared, now_ms));
         json!({
             "accepted": accepted,
             "configurationHash": identity.configuration_hash,
@@ -80,7 +80,7 @@ impl Status {
     }
 }
 
-fn destination(status: &DestinationStatus, waits: &Waits, now_ms: i64) -> Value {
+fn destination(status: &DestinationStatus, shared: &Shared, now_ms: i64) -> Value {
     json!({
         "name": status.name,
         "accepted": status.accepted,
@@ -91,7 +91,8 @@ fn destination(status: &DestinationStatus, waits: &Waits, now_ms: i64) -> Value 
         "pending": status.pending,
         "oldestPendingSeconds": status.oldest_pending_ms.map(|at_ms| now_ms.saturating_sub(at_ms).max(0) / 1000),
         "state": state(status.lifecycle),
-        "waitsFor": waits.of(&status.name),
+        "waitsFor": shared.waits.of(&status.name),
+        "lastFailure": shared.last_failures.of(&status.name),
     })
 }
 

@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod format;
 pub mod guard;
 pub mod headers;
+pub mod last_failures;
 pub mod memory;
 pub mod metrics;
 pub mod peer;

@@ -14,7 +14,7 @@ use crate::certificates::Standing;
 use crate::child::Kind;
 use crate::conditions::{Finding, summed_up};
 use crate::meta::Owner;
-use crate::pods::Report;
+use crate::pods::{Destination, Report};
 use crate::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
     secret_obstacles,
@@ -84,33 +84,35 @@ pub fn report(seen: &Seen<'_>) -> Visit {
 
 /// Whether every destination gets its events about as fast as they come.
 fn delivering(pods: &[Report]) -> Finding {
-    let destinations = || {
-        let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
-        answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)))
-    };
-    let names = |late: Vec<String>| late.join(", ");
-    let disabled: Vec<String> = destinations()
-        .filter(|(_, one)| one.state == "Disabled")
-        .map(|(pod, one)| format!("{} ({pod})", one.name))
-        .collect();
-    if !disabled.is_empty() {
-        return Finding::no("Delivering", "Disabled", format!("given up for now: {}", names(disabled)));
-    }
-    let behind: Vec<String> = destinations()
-        .filter(|(_, one)| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS))
-        .map(|(pod, one)| format!("{} ({pod})", one.name))
-        .collect();
-    if !behind.is_empty() {
-        return Finding::no(
-            "Delivering",
-            "Behind",
-            format!("waiting for more than a minute: {}", names(behind)),
-        );
-    }
+    let about = "Delivering";
     if pods.iter().all(|pod| pod.status.is_none()) {
-        return Finding::unknown("Delivering", "NoAnswer", "no pod answers");
+        return Finding::unknown(about, "NoAnswer", "no pod says how far its deliveries are");
     }
-    Finding::yes("Delivering", "KeepingUp", "every destination gets its events")
+    let disabled = those(pods, |one| one.state == "Disabled");
+    if !disabled.is_empty() {
+        let message = format!("disabled after HTTP 410 until its url changes: {}", disabled.join("; "));
+        return Finding::no(about, "Disabled", message);
+    }
+    let is_behind =
+        |one: &Destination| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS);
+    let behind = those(pods, is_behind);
+    if !behind.is_empty() {
+        let message = format!("events wait for more than a minute: {}", behind.join("; "));
+        return Finding::no(about, "Behind", message);
+    }
+    Finding::yes(about, "KeepingUp", "no event has waited for more than a minute")
+}
+
+/// The destinations of pods that are so, each with its pod, and why nothing gets there, as far as the pod says it.
+fn those(pods: &[Report], are_so: impl Fn(&Destination) -> bool) -> Vec<String> {
+    let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
+    let all = answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)));
+    let told = |(pod, one): (&String, &Destination)| {
+        let waits = one.waits_for.as_ref().map(|what| format!(", waits for its files: {what}"));
+        let failure = one.last_failure.as_ref().map(|failure| format!(", last failure: {failure}"));
+        format!("destination {:?} (pod {pod}){}", one.name, waits.or(failure).unwrap_or_default())
+    };
+    all.filter(|(_, one)| are_so(one)).map(told).collect()
 }
 
 /// What it refers to or asks for, and cannot be had.

@@ -534,25 +534,30 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
 }
 
 #[test]
-fn delivering_names_whom_and_where() {
+fn delivering_names_destination_pod_and_last_failure() {
     let runnable = relay(&json!({}));
     let hash = &runnable.valid.identity.configuration_hash[..];
-    let late = |state: &str, seconds: u64| Destination {
+    let late = |state: &str, seconds: u64, last_failure: Option<&str>| Destination {
         name: "quay".into(),
         state: state.into(),
         pending: 3,
         oldest_pending_seconds: Some(seconds),
         waits_for: None,
+        last_failure: last_failure.map(str::to_owned),
     };
     let delivering = |one: Destination| {
-        finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering")
+        let found = finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering");
+        (found.0, found.1, found.2)
     };
-    assert_eq!(delivering(late("Active", 60)).0, Holds::Yes);
-    assert_eq!(
-        delivering(late("Active", 61)),
-        (Holds::No, "Behind", "waiting for more than a minute: quay (a)".into())
-    );
-    assert_eq!(delivering(late("Disabled", 0)), (Holds::No, "Disabled", "given up for now: quay (a)".into()));
+    assert_eq!(delivering(late("Active", 60, Some("answered 503"))).0, Holds::Yes);
+    for (failure, rest) in [(None, ""), (Some("answered 503"), ", last failure: answered 503")] {
+        let message = format!("events wait for more than a minute: destination \"quay\" (pod a){rest}");
+        assert_eq!(delivering(late("Active", 61, failure)), (Holds::No, "Behind", message));
+    }
+    let waits = Destination { waits_for: Some("secret a/b is empty".into()), ..late("Active", 61, None) };
+    assert!(delivering(waits).2.ends_with("(pod a), waits for its files: secret a/b is empty"));
+    let message = "disabled after HTTP 410 until its url changes: destination \"quay\" (pod a)";
+    assert_eq!(delivering(late("Disabled", 0, None)), (Holds::No, "Disabled", message.into()));
     assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, Holds::Unknown);
 }
 
