@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::conditions::READY;
 use crate::reasons::{INTENDED, PAUSED, STARTING, WARNINGS};
+use crate::report::WARNED;
 
 /// Publishes Events. Clones share what was published, so that a repetition counts up one Event.
 #[derive(Clone)]
@@ -53,15 +54,25 @@ fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
             return None;
         }
         let kind = if is_fault { EventType::Warning } else { EventType::Normal };
-        Some(event(kind, &condition.type_, &condition.reason, &condition.message))
+        let reason = if is_warned(condition) { SPEC_WARNING } else { &condition.reason };
+        Some(event(kind, &condition.type_, reason, &condition.message))
     };
     after.iter().filter_map(told).collect()
+}
+
+/// The reason of an Event about a valid spec with parts that have no effect.
+const SPEC_WARNING: &str = "SpecWarning";
+
+/// Whether it is the condition of a valid spec with parts that have no effect.
+fn is_warned(condition: &Condition) -> bool {
+    condition.status == "True" && condition.message.starts_with(WARNED)
 }
 
 /// Whether a condition is news. `Ready` only repeats the reason of another condition: of it the status is.
 fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bool {
     let is_sum = condition.type_ == READY;
     match was {
+        Some(was) if is_warned(condition) => was.message != condition.message,
         None => (is_fault && !is_sum) || condition.type_ == PAUSED,
         Some(was) => was.status != condition.status || (!is_sum && was.reason != condition.reason),
     }
@@ -71,7 +82,7 @@ fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bo
 fn is_fault(was: Option<&Condition>, condition: &Condition) -> bool {
     let reason = &&condition.reason[..];
     if condition.status != "False" {
-        return WARNINGS.contains(reason);
+        return WARNINGS.contains(reason) || is_warned(condition);
     }
     let was_met = was.is_some_and(|was| was.status == "True");
     !INTENDED.contains(reason) && (was_met || !STARTING.contains(reason))
@@ -187,6 +198,23 @@ mod tests {
         let invalid =
             [condition("Accepted", "False", "Invalid"), condition("Programmed", "False", "NothingValid")];
         assert_eq!(told(&[], &invalid), [warning("Accepted", "Invalid")]);
+    }
+
+    #[test]
+    fn part_of_a_spec_without_effect_is_warned_of_once() {
+        let accepted = |message: &str| {
+            [Condition { message: message.to_owned(), ..condition("Accepted", "True", "Valid") }]
+        };
+        let [plain, one, other] =
+            ["the spec is valid", "the spec is valid, but one", "the spec is valid, but other"];
+        let warning =
+            |note: &str| (EventType::Warning, "Accepted".into(), "SpecWarning".into(), note.to_owned());
+        assert_eq!(told(&[], &accepted(plain)), []);
+        for before in [&[][..], &accepted(plain), &accepted(other)] {
+            assert_eq!(told(before, &accepted(one)), [warning(one)]);
+        }
+        assert_eq!(told(&accepted(one), &accepted(one)), []);
+        assert_eq!(told(&accepted(one), &accepted(plain)), []);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn failed(
 /// The report on a resource of which no valid spec is known.
 pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
     let none = |about| Finding::unknown(about, NOTHING_VALID, "no valid spec is known");
-    let mut findings = vec![accepted(fault, None), programmed(None, 0, &[], &[])];
+    let mut findings = vec![accepted(fault, None, &[]), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
     Visit {
         findings: summed_up(findings, NEEDED),
@@ -79,8 +79,11 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
     }
 }
 
-/// Whether the spec is valid and its children could be made.
-pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
+/// How the message of `Accepted` begins where the spec is valid and has parts without effect.
+pub const WARNED: &str = "the spec is valid, but ";
+
+/// Whether the spec is valid and its children could be made. `warnings` name the parts of it that have no effect.
+pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[String]) -> Finding {
     match (fault, applied) {
         (Some(Fault::Invalid(problems)), _) => {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -101,7 +104,12 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
             let message = format!("{names} already there and not of this resource: nothing was changed{way}");
             Finding::no("Accepted", "NameConflict", message)
         }
-        (None, Some(Applied::Done) | None) => Finding::yes("Accepted", "Valid", "the spec is valid"),
+        (None, Some(Applied::Done) | None) if warnings.is_empty() => {
+            Finding::yes("Accepted", "Valid", "the spec is valid")
+        }
+        (None, Some(Applied::Done) | None) => {
+            Finding::yes("Accepted", "Valid", format!("{WARNED}{}", warnings.join("; ")))
+        }
     }
 }
 

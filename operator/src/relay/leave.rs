@@ -165,7 +165,7 @@ fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit 
     let ready =
         Finding::no(READY, LEAVING, "it is being deleted, and goes once its spools are drained or deleted");
     Visit {
-        findings: [ready, accepted(None, Some(applied))].into_iter().chain(retained(left)).collect(),
+        findings: [ready, accepted(None, Some(applied), &[])].into_iter().chain(retained(left)).collect(),
         url: None,
         pods: (pods, owner.pods_selector()),
         again: BLOCKED,

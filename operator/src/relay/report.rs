@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_engine::deliver::guard;
 
 use super::Runnable;
 use super::build::data;
@@ -58,7 +60,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
-        accepted(seen.fault, Some(seen.applied)),
+        accepted(seen.fault, Some(seen.applied), &warnings(valid)),
         certificate(
             &valid.listener.tls,
             seen.missing_secrets,
@@ -80,6 +82,12 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
+}
+
+/// Parts of a valid spec that have no effect, as `visnyk-relay check` prints them.
+fn warnings(valid: &ValidatedRelay) -> Vec<String> {
+    let of_the_spec = valid.warnings.iter().map(ToString::to_string);
+    of_the_spec.chain(guard::warnings(&valid.destinations)).collect()
 }
 
 /// Whether every destination gets its events about as fast as they come.

@@ -242,6 +242,21 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
 }
 
 #[test]
+fn part_of_a_valid_spec_without_effect_is_told_by_accepted() {
+    let accepted = |spec: Value| finding(&relay(&spec), &found(), &every_kind(), &[], "Accepted");
+    assert_eq!(accepted(json!({})), (Holds::Yes, "Valid", "the spec is valid".into()));
+    let spec = json!({
+        "replicas": 9,
+        "autoscaling": { "minReplicas": 2, "maxReplicas": 8 },
+        "destinations": [{ "name": "quay", "url": "http://169.254.169.254/latest" }],
+    });
+    let said = "the spec is valid, but spec.replicas: the autoscaler replaces 9 by a number from 2 to 8; \
+                spec.destinations[0].url: no connection is made: 169.254.169.254 is a link-local or metadata address; \
+                see network.allow";
+    assert_eq!(accepted(spec), (Holds::Yes, "Valid", said.into()));
+}
+
+#[test]
 fn port_that_a_service_does_not_have_is_said_at_once() {
     let runnable = relay(&json!({ "destinations": [
         { "name": "desk", "service": { "name": "desk", "namespace": "port", "port": 8080 } },
