@@ -70,7 +70,7 @@ pub fn summed_up(findings: Vec<Finding>, depends_on: &[&str]) -> Vec<Finding> {
             reason: trouble.reason,
             message: format!("{}: {}", trouble.about, trouble.message),
         },
-        None => Finding::yes(READY, "AsWanted", "all is as the resource says"),
+        None => Finding::yes(READY, "AsWanted", "the spec is applied, and pods accept events"),
     };
     std::iter::once(ready).chain(findings).collect()
 }

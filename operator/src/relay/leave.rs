@@ -155,15 +155,21 @@ async fn let_go(
     finalizer::take_off::<WebhookRelay>(&context.client, relay.meta()).await?;
     if !kept.is_empty() {
         let names: Vec<&str> = kept.iter().map(Left::name).collect();
-        let note = format!("kept, with what is undelivered in them: {}", names.join(", "));
+        let note = format!(
+            "PersistentVolumeClaims kept with their undelivered events: {}; a relay of this name uses them again",
+            names.join(", ")
+        );
         context.events.warning(&owner.object_ref(), "Drain", "SpoolRetained", &note).await;
     }
     Ok(going(owner, &kept, 0, &Applied::Done))
 }
 
 fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit {
-    let ready =
-        Finding::no(READY, LEAVING, "it is being deleted, and goes once its spools are drained or deleted");
+    let ready = Finding::no(
+        READY,
+        LEAVING,
+        "being deleted: the relay goes once its volumes are drained or deleted; see SpoolRetained",
+    );
     Visit {
         findings: [ready, accepted(None, Some(applied), &[])].into_iter().chain(retained(left)).collect(),
         url: None,

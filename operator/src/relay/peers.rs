@@ -94,7 +94,10 @@ impl Resolved {
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
                 "CollectorUnusable",
-                format!("Collector {} has no authority that is whole", prefix.trim_end_matches('.')),
+                format!(
+                    "Collector {} has no certificate authority that can be used: its Secret is damaged or expired",
+                    prefix.trim_end_matches('.').replacen('.', "/", 1)
+                ),
             );
             return Ok(());
         };
@@ -132,20 +135,26 @@ fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {
-        return Err("speaks plain HTTP, which is refused".into());
+        return Err("speaks plain HTTP, which is refused: give it tls.selfSigned".into());
     }
     if tls.self_signed.is_none() {
-        return Err("shows a certificate that is not of its own authority; refer to it by url".into());
+        return Err("has a certificate that is not of its own authority: refer to it by url".into());
     }
     let itself = Owner::of(Role::Collector, collector);
     let is_let_in = itself.namespace == owner.namespace
         || access.anonymous_ingest.is_some()
         || access.namespaces.iter().any(|namespace| **namespace == *owner.namespace);
     if !is_let_in {
-        return Err("does not let in relays of this namespace".into());
+        let namespace = &owner.namespace;
+        return Err(
+            format!("does not let in relays of {namespace}: add that to its access.namespaces").into()
+        );
     }
     // Its own reconcile makes one, within seconds of its creation.
-    let not_yet = || Unusable { reason: NOT_ISSUED, why: "has no authority yet".into() };
+    let not_yet = || Unusable {
+        reason: NOT_ISSUED,
+        why: "has no certificate authority yet: its operator makes one".into(),
+    };
     let signs = authorities.as_ref().ok_or_else(not_yet)?;
     Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
@@ -153,14 +162,14 @@ fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String
 /// The addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.
 fn addresses(service: Result<&Service, &Absence>) -> Result<String, Cow<'static, str>> {
     let service = service.map_err(ToString::to_string)?;
-    let spec = service.spec.as_ref().ok_or("says nothing of itself")?;
+    let spec = service.spec.as_ref().ok_or("has no spec")?;
     if spec.type_.as_deref() == Some("ExternalName") {
-        return Err("is of type ExternalName, which is refused: it leads to any name".into());
+        return Err("is of type ExternalName, which may lead anywhere and is refused: use url".into());
     }
     let addresses: Vec<&str> =
         spec.cluster_ips.iter().flatten().map(String::as_str).filter(|address| *address != "None").collect();
     if addresses.is_empty() {
-        return Err("is headless: it has no address of its own".into());
+        return Err("is headless and has no address of its own: use one with a cluster IP, or url".into());
     }
     Ok(addresses.join("\n") + "\n")
 }

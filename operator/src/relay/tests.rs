@@ -160,7 +160,11 @@ fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
     assert!(built.iter().all(|child| !child.kind.is_optional()));
     let programmed = finding(&runnable, &found(), &kinds, &[], "Programmed");
     assert_eq!(programmed.1, "ApiMissing");
-    assert_eq!(programmed.2, "the cluster does not know ServiceMonitor of monitoring.coreos.com");
+    assert_eq!(
+        programmed.2,
+        "spec.monitoring needs kind ServiceMonitor of monitoring.coreos.com, which the cluster does not have: install it, \
+         or take the field away"
+    );
 }
 
 /// The pods speak TLS by an authority of their own, and the Gateway would not know it.
@@ -173,7 +177,8 @@ fn route_without_the_policy_by_which_a_gateway_trusts_the_pods_is_not_enough() {
         let hash = &runnable.valid.identity.configuration_hash[..];
         finding(&runnable, &found(), &kinds, &[pod("a", hash, vec![])], "Programmed")
     };
-    let message = "the cluster does not know BackendTLSPolicy of gateway.networking.k8s.io";
+    let message = "spec.httpRoute needs kind BackendTLSPolicy of gateway.networking.k8s.io, which the cluster does not \
+                   have: install it, or take the field away";
     assert_eq!(programmed(json!({ "selfSigned": {} })), (Holds::No, "ApiMissing", message.into()));
     for tls in [json!({ "secretName": "bought" }), json!({ "none": {} })] {
         assert_eq!(programmed(tls).0, Holds::Yes);
@@ -227,16 +232,16 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
     assert_eq!(
         messages,
         [
-            "Collector a/closed does not let in relays of this namespace",
-            "Collector a/foreign shows a certificate that is not of its own authority; refer to it by url",
-            "Collector a/gone is not there",
-            "Collector a/hidden cannot be looked at: the API server refuses to read it",
+            "Collector a/closed does not let in relays of ships: add that to its access.namespaces",
+            "Collector a/foreign has a certificate that is not of its own authority: refer to it by url",
+            "Collector a/gone does not exist",
+            "Collector a/hidden cannot be read: the API server refuses to read it",
             "Collector a/muddled cannot be read; its own conditions say why",
-            "Collector a/plain speaks plain HTTP, which is refused",
-            "Collector a/young has no authority yet",
-            "Service b/gone is not there",
-            "Service b/headless is headless: it has no address of its own",
-            "Service b/leads-away is of type ExternalName, which is refused: it leads to any name",
+            "Collector a/plain speaks plain HTTP, which is refused: give it tls.selfSigned",
+            "Collector a/young has no certificate authority yet: its operator makes one",
+            "Service b/gone does not exist",
+            "Service b/headless is headless and has no address of its own: use one with a cluster IP, or url",
+            "Service b/leads-away is of type ExternalName, which may lead anywhere and is refused: use url",
         ]
     );
 }
@@ -408,33 +413,32 @@ fn programmed_means_that_every_pod_runs_it() {
     let hash = &runnable.valid.identity.configuration_hash[..];
     let programmed = |pods: &[Report]| finding(&runnable, &found(), &every_kind(), pods, "Programmed");
     let both = [pod("a", hash, vec![]), pod("b", hash, vec![])];
-    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run it".into()));
-    assert_eq!(programmed(&both[..1]), (Holds::No, "Spreading", "1 of 2 pods run it".into()));
+    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run this configuration".into()));
+    let spreading =
+        |lag: &str| (Holds::No, "Spreading", format!("1 of 2 pods run this configuration; {lag}"));
+    assert_eq!(programmed(&both[..1]), spreading("the others do not exist yet"));
     let mut other = pod("b", "other", vec![]);
     let mixed = [both[0].clone(), other.clone()];
-    assert_eq!(programmed(&mixed), (Holds::No, "Spreading", "1 of 2 pods run it; b runs another".into()));
+    assert_eq!(programmed(&mixed), spreading("pod b still runs the one before"));
     other.status = None;
     let silent = [both[0].clone(), other];
-    assert_eq!(
-        programmed(&silent),
-        (Holds::No, "Spreading", "1 of 2 pods run it; b does not answer yet".into())
-    );
+    assert_eq!(programmed(&silent), spreading("pod b does not answer at port 8081 yet"));
     let waits = |what: &str| Some(format!("secret token/{what} cannot be read"));
     let mut source = both.clone();
     let sources = vec![Source { name: "harbour".into(), waits_for: waits("key") }];
     source[1].status.as_mut().unwrap().sources = sources;
-    let said = "b, source harbour: secret token/key cannot be read";
+    let said = "pod b: source \"harbour\" lets nobody in: secret token/key cannot be read";
     assert_eq!(programmed(&source), (Holds::No, "Waiting", said.into()));
     let quay = Destination { name: "quay".into(), waits_for: waits("proof"), ..Destination::default() };
-    let said = "a, destination quay: secret token/proof cannot be read";
+    let told = "pod a: destination \"quay\" gets nothing: secret token/proof cannot be read";
     assert_eq!(
-        programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
-        (Holds::No, "Waiting", said.into())
+        programmed(&[pod("a", hash, vec![quay]), source[1].clone()]),
+        (Holds::No, "Waiting", format!("{told}; {said}"))
     );
     let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
     let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
-    let said =
-        "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
+    let said = "Secret new does not exist: create it; the pods keep the spec before this until then; Secret token does not \
+         exist: create it; what refers to it accepts or delivers nothing until then";
     let programmed = visit.findings.into_iter().find(|finding| finding.about == "Programmed").unwrap();
     assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
@@ -461,7 +465,11 @@ fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
     let (visit, holds, reason, message) = certificate_said(status);
     assert_eq!(
         (holds, reason, &message[..]),
-        (Holds::No, "CertificateUnusable", "a: tls.key holds no private key")
+        (
+            Holds::No,
+            "CertificateUnusable",
+            "pod a cannot use the certificate that it was given: tls.key holds no private key"
+        )
     );
     assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
 }
@@ -479,7 +487,9 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
         let (_, holds, reason, message) = of(from, until);
         (holds, reason, message)
     };
-    let valid = |until: &str| format!("it is in Secret bought, valid until {until}T12:00:00Z");
+    let valid = |until: &str, rest: &str| {
+        format!("the certificate is in Secret bought, valid until {until}T12:00:00Z{rest}")
+    };
     for (from, until, reason) in [
         ("2026-01-01", "2027-01-01", "SecretFound"),
         ("2026-01-01", "2026-12-07", "ExpiresSoon"),
@@ -488,9 +498,11 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
         ("2026-11-19", "2026-11-25", "SecretFound"),
         ("2026-11-01", "2026-11-25", "ExpiresSoon"),
     ] {
-        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until)));
+        let rest = if reason == "ExpiresSoon" { ": nothing has renewed it" } else { "" };
+        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until, rest)));
     }
-    let expired = "the certificate has expired at 2026-10-24T12:00:00Z: put a new one in place".to_owned();
+    let expired =
+        "the certificate expired at 2026-10-24T12:00:00Z: put a new one in Secret bought".to_owned();
     assert_eq!(told("2026-01-01", "2026-10-24"), (Holds::No, "Expired", expired));
     let (visit, ..) = of("2026-01-01", "2027-01-01");
     let until = "2027-01-01T12:00:00Z".parse().unwrap();
@@ -506,10 +518,15 @@ fn whatever_a_pod_knows_reaches_a_condition() {
     let said = |pod: Report, about: &str| finding(&runnable, &found(), &every_kind(), &[pod], about);
     let with = |status: Status| Report { status: Some(status), ..pod("a", "", vec![]) };
     let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
-    let message = "0 of 1 pods are ready; a: journal: full";
+    let message = "0 of 1 pods are ready; pod a: journal: full";
     assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
 
-    let lost = |how: &str| format!("a: the state file {how}: deliveries repeat, and some events may be lost");
+    let lost = |how: &str| {
+        format!(
+            "pod a: the state file {how}: deliveries repeat, and events that waited for another attempt may be lost; this \
+             is told until the pod restarts"
+        )
+    };
     let status = Status { state_lost: true, ..Status::default() };
     assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
     let aside = Status { state_set_aside: Some("/x".into()), ..status };
@@ -517,7 +534,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
     assert_eq!(said(with(aside), "Durable"), (Holds::No, "StateLost", lost(how)));
 
     let refused = Status { manifest_problem: Some("spool: too small".into()), ..Status::default() };
-    let message = "0 of 1 pods run it; a: spool: too small";
+    let message = "0 of 1 pods run this configuration; pod a does not take it and keeps the one before: spool: too small";
     assert_eq!(said(with(refused), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
 }
 
