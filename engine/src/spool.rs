@@ -14,6 +14,7 @@ use visnyk_crds::valid::{Destination, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::Ticker;
 
 use crate::deliver::dispatcher::Shared;
+use crate::deliver::last_failures::LastFailures;
 use crate::deliver::memory::Memory;
 use crate::deliver::metrics::DeliveryMetrics;
 use crate::deliver::waits::Waits;
@@ -141,7 +142,8 @@ impl Spool {
             });
         let state = committer.condition();
         let (metrics, waits, memory) = (DeliveryMetrics::default(), Waits::default(), Memory::default());
-        let shared = Shared { journal, ledgers, events, state, metrics, waits, memory };
+        let last_failures = LastFailures::default();
+        let shared = Shared { journal, ledgers, events, state, metrics, waits, last_failures, memory };
         Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 

@@ -237,7 +237,7 @@ impl<'a> Applier<'a> {
     async fn write(&self, child: &Child, seen: Seen<'_>) -> Result<(), Error> {
         // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
         for remark in child.news.iter().filter(|remark| remark.is_warning()) {
-            let note = remark.to_string();
+            let note = format!("{} {}: {remark}", child.kind.gvk().kind, child.name);
             self.events.warning(&self.owner.object_ref(), "Trust", remark.reason(), &note).await;
         }
         let written = self.patch(child, seen, &as_ours()).await?;

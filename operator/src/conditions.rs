@@ -6,6 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// How long `Delivering` stays what it is: a destination that comes and goes is not worth a write each time.
 const HELD: SignedDuration = SignedDuration::from_secs(30);
 
+/// The condition that sums up others.
+pub const READY: &str = "Ready";
+
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
@@ -62,12 +65,12 @@ pub fn summed_up(findings: Vec<Finding>, depends_on: &[&str]) -> Vec<Finding> {
     let trouble = findings.iter().find(|one| depends_on.contains(&one.about) && one.holds != Holds::Yes);
     let ready = match trouble {
         Some(trouble) => Finding {
-            about: "Ready",
+            about: READY,
             holds: Holds::No,
             reason: trouble.reason,
             message: format!("{}: {}", trouble.about, trouble.message),
         },
-        None => Finding::yes("Ready", "AsWanted", "all is as the resource says"),
+        None => Finding::yes(READY, "AsWanted", "the spec is applied, and pods accept events"),
     };
     std::iter::once(ready).chain(findings).collect()
 }

@@ -71,10 +71,10 @@ impl Error {
         let Self::Api { doing, source } = self else { return None };
         let why = match &**source {
             kube::Error::Api(status) if matches!(status.code, 404 | 409) => return None,
-            kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+            kube::Error::Api(status) => format!("{} ({})", words(&status.message), status.code),
             other => with_causes(other),
         };
-        is_over.then(|| format!("the API server fails to {doing}, however often it is asked: {why}"))
+        is_over.then(|| format!("the API server fails again and again to {doing}: {why}"))
     }
 
     /// Why another try will fail like this one, in a word and for people; nothing where it may not. Patience `is_over`
@@ -96,7 +96,14 @@ pub fn refused(doing: &str, answer: &kube::Error) -> Option<String> {
         404 => status.details.as_ref().is_none_or(|details| details.name.is_empty()),
         _ => false,
     };
-    stays.then(|| format!("the API server refuses to {doing}: {}", status.message))
+    stays.then(|| format!("the API server refuses to {doing}: {}", words(&status.message)))
+}
+
+/// What an API server says in words, on one line. Of a field that cannot change it goes on with a dump of both objects,
+/// line by line.
+fn words(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    lines.take_while(|line| !line.ends_with('{')).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -117,7 +124,7 @@ mod tests {
             let error = Error::api("apply Service quay")(kube::Error::Api(status.boxed()));
             error.lasting(is_over).map(|(reason, why)| format!("{reason}: {why}"))
         };
-        let told = "Refused: the API server fails to apply Service quay, however often it is asked: no";
+        let told = "Refused: the API server fails again and again to apply Service quay: no";
         for code in [429, 500, 503, 504] {
             assert_eq!(answered(code, false), None, "{code}");
             assert_eq!(answered(code, true), Some(format!("{told} ({code})")));
@@ -154,6 +161,15 @@ mod tests {
             unwritable.lasting(false),
             Some(("Internal", "cannot write a certificate: no key".to_owned()))
         );
+    }
+
+    #[test]
+    fn refusal_is_told_in_words_and_without_a_dump_of_objects() {
+        let said = "claim is invalid: spec: Forbidden: spec is immutable\n  core.PersistentVolumeClaimSpec{\n\
+                    \t... // 2 identical fields\n- \tVolumeName: \"a\",\n  }\n";
+        let (_, told) = answered(Status::failure(said, "").with_code(422)).unwrap();
+        let expected = "the API server refuses to apply Service quay: claim is invalid: spec: Forbidden: spec is immutable";
+        assert_eq!(told, expected);
     }
 
     /// An object that has gone is made again, or needed no longer; a kind that is not served stays so.

@@ -78,13 +78,16 @@ fn certificate(status: &RelayStatus) -> Option<Life> {
     Some(Life { not_before: time(&status.process.certificate_not_before), not_after })
 }
 
-/// Returns the first source or destination that waits for a file, and the reason.
-pub fn waits(status: &RelayStatus) -> Option<String> {
-    let sources = status.sources.iter().map(|one| ("source", &one.name, &one.waits_for));
-    let destinations = status.destinations.iter().map(|one| ("destination", &one.name, &one.waits_for));
-    sources
-        .chain(destinations)
-        .find_map(|(what, name, waits_for)| Some(format!("{what} {name}: {}", waits_for.as_ref()?)))
+/// Returns which sources and destinations wait for a file, each with the reason.
+pub fn waits(status: &RelayStatus) -> Vec<String> {
+    let sources = status
+        .sources
+        .iter()
+        .filter_map(|one| Some(format!("source {:?} lets nobody in: {}", one.name, one.waits_for.as_ref()?)));
+    let destinations = status.destinations.iter().filter_map(|one| {
+        Some(format!("destination {:?} gets nothing: {}", one.name, one.waits_for.as_ref()?))
+    });
+    sources.chain(destinations).collect()
 }
 
 impl Default for Pods {
@@ -189,7 +192,7 @@ impl Report {
     /// that in vain.
     pub fn news(&self, hash: &str, obstacles: &[Obstacle], now: Timestamp) -> Option<String> {
         let status = self.status.as_ref()?;
-        let lacks_files = || obstacles.is_empty() && waits(status).is_some();
+        let lacks_files = || obstacles.is_empty() && !waits(status).is_empty();
         let news = if status.process.configuration_hash != hash {
             hash.to_owned()
         } else if lacks_files() {
@@ -227,14 +230,14 @@ fn trouble(pod: &Pod) -> Option<String> {
         let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
         let ended = ended.map(|end| {
             let why = end.reason.as_deref().unwrap_or("ended");
-            format!("; the one before: {why}, exit code {}", end.exit_code)
+            format!("; its last run: {why}, exit code {}", end.exit_code)
         });
-        let message = waiting.message.as_deref().unwrap_or("no more is known");
+        let message = waiting.message.as_deref().unwrap_or("the kubelet says no more");
         Some(format!("{reason}: {message}{}", ended.unwrap_or_default()))
     });
     let failed = || {
         let why = status.reason.as_deref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
-        Some(format!("{why}: {}", status.message.as_deref().unwrap_or("no more is known")))
+        Some(format!("{why}: {}", status.message.as_deref().unwrap_or("the kubelet says no more")))
     };
     let unscheduled = || {
         let scheduled = status.conditions.iter().flatten().find(|one| one.type_ == "PodScheduled")?;
@@ -290,7 +293,7 @@ mod tests {
         };
         let waiting = |reason: &str| json!({ "waiting": { "reason": reason, "message": "back-off" } });
         let killed = json!({ "terminated": { "reason": "OOMKilled", "exitCode": 137 } });
-        let expected = "CrashLoopBackOff: back-off; the one before: OOMKilled, exit code 137";
+        let expected = "CrashLoopBackOff: back-off; its last run: OOMKilled, exit code 137";
         assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).as_deref(), Some(expected));
         assert_eq!(
             told(container(waiting("ErrImagePull"), json!({}))).as_deref(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use visnyk_crds::api::Status;
+use visnyk_crds::contract::HEALTH_PORT;
 use visnyk_crds::valid::ListenerTls;
 
 use crate::apply::Applied;
@@ -15,7 +16,8 @@ use crate::conditions::{Finding, conditions, summed_up};
 use crate::meta::{ADOPT, Owner, Role};
 use crate::pods::{Life, Report, shown, waits};
 use crate::reasons::{
-    CERTIFICATE_UNUSABLE, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, STATE_LOST,
+    CERTIFICATE_UNUSABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, NO_POD_READY,
+    NOT_ISSUED, NOTHING_VALID, SCALED_TO_ZERO, SPREADING, STATE_LOST,
 };
 use crate::runnable::Fault;
 use crate::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
@@ -25,6 +27,9 @@ pub const NEEDED: &[&str] = &["Accepted", "CertificateReady", "Programmed", "Ava
 
 /// Time before its end at which a certificate is warned of, if it lives for a quarter of a year or longer.
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// Why nothing runs.
+const NO_SPEC: &str = "no valid spec is known, so no pod is started: see Accepted";
 
 /// What stands in the way of a configuration that is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub fn failed(
     let mut findings = summed_up(vec![Finding::no("Accepted", reason, why)], NEEDED);
     if before.conditions.is_empty() {
         let rest = ["Programmed"].iter().chain(of_pods(role)).copied();
-        findings.extend(rest.map(|about| Finding::unknown(about, reason, "no visit has come that far yet")));
+        findings.extend(rest.map(|about| Finding::unknown(about, reason, "not known yet: see Accepted")));
     }
     let mut now_known = conditions(&before.conditions, findings, generation, now);
     let is_said_anew = |was: &Condition| now_known.iter().any(|one| one.type_ == was.type_);
@@ -66,8 +71,8 @@ pub fn failed(
 
 /// The report on a resource of which no valid spec is known.
 pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
-    let none = |about| Finding::unknown(about, "NothingValid", "no valid spec is known");
-    let mut findings = vec![accepted(fault, None), programmed(None, 0, &[], &[])];
+    let none = |about| Finding::unknown(about, NOTHING_VALID, NO_SPEC);
+    let mut findings = vec![accepted(fault, None, &[]), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
     Visit {
         findings: summed_up(findings, NEEDED),
@@ -78,8 +83,11 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
     }
 }
 
-/// Whether the spec is valid and its children could be made.
-pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
+/// How the message of `Accepted` begins where the spec is valid and has parts without effect.
+pub const WARNED: &str = "the spec is valid, but ";
+
+/// Whether the spec is valid and its children could be made. `warnings` name the parts of it that have no effect.
+pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[String]) -> Finding {
     match (fault, applied) {
         (Some(Fault::Invalid(problems)), _) => {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -89,68 +97,87 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>) -> Finding {
             Finding::no("Accepted", "Refused", why)
         }
         (None, Some(Applied::NameConflict { names, are_orphans })) => {
-            let way = if *are_orphans {
+            let names = names.join(", ");
+            let message = if *are_orphans {
                 format!(
-                    "; they were made for a resource of this name: annotate this one with {ADOPT}=true to adopt them"
+                    "nothing was changed; objects that were made for a resource of this name have no owner: {names}: \
+                     annotate this one with {ADOPT}=true to adopt them"
                 )
             } else {
-                String::new()
+                format!(
+                    "nothing was changed; objects that this resource does not control have its children's names: \
+                     {names}: delete them, or give this resource another name"
+                )
             };
-            let names = names.join(", ");
-            let message = format!("{names} already there and not of this resource: nothing was changed{way}");
             Finding::no("Accepted", "NameConflict", message)
         }
-        (None, Some(Applied::Done) | None) => Finding::yes("Accepted", "Valid", "the spec is valid"),
+        (None, Some(Applied::Done) | None) if warnings.is_empty() => {
+            Finding::yes("Accepted", "Valid", "the spec is valid")
+        }
+        (None, Some(Applied::Done) | None) => {
+            Finding::yes("Accepted", "Valid", format!("{WARNED}{}", warnings.join("; ")))
+        }
     }
 }
 
 /// Whether every pod runs the configuration `hash`, and all that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
-        return Finding::no("Programmed", "NothingValid", "no valid spec is known");
+        return Finding::no("Programmed", NOTHING_VALID, NO_SPEC);
     };
     if let Some(first) = obstacles.first() {
         let all: Vec<&str> = obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
         return Finding::no("Programmed", first.reason, all.join("; "));
     }
     let running = pods.iter().filter(|pod| pod.runs(hash)).count();
+    let said = format!("{running} of {replicas} pods run this configuration");
     if running == pods.len() && running == usize::from(replicas) {
-        if let Some((pod, why)) = waiting(pods).next() {
-            return Finding::no("Programmed", "Waiting", format!("{pod}, {why}"));
+        let waiting = waiting(pods);
+        if !waiting.is_empty() {
+            return Finding::no("Programmed", "Waiting", waiting.join("; "));
         }
-        return Finding::yes("Programmed", "Programmed", format!("{running} of {replicas} pods run it"));
+        return Finding::yes("Programmed", "Programmed", said);
     }
-    let said = format!("{running} of {replicas} pods run it");
-    let others = || pods.iter().filter(|pod| !pod.runs(hash));
+    let mut others = pods.iter().filter(|pod| !pod.runs(hash));
     let problem = |pod: &Report| {
-        Some(format!("{said}; {}: {}", pod.name, pod.status.as_ref()?.process.manifest_problem.as_ref()?))
+        let problem = pod.status.as_ref()?.process.manifest_problem.as_ref()?;
+        Some(format!("{said}; pod {} does not take it and keeps the one before: {problem}", pod.name))
     };
-    if let Some(message) = others().find_map(problem) {
+    if let Some(message) = others.clone().find_map(problem) {
         return Finding::no("Programmed", MANIFEST_PROBLEM, message);
     }
-    let waits = others().next().map(|pod| {
-        let why = if pod.status.is_some() { "runs another" } else { "does not answer yet" };
-        format!("; {} {why}", pod.name)
-    });
-    Finding::no("Programmed", "Spreading", said + &waits.unwrap_or_default())
+    let lag = match others.next() {
+        Some(pod) if pod.status.is_some() => format!("pod {} still runs the one before", pod.name),
+        Some(pod) => format!("pod {} does not answer at port {HEALTH_PORT} yet", pod.name),
+        None if running < usize::from(replicas) => "the others do not exist yet".to_owned(),
+        None => "further pods are on their way out".to_owned(),
+    };
+    Finding::no("Programmed", SPREADING, format!("{said}; {lag}"))
 }
 
-/// Pods that lack a file, and which.
-fn waiting(pods: &[Report]) -> impl Iterator<Item = (&str, String)> {
-    pods.iter().filter_map(|pod| Some((&pod.name[..], waits(pod.status.as_ref()?)?)))
+/// What pods lack, each with its pod.
+fn waiting(pods: &[Report]) -> Vec<String> {
+    let all = pods.iter().filter_map(|pod| Some((&pod.name, waits(pod.status.as_ref()?))));
+    all.flat_map(|(pod, waits)| waits.into_iter().map(move |what| format!("pod {pod}: {what}"))).collect()
 }
 
 /// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.
 pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Finding {
     let ready = pods.iter().filter(|pod| pod.is_ready).count();
-    let trouble = pods.iter().find_map(|pod| Some(format!("; {}: {}", pod.name, pod.trouble.as_ref()?)));
+    let trouble = pods.iter().find_map(|pod| Some(format!("; pod {}: {}", pod.name, pod.trouble.as_ref()?)));
     let refusal = unmade.map(|why| format!("; no pod is made: {why}"));
-    let why = refusal.or(trouble).unwrap_or_default();
+    let starts = || Some(format!("; pod {} starts", pods.iter().find(|pod| !pod.is_ready)?.name));
+    let none = || pods.is_empty().then(|| "; none exists yet".to_owned());
+    let why = refusal.or(trouble).or_else(starts).or_else(none).unwrap_or_default();
     let message = format!("{ready} of {replicas} pods are ready{why}");
     match ready {
-        _ if replicas == 0 => Finding::no("Available", "ScaledToZero", "there are to be no pods"),
+        _ if replicas == 0 => Finding::no(
+            "Available",
+            SCALED_TO_ZERO,
+            "spec.replicas is 0: no pod runs, and no event is accepted",
+        ),
         0 if unmade.is_some() => Finding::no("Available", FAILED_CREATE, message),
-        0 => Finding::no("Available", "NoPodReady", message),
+        0 => Finding::no("Available", NO_POD_READY, message),
         ready if ready < usize::from(replicas) => Finding::yes("Available", "SomeReady", message),
         _ => Finding::yes("Available", "AllReady", message),
     }
@@ -161,19 +188,23 @@ pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     if let Data::Ephemeral { .. } = data {
         return Finding::no(
             "Durable",
-            "Ephemeral",
-            "what is not delivered is lost with its pod, as the spec says",
+            EPHEMERAL,
+            "the data of a pod are lost with it, as the spec asks for (ephemeral)",
         );
     }
     let lost = pods.iter().find_map(|pod| {
         let status = pod.status.as_ref()?;
         let aside = status.state_set_aside.as_ref().map(|path| format!("was damaged and is now {path}"));
         let how = aside.or_else(|| status.state_lost.then(|| "was lost".to_owned()))?;
-        Some(format!("{}: the state file {how}: deliveries repeat, and some events may be lost", pod.name))
+        Some(format!(
+            "pod {}: the state file {how}: deliveries repeat, and events that waited for another attempt may be lost; this \
+             is told until the pod restarts",
+            pod.name
+        ))
     });
     match lost {
         Some(lost) => Finding::no("Durable", STATE_LOST, lost),
-        None => Finding::yes("Durable", "Persistent", "data are on volumes of their own"),
+        None => Finding::yes("Durable", "Persistent", "each pod keeps its data on a PersistentVolume"),
     }
 }
 
@@ -189,31 +220,46 @@ pub fn certificate(
     let until = own.or(shown.map(|life| life.not_after));
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
     let (reason, message) = match tls {
-        ListenerTls::None => return Finding::yes(about, "PlainHttp", "the spec asks for none"),
-        ListenerTls::Secret { name } if missing.contains(name) => {
-            return Finding::no(about, "SecretMissing", format!("Secret {name} is not there"));
+        ListenerTls::None => {
+            return Finding::yes(
+                about,
+                "PlainHttp",
+                "the listener speaks plain HTTP, as the spec asks for (tls.none)",
+            );
         }
-        ListenerTls::Secret { name } => ("SecretFound", format!("it is in Secret {name}{valid}")),
+        ListenerTls::Secret { name } if missing.contains(name) => {
+            let message = format!(
+                "Secret {name} does not exist: create it with tls.crt and tls.key; one of cert-manager comes once its \
+                 Certificate is ready"
+            );
+            return Finding::no(about, "SecretMissing", message);
+        }
+        ListenerTls::Secret { name } => {
+            ("SecretFound", format!("the certificate is in Secret {name}{valid}"))
+        }
         ListenerTls::SelfSigned { .. } if own.is_none() => {
-            return Finding::no(about, "NotIssued", "there is no certificate yet");
+            return Finding::no(about, NOT_ISSUED, "the operator has not issued a certificate yet");
         }
         ListenerTls::SelfSigned { .. } => {
-            ("Issued", format!("issued by the resource's own authority{valid}"))
+            ("Issued", format!("the operator issued the certificate by the resource's own authority{valid}"))
         }
     };
     if let Some((pod, problem)) = unusable(pods) {
-        return Finding::no(about, CERTIFICATE_UNUSABLE, format!("{pod}: {problem}"));
+        let message = format!("pod {pod} cannot use the certificate that it was given: {problem}");
+        return Finding::no(about, CERTIFICATE_UNUSABLE, message);
     }
     match shown {
         Some(life) if life.not_after <= now => {
             let at = life.not_after;
-            Finding::no(
-                about,
-                EXPIRED,
-                format!("the certificate has expired at {at}: put a new one in place"),
-            )
+            let place = match tls {
+                ListenerTls::Secret { name } => format!(": put a new one in Secret {name}"),
+                ListenerTls::SelfSigned { .. } | ListenerTls::None => String::new(),
+            };
+            Finding::no(about, EXPIRED, format!("the certificate expired at {at}{place}"))
         }
-        Some(life) if is_near_its_end(life, now) => Finding::yes(about, EXPIRES_SOON, message),
+        Some(life) if is_near_its_end(life, now) => {
+            Finding::yes(about, EXPIRES_SOON, format!("{message}: nothing has renewed it"))
+        }
         _ => Finding::yes(about, reason, message),
     }
 }
@@ -238,7 +284,7 @@ pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: 
     match (fault, applied) {
         (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict { .. } | Applied::Refused(_)) => BLOCKED,
         (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
-        (_, Applied::Done) if waiting(pods).next().is_some() || unmade.is_some() => BLOCKED,
+        (_, Applied::Done) if !waiting(pods).is_empty() || unmade.is_some() => BLOCKED,
         (_, Applied::Done) => LATER,
     }
 }
@@ -246,9 +292,13 @@ pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: 
 /// Secrets that are referred to and not there; the pods go on with the spec before while they wait for the `awaited`.
 pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
     let obstacle = |name: &String| {
-        let meanwhile =
-            if awaited.contains(name) { ": the pods keep the spec before this until it is" } else { "" };
-        Obstacle { reason: "SecretMissing", message: format!("Secret {name} is not there{meanwhile}") }
+        let meanwhile = if awaited.contains(name) {
+            "the pods keep the spec before this until then"
+        } else {
+            "what refers to it accepts or delivers nothing until then"
+        };
+        let message = format!("Secret {name} does not exist: create it; {meanwhile}");
+        Obstacle { reason: "SecretMissing", message }
     };
     missing.iter().map(obstacle).collect()
 }
@@ -257,7 +307,15 @@ pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) 
 pub fn missing_kinds(unknown: &BTreeSet<Kind>) -> impl Iterator<Item = Obstacle> {
     unknown.iter().map(|kind| {
         let gvk = kind.gvk();
-        let message = format!("the cluster does not know {} of {}", gvk.kind, gvk.group);
+        let field = match kind {
+            Kind::HttpRoute | Kind::BackendTlsPolicy => "spec.httpRoute",
+            Kind::ServiceMonitor => "spec.monitoring",
+            _ => "spec.listener.tls.certManager",
+        };
+        let message = format!(
+            "{field} needs kind {} of {}, which the cluster does not have: install it, or take the field away",
+            gvk.kind, gvk.group
+        );
         Obstacle { reason: "ApiMissing", message }
     })
 }

@@ -1,11 +1,12 @@
 //! What every process of Visnyk needs, whether it carries events or makes the pods that do: what webhooks are proven with
-//! ([`crypto`]), certificates ([`pki`]), logs, metrics and watchdogs ([`observe`]), files of the host ([`host`]), the HTTPS
+//! ([`crypto`]), certificates ([`pki`]), the addresses that connections may go to ([`guard`]), logs, metrics and watchdogs ([`observe`]), files of the host ([`host`]), the HTTPS
 //! server ([`server`]), the endpoints for probes and commands ([`admin`]), and large bodies beside other work
 //! ([`blocking`]).
 
 pub mod admin;
 pub mod blocking;
 pub mod crypto;
+pub mod guard;
 pub mod host;
 pub mod observe;
 pub mod pki;

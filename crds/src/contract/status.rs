@@ -69,6 +69,9 @@ pub struct DestinationStatus {
     pub state: DestinationState,
     /// Missing or unusable file without which nothing can be delivered.
     pub waits_for: Option<String>,
+    /// Outcome of the last failed attempt, while an event waits for another. It has no query string, no header and nothing
+    /// of a body.
+    pub last_failure: Option<String>,
 }
 
 /// Stage in the life of a destination.
@@ -143,6 +146,7 @@ mod tests {
             oldest_pending_seconds: Some(61),
             state: DestinationState::Disabled,
             waits_for: Some("peers folder has no it.desk.addresses".into()),
+            last_failure: Some("answered 503".into()),
         };
         let source = SourceStatus {
             name: "harbour".into(),

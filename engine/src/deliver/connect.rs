@@ -25,9 +25,9 @@ use tower_service::Service;
 
 use super::{
     failure::Kind,
-    guard::{Denied, Policy},
     resolver::{LookupError, Resolver},
 };
+use visnyk_runtime::guard::{Denied, Policy};
 
 /// How long an address has before the next one is tried beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::client::Outbound;
 use super::connect::Connector;
 use super::exchange::{self, HttpClient};
-use super::guard::Policy;
 use super::tls::{self, TlsError};
+use visnyk_runtime::guard::Policy;
 
 /// Gets documents.
 #[derive(Clone)]

@@ -150,6 +150,7 @@ impl Fleet {
     fn stop(&mut self, name: &str) {
         let _ = self.tell(name, Command::Stop);
         self.shared.waits.set(name, None);
+        self.shared.last_failures.clear(name);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }

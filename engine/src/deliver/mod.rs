@@ -2,7 +2,7 @@
 //!
 //! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`], [`rate`] and [`memory`] say when an attempt may
 //! begin, [`verdict`] what its failure means, [`format`] what it carries, [`sign`] and [`authorization`] what proves it,
-//! [`guard`] where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per destination puts
+//! [`visnyk_runtime::guard`] where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per destination puts
 //! them together, and the [`fleet`] keeps the dispatchers in step with the configuration.
 
 pub mod authorization;
@@ -16,8 +16,8 @@ pub mod failure;
 pub mod fetch;
 pub mod fleet;
 pub mod format;
-pub mod guard;
 pub mod headers;
+pub mod last_failures;
 pub mod memory;
 pub mod metrics;
 pub mod peer;

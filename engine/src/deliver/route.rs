@@ -17,13 +17,13 @@ use super::{
     credentials::Credentials,
     exchange::{self, HttpClient, misconfigured},
     failure::{Failure, Kind},
-    guard::Policy,
     headers::ExtraHeaders,
     peer::{Peer, PeerError, Said},
     sign::Signer,
     tls,
     tokens::{TokenRequest, Tokens},
 };
+use visnyk_runtime::guard::Policy;
 
 /// What attempts are made with.
 pub struct Route {

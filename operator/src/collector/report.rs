@@ -59,8 +59,9 @@ pub fn obstacles(
 pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
+    let warnings: Vec<String> = valid.warnings.iter().map(ToString::to_string).collect();
     let findings = vec![
-        accepted(seen.fault, Some(seen.applied)),
+        accepted(seen.fault, Some(seen.applied), &warnings),
         certificate(
             &valid.listener.tls,
             seen.missing_secrets,

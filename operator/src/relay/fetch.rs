@@ -46,10 +46,10 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absence {
     /// There is none.
-    #[error("is not there")]
+    #[error("does not exist")]
     Missing,
     /// It may be there, in a namespace that is not looked after for instance.
-    #[error("cannot be looked at: {0}")]
+    #[error("cannot be read: {0}")]
     Hidden(String),
     /// It is there, and not as its type has it.
     #[error("cannot be read; its own conditions say why")]

@@ -13,12 +13,13 @@ use super::left::{Fate, Left, retained};
 use super::{RULES, Runnable, build, fetch, left, peers};
 use crate::apply::{Applied, delete, delete_child, keep_up};
 use crate::child::{Child, Kind};
-use crate::conditions::Finding;
+use crate::conditions::{Finding, READY};
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::Owner;
 use crate::present::Present;
+use crate::reasons::LEAVING;
 use crate::report::accepted;
 use crate::runnable::judge;
 use crate::visit::{BLOCKED, Certificates, Visit};
@@ -154,7 +155,10 @@ async fn let_go(
     finalizer::take_off::<WebhookRelay>(&context.client, relay.meta()).await?;
     if !kept.is_empty() {
         let names: Vec<&str> = kept.iter().map(Left::name).collect();
-        let note = format!("kept, with what is undelivered in them: {}", names.join(", "));
+        let note = format!(
+            "PersistentVolumeClaims kept with their undelivered events: {}; a relay of this name uses them again",
+            names.join(", ")
+        );
         context.events.warning(&owner.object_ref(), "Drain", "SpoolRetained", &note).await;
     }
     Ok(going(owner, &kept, 0, &Applied::Done))
@@ -162,12 +166,12 @@ async fn let_go(
 
 fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit {
     let ready = Finding::no(
-        "Ready",
-        "Leaving",
-        "it is being deleted, and goes once its spools are drained or deleted",
+        READY,
+        LEAVING,
+        "being deleted: the relay goes once its volumes are drained or deleted; see SpoolRetained",
     );
     Visit {
-        findings: [ready, accepted(None, Some(applied))].into_iter().chain(retained(left)).collect(),
+        findings: [ready, accepted(None, Some(applied), &[])].into_iter().chain(retained(left)).collect(),
         url: None,
         pods: (pods, owner.pods_selector()),
         again: BLOCKED,

@@ -12,6 +12,7 @@ use crate::conditions::Finding;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::Owner;
+use crate::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,22 +134,22 @@ impl Left {
 
     fn says(&self) -> String {
         let why = match self.fate {
-            Fate::Kept => "kept until that many replicas run again",
-            Fate::InUse => "its pod is still there",
-            Fate::Draining | Fate::Drained | Fate::DrainedOnce => "being drained",
-            Fate::Undelivered => "kept, for what could not be delivered",
-            Fate::TimedOut => "kept, for it was not drained in time",
-            Fate::Discarded => "being deleted, with all that is in it",
+            Fate::Kept => &format!("kept until {} replicas run again", self.ordinal + 1),
+            Fate::InUse => "its pod still runs",
+            Fate::Draining | Fate::Drained | Fate::DrainedOnce => "a Job delivers what is in it",
+            Fate::Undelivered => "kept with events that could not be delivered; delete its Job to try again",
+            Fate::TimedOut => "kept, not drained within spool.drainTimeout; delete its Job to try again",
+            Fate::Discarded => "being deleted with all events in it",
         };
-        format!("{} ({why})", self.name())
+        format!("PersistentVolumeClaim {} ({why})", self.name())
     }
 }
 
 /// What is said of them, if there are any.
 pub fn retained(left: &[Left]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
-        Fate::Undelivered => "Undelivered",
-        Fate::TimedOut => "DrainTimedOut",
+        Fate::Undelivered => UNDELIVERED,
+        Fate::TimedOut => DRAIN_TIMED_OUT,
         Fate::Kept => "ScaledDown",
         Fate::Draining | Fate::Drained | Fate::DrainedOnce => "Draining",
         Fate::Discarded => "Discarding",
@@ -214,12 +215,14 @@ mod tests {
             Left { ordinal, claim, fate }
         };
         assert_eq!(retained(&[]), None);
-        let message = "data-harbour-relay-1 (being drained), data-harbour-relay-2 (kept, for what could not be delivered)";
+        let message = "PersistentVolumeClaim data-harbour-relay-1 (a Job delivers what is in it), PersistentVolumeClaim \
+                       data-harbour-relay-2 (kept with events that could not be delivered; delete its Job to try again)";
         let both = [left(1, Fate::Draining), left(2, Fate::Undelivered)];
         assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Undelivered", message)));
-        let kept = "data-harbour-relay-1 (kept until that many replicas run again)";
+        let kept = "PersistentVolumeClaim data-harbour-relay-1 (kept until 2 replicas run again)";
         assert_eq!(retained(&[left(1, Fate::Kept)]), Some(Finding::yes("SpoolRetained", "ScaledDown", kept)));
-        let message = "data-harbour-relay-1 (its pod is still there), data-harbour-relay-2 (being deleted, with all that is in it)";
+        let message = "PersistentVolumeClaim data-harbour-relay-1 (its pod still runs), PersistentVolumeClaim data-harbour-relay-2 \
+                       (being deleted with all events in it)";
         let both = [left(1, Fate::InUse), left(2, Fate::Discarded)];
         assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Discarding", message)));
     }

@@ -66,7 +66,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     };
     let not_held = present.told(held)?.err();
     let found = fetch::fetch(&runnable.valid, &present).await?;
-    let resolved = peers::resolve(&owner, &found, now)?;
+    let mut resolved = peers::resolve(&owner, &found, now)?;
+    resolved.obstacles.extend(peers::missing_ports(&runnable.valid.destinations, &found));
     let trust = certificates::own_names(&runnable.valid.listener.tls)
         .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
         .transpose()?;

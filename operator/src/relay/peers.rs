@@ -6,12 +6,14 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use visnyk_crds::contract::peers::{ADDRESSES, URL, prefix};
+use visnyk_crds::valid::{Destination, Target};
 use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
 use crate::build::{Peers, Scheme, service_port, url};
 use crate::error::Error;
 use crate::meta::{Owner, Role};
+use crate::reasons::NOT_ISSUED;
 use crate::report::Obstacle;
 use crate::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
 
@@ -34,7 +36,9 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
             Ok((url, signs)) => {
                 resolved.add_collector(owner, &prefix(namespace, name), found, url, signs, now)?;
             }
-            Err(why) => resolved.obstacle("CollectorUnusable", format!("Collector {namespace}/{name} {why}")),
+            Err(Unusable { reason, why }) => {
+                resolved.obstacle(reason, format!("Collector {namespace}/{name} {why}"));
+            }
         }
     }
     for ((namespace, name), service) in &found.services {
@@ -46,6 +50,33 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
         }
     }
     Ok(resolved)
+}
+
+/// Returns an obstacle for each destination whose Service can be used, but not at the destination's port.
+pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacle> {
+    let missing = |destination: &Destination| {
+        let Target::Service { namespace, name, url } = &destination.target else { return None };
+        let service = found.services.get(&(namespace.clone(), name.clone()))?.as_ref().ok()?;
+        addresses(Ok(service)).ok()?; // told by `resolve`
+        let (port, ports) = (url.port_or_known_default()?, ports(service));
+        if ports.contains(&i32::from(port)) {
+            return None;
+        }
+        let has: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        let has = if has.is_empty() { "none".into() } else { has.join(", ") };
+        let of = &destination.name;
+        let message = format!(
+            "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
+        );
+        Some(Obstacle { reason: "ServiceUnusable", message })
+    };
+    destinations.iter().filter_map(missing).collect()
+}
+
+/// The ports that a Service forwards by TCP.
+fn ports(service: &Service) -> Vec<i32> {
+    let all = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    all.filter(|port| port.protocol.as_deref().is_none_or(|it| it == "TCP")).map(|port| port.port).collect()
 }
 
 impl Resolved {
@@ -64,7 +95,10 @@ impl Resolved {
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
                 "CollectorUnusable",
-                format!("Collector {} has no authority that is whole", prefix.trim_end_matches('.')),
+                format!(
+                    "Collector {} has no certificate authority that can be used: its Secret is damaged or expired",
+                    prefix.trim_end_matches('.').replacen('.', "/", 1)
+                ),
             );
             return Ok(());
         };
@@ -84,42 +118,59 @@ impl Resolved {
     }
 }
 
+/// Why a relay cannot refer to a Collector.
+struct Unusable {
+    reason: &'static str,
+    why: Cow<'static, str>,
+}
+
+impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
+    fn from(why: T) -> Self {
+        Self { reason: "CollectorUnusable", why: why.into() }
+    }
+}
+
 /// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
 /// over the wire for all to read.
-fn usable<'a>(
-    owner: &Owner,
-    peer: Result<&'a Peer, &Absence>,
-) -> Result<(String, &'a Data), Cow<'static, str>> {
+fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a Data), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {
-        return Err("speaks plain HTTP, which is refused".into());
+        return Err("speaks plain HTTP, which is refused: give it tls.selfSigned".into());
     }
     if tls.self_signed.is_none() {
-        return Err("shows a certificate that is not of its own authority; refer to it by url".into());
+        return Err("has a certificate that is not of its own authority: refer to it by url".into());
     }
     let itself = Owner::of(Role::Collector, collector);
     let is_let_in = itself.namespace == owner.namespace
         || access.anonymous_ingest.is_some()
         || access.namespaces.iter().any(|namespace| **namespace == *owner.namespace);
     if !is_let_in {
-        return Err("does not let in relays of this namespace".into());
+        let namespace = &owner.namespace;
+        return Err(
+            format!("does not let in relays of {namespace}: add that to its access.namespaces").into()
+        );
     }
-    let signs = authorities.as_ref().ok_or("has no authority yet")?;
+    // Its own reconcile makes one, within seconds of its creation.
+    let not_yet = || Unusable {
+        reason: NOT_ISSUED,
+        why: "has no certificate authority yet: its operator makes one".into(),
+    };
+    let signs = authorities.as_ref().ok_or_else(not_yet)?;
     Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
 
 /// The addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.
 fn addresses(service: Result<&Service, &Absence>) -> Result<String, Cow<'static, str>> {
     let service = service.map_err(ToString::to_string)?;
-    let spec = service.spec.as_ref().ok_or("says nothing of itself")?;
+    let spec = service.spec.as_ref().ok_or("has no spec")?;
     if spec.type_.as_deref() == Some("ExternalName") {
-        return Err("is of type ExternalName, which is refused: it leads to any name".into());
+        return Err("is of type ExternalName, which may lead anywhere and is refused: use url".into());
     }
     let addresses: Vec<&str> =
         spec.cluster_ips.iter().flatten().map(String::as_str).filter(|address| *address != "None").collect();
     if addresses.is_empty() {
-        return Err("is headless: it has no address of its own".into());
+        return Err("is headless and has no address of its own: use one with a cluster IP, or url".into());
     }
     Ok(addresses.join("\n") + "\n")
 }

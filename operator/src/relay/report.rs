@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use visnyk_crds::contract::status::DestinationState;
+use visnyk_crds::contract::status::{DestinationState, DestinationStatus};
+use visnyk_crds::valid::ValidatedRelay;
+use visnyk_runtime::guard;
 
 use super::Runnable;
 use super::build::data;
@@ -59,7 +61,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
-        accepted(seen.fault, Some(seen.applied)),
+        accepted(seen.fault, Some(seen.applied), &warnings(valid)),
         certificate(
             &valid.listener.tls,
             seen.missing_secrets,
@@ -83,35 +85,43 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     }
 }
 
+/// Parts of a valid spec that have no effect, as `visnyk-relay check` prints them.
+fn warnings(valid: &ValidatedRelay) -> Vec<String> {
+    let of_the_spec = valid.warnings.iter().map(ToString::to_string);
+    of_the_spec.chain(guard::warnings(&valid.destinations)).collect()
+}
+
 /// Whether every destination gets its events about as fast as they come.
 fn delivering(pods: &[Report]) -> Finding {
-    let destinations = || {
-        let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
-        answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)))
-    };
-    let names = |late: Vec<String>| late.join(", ");
-    let disabled: Vec<String> = destinations()
-        .filter(|(_, one)| one.state == DestinationState::Disabled)
-        .map(|(pod, one)| format!("{} ({pod})", one.name))
-        .collect();
-    if !disabled.is_empty() {
-        return Finding::no("Delivering", "Disabled", format!("given up for now: {}", names(disabled)));
-    }
-    let behind: Vec<String> = destinations()
-        .filter(|(_, one)| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS))
-        .map(|(pod, one)| format!("{} ({pod})", one.name))
-        .collect();
-    if !behind.is_empty() {
-        return Finding::no(
-            "Delivering",
-            "Behind",
-            format!("waiting for more than a minute: {}", names(behind)),
-        );
-    }
+    let about = "Delivering";
     if pods.iter().all(|pod| pod.status.is_none()) {
-        return Finding::unknown("Delivering", "NoAnswer", "no pod answers");
+        return Finding::unknown(about, "NoAnswer", "no pod says how far its deliveries are");
     }
-    Finding::yes("Delivering", "KeepingUp", "every destination gets its events")
+    let disabled = those(pods, |one| one.state == DestinationState::Disabled);
+    if !disabled.is_empty() {
+        let message = format!("disabled after HTTP 410 until its url changes: {}", disabled.join("; "));
+        return Finding::no(about, "Disabled", message);
+    }
+    let is_behind =
+        |one: &DestinationStatus| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS);
+    let behind = those(pods, is_behind);
+    if !behind.is_empty() {
+        let message = format!("events wait for more than a minute: {}", behind.join("; "));
+        return Finding::no(about, "Behind", message);
+    }
+    Finding::yes(about, "KeepingUp", "no event has waited for more than a minute")
+}
+
+/// The destinations of pods that are so, each with its pod, and why nothing gets there, as far as the pod says it.
+fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<String> {
+    let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
+    let all = answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)));
+    let told = |(pod, one): (&String, &DestinationStatus)| {
+        let waits = one.waits_for.as_ref().map(|what| format!(", waits for its files: {what}"));
+        let failure = one.last_failure.as_ref().map(|failure| format!(", last failure: {failure}"));
+        format!("destination {:?} (pod {pod}){}", one.name, waits.or(failure).unwrap_or_default())
+    };
+    all.filter(|(_, one)| are_so(one)).map(told).collect()
 }
 
 /// What it refers to or asks for, and cannot be had.

@@ -163,7 +163,11 @@ fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
     assert!(built.iter().all(|child| !child.kind.is_optional()));
     let programmed = finding(&runnable, &found(), &kinds, &[], "Programmed");
     assert_eq!(programmed.1, "ApiMissing");
-    assert_eq!(programmed.2, "the cluster does not know ServiceMonitor of monitoring.coreos.com");
+    assert_eq!(
+        programmed.2,
+        "spec.monitoring needs kind ServiceMonitor of monitoring.coreos.com, which the cluster does not have: install it, \
+         or take the field away"
+    );
 }
 
 /// The pods speak TLS by an authority of their own, and the Gateway would not know it.
@@ -176,7 +180,8 @@ fn route_without_the_policy_by_which_a_gateway_trusts_the_pods_is_not_enough() {
         let hash = &runnable.valid.identity.configuration_hash[..];
         finding(&runnable, &found(), &kinds, &[pod("a", hash, vec![])], "Programmed")
     };
-    let message = "the cluster does not know BackendTLSPolicy of gateway.networking.k8s.io";
+    let message = "spec.httpRoute needs kind BackendTLSPolicy of gateway.networking.k8s.io, which the cluster does not \
+                   have: install it, or take the field away";
     assert_eq!(programmed(json!({ "selfSigned": {} })), (Holds::No, "ApiMissing", message.into()));
     for tls in [json!({ "secretName": "bought" }), json!({ "none": {} })] {
         assert_eq!(programmed(tls).0, Holds::Yes);
@@ -230,18 +235,61 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
     assert_eq!(
         messages,
         [
-            "Collector a/closed does not let in relays of this namespace",
-            "Collector a/foreign shows a certificate that is not of its own authority; refer to it by url",
-            "Collector a/gone is not there",
-            "Collector a/hidden cannot be looked at: the API server refuses to read it",
+            "Collector a/closed does not let in relays of ships: add that to its access.namespaces",
+            "Collector a/foreign has a certificate that is not of its own authority: refer to it by url",
+            "Collector a/gone does not exist",
+            "Collector a/hidden cannot be read: the API server refuses to read it",
             "Collector a/muddled cannot be read; its own conditions say why",
-            "Collector a/plain speaks plain HTTP, which is refused",
-            "Collector a/young has no authority yet",
-            "Service b/gone is not there",
-            "Service b/headless is headless: it has no address of its own",
-            "Service b/leads-away is of type ExternalName, which is refused: it leads to any name",
+            "Collector a/plain speaks plain HTTP, which is refused: give it tls.selfSigned",
+            "Collector a/young has no certificate authority yet: its operator makes one",
+            "Service b/gone does not exist",
+            "Service b/headless is headless and has no address of its own: use one with a cluster IP, or url",
+            "Service b/leads-away is of type ExternalName, which may lead anywhere and is refused: use url",
         ]
     );
+}
+
+#[test]
+fn part_of_a_valid_spec_without_effect_is_told_by_accepted() {
+    let accepted = |spec: Value| finding(&relay(&spec), &found(), &every_kind(), &[], "Accepted");
+    assert_eq!(accepted(json!({})), (Holds::Yes, "Valid", "the spec is valid".into()));
+    let spec = json!({
+        "replicas": 9,
+        "autoscaling": { "minReplicas": 2, "maxReplicas": 8 },
+        "destinations": [{ "name": "quay", "url": "http://169.254.169.254/latest" }],
+    });
+    let said = "the spec is valid, but spec.replicas: the autoscaler replaces 9 by a number from 2 to 8; \
+                spec.destinations[0].url: no connection is made: 169.254.169.254 is a link-local or metadata address; \
+                see network.allow";
+    assert_eq!(accepted(spec), (Holds::Yes, "Valid", said.into()));
+}
+
+#[test]
+fn port_that_a_service_does_not_have_is_said_at_once() {
+    let runnable = relay(&json!({ "destinations": [
+        { "name": "desk", "service": { "name": "desk", "namespace": "port", "port": 8080 } },
+        { "name": "bell", "service": { "name": "desk", "namespace": "port", "port": 80 } },
+        { "name": "gone", "service": { "name": "gone", "namespace": "port", "port": 80 } },
+    ] }));
+    let missing = |ports: Value| {
+        let desk = service(&json!({ "clusterIPs": ["10.9.8.7"], "ports": ports }));
+        let found = Found {
+            services: BTreeMap::from([
+                (named("port", "desk"), Ok(desk)),
+                (named("port", "gone"), Err(Absence::Missing)),
+            ]),
+            ..Found::default()
+        };
+        let missing = peers::missing_ports(&runnable.valid.destinations, &found);
+        assert!(missing.iter().all(|obstacle| obstacle.reason == "ServiceUnusable"));
+        missing.into_iter().map(|obstacle| obstacle.message).collect::<Vec<_>>()
+    };
+    let both = json!([{ "port": 80 }, { "port": 8080, "protocol": "TCP" }]);
+    assert_eq!(missing(both), Vec::<String>::new());
+    let udp = json!([{ "port": 80 }, { "port": 443 }, { "port": 8080, "protocol": "UDP" }]);
+    let said =
+        "destination \"desk\": Service port/desk has no TCP port 8080 (it has 80, 443): change service.port";
+    assert_eq!(missing(udp), [said]);
 }
 
 /// The same Collector, asked again with what was written before, changes nothing.
@@ -375,35 +423,34 @@ fn programmed_means_that_every_pod_runs_it() {
     let hash = &runnable.valid.identity.configuration_hash[..];
     let programmed = |pods: &[Report]| finding(&runnable, &found(), &every_kind(), pods, "Programmed");
     let both = [pod("a", hash, vec![]), pod("b", hash, vec![])];
-    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run it".into()));
-    assert_eq!(programmed(&both[..1]), (Holds::No, "Spreading", "1 of 2 pods run it".into()));
+    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run this configuration".into()));
+    let spreading =
+        |lag: &str| (Holds::No, "Spreading", format!("1 of 2 pods run this configuration; {lag}"));
+    assert_eq!(programmed(&both[..1]), spreading("the others do not exist yet"));
     let mut other = pod("b", "other", vec![]);
     let mixed = [both[0].clone(), other.clone()];
-    assert_eq!(programmed(&mixed), (Holds::No, "Spreading", "1 of 2 pods run it; b runs another".into()));
+    assert_eq!(programmed(&mixed), spreading("pod b still runs the one before"));
     other.status = None;
     let silent = [both[0].clone(), other];
-    assert_eq!(
-        programmed(&silent),
-        (Holds::No, "Spreading", "1 of 2 pods run it; b does not answer yet".into())
-    );
+    assert_eq!(programmed(&silent), spreading("pod b does not answer at port 8081 yet"));
     let waits = |what: &str| Some(format!("secret token/{what} cannot be read"));
     let mut source = both.clone();
     let sources =
         vec![SourceStatus { name: "harbour".into(), waits_for: waits("key"), ..SourceStatus::default() }];
     source[1].status.as_mut().unwrap().sources = sources;
-    let said = "b, source harbour: secret token/key cannot be read";
+    let said = "pod b: source \"harbour\" lets nobody in: secret token/key cannot be read";
     assert_eq!(programmed(&source), (Holds::No, "Waiting", said.into()));
     let quay =
         DestinationStatus { name: "quay".into(), waits_for: waits("proof"), ..DestinationStatus::default() };
-    let said = "a, destination quay: secret token/proof cannot be read";
+    let told = "pod a: destination \"quay\" gets nothing: secret token/proof cannot be read";
     assert_eq!(
-        programmed(&[pod("a", hash, vec![quay]), both[1].clone()]),
-        (Holds::No, "Waiting", said.into())
+        programmed(&[pod("a", hash, vec![quay]), source[1].clone()]),
+        (Holds::No, "Waiting", format!("{told}; {said}"))
     );
     let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
     let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
-    let said =
-        "Secret new is not there: the pods keep the spec before this until it is; Secret token is not there";
+    let said = "Secret new does not exist: create it; the pods keep the spec before this until then; Secret token does not \
+         exist: create it; what refers to it accepts or delivers nothing until then";
     let programmed = visit.findings.into_iter().find(|finding| finding.about == "Programmed").unwrap();
     assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
@@ -430,7 +477,11 @@ fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
     let (visit, holds, reason, message) = certificate_said(status);
     assert_eq!(
         (holds, reason, &message[..]),
-        (Holds::No, "CertificateUnusable", "a: tls.key holds no private key")
+        (
+            Holds::No,
+            "CertificateUnusable",
+            "pod a cannot use the certificate that it was given: tls.key holds no private key"
+        )
     );
     assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
 }
@@ -448,7 +499,9 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
         let (_, holds, reason, message) = of(from, until);
         (holds, reason, message)
     };
-    let valid = |until: &str| format!("it is in Secret bought, valid until {until}T12:00:00Z");
+    let valid = |until: &str, rest: &str| {
+        format!("the certificate is in Secret bought, valid until {until}T12:00:00Z{rest}")
+    };
     for (from, until, reason) in [
         ("2026-01-01", "2027-01-01", "SecretFound"),
         ("2026-01-01", "2026-12-07", "ExpiresSoon"),
@@ -457,9 +510,11 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
         ("2026-11-19", "2026-11-25", "SecretFound"),
         ("2026-11-01", "2026-11-25", "ExpiresSoon"),
     ] {
-        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until)));
+        let rest = if reason == "ExpiresSoon" { ": nothing has renewed it" } else { "" };
+        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until, rest)));
     }
-    let expired = "the certificate has expired at 2026-10-24T12:00:00Z: put a new one in place".to_owned();
+    let expired =
+        "the certificate expired at 2026-10-24T12:00:00Z: put a new one in Secret bought".to_owned();
     assert_eq!(told("2026-01-01", "2026-10-24"), (Holds::No, "Expired", expired));
     let (visit, ..) = of("2026-01-01", "2027-01-01");
     let until = "2027-01-01T12:00:00Z".parse().unwrap();
@@ -475,10 +530,15 @@ fn whatever_a_pod_knows_reaches_a_condition() {
     let said = |pod: Report, about: &str| finding(&runnable, &found(), &every_kind(), &[pod], about);
     let with = |status: RelayStatus| Report { status: Some(status), ..pod("a", "", vec![]) };
     let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
-    let message = "0 of 1 pods are ready; a: journal: full";
+    let message = "0 of 1 pods are ready; pod a: journal: full";
     assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
 
-    let lost = |how: &str| format!("a: the state file {how}: deliveries repeat, and some events may be lost");
+    let lost = |how: &str| {
+        format!(
+            "pod a: the state file {how}: deliveries repeat, and events that waited for another attempt may be lost; this \
+             is told until the pod restarts"
+        )
+    };
     let status = RelayStatus { state_lost: true, ..RelayStatus::default() };
     assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
     let aside = RelayStatus { state_set_aside: Some("/x".into()), ..status };
@@ -487,7 +547,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 
     let refused =
         ProcessStatus { manifest_problem: Some("spool: too small".into()), ..ProcessStatus::default() };
-    let message = "0 of 1 pods run it; a: spool: too small";
+    let message = "0 of 1 pods run this configuration; pod a does not take it and keeps the one before: spool: too small";
     assert_eq!(said(with(process(refused)), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
 }
 
@@ -522,27 +582,35 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
 }
 
 #[test]
-fn delivering_names_whom_and_where() {
+fn delivering_names_destination_pod_and_last_failure() {
     let runnable = relay(&json!({}));
     let hash = &runnable.valid.identity.configuration_hash[..];
-    let late = |state: DestinationState, seconds: u64| DestinationStatus {
+    let late = |state: DestinationState, seconds: u64, last_failure: Option<&str>| DestinationStatus {
         name: "quay".into(),
         state,
         pending: 3,
         oldest_pending_seconds: Some(seconds),
+        last_failure: last_failure.map(str::to_owned),
         ..DestinationStatus::default()
     };
     let delivering = |one: DestinationStatus| {
-        finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering")
+        let found = finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering");
+        (found.0, found.1, found.2)
     };
-    assert_eq!(delivering(late(DestinationState::Active, 60)).0, Holds::Yes);
+    assert_eq!(delivering(late(DestinationState::Active, 60, Some("answered 503"))).0, Holds::Yes);
+    for (failure, rest) in [(None, ""), (Some("answered 503"), ", last failure: answered 503")] {
+        let message = format!("events wait for more than a minute: destination \"quay\" (pod a){rest}");
+        assert_eq!(delivering(late(DestinationState::Active, 61, failure)), (Holds::No, "Behind", message));
+    }
+    let waits = DestinationStatus {
+        waits_for: Some("secret a/b is empty".into()),
+        ..late(DestinationState::Active, 61, None)
+    };
+    assert!(delivering(waits).2.ends_with("(pod a), waits for its files: secret a/b is empty"));
+    let message = "disabled after HTTP 410 until its url changes: destination \"quay\" (pod a)";
     assert_eq!(
-        delivering(late(DestinationState::Active, 61)),
-        (Holds::No, "Behind", "waiting for more than a minute: quay (a)".into())
-    );
-    assert_eq!(
-        delivering(late(DestinationState::Disabled, 0)),
-        (Holds::No, "Disabled", "given up for now: quay (a)".into())
+        delivering(late(DestinationState::Disabled, 0, None)),
+        (Holds::No, "Disabled", message.into())
     );
     assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, Holds::Unknown);
 }

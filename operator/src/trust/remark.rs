@@ -53,8 +53,8 @@ impl fmt::Display for Remark {
                 "made the next certificate authority; it is trusted from now on and signs once the old one is too old"
             }
             Self::LostAuthority => {
-                "the Secret of the certificate authority was missing, damaged or not of our making, and a new one takes \
-                 its place: whoever trusts the old ca.crt has to fetch it again"
+                "the certificate authority was missing, damaged or not made by the operator; a new one replaces it: \
+                 fetch ca.crt again wherever the old one is trusted"
             }
             Self::ServerCertificate(Why::Missing) => "issued a certificate, there was none",
             Self::ServerCertificate(Why::Names) => "issued a certificate for other names",

@@ -230,7 +230,7 @@ async fn children_go_with_their_resource_and_volumes_stay() {
         let said =
             world.wait_for_condition::<WebhookRelay>("harbour", "SpoolRetained", "True", "ScaledDown").await;
         let retained = said.conditions.iter().find(|condition| condition.type_ == "SpoolRetained").unwrap();
-        let kept = "data-harbour-relay-1 (kept until that many replicas run again)";
+        let kept = "PersistentVolumeClaim data-harbour-relay-1 (kept until 2 replicas run again)";
         assert_eq!(retained.message, kept);
 
         world.api::<WebhookRelay>().delete("harbour", &DeleteParams::default()).await.unwrap();

@@ -15,6 +15,10 @@ use visnyk_crds::WebhookRelay;
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world, message, relay};
 
+/// What is told of a volume that stays when its relay goes.
+const KEPT: &str = "PersistentVolumeClaims kept with their undelivered events: data-harbour-relay-0; a relay of this \
+                    name uses them again";
+
 /// A relay `harbour` with so many pods and their volumes.
 async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
     with_relay_on(&Line::sound(), world, replicas, spool).await;
@@ -113,7 +117,11 @@ async fn volume_of_a_scaled_down_relay_is_drained_and_goes() {
         let said =
             world.wait_for_condition::<WebhookRelay>("harbour", "SpoolRetained", "True", "Draining").await;
         let draining = said.conditions.iter().find(|condition| condition.type_ == "SpoolRetained").unwrap();
-        assert!(draining.message.starts_with("data-harbour-relay-1 ("), "{}", draining.message);
+        assert!(
+            draining.message.starts_with("PersistentVolumeClaim data-harbour-relay-1 ("),
+            "{}",
+            draining.message
+        );
         end(&world, 1, 0).await;
         gone::<PersistentVolumeClaim>(&world, &claim(1)).await;
         gone::<Job>(&world, &job(1)).await;
@@ -270,7 +278,7 @@ async fn relay_that_is_not_drained_in_time_goes_and_its_volumes_stay_and_are_nam
         delete(&world).await;
         gone::<WebhookRelay>(&world, "harbour").await;
         let note = is_told(&world, "SpoolRetained").await;
-        assert_eq!(note, "kept, with what is undelivered in them: data-harbour-relay-0");
+        assert_eq!(note, KEPT);
         assert_eq!(claims(&world).await, [claim(0)]);
         gone::<Job>(&world, &job(0)).await;
     })
@@ -451,7 +459,7 @@ async fn relay_that_leaves_its_pods_behind_leaves_them_their_volumes() {
         world.start().await;
         gone::<WebhookRelay>(&world, "harbour").await;
         let note = is_told(&world, "SpoolRetained").await;
-        assert_eq!(note, "kept, with what is undelivered in them: data-harbour-relay-0");
+        assert_eq!(note, KEPT);
         assert_eq!(claims(&world).await, [claim(0)]);
     })
     .await;

@@ -5,6 +5,7 @@
 
 mod children;
 mod crash;
+mod events;
 mod growth;
 mod left;
 mod life;

@@ -31,7 +31,10 @@ async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
         world.create_relay("harbour", &json!({})).await;
         let said =
             world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "NameConflict").await;
-        assert!(message(&said, "Accepted").starts_with("Service harbour-relay already there"), "{said:?}");
+        assert!(
+            message(&said, "Accepted").contains("children's names: Service harbour-relay: delete them"),
+            "{said:?}"
+        );
         assert_eq!(services.get("harbour-relay").await.unwrap(), before);
         assert_eq!(world.children().await, ["Service harbour-relay"]);
 
@@ -120,7 +123,9 @@ async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
             let said = world
                 .wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "SecretMissing")
                 .await;
-            let why = format!("Secret {name} is not there: the pods keep the spec before this until it is");
+            let why = format!(
+                "Secret {name} does not exist: create it; the pods keep the spec before this until then"
+            );
             assert!(message(&said, "Programmed").starts_with(&why), "{said:?}");
             wait_for(&world, Part::Children, &before, DEADLINE, name).await;
             world.change::<WebhookRelay>("harbour", &json!({ "spec": back })).await;
@@ -134,7 +139,7 @@ async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
         // Once it is there, the new spec runs.
         make_secret(&world, "typo").await;
         let said = world.wait_for_condition::<Collector>("logbook", "Programmed", "False", "Spreading").await;
-        assert_eq!(message(&said, "CertificateReady"), "it is in Secret typo");
+        assert_eq!(message(&said, "CertificateReady"), "the certificate is in Secret typo");
         let set = world.api::<StatefulSet>().get("logbook-collector").await.unwrap();
         assert!(serde_json::to_string(&set.spec).unwrap().contains("typo/tls.crt"));
     })

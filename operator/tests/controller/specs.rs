@@ -265,8 +265,7 @@ async fn error_that_repeats_is_told_and_the_last_good_spec_is_healed() {
         let change = json!({ "spec": { "pod": { "labels": { "tide": "high" } } } });
         world.change::<WebhookRelay>("harbour", &change).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-        let why = "the API server fails to apply StatefulSet harbour-relay, however often it is asked: made up by the \
-                   test (500)";
+        let why = "the API server fails again and again to apply StatefulSet harbour-relay: made up by the test (500)";
         assert_eq!(message(&said, "Accepted"), why);
         let events = world.api::<Event>();
         let is_told = |events: &ObjectList<Event>| {
@@ -297,7 +296,7 @@ async fn child_that_fails_for_good_keeps_no_other_from_being_made() {
         world.start_on(&line).await;
         world.create_relay("harbour", &json!({})).await;
         let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
-        let why = "the API server fails to read NetworkPolicy ";
+        let why = "the API server fails again and again to read NetworkPolicy ";
         assert!(message(&said, "Accepted").starts_with(why), "{said:?}");
         assert_eq!(world.children().await.len(), 7);
     })

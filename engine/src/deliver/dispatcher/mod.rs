@@ -28,6 +28,7 @@ use self::feed::Feed;
 use self::settle::Finished;
 use super::breaker::Breaker;
 use super::client::Sender;
+use super::last_failures::LastFailures;
 use super::memory::Memory;
 use super::metrics::DeliveryMetrics;
 use super::rate::Rate;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub metrics: DeliveryMetrics,
     /// What destinations wait for that are not delivered to.
     pub waits: Waits,
+    /// Why deliveries fail.
+    pub last_failures: LastFailures,
     /// What destinations may have under way at once.
     pub memory: Memory,
 }
@@ -107,6 +110,8 @@ pub struct Dispatcher {
     last_origin: Origin,
 
     breaker: Breaker,
+    /// Whether [`LastFailures`] has one of this destination.
+    has_failed: bool,
     rate: Option<Rate>,
     /// The destination asked for silence until then.
     paused_until: Option<Instant>,
@@ -158,6 +163,7 @@ impl Dispatcher {
         let paused_until = start::paused_until(&shared, id);
         Self {
             breaker: Breaker::new(destination.concurrency),
+            has_failed: false,
             rate: destination.rate_limit.map(Rate::new),
             phase: start::phase(&shared, id),
             watermark: shared.journal.watermark(),

@@ -85,6 +85,8 @@ impl Dispatcher {
             None => Rate::new(limit),
         });
         if moved {
+            self.has_failed = false;
+            self.shared.last_failures.clear(&self.destination.name);
             self.early.away();
         }
         if moved || destination.concurrency != self.destination.concurrency {

@@ -100,11 +100,14 @@ impl Dispatcher {
                 self.breaker.answered(begun);
                 self.early.delivered(early.is_some(), &self.due, self.destination.concurrency);
                 self.finish(origin, seq, Ending::Delivered);
+                self.forget_failure();
                 debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
             }
             Ended::Answered { record, event, result: Err(failure) } => {
                 self.shared.metrics.failed(&self.destination.name, failure.kind, took);
                 self.learn(&failure, begun);
+                self.has_failed = true;
+                self.shared.last_failures.note(&self.destination.name, &failure);
                 self.settle_failure(Failed { seq, origin, attempts, early, record, event, failure });
             }
             Ended::Unreadable { reason } => {
@@ -115,6 +118,14 @@ impl Dispatcher {
                 self.due.insert(Instant::now() + WAIT_FOR_ROOM, seq);
                 error!(destination = %self.destination.name, seq, reason, "waiting event cannot be read now");
             }
+        }
+    }
+
+    /// Forgets the last failure once no event waits that failed.
+    fn forget_failure(&mut self) {
+        if self.has_failed && self.due.oldest().is_none() {
+            self.has_failed = false;
+            self.shared.last_failures.clear(&self.destination.name);
         }
     }
 

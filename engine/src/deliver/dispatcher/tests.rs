@@ -144,6 +144,34 @@ async fn destination_back_from_an_outage_of_any_status_gets_all_soon() {
 }
 
 #[tokio::test]
+async fn last_failure_is_told_until_nothing_waits_for_another_try() {
+    let (sink, mut destination) = sink().await;
+    destination.retry =
+        Retry { schedule: vec![Duration::ZERO, Duration::from_millis(100)], jitter_percent: 0 };
+    sink.set(Answer::status("422 Unprocessable Content"));
+    let mut world = World::new(std::slice::from_ref(&destination)).await;
+    let failures = world.spool.shared.last_failures.clone();
+    world.accept("{\"secret\":1}").await;
+    world.until("told", |_| failures.of("sink").is_some()).await;
+    assert_eq!(failures.of("sink").as_deref(), Some("answered 422"));
+    world.until("dead", |status| status.dead_lettered == 1).await;
+    assert!(failures.of("sink").is_some());
+    sink.set(Answer::status("200 OK"));
+    world.accept("{}").await;
+    world.until("forgotten", |_| failures.of("sink").is_none()).await;
+    // Nor has a destination the failures of the one that had its name.
+    sink.set(Answer::status("503 Service Unavailable"));
+    world.accept("{}").await;
+    world.until("told again", |_| failures.of("sink").is_some()).await;
+    let nowhere = Destination { retry: patient(destination.clone()).retry, ..destination };
+    let url = visnyk_crds::valid::Target::Url("http://127.0.0.1:1/?token=sesame".parse().unwrap());
+    world.apply(&[Destination { target: url, ..nowhere }]).await;
+    world.until("another", |_| failures.of("sink").is_some_and(|said| !said.contains("503"))).await;
+    let said = failures.of("sink").unwrap();
+    assert!(said.contains("refused") && !said.contains("sesame"), "{said}");
+}
+
+#[tokio::test]
 async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
     let (sink, destination) = sink().await;
     sink.set(Answer::status("422 Unprocessable Content"));

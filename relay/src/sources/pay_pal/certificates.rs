@@ -15,9 +15,9 @@ use tracing::{info, warn};
 use visnyk_crds::valid::PayPalEnvironment;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fetch::{Fetch, FetchError};
-use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::tls::TlsError;
 use visnyk_runtime::crypto::CertifiedKey;
+use visnyk_runtime::guard::Policy;
 use visnyk_runtime::observe::causes::with_causes;
 
 /// The one place of each host.

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use visnyk_engine::deliver::client::Outbound;
-use visnyk_engine::deliver::guard::Policy;
 use visnyk_engine::deliver::resolver::Resolver;
+use visnyk_runtime::guard::Policy;
 
 use super::certificates::PACE;
 use super::*;

@@ -59,7 +59,7 @@ async fn key_that_a_secret_lacks_is_said_until_it_is_there() {
         let wait = ["wait", "--namespace", &namespace, &relay, "--for", says, "--timeout=120s"];
         kubectl::run("kubectl", &wait).await;
         let said = stage.condition::<WebhookRelay>(RELAY, "Programmed", "False").await;
-        let expected = "front-relay-0, source everybody: secret door/token cannot be read: \
+        let expected = "pod front-relay-0: source \"everybody\" lets nobody in: secret door/token cannot be read: \
                         No such file or directory (os error 2)";
         assert_eq!(said.message, expected);
 

@@ -25,7 +25,7 @@ use visnyk_tests::{
     trap::Trap,
 };
 
-const FORBIDDEN: &[&str] = &include!("../../../../engine/src/deliver/guard/forbidden.in");
+const FORBIDDEN: &[&str] = &include!("../../../../runtime/src/guard/forbidden.in");
 
 const WELL: SocketAddr = v4([93, 184, 215, 14], 8000);
 /// Public, and nobody is there.

@@ -3,10 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::deliver::{
-    guard,
-    testing::{knock, name_server},
-};
+use crate::deliver::testing::{knock, name_server};
+
+const FORBIDDEN: &[&str] = &include!("../../../../../runtime/src/guard/forbidden.in");
 
 const OPEN: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// On this machine too, so that a connection to it would succeed, but not allowed.
@@ -32,7 +31,7 @@ async fn send_through(resolver: Resolver, name: &str, port: u16) -> Result<u16, 
 
 #[tokio::test]
 async fn no_forbidden_literal_is_connected_to() {
-    for url in guard::tests::FORBIDDEN {
+    for url in FORBIDDEN {
         let Ok(url) = url.parse() else { continue };
         let closed = Destination { target: Target::Url(url), allow: vec![], ..destination("http://unused/") };
         let failure = send_to(&closed).await.unwrap_err();

@@ -4,8 +4,8 @@ use url::{Host, Url};
 use super::*;
 
 /// Targets that no destination reaches unless its manifest allows the range, in the notations that
-/// have got past other guards. [`client`](crate::deliver::client) sends to each of them, too.
-pub(in crate::deliver) const FORBIDDEN: &[&str] = &include!("forbidden.in");
+/// have got past other guards. The engine's client sends to each of them, too.
+pub(super) const FORBIDDEN: &[&str] = &include!("forbidden.in");
 
 /// What the guard makes of a URL's literal; `None` if there is no such URL, or it holds a name.
 fn judge(policy: &Policy, url: &str) -> Option<Result<(), Denied>> {

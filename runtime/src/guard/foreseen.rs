@@ -60,15 +60,27 @@ fn stays_closed(range: &IpNet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use visnyk_crds::manifest::load_relay;
+
     use super::*;
-    use crate::deliver::testing::destination;
+
+    fn destination(url: &str, allow: &[&str]) -> Destination {
+        let manifest = serde_json::json!({
+            "apiVersion": "visnyk.dev/v1alpha1",
+            "kind": "WebhookRelay",
+            "metadata": { "name": "harbour" },
+            "spec": {
+                "spool": { "ephemeral": {} },
+                "sources": [{ "name": "all", "path": "/", "verify": { "none": {} } }],
+                "destinations": [{ "name": "quay", "url": url, "network": { "allow": allow } }],
+            },
+        });
+        load_relay(&manifest.to_string(), None).unwrap().destinations.remove(0)
+    }
 
     #[test]
     fn address_that_is_always_refused_is_foreseen_and_no_other() {
-        let foreseen = |url: &str, allow: &[&str]| {
-            let allow = allow.iter().map(|range| range.parse().unwrap()).collect();
-            warnings(&[Destination { allow, ..destination(url) }])
-        };
+        let foreseen = |url: &str, allow: &[&str]| warnings(&[destination(url, allow)]);
         let closed =
             foreseen("http://169.254.169.254/latest", &["169.254.0.0/16", "10.0.0.0/8", "fe80::/64"]);
         let told = [

@@ -1,8 +1,8 @@
-//! The address guard: which addresses a delivery may connect to. Whoever may write a manifest, or
-//! answers for a name in it, must not reach what only this machine and its network can reach.
+//! The address guard: the addresses that an outgoing connection may go to. A person who may write a manifest, or a name
+//! server that answers for a name in it, must not reach what only this machine and its network can reach.
 //!
-//! [`connect`](super::connect) asks it about the very address it is about to connect to, so there
-//! is no gap between the look-up and the connection, and a literal is judged as an answer is.
+//! A connector asks it about the very address that it is about to connect to, so there is no gap between the look-up and
+//! the connection, and an address in a URL is judged as the answer of a name server is.
 
 mod foreseen;
 
