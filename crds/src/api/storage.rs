@@ -46,17 +46,14 @@ impl Default for Storage {
 /// On a volume that outlives the process and the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = [{
-    "rule": "has(self.storageClassName) == has(oldSelf.storageClassName) && \
-             (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-    "message": "storageClassName cannot change: a volume does not move",
-}]))]
+#[schemars(inline)]
 pub struct Persistent {
     /// How much may be kept; it can grow and never shrink. The volume that is claimed is larger by an eighth
     /// and 32Mi, which file systems keep for themselves.
     #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.growing_rules()))]
     pub size: Quantity,
-    /// The StorageClass of the volume; absent: the cluster's default.
+    /// The StorageClass of the volume; absent: the cluster's default. A volume that is there keeps its class: a change is
+    /// `Accepted=False` until its claim is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<ObjectName>,
 }
