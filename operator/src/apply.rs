@@ -202,16 +202,18 @@ impl<'a> Applier<'a> {
         if ours.is_some_and(|ours| ours.metadata.deletion_timestamp.is_some()) {
             return Ok(()); // made again once it is gone, which is an event
         }
-        match (grow::claims(self.client, self.owner, child).await?, ours) {
+        let as_before = |ours: &DynamicObject| grow::with_claims_as_before(ours, self.owner, child);
+        match (grow::claims(self.client, self.owner, child, ours).await?, ours) {
             (Grown::All, None) => self.write(child, Seen::Nothing).await,
-            (Grown::All, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
+            (Grown::All | Grown::Replacing, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
+            (Grown::Replacing, None) => Ok(()), // made once they are gone, which is an event
             (Grown::Refused { least, why }, None) => {
                 self.write(&grow::with_claims_of(&least, self.owner, child), Seen::Nothing).await?;
                 Err(why)
             }
-            (Grown::Refused { why, .. }, Some(ours)) => {
-                let same = grow::with_claims_of(&grow::template(ours), self.owner, child);
-                self.correct(&same, ours).await?;
+            (Grown::Bound(why), None) => Err(why),
+            (Grown::Refused { why, .. } | Grown::Bound(why), Some(ours)) => {
+                self.correct(&as_before(ours), ours).await?;
                 Err(why)
             }
         }

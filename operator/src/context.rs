@@ -14,6 +14,7 @@ use crate::metrics::OperatorMetrics;
 use crate::pods::Pods;
 use crate::references::References;
 use crate::run::Outfit;
+use crate::secret_changes::SecretChanges;
 use crate::watched::{Concerned, Watched};
 
 /// What every visit to resources of one kind works with.
@@ -36,6 +37,8 @@ pub struct Context {
     pub metrics: OperatorMetrics,
     /// What `kubectl describe` shows.
     pub events: Events,
+    /// When the Secrets that pods mount last changed.
+    pub secret_changes: SecretChanges,
     /// How long to wait after a failed visit.
     pub patience: Patience,
 }
@@ -53,6 +56,7 @@ impl Context {
             pods: Pods::default(),
             metrics: outfit.metrics.clone(),
             events: outfit.events.clone(),
+            secret_changes: SecretChanges::default(),
             patience: Patience::default(),
         }
     }

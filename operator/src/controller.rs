@@ -326,6 +326,7 @@ fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &C
 fn forget<K: Kept>(gone: &Concerned, context: &Context) {
     context.references.forget(gone);
     context.patience.forget(gone);
+    context.secret_changes.forget(gone);
     context.metrics.certificate_gone(&certificate_of::<K>(gone));
 }
 

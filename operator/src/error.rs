@@ -20,6 +20,9 @@ pub enum Error {
     /// The API server does not show what there is.
     #[error("{0}")]
     Unseen(String),
+    /// The cluster is as it is, and somebody has to change that first.
+    #[error("{0}")]
+    Unmet(String),
     /// Something of ours makes no JSON or YAML.
     #[error("cannot write {what}")]
     Write {
@@ -47,7 +50,7 @@ impl Error {
                 kube::Error::Api(status) if status.code < 500 => "Refused",
                 _ => "Unavailable",
             },
-            Self::Unseen(_) => "Refused",
+            Self::Unseen(_) | Self::Unmet(_) => "Refused",
             Self::Gone(_) => "Gone",
             Self::Write { .. } => "Internal",
         }
@@ -57,7 +60,7 @@ impl Error {
     pub fn refusal(&self) -> Option<String> {
         match self {
             Self::Api { doing, source } => refused(doing, source),
-            Self::Unseen(refusal) => Some(refusal.clone()),
+            Self::Unseen(refusal) | Self::Unmet(refusal) => Some(refusal.clone()),
             Self::Gone(_) | Self::Write { .. } => None,
         }
     }
@@ -82,7 +85,9 @@ impl Error {
     pub fn lasting(&self, is_over: bool) -> Option<(&'static str, String)> {
         match self {
             Self::Write { .. } => Some(("Internal", with_causes(self))),
-            Self::Api { .. } | Self::Unseen(_) | Self::Gone(_) => Some(("Refused", self.told(is_over)?)),
+            Self::Api { .. } | Self::Unseen(_) | Self::Unmet(_) | Self::Gone(_) => {
+                Some(("Refused", self.told(is_over)?))
+            }
         }
     }
 }

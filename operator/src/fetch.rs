@@ -10,22 +10,25 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::secret_changes::Version;
 
-/// Those of the named Secrets that are not there.
-pub async fn missing_secrets(
+/// Looks at the named Secrets, without reading their contents; returns those that are not there, and the version of each.
+pub async fn look_at_secrets(
     client: &Client,
     namespace: &str,
     names: &BTreeSet<String>,
-) -> Result<BTreeSet<String>, Error> {
+) -> Result<(BTreeSet<String>, Vec<Version>), Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let look = async |name: &String| {
         let found =
             api.get_metadata_opt(name).await.map_err(Error::api(format!("look for Secret {name}")))?;
-        Ok::<_, Error>(found.is_none().then(|| name.clone()))
+        let version = Version::of(name, found.as_ref().map(|found| &found.metadata));
+        Ok::<_, Error>((found.is_none().then(|| name.clone()), version))
     };
     // Of several refusals always the same is told.
     let looked: Vec<_> = join_all(names.iter().map(look)).await.into_iter().collect::<Result<_, _>>()?;
-    Ok(looked.into_iter().flatten().collect())
+    let (missing, versions): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+    Ok((missing.into_iter().flatten().collect(), versions))
 }
 
 /// An object of this or another namespace; nothing where it is not there.

@@ -36,6 +36,7 @@ mod relay;
 mod report;
 pub mod run;
 mod runnable;
+mod secret_changes;
 mod sighting;
 #[cfg(test)]
 mod testing;

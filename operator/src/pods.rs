@@ -18,10 +18,12 @@ use serde_json::json;
 use visnyk_crds::contract::status::RelayStatus;
 use visnyk_crds::contract::{HEALTH_PORT, paths};
 
+use crate::child::Kind;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{MANAGER, Owner};
 use crate::report::Obstacle;
+use crate::secret_changes::Version;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
 pub const NUDGE: &str = "visnyk.dev/sync";
@@ -144,7 +146,7 @@ impl Pods {
 }
 
 /// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
-/// there is no obstacle, are told to look, as long as that may help.
+/// there is no obstacle, are told to look, as long as that may help; so are all whose Secrets have just changed.
 pub async fn take_up(
     context: &Context,
     owner: &Owner,
@@ -152,14 +154,24 @@ pub async fn take_up(
     obstacles: &[Obstacle],
     now: Timestamp,
 ) -> Result<Vec<Report>, Error> {
+    let concerned = owner.concerned();
+    context.secret_changes.note(&concerned, own_secrets(context, owner), now);
+    let secrets_changed = context.secret_changes.recent(&concerned, now);
     let mut pods = context.pods.ask(&context.watched.pods_of(owner)).await;
     for pod in &mut pods {
-        if let Some(news) = pod.news(hash, obstacles, now) {
+        if let Some(news) = pod.news(hash, obstacles, secrets_changed, now) {
             nudge(&context.client, &owner.namespace, pod, &news, now).await?;
             pod.is_nudged = true;
         }
     }
     Ok(pods)
+}
+
+/// The Secrets that the operator itself makes for a resource: its certificates and peers, among others.
+fn own_secrets(context: &Context, owner: &Owner) -> Vec<Version> {
+    let children = context.watched.children_of(owner).into_iter();
+    let secrets = children.filter(|(kind, _)| *kind == Kind::Secret);
+    secrets.map(|(_, secret)| Version::of_own(&secret.name, secret.version())).collect()
 }
 
 /// Changes the pod's annotation, so that its kubelet looks at its files now.
@@ -188,20 +200,26 @@ impl Report {
         self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
     }
 
-    /// What a nudge may bring it: another configuration, or the files that it waits for; nothing once it was nudged for
-    /// that in vain.
-    pub fn news(&self, hash: &str, obstacles: &[Obstacle], now: Timestamp) -> Option<String> {
+    /// What a nudge may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
+    /// nothing once it was nudged for that in vain. Of Secrets it does not tell which it has.
+    pub fn news(
+        &self,
+        hash: &str,
+        obstacles: &[Obstacle],
+        secrets_changed: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<String> {
         let status = self.status.as_ref()?;
-        let lacks_files = || obstacles.is_empty() && !waits(status).is_empty();
-        let news = if status.process.configuration_hash != hash {
-            hash.to_owned()
-        } else if lacks_files() {
-            format!("{hash}/files")
-        } else {
-            return None;
-        };
+        let runs = status.process.configuration_hash == hash;
+        let lacks_files = runs && obstacles.is_empty() && !waits(status).is_empty();
+        let news = [
+            (!runs).then(|| hash.to_owned()),
+            lacks_files.then(|| format!("{hash}/files")),
+            secrets_changed.map(|at| format!("secrets/{at}")),
+        ];
         let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
-        (!self.nudging_since(&news).is_some_and(in_vain)).then_some(news)
+        let helps = |news: &String| !self.nudging_since(news).is_some_and(in_vain);
+        news.into_iter().flatten().find(helps)
     }
 
     /// Since when it is nudged for this.

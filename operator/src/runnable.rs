@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use kube::Resource;
 use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,7 @@ use crate::apply::try_out;
 use crate::build::manifest_in;
 use crate::child::Child;
 use crate::error::Error;
-use crate::fetch::missing_secrets;
+use crate::fetch::look_at_secrets;
 use crate::present::Present;
 use crate::references::Reference;
 
@@ -124,7 +125,7 @@ async fn settle<K, V>(
     Ok(Verdict { runnable, fault, missing, awaited: BTreeSet::new() })
 }
 
-/// Notes all that these refer to, then looks which of their Secrets are not there.
+/// Notes all that these refer to, then looks which of their Secrets are not there, and notes which have changed.
 async fn look<K, V>(
     present: &Present<'_>,
     rules: &Rules<K, V>,
@@ -135,7 +136,9 @@ async fn look<K, V>(
         .references
         .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
     let secrets = specs.iter().flat_map(|valid| (rules.secrets)(valid)).collect();
-    missing_secrets(&context.client, &owner.namespace, &names(secrets)).await
+    let (missing, versions) = look_at_secrets(&context.client, &owner.namespace, &names(secrets)).await?;
+    context.secret_changes.note(&owner.concerned(), versions, Timestamp::now());
+    Ok(missing)
 }
 
 fn names(secrets: BTreeSet<SecretRef>) -> BTreeSet<String> {

@@ -47,17 +47,14 @@ impl Default for Storage {
 /// A volume that outlives the process and the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline, extend("x-kubernetes-validations" = [{
-    "rule": "has(self.storageClassName) == has(oldSelf.storageClassName) && \
-             (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-    "message": "storageClassName cannot be changed: an existing volume keeps its class",
-}]))]
+#[schemars(inline)]
 pub struct Persistent {
     /// Room for data, per pod. The PersistentVolumeClaim asks for size x 1.125 + 32Mi, because a file system needs
     /// some itself: 50Gi claims about 56.3Gi. It can be increased later, and never decreased.
     #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.growing_rules()))]
     pub size: Quantity,
-    /// StorageClass of the volume. Absent: the cluster's default class. Cannot be changed later.
+    /// StorageClass of the volume. Absent: the cluster's default class. A volume keeps its class: after a change
+    /// `Accepted` is False until its claim is deleted. A claim that was never bound is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<ObjectName>,
 }

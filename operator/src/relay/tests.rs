@@ -554,7 +554,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 #[test]
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
-    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles, now());
+    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles, None, now());
     let nudged = |pod: &Report, seconds: i64, what: &str| Report {
         nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
@@ -574,6 +574,13 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     assert_eq!(news(&waits, &[missing]), None);
     assert_eq!(news(&nudged(&waits, 61, "hash"), &[]), Some("hash/files".into()));
     assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
+    // Secrets that have just changed are another matter.
+    let changed = now() - SignedDuration::from_secs(2);
+    let secrets = |pod: &Report| pod.news("hash", &[], Some(changed), now());
+    let told = format!("secrets/{changed}");
+    assert_eq!(secrets(&nudged(&waits, 61, "hash/files")), Some(told.clone()));
+    assert_eq!(secrets(&waits), Some("hash/files".into()));
+    assert_eq!(secrets(&nudged(&waits, 61, &told)), Some("hash/files".into()));
 
     let runnable = relay(&json!({}));
     let again = |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).again;

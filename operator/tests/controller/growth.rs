@@ -1,7 +1,7 @@
 //! Volumes grow with the spool, those that a relay finds too, and nobody else's do.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::wait_until;
 use visnyk_crds::WebhookRelay;
 
-use crate::world::{World, bind_claims, growing_class, in_world};
+use crate::world::{World, bind_claims, growing_class, in_world, message};
 
 const CLAIM: &str = "data-harbour-relay-0";
 
@@ -123,6 +123,94 @@ async fn claim_of_somebody_with_the_labels_of_ours_stays_his() {
         renewed(&world, &before, LARGE).await;
         assert!(asks_for(&claims.get("archive").await.unwrap(), SMALL));
         without(&world, &classes).await;
+    })
+    .await;
+}
+
+/// A relay whose claim asks for a class that the cluster does not have.
+async fn with_wrong_class(world: &mut World) -> StatefulSet {
+    world.start().await;
+    world.create_relay("harbour", &spool_of(Some("not-there"))).await;
+    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, |claim| has_class(claim, "not-there")).await;
+    set(world).await
+}
+
+fn spool_of(class: Option<&str>) -> Value {
+    json!({ "spool": { "persistent": { "size": "64Mi", "storageClassName": class } } })
+}
+
+fn has_class(claim: Option<&PersistentVolumeClaim>, class: &str) -> bool {
+    let spec = claim.and_then(|claim| claim.spec.as_ref());
+    spec.and_then(|spec| spec.storage_class_name.as_deref()) == Some(class)
+}
+
+async fn claim_has_class(world: &World, class: &str) {
+    wait_until(&world.api::<PersistentVolumeClaim>(), CLAIM, |claim| has_class(claim, class)).await;
+}
+
+#[tokio::test]
+async fn wrong_class_is_mended_by_another_while_no_volume_was_made_of_it() {
+    in_world(async |mut world| {
+        let before = with_wrong_class(&mut world).await;
+        world.change::<WebhookRelay>("harbour", &json!({ "spec": spool_of(Some("fast")) })).await;
+        claim_has_class(&world, "fast").await;
+        renewed(&world, &before, SMALL).await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn relay_that_is_created_again_with_another_class_gets_claims_of_it() {
+    in_world(async |mut world| {
+        with_wrong_class(&mut world).await;
+        world.api::<WebhookRelay>().delete("harbour", &DeleteParams::background()).await.unwrap();
+        wait_until(&world.api::<StatefulSet>(), "harbour-relay", |set| set.is_none()).await;
+        world.create_relay("harbour", &spool_of(Some("fast"))).await;
+        claim_has_class(&world, "fast").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn size_that_no_volume_was_made_of_yet_can_be_smaller_in_the_next_relay() {
+    in_world(async |mut world| {
+        world.start().await;
+        world.create_relay("harbour", &spool(&world, "128Mi")).await;
+        claim_asks_for(&world, LARGE).await;
+        world.api::<WebhookRelay>().delete("harbour", &DeleteParams::background()).await.unwrap();
+        wait_until(&world.api::<StatefulSet>(), "harbour-relay", |set| set.is_none()).await;
+        world.create_relay("harbour", &spool(&world, "64Mi")).await;
+        claim_asks_for(&world, SMALL).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn class_of_a_bound_claim_stays_and_the_condition_says_what_to_delete() {
+    in_world(async |mut world| {
+        let before = with_wrong_class(&mut world).await;
+        bind_claims(&world).await;
+        let claims = world.api::<PersistentVolumeClaim>();
+        let bound = claims.get(CLAIM).await.unwrap();
+        let mut change = json!({ "spec": spool_of(Some("fast")) });
+        change["spec"]["replicas"] = 2.into();
+        world.change::<WebhookRelay>("harbour", &change).await;
+        let said = world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "False", "Refused").await;
+        let expected = "PersistentVolumeClaim data-harbour-relay-0 has a volume of StorageClass not-there and cannot \
+                        change to fast: set storageClassName back, or delete the claim and then its pod \
+                        harbour-relay-0, with all events that are in the volume";
+        assert_eq!(message(&said, "Accepted"), expected);
+        let scaled = |set: Option<&StatefulSet>| set.is_some_and(|set| set.spec.replicas == Some(2));
+        let after = wait_until(&world.api::<StatefulSet>(), "harbour-relay", scaled).await.unwrap();
+        assert_eq!((after.uid(), claims.get(CLAIM).await.unwrap().uid()), (before.uid(), bound.uid()));
+
+        // What the condition says.
+        claims.delete(CLAIM, &DeleteParams::default()).await.unwrap();
+        world.api::<Pod>().delete("harbour-relay-0", &DeleteParams::default()).await.unwrap();
+        renewed(&world, &before, SMALL).await;
+        claim_has_class(&world, "fast").await;
+        world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
     })
     .await;
 }

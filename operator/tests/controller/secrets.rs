@@ -1,13 +1,19 @@
-//! A secret is in its Secret and nowhere else, however much the operator is told to log.
+//! A secret is in its Secret and nowhere else, however much the operator is told to log; and pods hear of a changed one
+//! soon.
 
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
-use serde_json::json;
-use visnyk_cluster_harness::eventually;
-use visnyk_crds::{Collector, WebhookRelay};
+use serde_json::{Value, json};
+use visnyk_cluster_harness::{eventually, wait_until};
+use visnyk_crds::{Collector, WebhookRelay, validate};
+use visnyk_runtime::admin::health::{Face, Health};
 
 use crate::process::{Operator, TOKEN};
 use crate::world::{World, in_world};
@@ -82,4 +88,67 @@ async fn secrets(world: &World) -> Vec<String> {
 /// In base 64, as JSON has it.
 fn encoded(bytes: &[u8]) -> String {
     serde_json::from_value(json!(ByteString(bytes.to_vec()))).unwrap()
+}
+
+/// A pod's process that runs the configuration of this hash.
+struct Running(String);
+
+impl Face for Running {
+    fn live(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn ready(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn started(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+
+    fn status(&self) -> Value {
+        json!({ "configurationHash": self.0 })
+    }
+}
+
+/// When the Secrets changed because of which a pod is made to sync.
+fn synced_for(pod: Option<&Pod>) -> Option<Timestamp> {
+    let value = pod?.annotations().get("visnyk.dev/sync")?;
+    value.strip_prefix("secrets/")?.split_once(" since ")?.0.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_and_deleted_secrets_make_each_pod_sync_at_once() {
+    in_world(async |mut world| {
+        let (secrets, pods) = (world.api::<Secret>(), world.api::<Pod>());
+        let token =
+            |value: &str| json!({ "metadata": { "name": "front" }, "stringData": { "token": value } });
+        let first: Secret = serde_json::from_value(token("first")).unwrap();
+        secrets.create(&PostParams::default(), &first).await.unwrap();
+        world.start().await;
+        let refs = json!([{ "name": "front", "key": "token" }]);
+        let source = json!({ "name": "front", "path": "/", "verify": { "bearer": { "secretRefs": refs } } });
+        let relay = world.create_relay("harbour", &json!({ "sources": [source] })).await;
+        wait_until(&pods, "harbour-relay-0", |pod| pod.is_some()).await;
+        let [a, b, c]: [u8; 3] = rand::random();
+        let address = Ipv4Addr::new(127, a.max(1), b, c.max(1));
+        let hash = validate::relay(&relay).unwrap().identity.configuration_hash;
+        let _health = Health::start((address, 8081).into(), Running(hash)).unwrap();
+        let status =
+            json!({ "status": { "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }] } });
+        pods.patch_status("harbour-relay-0", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+        world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "True", "Programmed").await;
+
+        let changed = Timestamp::now();
+        secrets.patch("front", &PatchParams::default(), &Patch::Merge(token("second"))).await.unwrap();
+        wait_until(&pods, "harbour-relay-0", |pod| synced_for(pod) >= Some(changed)).await;
+        let deleted = Timestamp::now();
+        secrets.delete("front", &DeleteParams::default()).await.unwrap();
+        wait_until(&pods, "harbour-relay-0", |pod| synced_for(pod) >= Some(deleted)).await;
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 //! changes in one is taken up.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
@@ -13,6 +14,9 @@ use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, collector, relay, restarts, uid
 use visnyk_e2e::traffic::{TOKEN, sender};
 
 use crate::rollout::roll;
+
+/// How soon a changed Secret is live.
+const LIVE: Duration = Duration::from_secs(5);
 
 /// A relay whose senders show a token.
 fn guarded(replicas: u32) -> Value {
@@ -70,7 +74,7 @@ async fn key_that_a_secret_lacks_is_said_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn changed_token_is_taken_up_without_a_restart() {
+async fn changed_token_is_live_and_a_revoked_one_dead_in_five_seconds() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage { client: client.clone(), namespace: namespace.clone() };
         make_secret(&stage, "token", "the one before").await;
@@ -83,8 +87,14 @@ async fn changed_token_is_taken_up_without_a_restart() {
             async || http.post(&url).body("{}").send().await.map(|answer| answer.status().as_u16()).ok();
         eventually("who shows another token is turned away", knock, |status| *status == Some(401)).await;
 
-        set_token(&stage, TOKEN).await;
-        eventually("who shows the new token is let in", knock, |status| *status == Some(200)).await;
+        for (token, then) in [(TOKEN, 200), ("the one after", 401)] {
+            set_token(&stage, token).await;
+            let changed = Instant::now();
+            eventually("a changed token is live", knock, |status| *status == Some(then)).await;
+            let took = changed.elapsed();
+            eprintln!("a changed token was live after {took:?}: {then}");
+            assert!(took < LIVE, "{took:?}");
+        }
         let after = stage.relay_pods().await;
         assert_eq!((uids(&after), after.iter().map(restarts).sum::<i32>()), (uids(&before), 0));
     })
