@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Repairs, RoomFull,
-    Select, StoredEvent, WIDTH, Wanted,
+    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Record, Repairs,
+    RoomFull, Select, StoredEvent, WIDTH, Wanted,
 };
 use super::*;
 
@@ -98,6 +98,17 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
     let (mut ledgers, _) = file.open(&journal);
     ledgers.configure(&[wanted("archive"), wanted("pager")], 300, &journal);
     assert_eq!(sum(&ledgers, "pager", &journal), [0; 6]);
+}
+
+#[test]
+fn oldest_of_the_waiting_is_the_first_that_came_whatever_the_clock_did() {
+    let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 2);
+    let ledger = ledgers.get_mut(ids[0]).unwrap();
+    for (seq, received_at_ms) in [(1, 9_000), (2, 1_000)] {
+        let record = Record { received_at_ms, ..record(seq) };
+        assert_eq!(ledger.postpone_fresh(seq, record, &postponed(1)), Ok(true));
+    }
+    assert_eq!(ledger.status(&journal).oldest_pending_ms, Some(9_000));
 }
 
 #[test]
