@@ -21,6 +21,9 @@ use visnyk_engine::{
 
 use crate::log::writer::LogWriter;
 
+/// Name of the readiness condition that the log's writer holds.
+pub const LOG: &str = "log";
+
 /// Everything there is to see.
 pub struct CollectorFace {
     /// The loops that must turn.
@@ -68,12 +71,21 @@ impl Face for CollectorFace {
             "configurationHash": identity.configuration_hash,
             "generation": identity.generation,
             "manifestProblem": self.configuration.problem(),
+            "storageProblem": self.storage_problem(),
             "lines": self.writer.written().lines(),
             "bytes": self.writer.written().bytes(),
             "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
             "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
             "certificateProblem": certificate.problem,
         })
+    }
+}
+
+impl CollectorFace {
+    /// Returns why no line can be taken now, if that is for the log to say.
+    fn storage_problem(&self) -> Option<String> {
+        let unmet = self.readiness.unmet().into_iter().find(|unmet| unmet.name == LOG)?;
+        Some(unmet.reason)
     }
 }
 

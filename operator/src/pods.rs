@@ -70,6 +70,8 @@ pub struct Status {
     pub certificate_not_before: Option<String>,
     /// When it expires.
     pub certificate_not_after: Option<String>,
+    /// Why the process accepts nothing now, although its listener answers: a full spool or log, or a failing disk.
+    pub storage_problem: Option<String>,
     /// Whether the state file did not know, at the start, how far destinations were.
     pub state_lost: bool,
     /// Where the state file went that could not be used.
@@ -190,6 +192,18 @@ impl Pods {
         let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
         Some((status, body.to_bytes()))
     }
+}
+
+/// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
+/// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
+/// Asks the pods only while none is ready.
+pub async fn only_refuse(context: &Context, owner: &Owner) -> bool {
+    let pods = context.watched.pods_of(owner);
+    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&context.pods.ask(&pods).await)
+}
+
+fn is_one_refusing(pods: &[Report]) -> bool {
+    pods.iter().any(|pod| pod.status.as_ref().is_some_and(|status| status.storage_problem.is_some()))
 }
 
 /// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although

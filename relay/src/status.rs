@@ -55,6 +55,7 @@ impl Status {
             "configurationHash": identity.configuration_hash,
             "generation": identity.generation,
             "manifestProblem": self.configuration.problem(),
+            "storageProblem": self.spool.problem(),
             "certificateNotBefore": certificate.not_before.map(|time| time.to_string()),
             "certificateNotAfter": certificate.not_after.map(|time| time.to_string()),
             "certificateProblem": certificate.problem,

@@ -101,6 +101,29 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
 }
 
 #[test]
+fn journal_is_held_by_the_destination_that_is_farthest_behind() {
+    let (mut ledgers, _, journal, ids) = ledgers(&["archive", "pager", "tickets"], 3);
+    let holder = |ledgers: &Ledgers| ledgers.holder_of_oldest(&journal).map(|one| one.name().to_owned());
+    let finish = |ledgers: &mut Ledgers, index: usize, seqs: &[Seq]| {
+        let ledger = ledgers.get_mut(ids[index]).unwrap();
+        assert!(seqs.iter().all(|seq| ledger.finish_fresh(*seq, Ending::Delivered)));
+    };
+    // They stand at the same event, and the last has the most undelivered.
+    finish(&mut ledgers, 0, &[2]);
+    finish(&mut ledgers, 1, &[3]);
+    assert_eq!(holder(&ledgers).as_deref(), Some("tickets"));
+    finish(&mut ledgers, 2, &[1, 2]);
+    finish(&mut ledgers, 0, &[1]);
+    assert_eq!(holder(&ledgers).as_deref(), Some("pager"));
+    finish(&mut ledgers, 1, &[1, 2]);
+    // An event of the waiting room is in the state file, and holds no segment.
+    ledgers.get_mut(ids[0]).unwrap().postpone_fresh(3, record(3), &postponed(1)).unwrap();
+    assert_eq!(holder(&ledgers).as_deref(), Some("tickets"));
+    finish(&mut ledgers, 2, &[3]);
+    assert_eq!(holder(&ledgers), None);
+}
+
+#[test]
 fn oldest_of_the_waiting_is_the_first_that_came_whatever_the_clock_did() {
     let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 2);
     let ledger = ledgers.get_mut(ids[0]).unwrap();
