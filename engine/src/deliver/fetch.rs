@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::client::Outbound;
 use super::connect::Connector;
-use super::exchange::{self, HttpClient};
+use super::exchange::{self, HttpClient, Reuse};
 use super::guard::Policy;
 use super::tls::{self, TlsError};
 
@@ -47,7 +47,7 @@ impl Fetch {
         let tls = tls::client_of_public(outbound.roots.clone())?;
         let connector =
             Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls, server_name: None };
-        Ok(Self { client: exchange::client(connector, 0) })
+        Ok(Self { client: exchange::client(connector, Reuse::None) })
     }
 
     /// The document at this address.
