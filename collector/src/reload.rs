@@ -10,6 +10,7 @@ use std::{
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
 use visnyk_engine::configuration::{self, Configuration, ManifestArgs};
+use visnyk_engine::lengthy::on_files;
 use visnyk_engine::serve::{drain::ReloadSignal, file_watch::FileWatch, tls::Tls};
 
 use crate::log::{file::Place, writer::LogWriter};
@@ -48,7 +49,7 @@ impl Reload {
     }
 
     async fn apply(&self) -> Result<(), String> {
-        let new = configuration::load(&self.manifest, manifest::load_collector)
+        let new = on_files(|| configuration::load(&self.manifest, manifest::load_collector))
             .map_err(|error| error.to_string())?;
         let current = self.configuration.current();
         if new == *current {

@@ -18,6 +18,7 @@ use hickory_resolver::{
 };
 
 use self::system::{Contents, Files, Settings};
+use crate::lengthy::on_files;
 use crate::serve::file_watch::FileWatch;
 
 /// A destination that moves is found again within this, whatever its zone says.
@@ -72,7 +73,7 @@ impl Resolver {
         let files = &self.0.files;
         let mut watch = FileWatch::start(vec![files.resolv_conf.clone(), files.hosts.clone()]);
         loop {
-            match self.read_again() {
+            match on_files(|| self.read_again()) {
                 Ok(false) => {}
                 Ok(true) => tracing::info!("changed configuration of name resolution applied"),
                 Err(reason) => {

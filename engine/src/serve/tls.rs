@@ -27,6 +27,7 @@ use super::{
     server_config::server_config,
 };
 use crate::authority::LEAF_LIFE;
+use crate::lengthy::on_files;
 use crate::observe::causes::with_causes;
 use crate::observe::readiness::{Condition, Readiness};
 
@@ -189,13 +190,13 @@ async fn keep(
                 }
                 wanted = receiver.borrow_and_update().clone();
                 // Watched before it is read, so that no change falls between.
-                watch = watch_files(&files, &wanted);
-                shared.load(&files, &wanted);
+                watch = on_files(|| watch_files(&files, &wanted));
+                on_files(|| shared.load(&files, &wanted));
             }
-            () = changed(&mut watch) => shared.load(&files, &wanted),
+            () = changed(&mut watch) => on_files(|| shared.load(&files, &wanted)),
             () = tokio::time::sleep(AGE_CHECK) => {
                 if matches!(wanted.own, ListenerTls::SelfSigned { .. }) && shared.is_old() {
-                    shared.load(&files, &wanted);
+                    on_files(|| shared.load(&files, &wanted));
                 }
             }
         }
