@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use visnyk_crds::valid::{Authorization, Destination, Retry, SecretRef, SpoolKind};
+use visnyk_crds::valid::{Authorization, Destination, Retry, SecretRef, SpoolKind, Target};
 
 use super::settle::{Ended, Stored};
 use super::start::load;
@@ -171,6 +171,27 @@ async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
     sink.set(Answer::status("200 OK"));
     world.accept("{}").await;
     world.until("delivered", |status| status.delivered == 1).await;
+}
+
+#[tokio::test]
+async fn events_that_are_held_in_memory_move_to_the_waiting_room_once_it_has_room() {
+    let (sink, destination) = sink().await;
+    sink.set(Answer::status("422 Unprocessable Content"));
+    let first = patient(Destination { concurrency: 64, ..destination });
+    let gone = Target::Url("http://127.0.0.1:9/".parse().unwrap());
+    let other = Destination { name: "other".into(), target: gone, ..first.clone() };
+    let mut world = World::new(&[first.clone(), other]).await;
+    let body = "x".repeat(60 << 10);
+    for number in 1..=40 {
+        world.accept(&body).await;
+        world.until("tried", |_| sink.requests().len() >= number).await;
+    }
+    assert!(world.status().waiting < 40, "all fit into half of the room");
+    // What is left of the room once the other is forgotten is for the first.
+    world.apply(std::slice::from_ref(&first)).await;
+    assert_eq!(world.spool.expire(Duration::ZERO, Duration::ZERO, &[first]).len(), 1);
+    world.until("moved", |status| status.waiting == 40).await;
+    assert_eq!(sink.requests().len(), 40, "nothing was tried for that");
 }
 
 /// The same, as a later version might write it.
