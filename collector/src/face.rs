@@ -23,6 +23,9 @@ use visnyk_runtime::{
 
 use crate::log::writer::LogWriter;
 
+/// Name of the readiness condition that the log's writer holds.
+pub const LOG: &str = "log";
+
 /// Everything there is to see.
 pub struct CollectorFace {
     /// The loops that must turn.
@@ -66,10 +69,23 @@ impl Face for CollectorFace {
     fn status(&self) -> Value {
         let current = self.configuration.current();
         json!(CollectorStatus {
-            process: process_status(&current.identity, self.configuration.problem(), self.tls.status()),
+            process: process_status(
+                &current.identity,
+                self.configuration.problem(),
+                self.tls.status(),
+                self.storage_problem(),
+            ),
             lines: self.writer.written().lines(),
             bytes: self.writer.written().bytes(),
         })
+    }
+}
+
+impl CollectorFace {
+    /// Returns why no line can be taken now, if that is for the log to say.
+    fn storage_problem(&self) -> Option<String> {
+        let unmet = self.readiness.unmet().into_iter().find(|unmet| unmet.name == LOG)?;
+        Some(unmet.reason)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
+use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::configuration::{self, Configuration, ManifestArgs};
 use visnyk_runtime::{
     host::file_watch::FileWatch,
@@ -51,7 +52,7 @@ impl Reload {
     }
 
     async fn apply(&self) -> Result<(), String> {
-        let new = configuration::load(&self.manifest, manifest::load_collector)
+        let new = run_blocking(|| configuration::load(&self.manifest, manifest::load_collector))
             .map_err(|error| error.to_string())?;
         let current = self.configuration.current();
         if new == *current {

@@ -40,7 +40,7 @@ use visnyk_runtime::{
 use crate::{
     access::AccessMetrics,
     args::RunArgs,
-    face::{CollectorFace, LogMetrics},
+    face::{CollectorFace, LOG, LogMetrics},
     ingest::{self, Ingest},
     log::{storage::Files, writer},
     reload::{Reload, place},
@@ -104,7 +104,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
         Files,
         place(&data_dir, &valid),
         watchdog.register("log writer", BOUND),
-        readiness.condition("log", "not open yet"),
+        readiness.condition(LOG, "not open yet"),
     )
     .map_err(RunError::Thread)?;
     let address = SocketAddr::new(args.address, valid.listener.port);

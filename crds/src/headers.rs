@@ -131,9 +131,9 @@ const IDS: &[&str] = &["i-twilio-idempotency-token"];
 
 /// Returns the subject of a header of this lowercase name.
 pub fn about(name: &str) -> About {
-    if CONNECTION.contains(&name) {
+    if is_of_connection(name) {
         About::Connection
-    } else if PROOFS.contains(&name) || name.contains("signature") || name.contains("hmac") {
+    } else if is_proof(name) {
         About::Proof
     } else if is_listed(WAY, name) {
         About::Way
@@ -146,11 +146,18 @@ pub fn about(name: &str) -> About {
     }
 }
 
-impl About {
-    /// Returns whether no manifest can allow the header: it is secret, or breaks the connection to a destination.
-    pub fn is_never_kept(self) -> bool {
-        matches!(self, Self::Connection | Self::Proof)
-    }
+/// Returns whether no manifest can allow a header of this lowercase name: it is secret, or breaks the connection to a
+/// destination.
+pub fn is_never_kept(name: &str) -> bool {
+    is_of_connection(name) || is_proof(name)
+}
+
+fn is_of_connection(name: &str) -> bool {
+    CONNECTION.contains(&name)
+}
+
+fn is_proof(name: &str) -> bool {
+    PROOFS.contains(&name) || name.contains("signature") || name.contains("hmac")
 }
 
 /// Returns the CEL expression that is true of the names, in `self`, that a manifest may allow.

@@ -22,7 +22,8 @@ use crate::event::{Envelope, Event};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::state::{
     self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
-    Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
+    Ledger, Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions,
+    Wanted,
 };
 
 /// The open spool. Clones share it.
@@ -280,6 +281,21 @@ impl Spool {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns why no event can be accepted now. Of a full journal it names the destination whose undelivered events
+    /// are the oldest in it: until these are delivered or discarded, nothing is freed.
+    pub fn problem(&self) -> Option<String> {
+        match self.shared.journal.condition() {
+            journal::Condition::Writable => None,
+            journal::Condition::Failing { reason } => Some(reason),
+            journal::Condition::Full => {
+                let ledgers = self.shared.ledgers.lock_unnoticed();
+                let holder = ledgers.holder_of_oldest(&self.shared.journal).map(Ledger::name);
+                let of = |name| format!("full: its oldest undelivered event is for destination {name:?}");
+                Some(holder.map_or_else(|| "full".into(), of))
+            }
+        }
     }
 
     /// The largest body whose event fits a segment.

@@ -145,6 +145,18 @@ impl Pods {
     }
 }
 
+/// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
+/// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
+/// Asks the pods only while none is ready.
+pub async fn only_refuse(context: &Context, owner: &Owner) -> bool {
+    let pods = context.watched.pods_of(owner);
+    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&context.pods.ask(&pods).await)
+}
+
+fn is_one_refusing(pods: &[Report]) -> bool {
+    pods.iter().any(|pod| pod.status.as_ref().is_some_and(|status| status.process.storage_problem.is_some()))
+}
+
 /// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
 /// there is no obstacle, are told to look, as long as that may help; so are all whose Secrets have just changed.
 pub async fn take_up(

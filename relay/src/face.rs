@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
-use visnyk_engine::journal;
 use visnyk_engine::state;
 use visnyk_runtime::admin::health::Face;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
@@ -64,11 +63,7 @@ impl Face for RelayFace {
 
 impl RelayFace {
     fn journal_trouble(&self) -> Option<String> {
-        match self.opening.spool.get()?.shared.journal.condition() {
-            journal::Condition::Writable => None,
-            journal::Condition::Full => Some("journal: full".into()),
-            journal::Condition::Failing { reason } => Some(format!("journal: {reason}")),
-        }
+        Some(format!("journal: {}", self.opening.spool.get()?.problem()?))
     }
 
     /// A full state file only pauses deliveries: events can still be accepted until the journal is full too.

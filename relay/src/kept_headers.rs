@@ -44,7 +44,7 @@ impl KeptHeaders {
         let is_known = self.cloud_events || !name.as_str().starts_with(cloud_event_header::PREFIX);
         match about(name.as_str()) {
             _ if self.proofs.contains(name) || listed(&self.exceptions.deny) => false,
-            about if about.is_never_kept() => false,
+            About::Connection | About::Proof => false,
             About::Event => is_known,
             _ => listed(&self.exceptions.allow),
         }

@@ -11,6 +11,7 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::{SecretRef, ValidatedRelay};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::spool::Spool;
+use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_runtime::observe::watchdog::Ticker;
 use visnyk_runtime::server::drain::{ReloadSignal, SignalsError};
@@ -78,7 +79,7 @@ impl Reload {
                 () = watches.manifest.changed() => is_late = self.settle().await,
                 () = watches.secrets.changed() => is_late = self.reload().await,
                 () = watches.signal.received() => is_late = self.reload().await,
-                () = watches.peers.changed() => self.fleet.lock().await.reload_files(),
+                () = watches.peers.changed() => Fleet::reload_files(&self.fleet).await,
                 () = tokio::time::sleep(TICK) => if is_late {
                     is_late = self.settle().await;
                 },
@@ -88,8 +89,8 @@ impl Reload {
 
     /// Reads every file again: secrets, peers and the manifest. Returns whether the manifest has to be tried again.
     async fn reload(&self) -> bool {
-        self.gates.load(&self.configuration.current().sources);
-        self.fleet.lock().await.reload_files();
+        run_blocking(|| self.gates.load(&self.configuration.current().sources));
+        Fleet::reload_files(&self.fleet).await;
         // A changed manifest may have waited for just these.
         self.settle().await
     }
@@ -106,18 +107,18 @@ impl Reload {
     }
 
     async fn apply(&self) -> Result<(), NotApplied> {
-        let new = self.load()?;
+        let new = run_blocking(|| self.load())?;
         let current = self.configuration.current();
         if new == *current {
             return Ok(());
         }
-        self.check(&current, &new).map_err(NotApplied::Refused)?;
+        run_blocking(|| self.check(&current, &new)).map_err(NotApplied::Refused)?;
         let configured = self.spool.configure(&new.destinations).await;
         let destinations = configured.map_err(|error| {
             NotApplied::Later(format!("spec.destinations: cannot be kept, tried again: {error}"))
         })?;
-        self.fleet.lock().await.apply(&destinations);
-        self.gates.load(&new.sources);
+        Fleet::apply(&self.fleet, &destinations).await;
+        run_blocking(|| self.gates.load(&new.sources));
         if let Some(tls) = &self.tls {
             tls.configure((&new.listener).into());
         }

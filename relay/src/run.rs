@@ -175,7 +175,7 @@ async fn run_once(
 
     register(&metrics, &listener_metrics, &intake_metrics, &spool);
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
-    fleet.lock().await.apply(&destinations);
+    Fleet::apply(&fleet, &destinations).await;
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", BOUND);
     let keeper = tokio::spawn(keep_state(spool.clone(), stop.clone(), ticker));

@@ -52,7 +52,12 @@ impl Status {
         let current = self.configuration.current();
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
         RelayStatus {
-            process: process_status(&current.identity, self.configuration.problem(), certificate),
+            process: process_status(
+                &current.identity,
+                self.configuration.problem(),
+                certificate,
+                self.spool.problem(),
+            ),
             accepted,
             torn_tail: self.spool.recovery().torn_tail,
             state_set_aside: self.spool.set_aside().map(|path| path.display().to_string()),

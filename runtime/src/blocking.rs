@@ -1,4 +1,5 @@
-//! Work over bodies: large ones are parsed, verified and signed beside what else the process does, and not before it.
+//! Work that takes its time: over large bodies, which are parsed, verified and signed, and on files. It is done beside
+//! what else the process does, and not before it.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -14,6 +15,12 @@ pub fn run_blocking_if_large<Outcome>(bytes: usize, work: impl FnOnce() -> Outco
         runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
     };
     if bytes >= MANY && has_threads() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Works on files. A disk may take its time, so the other tasks of this thread go on meanwhile, unless it is the
+/// runtime's only one.
+pub fn run_blocking<Outcome>(work: impl FnOnce() -> Outcome) -> Outcome {
+    run_blocking_if_large(MANY, work)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub struct ProcessStatus {
     pub certificate_not_after: Option<String>,
     /// Reason why a newer certificate is not used, or none is loaded.
     pub certificate_problem: Option<String>,
+    /// Reason why the process accepts nothing now, although its listener answers: a full spool or log, or a failing disk.
+    pub storage_problem: Option<String>,
 }
 
 /// Status of a relay. All counts are of one moment.
@@ -134,6 +136,7 @@ mod tests {
             certificate_not_before: Some("2026-11-01T00:00:00Z".into()),
             certificate_not_after: Some("2027-01-30T00:00:00Z".into()),
             certificate_problem: Some("tls.key holds no private key".into()),
+            storage_problem: Some("journal: full".into()),
         };
         let destination = DestinationStatus {
             name: "quay".into(),

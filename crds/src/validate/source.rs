@@ -75,7 +75,7 @@ fn forward_headers(
     let proofs = verify.map(Verify::proof_headers).unwrap_or_default();
     for (index, name) in valid.allow.iter().enumerate() {
         let is_proof = proofs.iter().any(|proof| proof.eq_ignore_ascii_case(name));
-        if is_proof || headers::about(name).is_never_kept() {
+        if is_proof || headers::is_never_kept(name) {
             problems.add(place.field("allow").item(index), api::NEVER_KEPT);
         }
     }

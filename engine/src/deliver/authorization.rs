@@ -1,5 +1,7 @@
 //! What a destination lets the relay in by: a fixed header, or a token that has to be fetched.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64;
 use http::HeaderValue;
 use visnyk_crds::valid;
@@ -13,7 +15,7 @@ pub enum Authorization {
     /// The same each time.
     Fixed(HeaderValue),
     /// Fetched, and fetched anew.
-    Tokens(Box<Tokens>),
+    Tokens(Arc<Tokens>),
 }
 
 /// Fixed credentials; none if their secrets cannot be used, or if there is nothing fixed about them.

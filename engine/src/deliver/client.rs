@@ -77,11 +77,23 @@ pub struct Delivered {
 
 impl Sender {
     /// Never fails: where a file is missing, [`Sender::waits_for`] says so until [`Sender::refreshed`] finds it there.
+    /// Reads files.
     pub fn new(destination: &Destination, outbound: &Outbound) -> Self {
+        Self::with(destination, outbound, None)
+    }
+
+    /// Returns a sender for the destination as it is now. It uses the connections of this one if nothing that they
+    /// depend on has changed: address, addresses that are open, trust, and certificates. Reads files.
+    #[must_use]
+    pub fn changed_to(&self, destination: &Destination) -> Self {
+        Self::with(destination, &self.outbound, self.route.as_ref().ok())
+    }
+
+    fn with(destination: &Destination, outbound: &Outbound, before: Option<&Route>) -> Self {
         // Read before they are used: what changes in between is found to be new next time.
         let said = peer::read(&outbound.peers_dir, &destination.target);
         let secrets = credentials::contents(destination, &outbound.secrets_dir);
-        let route = Route::of(destination, said.as_ref(), outbound);
+        let route = Route::of(destination, said.as_ref(), outbound, before);
         Self { outbound: outbound.clone(), destination: destination.clone(), said, secrets, route }
     }
 
@@ -95,7 +107,7 @@ impl Sender {
         };
         let secrets = credentials::contents(&self.destination, &self.outbound.secrets_dir);
         let is_same = said_same && secrets == self.secrets;
-        (!is_same).then(|| Self::new(&self.destination, &self.outbound))
+        (!is_same).then(|| self.changed_to(&self.destination))
     }
 
     /// What has to be mended before any attempt makes sense: a missing or unusable Secret, or file of a peer.

@@ -22,12 +22,12 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
+use visnyk_runtime::guard::{Denied, Policy};
 
 use super::{
     failure::Kind,
     resolver::{LookupError, Resolver},
 };
-use visnyk_runtime::guard::{Denied, Policy};
 
 /// How long an address has before the next one is tried beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -45,8 +45,21 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// A client that keeps so many idle connections.
-pub fn client(connector: Connector, idle: usize) -> HttpClient {
+/// Whether connections are used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// For a while: as many as there were requests at once.
+    All,
+    /// Never: each request is made to an address that was judged for it.
+    None,
+}
+
+/// Returns a client.
+pub fn client(connector: Connector, reuse: Reuse) -> HttpClient {
+    let idle = match reuse {
+        Reuse::All => usize::MAX,
+        Reuse::None => 0,
+    };
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())

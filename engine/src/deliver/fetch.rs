@@ -8,12 +8,13 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use tokio::time::timeout;
+use visnyk_runtime::guard::Policy;
 
 use super::client::Outbound;
 use super::connect::Connector;
-use super::exchange::{self, HttpClient};
+use super::exchange::{self, HttpClient, Reuse};
+
 use super::tls::{self, TlsError};
-use visnyk_runtime::guard::Policy;
 
 /// Gets documents.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ impl Fetch {
         let tls = tls::client_of_public(outbound.roots.clone())?;
         let connector =
             Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls, server_name: None };
-        Ok(Self { client: exchange::client(connector, 0) })
+        Ok(Self { client: exchange::client(connector, Reuse::None) })
     }
 
     /// The document at this address.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use visnyk_crds::valid::Destination;
+use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::client::{Outbound, Sender};
@@ -46,8 +47,57 @@ impl Fleet {
     }
 
     /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
-    /// starting cursor committed.
-    pub fn apply(&mut self, destinations: &[(DestinationId, Destination)]) {
+    /// starting cursor committed. Files are read while others can use the fleet. Call it from one task only.
+    pub async fn apply(fleet: &Mutex<Self>, destinations: &[(DestinationId, Destination)]) {
+        let (changed, outbound) = {
+            let fleet = fleet.lock().await;
+            (fleet.changed(destinations), fleet.outbound.clone())
+        };
+        let senders = run_blocking(|| {
+            let sender = |destination: &Destination, before: Option<Arc<Sender>>| match before {
+                Some(before) => before.changed_to(destination),
+                None => Sender::new(destination, &outbound),
+            };
+            changed.into_iter().map(|(one, before)| (one.name.clone(), sender(one, before))).collect()
+        });
+        fleet.lock().await.install(destinations, senders);
+    }
+
+    /// Gives new senders to the destinations of which the peers folder or the Secrets say something new. Files are read
+    /// while others can use the fleet.
+    pub async fn reload_files(fleet: &Mutex<Self>) {
+        let running: Vec<_> = {
+            let fleet = fleet.lock().await;
+            fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.sender))).collect()
+        };
+        let refreshed: Vec<_> = run_blocking(|| {
+            let news = |(destination, sender): (_, Arc<Sender>)| Some((destination, sender.refreshed()?));
+            running.into_iter().filter_map(news).collect()
+        });
+        let mut fleet = fleet.lock().await;
+        for (destination, sender) in refreshed {
+            fleet.replace(destination, Arc::new(sender));
+        }
+    }
+
+    /// The destinations that need another sender than they have, and the one that they have.
+    fn changed<'a>(
+        &self,
+        destinations: &'a [(DestinationId, Destination)],
+    ) -> Vec<(&'a Destination, Option<Arc<Sender>>)> {
+        let change = |(id, wanted): &'a (DestinationId, Destination)| {
+            let running = self.running.get(&wanted.name).filter(|running| running.id == *id);
+            let is_changed = running.is_none_or(|running| running.destination != *wanted);
+            is_changed.then(|| (wanted, running.map(|running| Arc::clone(&running.sender))))
+        };
+        destinations.iter().filter_map(change).collect()
+    }
+
+    fn install(
+        &mut self,
+        destinations: &[(DestinationId, Destination)],
+        mut senders: HashMap<String, Sender>,
+    ) {
         let gone: Vec<String> = self
             .running
             .iter()
@@ -62,23 +112,12 @@ impl Fleet {
         }
         self.shared.memory.divide_among(destinations.len());
         for (id, destination) in destinations {
-            match self.running.get_mut(&destination.name) {
-                Some(running) if running.destination == *destination => {}
-                Some(_) => self.reconfigure(destination),
-                None => self.start(*id, destination),
+            let Some(sender) = senders.remove(&destination.name).map(Arc::new) else { continue };
+            if self.running.contains_key(&destination.name) {
+                self.replace(destination.clone(), sender);
+            } else {
+                self.start(*id, destination, sender);
             }
-        }
-    }
-
-    /// Gives new senders to the destinations of which the peers folder or the Secrets say something new.
-    pub fn reload_files(&mut self) {
-        let refreshed: Vec<_> = self
-            .running
-            .values()
-            .filter_map(|running| Some((running.destination.clone(), Arc::new(running.sender.refreshed()?))))
-            .collect();
-        for (destination, sender) in refreshed {
-            self.replace(destination, sender);
         }
     }
 
@@ -112,9 +151,8 @@ impl Fleet {
         }
     }
 
-    fn start(&mut self, id: DestinationId, destination: &Destination) {
+    fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<Sender>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        let sender = Arc::new(Sender::new(destination, &self.outbound));
         self.shared.waits.set(&destination.name, sender.waits_for());
         let previous = self.stopping.remove(&destination.name);
         let (shared, watchdog) = (self.shared.clone(), self.watchdog.clone());
@@ -129,11 +167,6 @@ impl Fleet {
         });
         let running = Running { id, destination: destination.clone(), sender, commands, task };
         self.running.insert(destination.name.clone(), running);
-    }
-
-    fn reconfigure(&mut self, destination: &Destination) {
-        let sender = Arc::new(Sender::new(destination, &self.outbound));
-        self.replace(destination.clone(), sender);
     }
 
     fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {

@@ -16,6 +16,7 @@ use hickory_resolver::{
     config::ResolveHosts,
     net::{NetError, runtime::TokioRuntimeProvider},
 };
+use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::file_watch::FileWatch;
 
 use self::system::{Contents, Files, Settings};
@@ -72,7 +73,7 @@ impl Resolver {
         let files = &self.0.files;
         let mut watch = FileWatch::start(vec![files.resolv_conf.clone(), files.hosts.clone()]);
         loop {
-            match self.read_again() {
+            match run_blocking(|| self.read_again()) {
                 Ok(false) => {}
                 Ok(true) => tracing::info!("changed configuration of name resolution applied"),
                 Err(reason) => {

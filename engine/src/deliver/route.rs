@@ -1,29 +1,30 @@
 //! Where a destination's requests go and with what: everything that its manifest, its peer's files and its Secrets
 //! say, put together once, so that an attempt has just to be made.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use http::Uri;
+use http::uri::{Authority, Scheme};
 use rustls::RootCertStore;
 use rustls_pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 use url::Url;
 use visnyk_crds::valid::{self, Destination, Target};
+use visnyk_runtime::guard::Policy;
 
 use super::{
     authorization::Authorization,
     client::Outbound,
     connect::{ConnectError, Connector},
     credentials::Credentials,
-    exchange::{self, HttpClient, misconfigured},
+    exchange::{self, HttpClient, Reuse, misconfigured},
     failure::{Failure, Kind},
     headers::ExtraHeaders,
     peer::{Peer, PeerError, Said},
+    pins::Pin,
     sign::Signer,
-    tls,
+    tls::{self, Identity},
     tokens::{TokenRequest, Tokens},
 };
-use visnyk_runtime::guard::Policy;
 
 /// What attempts are made with.
 pub struct Route {
@@ -31,6 +32,10 @@ pub struct Route {
     pub uri: Uri,
     /// Over which connections.
     pub client: HttpClient,
+    /// What these connections depend on.
+    reach: Reach,
+    /// The same of the connections to where tokens come from, if any do.
+    token_reach: Option<Reach>,
     /// What signs each request.
     pub signer: Option<Signer>,
     /// What lets it in.
@@ -39,13 +44,40 @@ pub struct Route {
     pub headers: ExtraHeaders,
 }
 
+/// What connections depend on: whom they lead to, which addresses are open, who is trusted, and who the relay proves to
+/// be. Connections of an equal reach can be used on.
+#[derive(PartialEq)]
+struct Reach {
+    server: (Option<Scheme>, Option<Authority>),
+    policy: Policy,
+    trust: Trust,
+    server_name: Option<ServerName<'static>>,
+}
+
+/// Who is trusted at the other end, and who the relay proves to be there.
+struct Trust {
+    roots: Arc<RootCertStore>,
+    pins: Vec<Pin>,
+    identity: Option<Identity>,
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        self.roots.roots == other.roots.roots && self.pins == other.pins && self.identity == other.identity
+    }
+}
+
 impl Route {
+    /// Puts a route together. What `before`, the destination's route until now, has in common with it is kept:
+    /// connections, and the token.
+    ///
     /// # Errors
     /// What is missing or cannot be used; no attempt makes sense before it is mended.
     pub fn of(
         destination: &Destination,
         said: Option<&Result<Said, PeerError>>,
         outbound: &Outbound,
+        before: Option<&Self>,
     ) -> Result<Self, Failure> {
         let said = said.map(|said| said.as_ref().map_err(misconfigured)).transpose()?;
         let Credentials { signer, fixed, tokens, headers, authorities, identity } =
@@ -53,78 +85,89 @@ impl Route {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 Failure::new(Kind::Misconfigured, &problems.join(", "))
             })?;
-        let (url, policy, tls) = match (&destination.target, said) {
+        let (url, policy, trust) = match (&destination.target, said) {
             (Target::Url(url), _) => {
                 let roots = authorities.unwrap_or_else(|| Arc::clone(&outbound.roots));
-                let tls = tls::client(roots, &destination.tls.pins, identity.as_ref());
-                (url, public(destination), tls)
+                let trust = Trust { roots, pins: destination.tls.pins.clone(), identity };
+                (url, public(destination), trust)
             }
             (Target::Service { url, .. }, Some(Said::Service(addresses))) => {
-                (url, of_service(addresses), no_tls())
+                (url, Policy::Exactly(addresses.clone()), Trust::nobody())
             }
             (Target::Collector { .. }, Some(Said::Collector(peer))) => {
-                (&peer.url, Policy::Peer, to_peer(peer))
+                (&peer.url, Policy::Peer, Trust::of_peer(peer).map_err(|error| misconfigured(&error))?)
             }
             (Target::Collector { .. } | Target::Service { .. }, _) => {
                 unreachable!("the peers folder says of each target what it is to say")
             }
         };
+        let uri = uri(url)?;
+        let reach = Reach::of(&uri, policy, trust, server_name(destination)?);
+        let client = match before {
+            Some(before) if before.reach == reach => before.client.clone(),
+            _ => reach.client(outbound)?,
+        };
+        let (authorization, token_reach) = match tokens {
+            Some((request, authorities)) => {
+                let roots = authorities.unwrap_or_else(|| Arc::clone(&outbound.roots));
+                let trust = Trust { roots, ..Trust::nobody() };
+                let reach = Reach::of(request.uri(), public(destination), trust, None);
+                let kept = before.and_then(|before| before.tokens(&request, &reach));
+                let tokens = match kept {
+                    Some(tokens) => tokens,
+                    None => Arc::new(Tokens::new(reach.client(outbound)?, request)),
+                };
+                (Some(Authorization::Tokens(tokens)), Some(reach))
+            }
+            None => (fixed.map(Authorization::Fixed), None),
+        };
+        Ok(Self { uri, client, reach, token_reach, signer, authorization, headers })
+    }
+
+    /// Its tokens, if they are asked for by this request over such connections.
+    fn tokens(&self, request: &TokenRequest, reach: &Reach) -> Option<Arc<Tokens>> {
+        let Some(Authorization::Tokens(tokens)) = &self.authorization else { return None };
+        let is_same = self.token_reach.as_ref() == Some(reach) && tokens.are_asked_for_by(request);
+        is_same.then(|| Arc::clone(tokens))
+    }
+}
+
+impl Reach {
+    fn of(uri: &Uri, policy: Policy, trust: Trust, server_name: Option<ServerName<'static>>) -> Self {
+        Self { server: (uri.scheme().cloned(), uri.authority().cloned()), policy, trust, server_name }
+    }
+
+    fn client(&self, outbound: &Outbound) -> Result<HttpClient, Failure> {
+        let Trust { roots, pins, identity } = &self.trust;
+        let tls = tls::client(Arc::clone(roots), pins, identity.as_ref());
         let connector = Connector {
-            policy: policy.into(),
+            policy: self.policy.clone().into(),
             resolver: outbound.resolver.clone(),
             tls: tls.map_err(|error| misconfigured(&error))?,
-            server_name: server_name(destination)?,
+            server_name: self.server_name.clone(),
         };
-        let tokens = tokens.map(|(request, authorities)| {
-            let roots = authorities.unwrap_or_else(|| Arc::clone(&outbound.roots));
-            to_tokens(request, roots, destination, outbound)
-        });
-        Ok(Self {
-            uri: uri(url)?,
-            client: exchange::client(connector, destination.concurrency),
-            signer,
-            authorization: match tokens.transpose()? {
-                Some(tokens) => Some(Authorization::Tokens(Box::new(tokens))),
-                None => fixed.map(Authorization::Fixed),
-            },
-            headers,
+        Ok(exchange::client(connector, Reuse::All))
+    }
+}
+
+impl Trust {
+    /// For plain HTTP: no TLS will be spoken, and nobody would be trusted if it were.
+    fn nobody() -> Self {
+        Self { roots: Arc::new(RootCertStore::empty()), pins: Vec::new(), identity: None }
+    }
+
+    fn of_peer(peer: &Peer) -> Result<Self, tls::TlsError> {
+        Ok(match &peer.authorities {
+            Some(pem) => {
+                Self { roots: tls::authorities(pem)?, pins: Vec::new(), identity: peer.identity.clone() }
+            }
+            None => Self::nobody(),
         })
     }
 }
 
-fn to_tokens(
-    request: TokenRequest,
-    roots: Arc<RootCertStore>,
-    destination: &Destination,
-    outbound: &Outbound,
-) -> Result<Tokens, Failure> {
-    let connector = Connector {
-        policy: public(destination).into(),
-        resolver: outbound.resolver.clone(),
-        tls: tls::client_of_public(roots).map_err(|error| misconfigured(&error))?,
-        server_name: None,
-    };
-    Ok(Tokens::new(exchange::client(connector, 1), request))
-}
-
 fn public(destination: &Destination) -> Policy {
     if destination.allow.is_empty() { Policy::Public } else { Policy::Allow(destination.allow.clone()) }
-}
-
-fn of_service(addresses: &[IpAddr]) -> Policy {
-    Policy::Exactly(addresses.to_vec())
-}
-
-fn to_peer(peer: &Peer) -> Result<TlsConnector, tls::TlsError> {
-    match &peer.authorities {
-        Some(authorities) => tls::client_of_peer(authorities, peer.identity.as_ref()),
-        None => no_tls(),
-    }
-}
-
-/// For plain HTTP: no TLS will be spoken, and nobody would be trusted if it were.
-fn no_tls() -> Result<TlsConnector, tls::TlsError> {
-    tls::client_of_public(Arc::new(RootCertStore::empty()))
 }
 
 fn server_name(destination: &Destination) -> Result<Option<ServerName<'static>>, Failure> {

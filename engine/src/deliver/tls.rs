@@ -53,11 +53,6 @@ pub fn client_of_public(roots: Arc<RootCertStore>) -> Result<TlsConnector, TlsEr
     client(roots, &[], None)
 }
 
-/// Trusts nobody but `authorities` (PEM), and shows `identity` when asked.
-pub fn client_of_peer(authorities: &[u8], identity: Option<&Identity>) -> Result<TlsConnector, TlsError> {
-    client(self::authorities(authorities)?, &[], identity)
-}
-
 /// Trusts these authorities, and of those for whom they vouch only holders of a pinned key, if any is pinned;
 /// shows `identity` when asked.
 pub fn client(

@@ -36,6 +36,7 @@ pub struct Tokens {
 }
 
 /// What is sent to the authorization server.
+#[derive(PartialEq)]
 pub struct TokenRequest {
     uri: Uri,
     authorization: HeaderValue,
@@ -83,7 +84,19 @@ impl TokenRequest {
     }
 }
 
+impl TokenRequest {
+    /// Where it is sent.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
 impl Tokens {
+    /// Whether they are asked for by just this.
+    pub fn are_asked_for_by(&self, request: &TokenRequest) -> bool {
+        self.request == *request
+    }
+
     /// None yet; the first request that needs one fetches it.
     pub fn new(client: HttpClient, request: TokenRequest) -> Self {
         Self { client, request, state: Mutex::default() }

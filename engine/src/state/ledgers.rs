@@ -3,6 +3,7 @@
 //! Changes are collected by row: [`Ledgers::take_batch`] writes what the rows are at that moment, and a
 //! batch that failed is only marked as changed again. One batch is out at a time.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{Batch, HeldRow};
@@ -207,6 +208,14 @@ impl Ledgers {
     pub fn lowest_committed_cursor(&self) -> Option<Seq> {
         let staying = self.by_id.values().map(|ledger| ledger.committed_cursor);
         staying.chain(self.expired.values().map(|expiry| expiry.committed_cursor)).min()
+    }
+
+    /// Returns the destination whose undelivered events keep the oldest segment of the journal from being used again.
+    /// Of several that stand at the same event it is the one with the most undelivered events. `None` if the journal
+    /// holds nothing that is undelivered.
+    pub fn holder_of_oldest(&self, journal: &dyn Accepted) -> Option<&Ledger> {
+        let holding = self.by_id.values().filter(|ledger| ledger.unread(journal) > 0);
+        holding.min_by_key(|ledger| (ledger.read_from(), Reverse(ledger.unread(journal))))
     }
 
     /// The sum of promise 2 for each destination, all at one moment.

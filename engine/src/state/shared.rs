@@ -26,8 +26,8 @@ impl SharedLedgers {
         ledgers
     }
 
-    /// The same for the committer, who need not be told.
-    pub(super) fn lock_unnoticed(&self) -> MutexGuard<'_, Ledgers> {
+    /// The same for who changes nothing, and for the committer itself: the committer is not told.
+    pub(crate) fn lock_unnoticed(&self) -> MutexGuard<'_, Ledgers> {
         self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

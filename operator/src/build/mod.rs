@@ -27,7 +27,8 @@ pub use network::network_policy;
 pub use peers::{Peers, peers};
 pub use routes::ways_in;
 pub use services::{
-    dns_names, pod_names, pods_service, service, service_account, service_monitor, service_port, url,
+    dns_names, pod_names, pods_service, publish_not_ready, service, service_account, service_monitor,
+    service_port, url,
 };
 pub use workload::{claim_size, workload};
 

@@ -70,6 +70,16 @@ pub fn service(workload: &Workload<'_>) -> Child {
     Child::new(workload.owner, Kind::Service, workload.owner.base(), body)
 }
 
+/// Makes the Service lead to pods that are not ready, too.
+pub fn publish_not_ready(children: &mut [Child], owner: &Owner) {
+    let is_way_in = |child: &&mut Child| child.kind == Kind::Service && child.name == owner.base();
+    for service in children.iter_mut().filter(is_way_in) {
+        let mut body = service.object.clone();
+        body["spec"]["publishNotReadyAddresses"] = true.into();
+        *service = Child::new(owner, Kind::Service, owner.base(), body);
+    }
+}
+
 /// The headless Service with a name for each pod, ready or not, and the port of their metrics.
 pub fn pods_service(workload: &Workload<'_>) -> Child {
     let scheme = workload.scheme.name();

@@ -12,13 +12,13 @@ use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
-use crate::build::ask_for_certificate;
+use crate::build::{ask_for_certificate, publish_not_ready};
 use crate::certificates::{self, Kept};
 use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{Owner, Role, adopts};
-use crate::pods::take_up;
+use crate::pods::{only_refuse, take_up};
 use crate::present::Present;
 use crate::references::{Reference, Referred};
 use crate::report::nothing_runs;
@@ -57,6 +57,9 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         }
     };
     let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
+    if only_refuse(context, &owner).await {
+        publish_not_ready(&mut children, &owner);
+    }
     if !awaited.is_empty() {
         ask_for_certificate(&mut children, &owner, collector.spec.listener.tls.cert_manager.as_ref());
     }

@@ -16,14 +16,14 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
-use crate::build::ask_for_certificate;
+use crate::build::{ask_for_certificate, publish_not_ready};
 use crate::certificates;
 use crate::child::take_unknown;
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer;
 use crate::meta::{Owner, Role, adopts};
-use crate::pods::take_up;
+use crate::pods::{only_refuse, take_up};
 use crate::present::Present;
 use crate::report::nothing_runs;
 use crate::runnable::{self, Rules, Verdict, judge_with_pods};
@@ -74,6 +74,9 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let spec = &runnable.resource.spec;
     let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
+    if only_refuse(context, &owner).await {
+        publish_not_ready(&mut children, &owner);
+    }
     children.extend(build::drains(&runnable, &owner, image, &left)?);
     if !awaited.is_empty() {
         ask_for_certificate(&mut children, &owner, relay.spec.listener.tls.cert_manager.as_ref());

@@ -107,6 +107,21 @@ fn relay_with_a_volume_becomes_these() {
 }
 
 #[test]
+fn service_leads_to_pods_that_are_not_ready_only_where_that_is_asked_for() {
+    let before = children(&relay(&json!({})));
+    let mut after = before.clone();
+    crate::build::publish_not_ready(&mut after, &owner());
+    let changed: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
+    let [(before, after)] = changed[..] else { panic!("{changed:?}") };
+    assert_eq!((after.kind, &after.name[..]), (Kind::Service, "harbour-relay"));
+    assert_ne!(before.hash(), after.hash(), "or it would not be applied");
+    let mut spec = before.object["spec"].clone();
+    spec["publishNotReadyAddresses"] = true.into();
+    assert_eq!(after.object["spec"], spec);
+    yaml(slice::from_ref(after));
+}
+
+#[test]
 fn relay_with_every_override_becomes_these() {
     let spec = json!({
         "replicas": 3,

@@ -14,6 +14,7 @@ mod names;
 mod namespaces;
 mod process;
 mod properties;
+mod refusing;
 mod rights;
 mod secrets;
 mod silence;

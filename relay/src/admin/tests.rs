@@ -77,12 +77,12 @@ async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination
     let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
     let destinations: [_; 1] = spool.configure(&valid.destinations).await.unwrap().try_into().unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
-    let mut fleet = Fleet::new(spool.shared.clone(), outbound, watchdog);
-    fleet.apply(&destinations);
+    let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog)));
+    Fleet::apply(&fleet, &destinations).await;
     let metrics = IntakeMetrics::default();
     let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
     let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics, None);
-    (Admin { spool, fleet: Arc::new(Mutex::new(fleet)), status }, destinations)
+    (Admin { spool, fleet, status }, destinations)
 }
 
 fn event() -> Event {
@@ -141,10 +141,8 @@ async fn event_that_is_redriven_while_its_destination_comes_back_is_tried_once()
     sink.is_tried().await;
     sink.answer.store(200, Ordering::SeqCst);
 
-    let mut fleet = admin.fleet.lock().await;
-    fleet.apply(&[]);
-    fleet.apply(&destinations);
-    drop(fleet);
+    Fleet::apply(&admin.fleet, &[]).await;
+    Fleet::apply(&admin.fleet, &destinations).await;
     // The dispatcher has not begun: it will find the event, and be told of it.
     let answer = admin.redrive(id, "sink", None).await;
     assert_eq!(answer.redriven, 1);

@@ -15,6 +15,7 @@ pub fn process_status(
     running: &Identity,
     manifest_problem: Option<String>,
     certificate: TlsStatus,
+    storage_problem: Option<String>,
 ) -> ProcessStatus {
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     ProcessStatus {
@@ -24,5 +25,6 @@ pub fn process_status(
         certificate_not_before: text(certificate.not_before),
         certificate_not_after: text(certificate.not_after),
         certificate_problem: certificate.problem,
+        storage_problem,
     }
 }

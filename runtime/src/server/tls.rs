@@ -24,6 +24,7 @@ use super::{
     client_certificate::Authorities,
     server_config::server_config,
 };
+use crate::blocking::run_blocking;
 use crate::host::file_watch::FileWatch;
 use crate::observe::causes::with_causes;
 use crate::observe::readiness::{Condition, Readiness};
@@ -192,13 +193,13 @@ async fn keep(
                 }
                 wanted = receiver.borrow_and_update().clone();
                 // Watched before it is read, so that no change falls between.
-                watch = watch_files(&files, &wanted);
-                shared.load(&files, &wanted);
+                watch = run_blocking(|| watch_files(&files, &wanted));
+                run_blocking(|| shared.load(&files, &wanted));
             }
-            () = changed(&mut watch) => shared.load(&files, &wanted),
+            () = changed(&mut watch) => run_blocking(|| shared.load(&files, &wanted)),
             () = tokio::time::sleep(AGE_CHECK) => {
                 if matches!(wanted.own, ListenerTls::SelfSigned { .. }) && shared.is_old() {
-                    shared.load(&files, &wanted);
+                    run_blocking(|| shared.load(&files, &wanted));
                 }
             }
         }

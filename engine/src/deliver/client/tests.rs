@@ -1,6 +1,7 @@
 //! The sender against sinks that behave badly, over real sockets.
 
 mod answers;
+mod changes;
 mod http2;
 mod names;
 mod pins;

@@ -1,17 +1,23 @@
 //! Dispatchers over a real spool, against sinks that behave as told.
 
-use std::sync::Arc;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use visnyk_crds::valid::{Destination, Retry, SpoolKind};
+use visnyk_crds::valid::{Authorization, Destination, Retry, SecretRef, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::settle::{Ended, Stored};
 use super::start::load;
+use crate::deliver::client::Outbound;
 use crate::deliver::fleet::Fleet;
 use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, outbound};
 use crate::journal::Seq;
@@ -21,17 +27,21 @@ use crate::state::{DestinationStatus, EventAt};
 /// A spool with its dispatchers.
 struct World {
     spool: Spool,
-    fleet: Fleet,
+    fleet: Mutex<Fleet>,
     _folder: TempDir,
     _keeping: tokio_util::sync::DropGuard,
 }
 
 impl World {
     async fn new(destinations: &[Destination]) -> Self {
+        Self::with(outbound(), destinations).await
+    }
+
+    async fn with(outbound: Outbound, destinations: &[Destination]) -> Self {
         let folder = TempDir::new().unwrap();
         let watchdog = Watchdog::new();
         let spool = open(&folder, &watchdog).await;
-        let fleet = Fleet::new(spool.shared.clone(), outbound(), watchdog);
+        let fleet = Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog));
         let stop = CancellationToken::new();
         let keeper = spool.clone();
         let stopped = stop.clone();
@@ -43,7 +53,7 @@ impl World {
 
     async fn apply(&mut self, destinations: &[Destination]) {
         let configured = self.spool.configure(destinations).await.unwrap();
-        self.fleet.apply(&configured);
+        Fleet::apply(&self.fleet, &configured).await;
     }
 
     async fn accept(&self, body: &str) -> Seq {
@@ -191,6 +201,27 @@ async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
     world.until("delivered", |status| status.delivered == 1).await;
 }
 
+#[tokio::test]
+async fn events_that_are_held_in_memory_move_to_the_waiting_room_once_it_has_room() {
+    let (sink, destination) = sink().await;
+    sink.set(Answer::status("422 Unprocessable Content"));
+    let first = patient(Destination { concurrency: 64, ..destination });
+    let gone = Target::Url("http://127.0.0.1:9/".parse().unwrap());
+    let other = Destination { name: "other".into(), target: gone, ..first.clone() };
+    let mut world = World::new(&[first.clone(), other]).await;
+    let body = "x".repeat(60 << 10);
+    for number in 1..=40 {
+        world.accept(&body).await;
+        world.until("tried", |_| sink.requests().len() >= number).await;
+    }
+    assert!(world.status().waiting < 40, "all fit into half of the room");
+    // What is left of the room once the other is forgotten is for the first.
+    world.apply(std::slice::from_ref(&first)).await;
+    assert_eq!(world.spool.expire(Duration::ZERO, Duration::ZERO, &[first]).len(), 1);
+    world.until("moved", |status| status.waiting == 40).await;
+    assert_eq!(sink.requests().len(), 40, "nothing was tried for that");
+}
+
 /// The same, as a later version might write it.
 fn of_a_later_version(record: &Bytes) -> Bytes {
     let mut record = record.to_vec();
@@ -243,4 +274,42 @@ async fn age_of_what_a_removed_destination_has_is_known_after_a_restart() {
     let status = spool.snapshot().destinations.remove(0);
     assert_eq!((status.pending, status.oldest_pending_ms), (1, Some(RECEIVED_AT_MS)));
     spool.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn slow_disk_holds_up_neither_the_fleet_nor_other_tasks() {
+    let secrets = TempDir::new().unwrap();
+    let [path, slow] = ["token", "slow"].map(|name| secrets.path().join("login").join(name));
+    fs::create_dir(secrets.path().join("login")).unwrap();
+    fs::write(&path, "first").unwrap();
+    let token = SecretRef { name: "login".into(), key: "token".into() };
+    let authorization = Some(Authorization::Bearer { token });
+    let closed = Destination { authorization, ..destination("http://127.0.0.1:9/in") };
+    let outbound = Outbound { secrets_dir: secrets.path().to_owned(), ..outbound() };
+    let world = Arc::new(World::with(outbound, &[closed]).await);
+
+    // Whoever reads a pipe waits until something is written.
+    rustix::fs::mknodat(CWD, &slow, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    fs::rename(&slow, &path).unwrap();
+    let reloading = Arc::clone(&world);
+    let reloading = tokio::spawn(async move { Fleet::reload_files(&reloading.fleet).await });
+    let open =
+        || OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
+    let mut pipe = loop {
+        match open() {
+            Ok(pipe) => break pipe,
+            // Not by the runtime, which may hang: then the test says so.
+            Err(_nobody_reads) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let using = Arc::clone(&world);
+    let (say, hear) = mpsc::channel();
+    tokio::spawn(async move { say.send(using.fleet.lock().await.sender("sink").is_some()) });
+    let used = hear.recv_timeout(Duration::from_secs(10));
+    fs::write(&slow, "second").unwrap();
+    fs::rename(&slow, &path).unwrap();
+    pipe.write_all(b"second").unwrap();
+    drop(pipe);
+    reloading.await.unwrap();
+    assert_eq!(used, Ok(true), "the fleet is not free, or its thread, while a file is read");
 }

@@ -2,7 +2,7 @@
 
 use http::header;
 use jiff::Timestamp;
-use visnyk_crds::headers::about;
+use visnyk_crds::headers::is_never_kept;
 
 use super::{Message, headers};
 use crate::event::Event;
@@ -15,7 +15,7 @@ pub(super) fn message(event: &Event, attempted_at: Timestamp) -> Message {
         let is_ours = name == headers::WEBHOOK_ID.as_str()
             || name == headers::WEBHOOK_TIMESTAMP.as_str()
             || name == header::USER_AGENT.as_str();
-        if !is_ours && !about(name).is_never_kept() {
+        if !is_ours && !is_never_kept(name) {
             headers::append(&mut headers, name, value);
         }
     }

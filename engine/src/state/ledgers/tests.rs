@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Repairs, RoomFull,
-    Select, StoredEvent, WIDTH, Wanted,
+    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Record, Repairs,
+    RoomFull, Select, StoredEvent, WIDTH, Wanted,
 };
 use super::*;
 
@@ -101,6 +101,43 @@ fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time(
 }
 
 #[test]
+fn journal_is_held_by_the_destination_that_is_farthest_behind() {
+    let (mut ledgers, _, journal, ids) = ledgers(&["archive", "pager", "tickets"], 4);
+    let holder = |ledgers: &Ledgers| ledgers.holder_of_oldest(&journal).map(|one| one.name().to_owned());
+    let finish = |ledgers: &mut Ledgers, index: usize, seqs: &[Seq]| {
+        let ledger = ledgers.get_mut(ids[index]).unwrap();
+        assert!(seqs.iter().all(|seq| ledger.finish_fresh(*seq, Ending::Delivered)));
+    };
+    finish(&mut ledgers, 0, &[2, 3, 4]);
+    finish(&mut ledgers, 1, &[1, 3]);
+    finish(&mut ledgers, 2, &[1]);
+    assert_eq!(holder(&ledgers).as_deref(), Some("archive"), "others have more, but no older ones");
+    finish(&mut ledgers, 0, &[1]);
+    assert_eq!(holder(&ledgers).as_deref(), Some("tickets"), "of two at the same event it has more");
+    finish(&mut ledgers, 2, &[2]);
+    assert_eq!(holder(&ledgers).as_deref(), Some("pager"));
+    finish(&mut ledgers, 1, &[2]);
+    // An event of the waiting room is in the state file, and holds no segment.
+    for seq in [3, 4] {
+        ledgers.get_mut(ids[2]).unwrap().postpone_fresh(seq, record(seq), &postponed(1)).unwrap();
+    }
+    assert_eq!(holder(&ledgers).as_deref(), Some("pager"));
+    finish(&mut ledgers, 1, &[4]);
+    assert_eq!(holder(&ledgers), None);
+}
+
+#[test]
+fn oldest_of_the_waiting_is_the_first_that_came_whatever_the_clock_did() {
+    let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 2);
+    let ledger = ledgers.get_mut(ids[0]).unwrap();
+    for (seq, received_at_ms) in [(1, 9_000), (2, 1_000)] {
+        let record = Record { received_at_ms, ..record(seq) };
+        assert_eq!(ledger.postpone_fresh(seq, record, &postponed(1)), Ok(true));
+    }
+    assert_eq!(ledger.status(&journal).oldest_pending_ms, Some(9_000));
+}
+
+#[test]
 fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() {
     let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
     let before = ledgers.clone();
@@ -134,6 +171,12 @@ fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() 
     assert_eq!(configured.removed, ["pager"]);
     assert_eq!(sum(&ledgers, "pager", &journal), [7, 2, 0, 0, 0, 5]);
     assert_eq!(sum(&ledgers, "tickets", &journal), [1, 0, 0, 0, 0, 1]);
+    // While a plan that brings a removed destination back is on its way, nothing of it is dropped.
+    let plan = ledgers.plan(&["archive", "pager", "tickets"].map(wanted), 300, &journal);
+    let batch = ledgers.take_batch_of(&plan).unwrap();
+    assert_eq!(ledgers.expire(0, 0, &BTreeSet::new(), &journal), []);
+    ledgers.abandon();
+    ledgers.failed(batch);
     // One that the configuration in force names is kept, whatever its ledger says.
     assert_eq!(ledgers.expire(0, 0, &BTreeSet::from(["pager"]), &journal), []);
     assert_eq!(ledgers.expire(0, 0, &BTreeSet::new(), &journal).len(), 1);

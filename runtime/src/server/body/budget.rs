@@ -54,7 +54,8 @@ pub(super) struct Share {
     bytes: u64,
     /// The body's place among the incomplete; none before its first part and after its last.
     rank: Option<Rank>,
-    displaced: Arc<Notify>,
+    /// Of a body that was ever incomplete: most come whole, and need none.
+    displaced: Option<Arc<Notify>>,
 }
 
 /// There is no room for a body, or its room was given to another.
@@ -77,7 +78,7 @@ impl Budget {
     /// sender, and never less than one body of the largest size.
     pub(super) fn share(self: &Arc<Self>, client: IpAddr, limit: u64) -> Share {
         let most = (self.size / 4).max(limit);
-        Share { budget: self.clone(), client, most, bytes: 0, rank: None, displaced: Arc::default() }
+        Share { budget: self.clone(), client, most, bytes: 0, rank: None, displaced: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Usage> {
@@ -112,7 +113,8 @@ impl Share {
             usage.displace(behind, None)?;
         }
         if !is_last {
-            let incomplete = Incomplete { bytes: self.bytes, displaced: self.displaced.clone() };
+            let displaced = Arc::clone(self.displaced.get_or_insert_default());
+            let incomplete = Incomplete { bytes: self.bytes, displaced };
             self.rank = Some(usage.enter(self.client, behind, incomplete));
         }
         Ok(())
@@ -125,7 +127,11 @@ impl Share {
 
     /// Waits until the room of this body was given to another.
     pub(super) async fn displaced(&self) {
-        self.displaced.notified().await;
+        match &self.displaced {
+            Some(displaced) => displaced.notified().await,
+            // It holds nothing that could be given to another.
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A volume without room, as others leave it: the relay refuses and stays, and goes on once there is room.
 
 use std::fs;
+use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::node;
@@ -32,9 +33,22 @@ async fn relay_on_a_full_volume_refuses_without_a_restart_and_goes_on_once_there
             .await;
         // It takes no more, and lives.
         wait_until(&pods, "front-relay-0", |pod| pod.is_some_and(|pod| !is_ready(pod))).await;
+        // The Service leads to it nevertheless, as no other pod is ready: senders get an answer.
+        wait_until(&stage.api::<Service>(), "front-relay", |one| one.is_some_and(leads_to_unready)).await;
+        let published = Instant::now();
+        traffic
+            .until("senders are answered by a pod that is not ready", |ledger| {
+                let last: Vec<_> = ledger.refused.values().rev().take(20).collect();
+                last.len() == 20 && last.iter().all(|(at, reason)| *at > published && is_unavailable(reason))
+            })
+            .await;
 
         fs::remove_file(filler).unwrap();
         wait_until(&pods, "front-relay-0", |pod| pod.is_some_and(is_ready)).await;
+        wait_until(&stage.api::<Service>(), "front-relay", |one| {
+            one.is_some_and(|one| !leads_to_unready(one))
+        })
+        .await;
         traffic.goes_on(20).await;
         let ledger = traffic.end().await;
         stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
@@ -42,4 +56,8 @@ async fn relay_on_a_full_volume_refuses_without_a_restart_and_goes_on_once_there
         assert_eq!(restarts(&pods.get("front-relay-0").await.unwrap()), 0);
     })
     .await;
+}
+
+fn leads_to_unready(service: &Service) -> bool {
+    service.spec.as_ref().is_some_and(|spec| spec.publish_not_ready_addresses == Some(true))
 }

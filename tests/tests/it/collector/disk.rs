@@ -16,11 +16,14 @@ async fn full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let refused = post("x".repeat(64 << 10)).await;
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
-    assert!(collector.probes.unready().await.starts_with("log: "));
+    let why = collector.probes.unready().await;
+    let problem = collector.probes.status().await["storageProblem"].clone();
+    assert_eq!(why, format!("log: {}\n", problem.as_str().unwrap()));
     assert!(collector.probes.alive().await, "a full disk is nothing that a restart would mend");
 
     std::fs::remove_file(filler).unwrap();
     collector.probes.ready().await;
+    assert!(collector.probes.status().await["storageProblem"].is_null());
     assert_eq!(post("after".into()).await.status(), 200);
     assert_eq!(collector.log(), "before\nafter\n");
 }

@@ -70,6 +70,23 @@ async fn full_spool_refuses_and_survives_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn full_spool_names_the_destination_that_fills_it() {
+    let healthy = Sink::start(Behaviour::Ok).await;
+    let stuck = Sink::start(Behaviour::Hang).await;
+    let destinations = [destination("healthy", &healthy.url()), destination("stuck", &stuck.url())];
+    let mut manifest = manifest::relay(destinations);
+    manifest["spec"]["spool"] = json!({"persistent": {"size": "32Mi"}});
+    let relay = Relay::start(&manifest).await;
+    fill_up(&relay).await;
+    let problem = r#"full: its oldest undelivered event is for destination "stuck""#;
+    relay.probes.until("it says why", |status| status["storageProblem"] == problem).await;
+    assert_eq!(relay.probes.unready().await, format!("journal: {problem}\n"));
+    stuck.set(Behaviour::Ok);
+    relay.probes.until("it says nothing", |status| status["storageProblem"].is_null()).await;
+    relay.probes.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bounded_backlog_drops_its_oldest_by_name_and_never_fills_the_spool() {
     let bounded = Sink::start(Behaviour::Hang).await;
     let healthy = Sink::start(Behaviour::Ok).await;

@@ -123,6 +123,22 @@ async fn many_requests_at_once_fetch_one_token() {
 }
 
 #[tokio::test]
+async fn a_changed_destination_keeps_its_token_until_the_token_s_secrets_change() {
+    let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
+    let (url, _) = serve(|_, _| status(200)).await;
+    let world = world(&url, &tokens);
+    let sender = Sender::new(&world.destination, &world.outbound);
+    assert_eq!(send(&sender).await, Ok(200));
+    let sender = sender.changed_to(&Destination { concurrency: 9, ..world.destination.clone() });
+    assert_eq!(send(&sender).await, Ok(200));
+    assert_eq!(fetched.load(Ordering::SeqCst), 1);
+    write(&world.outbound.secrets_dir, "secret", "another");
+    let sender = sender.refreshed().unwrap();
+    assert_eq!(send(&sender).await, Ok(200));
+    assert_eq!(fetched.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_refused_token_is_replaced_once_and_the_same_attempt_goes_on() {
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, asked) = serve(|_, proof| status(if proof == "Bearer token-2" { 200 } else { 401 })).await;
