@@ -1,5 +1,5 @@
-//! `/status`: the sum of promise 2 for each destination, all of one moment; what came of each source's requests; and
-//! which configuration and certificate are in force.
+//! `/status`: the conservation sum of each destination as one snapshot, the results of each source's requests, and
+//! the active configuration and certificate.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use visnyk_engine::state::{DestinationStatus, Lifecycle};
 use crate::metrics::{Counts, IntakeMetrics};
 use crate::sources::{Gate, Gates};
 
-/// What is looked at. Clones share it.
+/// Everything that the status shows. Clones share it.
 #[derive(Clone)]
 pub struct Status {
     spool: Spool,
@@ -26,7 +26,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// Of what is kept, what is in force, who may send, what came of requests, and the listener, if there is one.
+    /// Returns a status of the spool, the active configuration, the sources, the metrics, and the listener, if there
+    /// is one.
     pub fn of(
         spool: &Spool,
         configuration: &Arc<Configuration<ValidatedRelay>>,
@@ -43,7 +44,7 @@ impl Status {
         }
     }
 
-    /// The status now.
+    /// Returns the present status.
     pub fn now(&self) -> Value {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
@@ -66,7 +67,7 @@ impl Status {
         })
     }
 
-    /// What the metrics count of a source, since this process started, and what it lacks.
+    /// Returns the counts of a source since this process started, and what it waits for.
     fn source(&self, gate: &Gate) -> Value {
         let Counts { accepted, repeats, greetings, refused } = self.intake.of(&gate.source.name);
         json!({
