@@ -1,5 +1,5 @@
-//! Who may send: relays of the collector's own namespace and of those that its manifest names, as their
-//! certificates say, and everyone where the manifest says so aloud.
+//! Decides which senders may send: relays of the collector's own namespace and of those that its manifest lists, as
+//! their certificates prove, and everyone where the manifest allows it explicitly.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use prometheus_client::{
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{pki::SenderName, server::problem::Problem};
 
-/// Why a sender is not let in.
+/// Reason for which a sender may not send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It shows no certificate of a relay, or one that has expired.
+    /// It presents no certificate of a relay, or an expired one.
     NoCertificate,
     /// It is a relay of a namespace that may not send.
     Namespace(String),
@@ -38,7 +38,7 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// Whether `sender`, which its certificate proves it to be, may send.
+/// Checks that `sender`, as its certificate proves, may send.
 pub fn admit(collector: &ValidatedCollector, sender: Option<SenderName>) -> Result<(), Refusal> {
     if collector.access.anonymous {
         return Ok(());
@@ -50,7 +50,7 @@ pub fn admit(collector: &ValidatedCollector, sender: Option<SenderName>) -> Resu
     Err(Refusal::Namespace(namespace))
 }
 
-/// Counts who was not let in. Clones share the count.
+/// Counter of senders that may not send. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct AccessMetrics {
     refused: Family<Label, Counter>,
@@ -68,7 +68,7 @@ impl AccessMetrics {
         registry.register("access_refused", help, self.refused.clone());
     }
 
-    /// A sender was not let in.
+    /// Counts a sender that may not send.
     pub fn refused(&self, refusal: &Refusal) {
         self.refused.get_or_create(&Label { reason: refusal.reason() }).inc();
     }

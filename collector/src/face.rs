@@ -1,4 +1,4 @@
-//! What the collector shows of itself at its health address.
+//! The HTTP endpoints of the collector for probes, metrics and status.
 
 use std::sync::{
     Arc,
@@ -26,21 +26,21 @@ use crate::log::writer::LogWriter;
 /// Name of the readiness condition that the log's writer holds.
 pub const LOG: &str = "log";
 
-/// Everything there is to see.
+/// State that the endpoints show.
 pub struct CollectorFace {
-    /// The loops that must turn.
+    /// The loops that must run.
     pub watchdog: Watchdog,
-    /// What is needed before a line can be taken.
+    /// The conditions for accepting a line.
     pub readiness: Readiness,
-    /// The figures.
+    /// The metrics.
     pub metrics: Metrics,
-    /// What is in force.
+    /// The active configuration.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
-    /// What was written.
+    /// The writer of the log, with its counts.
     pub writer: LogWriter,
-    /// What is shown to clients.
+    /// TLS of the listener.
     pub tls: Tls,
-    /// Whether the listener was bound.
+    /// Set once the listener is bound.
     pub started: Arc<AtomicBool>,
 }
 
@@ -82,14 +82,14 @@ impl Face for CollectorFace {
 }
 
 impl CollectorFace {
-    /// Returns why no line can be taken now, if that is for the log to say.
+    /// Returns why no line can be taken now, if the log is the reason.
     fn storage_problem(&self) -> Option<String> {
         let unmet = self.readiness.unmet().into_iter().find(|unmet| unmet.name == LOG)?;
         Some(unmet.reason)
     }
 }
 
-/// Lines and bytes, read where they are counted.
+/// Counts of lines and bytes, read when metrics are collected.
 #[derive(Debug)]
 pub struct LogMetrics(pub LogWriter);
 

@@ -1,4 +1,4 @@
-//! Takes bodies in: any path, POST only, answered as the old collector did once the line is synced.
+//! Handles requests: any path, POST only, answered as the old collector did once the line is synced.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -24,24 +24,24 @@ use visnyk_runtime::server::{
 use crate::access::{AccessMetrics, admit};
 use crate::log::{line::line, writer::LogWriter};
 
-/// Byte for byte what the old collector answered.
+/// Answer of the old collector, byte for byte.
 const RECEIVED: &str = "POST request received and processed.";
-/// A failing log is tried again each second.
+/// Wait for a sender: a failing log is tried again each second.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a request meets.
+/// Everything that handling a request needs.
 pub struct Ingest {
-    /// What is in force.
+    /// The active configuration.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
-    /// Room for bodies.
+    /// Limit of bodies in flight.
     pub bodies: Bodies,
-    /// Writes them down.
+    /// The writer of the log.
     pub writer: LogWriter,
-    /// Counts who was not let in.
+    /// Counter of senders that may not send.
     pub access: AccessMetrics,
 }
 
-/// The application behind the listener.
+/// Returns the HTTP application of the listener.
 pub fn router(ingest: Ingest) -> Router {
     Router::new().fallback(take).with_state(Arc::new(ingest))
 }

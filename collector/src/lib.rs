@@ -1,5 +1,5 @@
-//! The collector: the end of an event's way that Visnyk itself keeps. One body, one line of a log,
-//! synced before its sender hears `200`.
+//! The collector: a destination that is part of Visnyk. One body becomes one line of a log, synced before its sender
+//! gets `200`.
 
 mod access;
 mod args;
@@ -23,7 +23,7 @@ use visnyk_runtime::server::{drain::Signals, tls};
 use args::{CheckArgs, Cli, Command, RunArgs, TailArgs};
 use tail::{TailError, Until};
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
@@ -84,7 +84,7 @@ fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Says what is wrong, a line per mistake.
+/// Prints the mistakes, one line each, and returns exit code 64.
 fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
     eprintln!("{mistakes}");
     ExitCode::from(exit::BAD_CONFIGURATION)

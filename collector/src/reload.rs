@@ -1,5 +1,4 @@
-//! How a changed manifest takes its place without a restart. A manifest
-//! that cannot be used changes nothing, and is told of.
+//! Applies a changed manifest without a restart. A manifest that cannot be used changes nothing, and is reported.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,20 +17,20 @@ use visnyk_runtime::{
 
 use crate::log::{file::Place, writer::LogWriter};
 
-/// The wait before a manifest that could not be applied is tried again: a disk may take today's log tomorrow.
+/// Wait before a manifest that could not be applied is tried again: the disk may work later.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// What follows a changed configuration.
+/// Everything that a changed configuration affects.
 pub struct Reload {
-    /// Where the configuration comes from.
+    /// File and name of the resource.
     pub manifest: ManifestArgs,
     /// The folder of the log.
     pub data_dir: PathBuf,
-    /// What is in force.
+    /// The active configuration.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
-    /// Writes the log.
+    /// The writer of the log.
     pub writer: LogWriter,
-    /// Meets the clients.
+    /// TLS of the listener.
     pub tls: Tls,
 }
 
@@ -72,7 +71,7 @@ impl Reload {
     }
 }
 
-/// Where the log of this configuration is.
+/// Returns the place of this configuration's log.
 pub fn place(data_dir: &Path, configuration: &ValidatedCollector) -> Place {
     Place {
         data_dir: data_dir.into(),

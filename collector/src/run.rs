@@ -1,4 +1,4 @@
-//! Puts the collector together, runs it until SIGTERM, and takes it apart without losing a line.
+//! Assembles the collector, runs it until SIGTERM, and stops it without losing a line.
 
 use std::{
     io,
@@ -46,18 +46,18 @@ use crate::{
     reload::{Reload, place},
 };
 
-/// The collector cannot run, or cannot go on.
+/// The collector cannot run, or cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The data folder cannot be made.
+    /// The data folder cannot be created.
     #[error("data folder {} cannot be made", folder.display())]
     DataDir {
         /// The folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The data folder is somebody else's.
+    /// The data folder is in use by another process.
     #[error("data folder cannot be taken")]
     Lock(#[source] FolderLockError),
     /// The health address cannot be served.
@@ -68,13 +68,13 @@ pub enum RunError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The thread that writes the log cannot be started.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] io::Error),
-    /// No signal can be heard.
+    /// Signal handlers cannot be installed.
     #[error(transparent)]
     Signals(#[from] SignalsError),
 }

@@ -1,4 +1,4 @@
-//! The end of the log, for images in which there is no `tail`.
+//! Prints the end of the log, for images in which there is no `tail`.
 
 use std::{
     collections::HashSet,
@@ -13,12 +13,12 @@ use visnyk_runtime::host::file_identity::FileIdentity;
 
 use crate::log::file::closed;
 
-/// What to print.
+/// Amount of the log to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// What there is.
+    /// The present lines.
     Now,
-    /// What there is and whatever is added, in the next files too when the log is rotated.
+    /// The present lines and all that are added, in the next files too when the log is rotated.
     Stopped,
 }
 
@@ -30,17 +30,17 @@ pub enum TailError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Nobody takes what is printed.
+    /// The output is closed.
     #[error("lines cannot be printed")]
     Print(#[source] io::Error),
 }
 
-/// Between two looks for more.
+/// Interval of checks for new lines.
 const LOOK: Duration = Duration::from_millis(200);
-/// What is read at once.
+/// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
 /// Prints the last `lines` lines of a log to `out`.
@@ -79,7 +79,7 @@ fn copy(file: &mut File, path: &Path, out: &mut impl Write) -> Result<(), TailEr
     }
 }
 
-/// Where the last `lines` lines begin. A last line without its newline is one.
+/// Returns the start of the last `lines` lines. A last line without its newline is one.
 fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     let mut position = file.seek(SeekFrom::End(0))?;
     let end = position;
@@ -108,13 +108,14 @@ fn start_of_last(file: &mut File, lines: usize) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Whether the file has become shorter than what was read of it.
+/// Returns whether the file has become shorter than the part that was read.
 fn is_cut(file: &mut File) -> io::Result<bool> {
     Ok(file.metadata()?.len() < file.stream_position()?)
 }
 
-/// The log at `path` and its closed files, youngest first. One number may be missing: a rotation renames one file after
-/// the other. Each is listed at least once even if a rotation runs meanwhile, for that only raises their numbers.
+/// Returns the log at `path` and its closed files, youngest first. One number may be missing: a rotation renames one
+/// file after the other. Each is listed at least once even if a rotation runs meanwhile, because that only raises
+/// their numbers.
 fn files(path: &Path) -> impl Iterator<Item = File> {
     let mut missing = 0;
     let names = std::iter::once(path.to_owned()).chain((1..).map(|number| closed(path, number)));
@@ -127,7 +128,7 @@ fn files(path: &Path) -> impl Iterator<Item = File> {
         .flatten()
 }
 
-/// The files that need not be printed: the one that is printed, and those closed before it.
+/// Returns the files that need not be printed: the one that is printed, and those closed before it.
 fn known_files(path: &Path, current: &File) -> io::Result<HashSet<FileIdentity>> {
     let mut known =
         files(path).map(|file| FileIdentity::of_file(&file)).collect::<io::Result<HashSet<_>>>()?;
@@ -135,7 +136,7 @@ fn known_files(path: &Path, current: &File) -> io::Result<HashSet<FileIdentity>>
     Ok(known)
 }
 
-/// The files that were begun since the last call, oldest first.
+/// Returns the files that were begun since the last call, oldest first.
 fn new_files(path: &Path, seen: &mut HashSet<FileIdentity>) -> Vec<File> {
     let mut new = Vec::new();
     for file in files(path) {
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(error.to_string(), "/nonexistent/webhook.log cannot be read");
     }
 
-    /// Hands on what is printed; ends the following when nobody takes it any more.
+    /// A writer that passes on what is printed, and ends the following when its receiver is gone.
     struct Printed(mpsc::Sender<Vec<u8>>);
 
     impl Write for Printed {

@@ -65,7 +65,7 @@ impl Fence {
     }
 
     /// A client behind this fence, over any service. It tries again what a busy server puts off, when the server
-    /// says; each try passes the fence anew. No try waits for an answer for longer than [`LONGEST`].
+    /// says; each try passes the fence anew. No try waits for an answer for longer than `LONGEST`.
     pub fn over<S, B>(&self, service: ClientBuilder<S>) -> Client
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,

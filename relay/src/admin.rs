@@ -1,5 +1,5 @@
-//! The relay's side of its commands: dead letters, redrive and discard, on a socket that only the data folder's
-//! owner can open.
+//! The server side of the relay's commands: dead letters, redrive and discard, on a socket that only the owner of the
+//! data folder can open.
 
 use std::sync::Arc;
 
@@ -25,22 +25,22 @@ use visnyk_runtime::server::problem::Problem;
 
 use crate::status::Status;
 
-/// What the commands act on.
+/// The parts of the relay on which the commands act.
 pub struct Admin {
-    /// Who knows what became of each event.
+    /// The spool, which knows the state of each event.
     pub spool: Spool,
-    /// Who delivers.
+    /// The dispatchers of all destinations.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// What is told of it all.
+    /// The status.
     pub status: Status,
 }
 
-/// Which dead letters to list.
+/// Selection of dead letters to list.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ListQuery {
-    /// Only those of this destination.
+    /// Name of a destination; `None`: all destinations.
     pub destination: Option<String>,
-    /// With headers and body.
+    /// Include headers and body.
     #[serde(default)]
     pub bodies: bool,
 }
@@ -49,72 +49,72 @@ pub struct ListQuery {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    /// Whose it is.
+    /// Name of the destination.
     pub destination: String,
-    /// The event's id; absent where its bytes cannot be read.
+    /// The event's id; `None` where its bytes cannot be read.
     pub event: Option<Uuid>,
-    /// When it came, RFC 3339.
+    /// Time of receipt, RFC 3339.
     pub received: String,
-    /// When the last attempt failed, RFC 3339.
+    /// Time of the last failed attempt, RFC 3339.
     pub died: String,
-    /// Attempts made.
+    /// Number of attempts.
     pub attempts: u32,
-    /// What the last one said.
+    /// Result of the last attempt.
     pub reason: String,
-    /// What happened, in its sender's words.
+    /// Type of the event, as its sender names it.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The sender's own id of it.
+    /// The sender's own id of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery_id: Option<String>,
-    /// When it happened, RFC 3339.
+    /// Time of the event, as its sender says, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub happened: Option<String>,
-    /// The source it came by.
+    /// Name of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Its headers, as text.
+    /// Headers of the event, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<(String, String)>>,
-    /// Its body, as text; what is not UTF-8 is shown as replacement characters.
+    /// Body of the event, as text; bytes that are not UTF-8 become replacement characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
 
-/// Which dead letters to deliver after all.
+/// Selection of dead letters to deliver again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RedriveOrder {
-    /// Whose.
+    /// Name of the destination.
     pub destination: String,
-    /// Which events; none: all.
+    /// Ids of the events; empty: all dead letters of the destination.
     pub events: Vec<Uuid>,
 }
 
-/// What a redrive did.
+/// Result of a redrive.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RedriveAnswer {
-    /// Events that wait again.
+    /// Number of events that are pending again.
     pub redriven: usize,
-    /// Events that stay dead because the waiting room is full.
+    /// Number of events that stay dead letters because the waiting room is full.
     pub no_room: usize,
 }
 
-/// Whose events to drop.
+/// Selection of events to drop.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DiscardOrder {
-    /// The destination.
+    /// Name of the destination.
     pub destination: String,
 }
 
-/// What a discard did.
+/// Result of a discard.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DiscardAnswer {
-    /// Events dropped.
+    /// Number of events that were dropped.
     pub dropped: u64,
 }
 
-/// The application behind the admin socket.
+/// Returns the HTTP application of the admin socket.
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/status", get(status))
@@ -128,7 +128,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<RelayStatus> {
     Json(admin.status.now())
 }
 
-/// A line of JSON for each, made when the one before it has been taken: all of them may not fit the memory.
+/// Streams a line of JSON for each dead letter, each made after the one before was sent: all of them may not fit in
+/// memory.
 async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
     let destinations = admin.destinations(query.destination.as_deref())?;
     let lines = stream::iter(destinations).flat_map(move |(id, name)| {
@@ -181,18 +182,18 @@ async fn discard(
     Ok(Json(DiscardAnswer { dropped }))
 }
 
-/// A relay that is going away is back within this, or not at all.
+/// Time after which a stopping relay is back, if it comes back.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Admin {
-    /// What a command did is on disk before it says so.
+    /// Commits the effect of a command to disk before the command is answered.
     async fn commit(&self) -> Result<(), Problem> {
         let committed = self.spool.commit_now().await;
         committed.map_err(|error| Problem::unavailable(format!("done, but not kept: {error}"), RETRY_AFTER))
     }
 
-    /// Lets dead letters wait again, and tells who delivers them before it is kept: until the state file has room
-    /// again nothing goes out, and from then on nobody would think of them.
+    /// Makes dead letters pending again, and wakes their dispatcher before the change is committed: while the state
+    /// file is full nothing is sent, and later nothing else would wake it.
     async fn redrive(&self, id: DestinationId, name: &str, chosen: Option<&[Seq]>) -> RedriveAnswer {
         let select = chosen.map_or(Select::All, Select::Seqs);
         let now_ms = Timestamp::now().as_millisecond();
@@ -210,7 +211,7 @@ impl Admin {
         answer
     }
 
-    /// One destination, or all; removed ones included.
+    /// Returns one destination, or all; removed ones included.
     fn destinations(&self, name: Option<&str>) -> Result<Vec<(DestinationId, String)>, Problem> {
         let ledgers = self.spool.shared.ledgers();
         let found: Vec<_> = ledgers
@@ -239,7 +240,7 @@ impl Admin {
         Event::decode(&record).ok()
     }
 
-    /// The places of these events among a destination's dead letters; all of them must be there.
+    /// Returns the sequences of these events among a destination's dead letters; all of them must be there.
     async fn seqs(&self, id: DestinationId, events: &[Uuid]) -> Result<Vec<Seq>, Problem> {
         let mut wanted: Vec<Uuid> = events.to_vec();
         let mut seqs = Vec::new();

@@ -1,16 +1,16 @@
-//! What a request's body must be to be accepted: JSON unless its `Content-Type` says otherwise.
-//! Nothing here changes a byte; whatever passes is kept and sent on as it came.
+//! The rule for bodies: JSON is required unless the `Content-Type` says otherwise. Nothing here changes a byte; an
+//! accepted body is stored and delivered as received.
 
 use serde::de::IgnoredAny;
 
-/// A body that claims to be JSON, or claims nothing, and is not JSON.
+/// A body with a JSON content type, or none, that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidJson;
 
-/// Whether a body may be accepted under its content type.
+/// Checks that a body may be accepted with its content type.
 ///
-/// What claims to be anything else than JSON is taken as it comes. A URL-encoded form has to look like one, since that is
-/// the type that `curl -d` gives to anything: the old receiver parsed such bodies as JSON, and so do we.
+/// A body with any content type but JSON is accepted. A URL-encoded form must look like one, because `curl -d` gives
+/// that type to anything: the old receiver parsed such bodies as JSON, and so does this one.
 pub fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson> {
     let acceptable = match kind(content_type) {
         Kind::Opaque => true,
@@ -20,13 +20,13 @@ pub fn check(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson>
     if acceptable { Ok(()) } else { Err(InvalidJson) }
 }
 
-/// Whether a body may be the data of a CloudEvents event in binary mode: none, or of any type, if it is not JSON by a type that
-/// says so.
+/// Checks that a body may be the data of a CloudEvents event in binary mode: none, or of any type, unless a JSON type
+/// names something that is not JSON.
 pub fn check_data(content_type: Option<&str>, body: &[u8]) -> Result<(), InvalidJson> {
     if body.is_empty() || !claims_json(content_type) { Ok(()) } else { check(content_type, body) }
 }
 
-/// Whether a content type says that a body is JSON, by its own name or by its suffix.
+/// Returns whether a content type is JSON, by its own name or by its suffix.
 fn claims_json(content_type: Option<&str>) -> bool {
     let media_type = media_type(content_type);
     media_type.ends_with("/json") || media_type.ends_with("+json")
@@ -38,7 +38,7 @@ enum Kind {
     Opaque,
 }
 
-/// The media type in small letters, without parameters.
+/// Returns the media type in lowercase, without parameters.
 fn media_type(content_type: Option<&str>) -> String {
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     media_type.trim().to_ascii_lowercase()
@@ -54,8 +54,8 @@ fn kind(content_type: Option<&str>) -> Kind {
     }
 }
 
-/// Whether it is JSON as RFC 8259 has it, or as Python reads it, on which the old system ran: a byte order mark may stand
-/// before it, and NaN and infinities are numbers. Depth costs no stack.
+/// Returns whether it is JSON by RFC 8259, or as Python reads it, on which the old system ran: a byte order mark may
+/// precede it, and NaN and infinities are numbers. Depth costs no stack.
 fn is_json(body: &[u8]) -> bool {
     // Skipped strings are not checked for UTF-8, so the text is, as a whole.
     let Ok(text) = std::str::from_utf8(without_mark(body)) else { return false };
@@ -68,10 +68,10 @@ pub fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
-/// Numbers of Python's that JSON does not have; a minus may stand before the second.
+/// Numbers of Python that JSON does not have; a minus may precede the second.
 const CONSTANTS: [&str; 2] = ["NaN", "Infinity"];
 
-/// Returns a text with a zero in the place of each of these numbers, and of no part of a string.
+/// Returns a text with a zero in place of each of these numbers, and of no part of a string.
 fn without_constants(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut in_string) = (text, false);
@@ -98,7 +98,8 @@ fn without_constants(text: &str) -> String {
     out
 }
 
-/// Whether every byte may stand in `application/x-www-form-urlencoded` (URL standard, section 5) and there is a pair.
+/// Returns whether every byte is allowed in `application/x-www-form-urlencoded` (URL standard, section 5) and there
+/// is a pair.
 fn is_form(body: &[u8]) -> bool {
     body.contains(&b'=')
         && body

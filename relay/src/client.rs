@@ -1,15 +1,15 @@
-//! Where a request comes from: the other end of its connection, or, behind proxies that the manifest trusts, what the
-//! last of them was told. What a sender itself writes into the header is never believed.
+//! The address of a sender: the other end of its connection, or, behind trusted proxies, the address that the last of
+//! them saw. What a sender itself writes into the header is never trusted.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// Each proxy appends whom it heard it from.
+/// Header to which each proxy appends the address it saw.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The first address, from here, that is no trusted proxy; none if a trusted proxy says what is no address.
+/// Returns the first address, from here, that is not of a trusted proxy; `None` if a trusted proxy sends no address.
 pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut address = peer.to_canonical();
@@ -22,7 +22,7 @@ pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<I
     Some(address)
 }
 
-/// With or without a port.
+/// Parses an address with or without a port.
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);

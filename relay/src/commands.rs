@@ -1,4 +1,4 @@
-//! The commands that speak to a running relay over the admin socket in its data folder.
+//! The commands that connect to a running relay, by the admin socket in its data folder.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub async fn status(args: &AdminArgs) -> Result<(), AdminError> {
     Ok(())
 }
 
-/// Prints dead letters, a line of JSON each.
+/// Prints dead letters, one line of JSON each.
 pub async fn list(args: &ListArgs) -> Result<(), AdminError> {
     // Names are DNS labels: nothing in them needs escaping.
     let destination =
@@ -29,7 +29,7 @@ pub async fn list(args: &ListArgs) -> Result<(), AdminError> {
     client(&args.admin.data_dir).copy(&path, &mut io::stdout()).await
 }
 
-/// Lets dead letters wait again.
+/// Makes dead letters pending again.
 pub async fn redrive(args: &RedriveArgs) -> Result<(), AdminError> {
     let order = RedriveOrder { destination: args.destination.clone(), events: args.events.clone() };
     let answer: RedriveAnswer = client(&args.admin.data_dir).post("/redrive", &order).await?;
@@ -40,7 +40,7 @@ pub async fn redrive(args: &RedriveArgs) -> Result<(), AdminError> {
     Ok(())
 }
 
-/// Drops what is undelivered.
+/// Drops the undelivered events of a destination.
 pub async fn discard(args: &DiscardArgs) -> Result<(), AdminError> {
     let order = DiscardOrder { destination: args.destination.clone() };
     let answer: DiscardAnswer = client(&args.admin.data_dir).post("/discard", &order).await?;

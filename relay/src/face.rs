@@ -1,4 +1,4 @@
-//! What the relay shows of itself at its health address.
+//! The HTTP endpoints of the relay for probes, metrics and status.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,19 +11,19 @@ use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::
 use crate::home::Opening;
 use crate::status::Status;
 
-/// Everything there is to see.
+/// State that the endpoints show.
 pub struct RelayFace {
-    /// The loops that must turn.
+    /// The loops that must run.
     pub watchdog: Watchdog,
-    /// What is needed before an event can be accepted.
+    /// The conditions for accepting an event.
     pub readiness: Readiness,
-    /// The figures.
+    /// The metrics.
     pub metrics: Metrics,
-    /// What is kept, once that is known.
+    /// The spool, once it is open.
     pub opening: Arc<Opening>,
-    /// What `/status` says, once anything is in force.
+    /// The content of `/status`, once a configuration is active.
     pub status: Arc<OnceLock<Status>>,
-    /// Whether the listener was bound.
+    /// Set once the listener is bound.
     pub started: Arc<AtomicBool>,
 }
 
@@ -66,7 +66,8 @@ impl RelayFace {
         Some(format!("journal: {}", self.opening.spool.get()?.problem()?))
     }
 
-    /// A full state file only pauses deliveries: events can still be accepted until the journal is full too.
+    /// Returns trouble of the state file. A full one only pauses deliveries: events can be accepted until the journal
+    /// is full too.
     fn state_trouble(&self) -> Option<String> {
         let broken = *self.opening.spool.get()?.shared.state.borrow() == state::Condition::Broken;
         broken.then(|| "state file: cannot be written".into())

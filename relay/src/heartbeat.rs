@@ -1,4 +1,4 @@
-//! The sign of life: not journalled, not retried, not counted.
+//! Heartbeats to destinations: not journalled, not retried, not counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::Ticker;
 
-/// When the last heartbeat was sent, or the relay started.
+/// Time of the last heartbeat, or of the relay's start.
 struct Rhythm {
     last: Instant,
 }
@@ -30,10 +30,10 @@ impl Rhythm {
     }
 }
 
-/// How soon a heartbeat that the manifest adds or changes is noticed.
+/// Interval at which a heartbeat that the manifest adds or changes is noticed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Sends heartbeats as the configuration in force says, for as long as it is polled.
+/// Sends heartbeats by the active configuration, for as long as it is polled.
 pub async fn run(
     configuration: Arc<Configuration<ValidatedRelay>>,
     fleet: Arc<Mutex<Fleet>>,

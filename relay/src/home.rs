@@ -1,6 +1,6 @@
-//! The relay's home: its data folder, taken, and the spool in it, with every destination's starting cursor on disk.
-//! A disk that refuses today may give tomorrow. So what cannot be opened is tried again and again, and meanwhile the
-//! relay is alive, not ready, and says why: a restart would do no better, and do it in a loop.
+//! The relay's data folder, locked, and the spool in it, with every destination's starting cursor on disk. A disk
+//! that fails today may work tomorrow, so opening is tried again and again. Meanwhile the relay is alive, not ready,
+//! and says why: a restart would not help, and would happen in a loop.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,75 +21,76 @@ use visnyk_runtime::observe::{
     watchdog::{BOUND, Watchdog},
 };
 
-/// Everything that the data folder gives.
+/// Everything that is opened in the data folder.
 pub struct Home {
-    /// Where events are kept.
+    /// The spool.
     pub spool: Spool,
-    /// To whom they go.
+    /// The receivers of events.
     pub destinations: Vec<(DestinationId, Destination)>,
-    /// How the commands reach the relay.
+    /// The admin socket.
     pub admin: AdminSocket,
-    /// Nobody else is in here meanwhile.
+    /// The lock that keeps other processes out.
     pub lock: FolderLock,
 }
 
-/// How far the opening is, for whoever asks.
+/// Progress of the opening, for the endpoints.
 #[derive(Default)]
 pub struct Opening {
     /// The spool, once it is open.
     pub spool: OnceLock<Spool>,
-    /// It could not be opened at the first attempt: there is more to wait for than a start.
+    /// Set when the first attempt failed, so that it is more than a start.
     pub in_trouble: OnceLock<()>,
 }
 
-/// The home cannot be opened.
+/// The data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// The data folder cannot be made.
+    /// The data folder cannot be created.
     #[error("data folder {} cannot be made", folder.display())]
     DataDir {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The data folder is somebody else's.
+    /// The data folder is in use by another process.
     #[error("data folder cannot be taken")]
     Lock(#[source] FolderLockError),
-    /// The commands could not reach the relay.
+    /// The admin socket cannot be opened.
     #[error("admin socket cannot be bound")]
     Admin(#[source] AdminSocketError),
-    /// Accepted events have no home.
+    /// The spool cannot be opened.
     #[error("spool cannot be opened")]
     Spool(#[source] SpoolError),
-    /// Which events were accepted already cannot be found out.
+    /// The ids of accepted events cannot be read.
     #[error("accepted events cannot be read")]
     Recall(#[source] ReadError),
-    /// Where the destinations' cursors begin cannot be kept.
+    /// The destinations' starting cursors cannot be stored.
     #[error("destinations cannot be committed")]
     Configure(#[source] NotCommitted),
 }
 
-/// The waits between attempts; the last one again and again.
+/// Waits between attempts; the last one is repeated.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 
 impl HomeError {
-    /// Whether the manifest has to change before another attempt makes sense.
+    /// Returns whether the manifest must change before another attempt makes sense.
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Spool(SpoolError::TooSmall { .. }))
     }
 
-    /// Whether another attempt makes no sense: two relays on one folder are a mistake that its second one should
-    /// not survive unseen.
+    /// Returns whether another attempt makes no sense: two relays on one folder are a mistake, which the second must
+    /// not hide.
     fn is_final(&self) -> bool {
         self.is_configuration() || matches!(self, Self::Lock(FolderLockError::Held { .. }))
     }
 }
 
-/// Opens the home, however many attempts that takes. Meanwhile the condition `spool` is not met and says why.
+/// Opens the data folder, with as many attempts as that takes. Meanwhile the condition `spool` is not met and says
+/// why.
 ///
 /// # Errors
-/// Where another attempt makes no sense.
+/// An error after which another attempt makes no sense.
 pub async fn open(
     data_dir: &Path,
     valid: &ValidatedRelay,

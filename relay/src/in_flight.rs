@@ -1,5 +1,5 @@
-//! How many requests one client may have in flight: over HTTP/2 a few connections can carry thousands, and
-//! nobody should take the places of all others. A client is an IPv4 address or an IPv6 /64.
+//! The limit of requests in flight for one client: over HTTP/2 a few connections can carry thousands, and must not
+//! take the places of all others. A client is an IPv4 address or an IPv6 /64.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use visnyk_runtime::server::client_network::client_network;
 
-/// As many as a client may have connections, since a balancer may stand in front of every sender.
+/// Maximum number of requests of a client: as many as its connections, because a balancer may stand in front of every
+/// sender.
 pub const MOST: u32 = 1024;
 
 /// Requests in flight by client. Clones share them.
@@ -16,7 +17,7 @@ pub struct InFlight {
     counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
-/// One request's place, given back when dropped.
+/// Place of one request, given back when dropped.
 #[derive(Debug)]
 pub struct Place {
     counts: InFlight,

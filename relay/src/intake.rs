@@ -1,5 +1,5 @@
-//! A source's side of the relay: match the path, verify the sender, read the body, journal the event, and only
-//! then say so.
+//! Handles the requests of senders: matches the path, verifies the sender, reads the body, journals the event, and
+//! only then answers.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -32,31 +32,31 @@ use crate::sources::{
 };
 
 const INVALID_JSON: &str = "Invalid JSON";
-/// The event's id, in the answer to its sender.
+/// Header of the answer with the event's id.
 const VISNYK_ID: HeaderName = HeaderName::from_static("visnyk-id");
-/// The journal frees segments as deliveries go, and tries a failing disk each second.
+/// Wait for a sender: the journal frees segments as deliveries proceed, and tries a failing disk each second.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Requests in flight end within milliseconds.
+/// Wait for a sender with too many requests in flight, which end within milliseconds.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
-/// What a request meets.
+/// Everything that handling a request needs.
 pub struct Intake {
-    /// What is in force.
+    /// The active configuration.
     pub configuration: Arc<Configuration<ValidatedRelay>>,
-    /// The sources, and who may send to them.
+    /// The sources, with their proofs.
     pub gates: Arc<Gates>,
-    /// Bounds the bodies in flight.
+    /// Limit of bodies in flight.
     pub bodies: Bodies,
-    /// Bounds the requests of one client.
+    /// Limit of the requests of one client.
     pub in_flight: InFlight,
-    /// Where events go.
+    /// Storage of the events.
     pub spool: Spool,
-    /// What was taken and refused.
+    /// Counters of accepted and refused requests.
     pub metrics: IntakeMetrics,
 }
 
-/// The application behind the listener.
+/// Returns the HTTP application of the listener.
 pub fn router(intake: Intake) -> Router {
     Router::new().fallback(receive).with_state(Arc::new(intake))
 }
@@ -105,7 +105,7 @@ impl Intake {
         Ok(handled(gate.provider.accepted(), id))
     }
 
-    /// What a request with a body is, if its sender and its form are what the source wants.
+    /// Returns the meaning of a request with a body, if its proof and its form are what the source requires.
     fn examine(&self, gate: &Gate, request: &Judged<'_>) -> Result<Said, Problem> {
         if gate.provider.signs_body() {
             gate.provider.verify(request).map_err(|refusal| self.refuse(gate, refusal))?;
@@ -122,7 +122,7 @@ impl Intake {
         })
     }
 
-    /// What the event is called: another name if it was accepted before.
+    /// Appends the event and returns its id: another id if it was accepted before.
     async fn append(&self, gate: &Gate, event: &Event) -> Result<Uuid, AppendError> {
         let source = &gate.source;
         let appended = match &source.deduplicate {
@@ -144,8 +144,8 @@ impl Intake {
         }
     }
 
-    /// Tells the sender nothing of the reason, and the metrics all of it. While the source lacks its secret, the sender may be
-    /// the right one, and many never repeat what was answered with 401.
+    /// Refuses a request. The sender is not told why; the metrics are. While the source lacks its secret, the sender
+    /// may be the right one, and many never repeat what was answered with 401.
     fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
         self.metrics.refused(&gate.source.name, refusal);
         match refusal {
@@ -169,7 +169,7 @@ impl Intake {
     }
 }
 
-/// `GET` only greets, where it is allowed at all.
+/// Checks the method. `GET` is only for greetings, where it is allowed at all.
 fn check_method(gate: &Gate, head: &Parts) -> Result<(), Problem> {
     let methods = gate.provider.methods();
     let is_allowed = methods.split(", ").any(|method| head.method == method);
@@ -192,7 +192,7 @@ fn envelope(gate: &Gate, head: &Parts, attributes: Attributes) -> Envelope {
     }
 }
 
-/// The answer to a body that has to be JSON and is not: coded it may yet be.
+/// Returns the answer to a body that must be JSON and is not. A compressed one may still be JSON.
 fn invalid_json(headers: &HeaderMap) -> Problem {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {

@@ -1,4 +1,4 @@
-//! The headers of a request that are stored with its event, and so shown with it and forwarded.
+//! Selects the headers of a request that are stored with its event, and so shown and forwarded with it.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
@@ -6,17 +6,17 @@ use visnyk_crds::headers::{About, about};
 use visnyk_crds::valid::{ForwardHeaders, Source};
 use visnyk_engine::cloud_event_header;
 
-/// Chooses the headers that a source keeps.
+/// The selection of headers that a source keeps.
 pub struct KeptHeaders {
-    /// The headers that prove the source's sender: whoever gets a delivery must not be able to send the request again.
+    /// Headers that prove the source's sender: a receiver of a delivery must not be able to send the request again.
     proofs: Vec<HeaderName>,
-    /// Whether the attributes of CloudEvents are kept: of other senders they would be a stranger's words.
+    /// Set if attributes of CloudEvents are kept. Other senders do not sign them.
     cloud_events: bool,
     exceptions: ForwardHeaders,
 }
 
 impl KeptHeaders {
-    /// Returns the choice of this source.
+    /// Returns the selection of this source.
     pub fn of(source: &Source) -> Self {
         let proofs = source.verify.proof_headers();
         let name = |name: &str| {
@@ -51,7 +51,7 @@ impl KeptHeaders {
     }
 }
 
-/// Returns the headers that `Connection` says are of this connection alone (RFC 9110, section 7.6.1).
+/// Returns the headers that `Connection` names as of this connection only (RFC 9110, section 7.6.1).
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter();
     let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::sources::testing::cases;
 
-    /// The names that a source with this proof keeps of a request with these headers.
+    /// Returns the names that a source with this proof keeps of a request with these headers.
     fn kept<'a>(verify: &Verify, names: &[&'a str]) -> Vec<&'a str> {
         kept_except(verify, ForwardHeaders::default(), names)
     }

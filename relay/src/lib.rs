@@ -31,7 +31,7 @@ use visnyk_runtime::server::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 pub fn main() -> ExitCode {
     obey(Cli::parse().command).unwrap_or_else(|error| {
         eprintln!("visnyk-relay: {error:#}");
@@ -82,7 +82,7 @@ fn check(args: &CheckArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Returns what of a valid manifest will not do what it seems to, a line each with its place.
+/// Returns the warnings of a valid manifest, one line each with its place.
 fn warnings(valid: &ValidatedRelay) -> Vec<String> {
     let of_the_manifest = valid.warnings.iter().map(ToString::to_string);
     of_the_manifest.chain(guard::warnings(&valid.destinations)).collect()
@@ -107,7 +107,7 @@ fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> a
     }
 }
 
-/// Says what is wrong, a line per mistake.
+/// Prints the mistakes, one line each, and returns exit code 64.
 fn refuse(mistakes: &impl std::fmt::Display) -> ExitCode {
     eprintln!("{mistakes}");
     ExitCode::from(exit::BAD_CONFIGURATION)

@@ -1,4 +1,4 @@
-//! What the relay counts besides its listener and its dispatchers: answers to senders, and the sum of promise 2.
+//! Metrics of the relay besides those of listener and dispatchers: answers to senders, and the conservation sum.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use visnyk_engine::state::DestinationStatus;
 
 use crate::sources::Refusal;
 
-/// Answers to senders. Clones share them.
+/// Counters of answers to senders. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct IntakeMetrics {
     answers: Family<Answer, Counter>,
@@ -40,16 +40,16 @@ struct OfSource {
     source: String,
 }
 
-/// What came of the requests of one source.
+/// Results of the requests of one source.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Events, each counted once however often it was sent.
+    /// Number of events, each counted once however often it was sent.
     pub accepted: u64,
-    /// Requests with an event that was accepted before.
+    /// Number of requests with an event that was accepted before.
     pub repeats: u64,
-    /// Requests that were a greeting.
+    /// Number of greetings.
     pub greetings: u64,
-    /// Requests whose sender did not prove who it is, by reason; those that there were.
+    /// Number of requests without a valid proof, by reason; only reasons that occurred.
     pub refused: BTreeMap<&'static str, u64>,
 }
 
@@ -67,7 +67,7 @@ impl IntakeMetrics {
         registry.register("repeats", help, self.repeats.clone());
     }
 
-    /// A sender was not let in.
+    /// Counts a request without a valid proof.
     pub fn refused(&self, source: &str, refusal: Refusal) {
         self.refused.get_or_create(&Refused { source: source.to_owned(), reason: refusal.label() }).inc();
     }
@@ -77,7 +77,7 @@ impl IntakeMetrics {
         self.accepted.get_or_create_owned(&OfSource { source: source.to_owned() })
     }
 
-    /// What was counted of a source.
+    /// Returns the counts of a source.
     pub fn of(&self, source: &str) -> Counts {
         let label = OfSource { source: source.to_owned() };
         let count =
@@ -95,23 +95,23 @@ impl IntakeMetrics {
         }
     }
 
-    /// An event had been accepted before.
+    /// Counts a repeat.
     pub fn repeated(&self, source: &str) {
         self.repeats.get_or_create(&OfSource { source: source.to_owned() }).inc();
     }
 
-    /// A sender's greeting was answered.
+    /// Counts a greeting that was answered.
     pub fn greeted(&self, source: &str) {
         self.greetings.get_or_create(&OfSource { source: source.to_owned() }).inc();
     }
 
-    /// A sender was answered.
+    /// Counts an answer to a sender.
     pub fn answered(&self, status: StatusCode) {
         self.answers.get_or_create(&Answer { status: status.as_u16() }).inc();
     }
 }
 
-/// The sum of promise 2, read at each look from where it is kept.
+/// The conservation sum of each destination, read when metrics are collected.
 pub struct SpoolMetrics(pub Spool);
 
 impl std::fmt::Debug for SpoolMetrics {
@@ -176,7 +176,7 @@ const ENDINGS: [Figure; 3] = [
     ("events_damaged", "Events that were on disk and cannot be read", |status| status.damaged),
 ];
 
-/// These go down too: a redrive takes dead letters back.
+/// Terms of the sum that can decrease: a redrive takes dead letters back.
 const LEVELS: [Figure; 2] = [
     ("events_pending", "Events still to be delivered", |status| status.pending),
     ("dead_letters", "Events that are tried no more, and kept", |status| status.dead_lettered),

@@ -1,5 +1,5 @@
-//! How a changed manifest, secret or peer takes its place without a restart. A manifest that cannot be used
-//! changes nothing, and is told of.
+//! Applies a changed manifest, secret or peer without a restart. A manifest that cannot be used changes nothing, and
+//! is reported.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,33 +19,33 @@ use visnyk_runtime::{host::file_watch::FileWatch, server::tls::Tls};
 
 use crate::sources::Gates;
 
-/// What follows a change of files.
+/// Everything that a change of files affects.
 pub struct Reload {
-    /// Where the configuration comes from.
+    /// File and name of the resource.
     pub manifest: ManifestArgs,
-    /// Where the secrets are.
+    /// The secrets folder.
     pub secrets_dir: PathBuf,
-    /// What is in force.
+    /// The active configuration.
     pub configuration: Arc<Configuration<ValidatedRelay>>,
-    /// Who knows the destinations.
+    /// The spool, which stores the destinations.
     pub spool: Spool,
-    /// Who delivers to them.
+    /// The dispatchers of all destinations.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// Who may send.
+    /// The sources, with their proofs.
     pub gates: Arc<Gates>,
-    /// Meets the clients, where there are any.
+    /// TLS of the listener, if there is one.
     pub tls: Option<Tls>,
 }
 
-/// Between two ticks where nothing changes, and between two attempts at a change that may succeed later.
+/// Interval between two ticks without a change, and between two attempts at a change that may succeed later.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A changed manifest is not in force.
+/// A changed manifest was not applied.
 #[derive(Debug)]
 enum NotApplied {
-    /// Another manifest, secret or start has to come first.
+    /// Another manifest, secret or start is needed first.
     Refused(String),
-    /// The disk did not let it be read or kept; it is tried again.
+    /// The disk did not let it be read or stored; it is tried again.
     Later(String),
 }
 
@@ -58,7 +58,7 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Armed from now on.
+    /// Starts watching the files.
     pub fn start(manifest: PathBuf, secrets_dir: PathBuf, peers_dir: PathBuf) -> Result<Self, SignalsError> {
         Ok(Self {
             manifest: FileWatch::start(vec![manifest]),
@@ -87,7 +87,7 @@ impl Reload {
         }
     }
 
-    /// Reads every file again: secrets, peers and the manifest. Returns whether the manifest has to be tried again.
+    /// Reads every file again: secrets, peers and the manifest. Returns whether the manifest must be tried again.
     async fn reload(&self) -> bool {
         run_blocking(|| self.gates.load(&self.configuration.current().sources));
         Fleet::reload_files(&self.fleet).await;
@@ -95,7 +95,7 @@ impl Reload {
         self.settle().await
     }
 
-    /// Applies the manifest, and says so or why not; whether it has to be tried again.
+    /// Applies the manifest and reports the result. Returns whether it must be tried again.
     async fn settle(&self) -> bool {
         let (applied, is_late) = match self.apply().await {
             Ok(()) => (Ok(()), false),
@@ -137,7 +137,7 @@ impl Reload {
         })
     }
 
-    /// Whether `new` can take the place of `current` while the relay runs; if not, why.
+    /// Checks that `new` can replace `current` while the relay runs.
     fn check(&self, current: &ValidatedRelay, new: &ValidatedRelay) -> Result<(), String> {
         if new.listener.port != current.listener.port {
             return Err("spec.listener.port: another port takes a restart".into());
@@ -156,8 +156,8 @@ impl Reload {
         }
     }
 
-    /// The first secret that `new` refers to and `current` does not, and whose file is not there. In a pod it comes with
-    /// the next one; until then a source that asks for it would let nobody in.
+    /// Returns the first secret that `new` names and `current` does not, and whose file is missing. In a pod it comes
+    /// with the next pod; until then a source that needs it could verify no sender.
     fn lacks(&self, current: &ValidatedRelay, new: &ValidatedRelay) -> Option<SecretRef> {
         let (before, after) = (current.secrets(), new.secrets());
         let mut added = after.difference(&before);

@@ -1,4 +1,4 @@
-//! Puts the relay together, runs it until SIGTERM, and takes it apart without losing an event.
+//! Assembles the relay, runs it until SIGTERM, and stops it without losing an event.
 
 use std::collections::HashMap;
 use std::io;
@@ -48,19 +48,19 @@ use crate::reload::{Reload, Watches};
 use crate::sources::{Gates, PayPalCertificates};
 use crate::status::Status;
 
-/// The relay cannot run, or cannot go on.
+/// The relay cannot run, or cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is nowhere to keep events.
+    /// The data folder cannot be opened.
     #[error(transparent)]
     Home(HomeError),
     /// The health address cannot be served.
     #[error("health cannot be served")]
     Health(#[source] HealthError),
-    /// Nothing can be sent.
+    /// The client for deliveries cannot be created.
     #[error("deliveries cannot be set up")]
     Outbound(#[source] SetUpError),
-    /// No TLS can be spoken to anyone.
+    /// TLS of the listener cannot be set up.
     #[error("trust cannot be set up")]
     Tls(#[source] TlsError),
     /// The listener's address cannot be bound.
@@ -68,46 +68,46 @@ pub enum RunError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Asked to go before all was delivered that was to be.
+    /// The process was stopped before everything was delivered.
     #[error("told to go with {pending} deliveries still pending")]
     Interrupted {
-        /// How many, each event counted for each of its destinations.
+        /// Number of pending events, each counted for each of its destinations.
         pending: u64,
     },
-    /// All was delivered that could be, and some could not.
+    /// Everything that could be delivered was, and some events could not.
     #[error("nothing is pending; left are {dead_lettered} dead letters and {damaged} damaged deliveries")]
     Undelivered {
-        /// How many were given up, each event counted for each of its destinations.
+        /// Number of dead letters, each event counted for each of its destinations.
         dead_lettered: u64,
-        /// How many cannot be read any more.
+        /// Number of events that can no longer be read.
         damaged: u64,
     },
-    /// No signal can be heard.
+    /// Signal handlers cannot be installed.
     #[error(transparent)]
     Signals(#[from] SignalsError),
 }
 
-/// How long deliveries in flight may take to end once nothing more is accepted.
+/// Maximum duration for deliveries in flight to end after accepting has stopped.
 const FINISH: Duration = Duration::from_secs(20);
-/// Between two looks at whether anything is still pending.
+/// Interval of checks for pending events.
 const PENDING: Duration = Duration::from_millis(200);
-/// Between two looks at how long removed destinations have been gone: a loop that ticks, too.
+/// Interval of checks for expired destinations, in a loop that also ticks.
 const EXPIRY: Duration = Duration::from_secs(5);
 
-/// Why a run ended.
+/// Reason for the end of a run.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
-    /// It was asked to, or had nothing more to do.
+    /// It was asked to stop, or had nothing more to do.
     Asked,
-    /// The state file cannot be written any more, and only opening it anew shows what is in it.
+    /// The state file can no longer be written, and only opening it again shows its content.
     StateBroken,
 }
 
 impl RunError {
-    /// What the process ends with.
+    /// Returns the exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Home(error) if error.is_configuration() => exit::BAD_CONFIGURATION,
@@ -264,7 +264,7 @@ fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetric
     });
 }
 
-/// Accepts events until SIGTERM and the grace after it, or until the state file cannot be written any more.
+/// Accepts events until SIGTERM and the grace after it, or until the state file can no longer be written.
 async fn accept(
     listener: Listener,
     router: Router,
@@ -289,7 +289,7 @@ async fn accept(
     ended
 }
 
-/// Until the state file cannot be written any more.
+/// Waits until the state file can no longer be written.
 async fn broken(mut state: watch::Receiver<state::Condition>) {
     let is_broken = state.wait_for(|condition| *condition == state::Condition::Broken).await.is_ok();
     if !is_broken {
@@ -298,8 +298,8 @@ async fn broken(mut state: watch::Receiver<state::Condition>) {
     }
 }
 
-/// Until nothing is pending. Told to go before, it fails: the rest takes another run. It fails, too, if something could
-/// not be delivered: whoever left the spool behind must not take it for empty.
+/// Waits until nothing is pending. It fails if it is asked to stop before: the rest needs another run. It also fails
+/// if something could not be delivered, so that the spool is not taken for empty.
 async fn deliver_pending(
     spool: &Spool,
     readiness: Readiness,
@@ -325,7 +325,7 @@ async fn deliver_pending(
     }
 }
 
-/// What stands before these sources.
+/// Returns the endpoints of these sources.
 fn gates(
     secrets_dir: &Path,
     outbound: &Outbound,
@@ -338,13 +338,13 @@ fn gates(
     Ok(gates)
 }
 
-/// How long each source remembers ids.
+/// Returns the duration for which each source remembers ids.
 pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
     let window = |source: &Source| Some((source.name.clone(), source.deduplicate.as_ref()?.window));
     sources.iter().filter_map(window).collect()
 }
 
-/// Drops, by name, what removed destinations still had when they had been gone for long enough.
+/// Drops the events of removed destinations whose time is over.
 async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>, ticker: Ticker) {
     let mut last = Instant::now();
     loop {

@@ -1,5 +1,5 @@
-//! `/status`: the sum of promise 2 for each destination, all of one moment; what came of each source's requests; and
-//! which configuration and certificate are in force.
+//! `/status`: the conservation sum of each destination as one snapshot, the results of each source's requests, and
+//! the active configuration and certificate.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use visnyk_runtime::server::tls::Tls;
 use crate::metrics::{Counts, IntakeMetrics};
 use crate::sources::{Gate, Gates};
 
-/// What is looked at. Clones share it.
+/// Everything that the status shows. Clones share it.
 #[derive(Clone)]
 pub struct Status {
     spool: Spool,
@@ -27,7 +27,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// Of what is kept, what is in force, who may send, what came of requests, and the listener, if there is one.
+    /// Returns a status of the spool, the active configuration, the sources, the metrics, and the listener, if there
+    /// is one.
     pub fn of(
         spool: &Spool,
         configuration: &Arc<Configuration<ValidatedRelay>>,
@@ -67,6 +68,7 @@ impl Status {
         }
     }
 
+    /// Returns the counts of a source since this process started, and what it waits for.
     fn source(&self, gate: &Gate) -> SourceStatus {
         let Counts { accepted, repeats, greetings, refused } = self.intake.of(&gate.source.name);
         SourceStatus {

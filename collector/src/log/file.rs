@@ -11,7 +11,7 @@ use visnyk_runtime::host::file_identity::FileIdentity;
 
 use super::storage::{Extent, Handle, Storage};
 
-/// Where the log is and when a new file is begun.
+/// Place of the log, and its rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The folder that exists and that the log's own path is relative to.
@@ -31,7 +31,7 @@ impl Place {
         closed(&self.file(), number)
     }
 
-    /// Whether the disk takes data again: writes, syncs and removes a small file beside the log.
+    /// Checks that the disk takes data again: writes, syncs and removes a small file beside the log.
     pub fn probe(&self, storage: &impl Storage) -> io::Result<()> {
         let mut path = self.file().into_os_string();
         path.push(".probe");
@@ -44,17 +44,17 @@ impl Place {
     }
 }
 
-/// The path of a closed file of the log at `log`: `webhook.log.1` and so on, 1 is the youngest.
+/// Returns the path of a closed file of the log at `log`: `webhook.log.1` and so on, 1 is the youngest.
 pub fn closed(log: &Path, number: u32) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
 }
 
-/// Large enough that success means room for some events, small enough to cost nothing.
+/// Size that is large enough to mean room for some events, and small enough to cost nothing.
 const PROBE_BYTES: usize = 64 << 10;
-/// How often lines are written again because their file was removed under them. A program that removes it each time
-/// would otherwise keep the senders waiting for ever.
+/// Maximum number of writes of lines whose file was removed meanwhile. A program that removes it each time would
+/// otherwise keep the senders waiting for ever.
 const MAX_WRITES: usize = 4;
 
 /// An open log. After any error it must be dropped and opened anew with what [`LogFile::durable`] says.
@@ -69,9 +69,9 @@ pub struct LogFile<S: Storage> {
 impl<S: Storage> LogFile<S> {
     /// Opens the log, creating it and its folders.
     ///
-    /// `durable`: how much of which file this process knows to be synced. What lies beyond was refused,
-    /// and is cut off, unless another file has taken that one's place. Without it (a fresh start) nothing is cut; a last line without its newline
-    /// is closed, so that the next one does not continue it.
+    /// `durable`: the file and length that this process knows to be synced. Bytes beyond were refused and are cut
+    /// off, unless another file has taken that one's place. Without it (a fresh start) nothing is cut; a last line
+    /// without its newline is closed, so that the next one does not continue it.
     pub fn open(storage: S, place: Place, durable: Option<Extent>) -> io::Result<Self> {
         let file = place.file();
         let folders: Vec<&Path> =
@@ -95,12 +95,12 @@ impl<S: Storage> LogFile<S> {
         Ok(Self { storage, place, handle, file: identity, len })
     }
 
-    /// How much of which file is known to be synced.
+    /// Returns the file and length that are known to be synced.
     pub fn durable(&self) -> Extent {
         Extent { file: self.file, len: self.len }
     }
 
-    /// Where the log is.
+    /// Returns the place of the log.
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -129,7 +129,7 @@ impl<S: Storage> LogFile<S> {
         Err(io::Error::other("another program removes or truncates the log again and again"))
     }
 
-    /// Goes on in the file that the log's path names now, and creates it where it is missing.
+    /// Continues in the file that is now at the log's path, and creates it where it is missing.
     fn reopen(&mut self) -> io::Result<()> {
         let file = self.place.file();
         warn!(file = %file.display(), "another program removed, replaced or changed the log: opening it anew");
@@ -159,7 +159,7 @@ impl<S: Storage> LogFile<S> {
         Ok(count)
     }
 
-    /// Whether a line belongs into a file that has `len` bytes. An empty file takes any line.
+    /// Returns whether a line fits into a file of `len` bytes. An empty file takes any line.
     fn fits(&self, len: u64, line: &[u8]) -> bool {
         match self.place.rotate {
             Some(rotate) => len == 0 || len + line.len() as u64 <= rotate.size,

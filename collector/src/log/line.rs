@@ -1,10 +1,10 @@
-//! One body, one line: what keeps a body with newlines from looking like several events.
+//! Makes one line of one body: a body with newlines must not look like several events.
 
-/// The line for a body, its newline included.
+/// Returns the line for a body, its newline included.
 ///
-/// The body stands as it came, but for line breaks: `\n` and `\r` inside it are written as those two
-/// characters. One newline at its very end is the line's own end, so that a body that already is a
-/// line (`format: Line`) is stored as it is.
+/// The body is unchanged except for line breaks: `\n` and `\r` inside it are written as those two characters. One
+/// newline at its very end becomes the line's own end, so that a body that already is a line (`format: Line`) is
+/// stored as it is.
 pub fn line(body: &[u8]) -> Vec<u8> {
     let text = body.strip_suffix(b"\n").unwrap_or(body);
     let mut line = Vec::with_capacity(text.len() + 1);

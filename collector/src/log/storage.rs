@@ -1,4 +1,4 @@
-//! The only way the log touches files, so that tests can let a write or a sync fail.
+//! The file operations of the log, so that tests can make a write or a sync fail.
 
 use std::{
     fs::{self, File, Metadata},
@@ -13,19 +13,19 @@ pub trait Storage: Clone + Send + 'static {
     /// A file that is open at its end.
     type Handle: Handle;
 
-    /// Opens `path` for appending, creates it where it is missing, and says which file it is and how long.
+    /// Opens `path` for appending, creates it where it is missing, and returns the file's identity and length.
     fn open(&self, path: &Path) -> io::Result<(Self::Handle, Extent)>;
 
     /// Makes names created, renamed or removed in this folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// How far one file reaches.
+/// A file and the length that is used of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Which file.
+    /// Identity of the file.
     pub file: FileIdentity,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub len: u64,
 }
 
@@ -54,7 +54,7 @@ pub trait Handle: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the file back to `len` bytes.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
-    /// The last byte, if there is one.
+    /// Returns the last byte, if there is one.
     fn last_byte(&mut self) -> io::Result<Option<u8>>;
 }
 

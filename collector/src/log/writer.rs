@@ -1,5 +1,5 @@
-//! The one thread that writes the log: it takes every line that is waiting, appends them together and
-//! syncs once (group commit), and only then are their senders answered.
+//! The one thread that writes the log: it takes every waiting line, appends them together and syncs once (group
+//! commit), and only then answers their senders.
 
 use std::{
     io,
@@ -22,14 +22,14 @@ use super::{
     storage::{Extent, Storage},
 };
 
-/// The longest the thread sleeps when nothing arrives; its watchdog's bound must be well above.
+/// Maximum sleep of the thread when nothing arrives; its watchdog's limit must be well above.
 pub const TICK: Duration = Duration::from_millis(500);
-/// How often a log that failed is tried again.
+/// Interval at which a failed log is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Lines of one sync. Reached only when the disk is far slower than the senders.
+/// Maximum bytes of one sync. Reached only when the disk is far slower than the senders.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Hands lines to the writer thread.
+/// A handle that passes lines to the writer thread.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     commands: mpsc::Sender<Command>,
@@ -42,20 +42,20 @@ pub struct LogThread {
     thread: JoinHandle<()>,
 }
 
-/// What this process has appended and synced.
+/// Counts of what this process has appended and synced.
 #[derive(Debug, Default)]
 pub struct Written {
     lines: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// The line is not in the log, or not for certain.
+/// The line is not in the log, or it is not certain that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The disk refused it; the log is tried again each second.
     #[error("the log cannot be written")]
     Unwritable,
-    /// The process is going down.
+    /// The process is stopping.
     #[error("the log is closed")]
     Closed,
 }
@@ -88,7 +88,7 @@ impl LogWriter {
     /// Returns once the line is synced.
     ///
     /// # Cancel safety
-    /// The line may be written although nobody waits for it any more.
+    /// The line may be written although no task waits for it any more.
     pub async fn append(&self, line: Bytes) -> Result<(), AppendError> {
         let (answer, outcome) = oneshot::channel();
         self.commands.send(Command::Append { line, answer }).map_err(|_| AppendError::Closed)?;
@@ -104,14 +104,14 @@ impl LogWriter {
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// What this process has appended and synced.
+    /// Returns the counts of what this process has appended and synced.
     pub fn written(&self) -> &Written {
         &self.written
     }
 }
 
 impl LogThread {
-    /// Writes what is waiting, then ends the thread.
+    /// Writes the waiting lines, then ends the thread.
     pub fn close(self) {
         // A thread that is gone already has nothing left to write.
         let _ = self.commands.send(Command::Close);
@@ -122,12 +122,12 @@ impl LogThread {
 }
 
 impl Written {
-    /// Lines since the process started.
+    /// Returns the lines since the process started.
     pub fn lines(&self) -> u64 {
         self.lines.load(Ordering::Relaxed)
     }
 
-    /// Their bytes, newlines included.
+    /// Returns their bytes, newlines included.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -161,7 +161,7 @@ impl<S: Storage> State<S> {
     }
 }
 
-/// A line and who waits for it.
+/// A line and the sender that waits for it.
 type Waiting = (Bytes, oneshot::Sender<Result<(), AppendError>>);
 
 impl<S: Storage> Worker<S> {
@@ -262,7 +262,7 @@ impl<S: Storage> Worker<S> {
     }
 }
 
-/// Tells a sender, who may have hung up meanwhile.
+/// Answers a sender, which may have closed its connection meanwhile.
 fn reply(answer: oneshot::Sender<Result<(), AppendError>>, outcome: Result<(), AppendError>) {
     let _ = answer.send(outcome);
 }

@@ -36,8 +36,8 @@ pub struct Listener<const PORT: u16, T = Tls> {
         "rule": format!("self != {HEALTH_PORT}"), "message": HEALTH_PORT_TAKEN,
     }]))]
     pub port: u16,
-    /// Maximum size of a request body. A larger one is refused with 413. Default 1Mi. The spool must be large enough
-    /// for it: 8Mi need a spool of 86Mi, 32Mi need 342Mi.
+    /// Maximum size of a request body. A larger one is refused with 413. Default 1Mi. A relay's spool must be large
+    /// enough for it: 8Mi need a spool of 86Mi, 32Mi need 342Mi.
     #[serde(default = "max_body_size")]
     #[schemars(extend("x-kubernetes-validations" = bounds::MAX_BODY_SIZE.rules()))]
     pub max_body_size: Quantity,

@@ -34,7 +34,8 @@ pub struct Spool {
     /// `Retain`.
     #[serde(default)]
     pub on_delete: OnDelete,
-    /// Maximum duration of delivery with `onDelete: Drain`. A volume that still has events then is kept. Default 1h.
+    /// Maximum duration of the delivery with `onDelete: Drain`. A volume that still has events after it is kept.
+    /// Default 1h.
     #[serde(default = "drain_timeout")]
     #[schemars(extend("x-kubernetes-validations" = bounds::DRAIN_TIMEOUT.rules()))]
     pub drain_timeout: GoDuration,

@@ -1,8 +1,9 @@
 //! The last stretch of an event's way: from the journal to a destination.
 //!
 //! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`], [`rate`] and [`memory`] say when an attempt may
-//! begin, [`verdict`] what its failure means, [`format`] what it carries, [`sign`] and [`authorization`] what proves it,
-//! [`visnyk_runtime::guard`] where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per destination puts
+//! begin, [`verdict`] what its failure means, [`mod@format`] what it carries, [`sign`] and [`authorization`] what proves it,
+//! [`visnyk_runtime::guard`] where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per
+//! destination puts
 //! them together, and the [`fleet`] keeps the dispatchers in step with the configuration.
 
 pub mod authorization;

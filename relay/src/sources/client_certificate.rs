@@ -10,7 +10,8 @@ use super::{Provider, Refusal, Request};
 /// Knows senders by the subjects of their certificates.
 pub struct ClientCertificate {
     subjects: Vec<Subject>,
-    /// Whether there is a bundle of those who vouch for them. The listener reads it too, to ask for certificates.
+    /// Returns whether there is a bundle of CAs for client certificates. The listener reads it too, to ask for
+    /// certificates.
     is_vouched_for: bool,
 }
 

@@ -16,13 +16,13 @@ const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const BROKEN: &str = "Invalid CloudEvent";
 
-/// Whether a request claims to be an event in binary mode, whose data may be absent, or of any media type.
+/// Returns whether a request claims to be an event in binary mode, whose data may be absent, or of any media type.
 pub fn is_binary(request: &Request<'_>) -> bool {
     let is_other_mode = request.media_type().starts_with("application/cloudevents");
     request.head.headers.contains_key("ce-specversion") && !is_other_mode
 }
 
-/// What a sender says of its event as CloudEvents: nothing if it is none.
+/// Returns the sender's description of its event as CloudEvents; empty if it is not one.
 pub fn describe(request: &Request<'_>) -> Said {
     let said = match request.media_type().as_str() {
         STRUCTURED => event(&Json::of(request.body)),
@@ -34,7 +34,8 @@ pub fn describe(request: &Request<'_>) -> Said {
     said.map_or(Said::Broken(BROKEN), Said::Event)
 }
 
-/// What the headers say. All of them are read: one that cannot be, or that is there twice, makes the event invalid.
+/// Returns the description in the headers. All of them are read: one that cannot be read, or that occurs twice, makes
+/// the event invalid.
 fn binary(request: &Request<'_>) -> Option<Attributes> {
     let mut said = HashMap::new();
     for (name, value) in &request.head.headers {

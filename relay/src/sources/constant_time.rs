@@ -1,6 +1,7 @@
-//! Whether the work of a judgement tells anything of a secret. A clock could not say, among all that disturbs it;
-//! callgrind counts instructions. Each variant of the same requests is judged in a process of its own: all do the same up
-//! to the byte that differs, so memory lies alike and each difference in the counts comes from that byte.
+//! Tests that the work of a judgement reveals nothing of a secret. A clock could not tell, among all that disturbs
+//! it; callgrind counts instructions. Each variant of the same requests is judged in a process of its own: all do the
+//! same up to the byte that differs, so memory is laid out alike and each difference in the counts comes from that
+//! byte.
 
 use std::array;
 use std::env;
@@ -98,7 +99,7 @@ const BY_EITHER: &[(&str, &str, Sign)] = &[
     ("bearer", "b-long-token", |secret, _| format!("Bearer {secret}")),
 ];
 
-/// What a comparison must not be: it ends where the two differ.
+/// A comparison as it must not be: it ends where the two differ.
 #[inline(never)]
 fn is_alike(right: &[u8], wrong: &[u8]) -> bool {
     right.iter().zip(wrong).all(|(right, wrong)| right == wrong)

@@ -16,13 +16,13 @@ use crate::body_kind;
 
 /// Whatever the size: errors, a decoder's own tables.
 const FIXED: u64 = 64 << 10;
-/// What a JSON object of very short fields costs as a table while that grows, and some room.
+/// Memory of a JSON object of very short fields as a table while that grows, and some room.
 const OF_A_BODY: Allowed = Allowed { fixed: FIXED, times: 24 };
 /// A manifest is its owner's, and is read into a tree of values, each with a place for its mistakes.
 const MANIFEST_TIMES: u64 = 200;
-/// What a tree of values may take by itself, whatever the text; that is counted roughly.
+/// Memory of a tree of values by itself, whatever the text; roughly counted.
 const TREE: u64 = 32 << 20;
-/// What takes too much takes it at this length, too.
+/// Length of text at which a decoder that takes too much shows it.
 const LONGEST: usize = 256 << 10;
 
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ fn giants() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// What a decoder may take at once.
+/// Memory that a decoder may take at once.
 #[derive(Clone, Copy)]
 struct Allowed {
     fixed: u64,

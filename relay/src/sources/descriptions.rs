@@ -1,4 +1,4 @@
-//! What each provider says of its events, and which of its requests are no events.
+//! Tests of the description that each provider gives of its events, and of the requests that are not events.
 
 use http::Method;
 use visnyk_crds::valid::Verify;

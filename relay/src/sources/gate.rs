@@ -1,4 +1,4 @@
-//! What stands before each source: its provider, with the secrets as they are now.
+//! The endpoint of each source: its provider, with the present secrets.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,14 @@ pub struct Gate {
     pub provider: Box<dyn Provider>,
     /// Chooses the headers that are stored with its events.
     pub headers: KeptHeaders,
-    /// What is wrong with its secrets.
+    /// Returns the problems of its secrets.
     pub problems: Vec<String>,
     /// Counts its events.
     pub accepted: Counter,
 }
 
 impl Gate {
-    /// Whether a sender may be where it is.
+    /// Checks that a sender's address is allowed.
     pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
         let ranges = &self.source.allow_from;
         let is_within = |address| ranges.iter().any(|range| range.contains(&address));
@@ -43,7 +43,7 @@ impl Gate {
 }
 
 impl Gate {
-    /// What is said of an event, with the id where the manifest says that it is.
+    /// Returns the description of an event, with the id from the place that the manifest names.
     pub fn identify(&self, request: &Request<'_>, said: Attributes) -> Attributes {
         let Some(at) = self.source.deduplicate.as_ref().and_then(|deduplicate| deduplicate.id.as_ref())
         else {

@@ -89,7 +89,7 @@ impl Provider for Hmac {
     }
 }
 
-/// Whether any of these tokens is presented.
+/// Returns whether any of these tokens is presented.
 pub fn is_any(tokens: &[Token], presented: &[u8]) -> Result<(), Refusal> {
     if tokens.is_empty() {
         Err(Refusal::NoSecret)

@@ -1,4 +1,5 @@
-//! What a provider says inside its JSON. A body that is no JSON says nothing, and is no less an event.
+//! Reads the description that a provider gives in its JSON. A body that is not JSON has no description, and is an
+//! event all the same.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! Who may send: each source's way to tell its sender from everybody else, and what the sender says of the event.
-//! A request comes here from the listener, before anything is journalled.
+//! The sources: verification of each sender, and the sender's description of the event. A request comes here from the
+//! listener, before anything is journalled.
 //!
 //! In layers, from below: [`secrets`] reads files, [`signature`] checks an HMAC in a header, a file for each
 //! [`Provider`] knows one sender, [`gate`] puts a provider before each source, and reads secrets anew.
@@ -46,7 +46,7 @@ pub use gate::{Gate, Gates};
 pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
 
-/// What is judged.
+/// A request to verify.
 pub struct Request<'a> {
     /// Method, path, query and headers.
     pub head: &'a Parts,
@@ -56,7 +56,7 @@ pub struct Request<'a> {
     pub now: Timestamp,
 }
 
-/// Why a sender is not let in: for metrics, and never for the sender.
+/// Reason of a refusal: for metrics, and never for the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is not where the source's senders are.
@@ -77,7 +77,7 @@ pub enum Refusal {
     NoCertificate,
 }
 
-/// What a request is whose sender proved who it is.
+/// Meaning of a request whose sender is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// An event, and what its sender says of it.
@@ -108,14 +108,14 @@ pub struct Accepted {
 
 /// Knows one kind of sender.
 pub trait Provider: Send + Sync {
-    /// Whether the sender proves itself: compares in a time that does not depend on secrets.
+    /// Verifies the sender: compares in a time that does not depend on secrets.
     ///
     /// # Errors
-    /// It does not, or not well.
+    /// The proof is missing or not valid.
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
 
-    /// What has to happen before [`Provider::verify`], if anything. It sees the head alone: the body is read afterwards, so
-    /// that a request that waits for something holds no body.
+    /// Does what must happen before [`Provider::verify`], if anything. It sees only the head: the body is read
+    /// afterwards, so that a request that waits for something holds no body.
     ///
     /// # Cancel safety
     /// Dropped, it happens with the next request.
@@ -123,17 +123,17 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// What a verified request is. A sender without words of its own says it as CloudEvents, if at all.
+    /// Returns the meaning of a verified request. A sender without headers of its own can use CloudEvents.
     fn describe(&self, request: &Request<'_>) -> Said {
         cloud_events::describe(request)
     }
 
-    /// Whether the body is a part of the proof; without it a sender is refused before its body is read.
+    /// Returns whether the body is part of the proof; without it a sender is refused before its body is read.
     fn signs_body(&self) -> bool {
         true
     }
 
-    /// Whether any body is taken as it comes. If not, it must be JSON unless its type says otherwise.
+    /// Returns whether any body is accepted. If not, it must be JSON unless its type says otherwise.
     fn takes_any_body(&self) -> bool {
         true
     }

@@ -171,7 +171,7 @@ fn mutants(case: &Case) -> Vec<Message> {
     mutants
 }
 
-/// What a text may become: a bit, a letter's case, a byte more or less, other padding, another order.
+/// Returns changes of a text: a bit, a letter's case, a byte more or less, other padding, another order.
 pub fn texts(text: &[u8]) -> Vec<Vec<u8>> {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut texts: Vec<Vec<u8>> = (0..text.len()).map(|end| text[..end].to_vec()).collect();
@@ -213,8 +213,9 @@ pub fn texts(text: &[u8]) -> Vec<Vec<u8>> {
     texts
 }
 
-/// What is the same message in other bytes, by the provider's own rules: HTTP's white space around a value, the
-/// letters of an authorization scheme and the spaces behind it, and the fields of a form in another order or notation.
+/// Returns whether it is the same message in other bytes, by the provider's own rules: HTTP's white space around a
+/// value, the letters of an authorization scheme and the spaces behind it, and the fields of a form in another order
+/// or notation.
 fn means_the_same(message: &Message, mutant: &Message) -> bool {
     let is_form = |message: &Message| {
         message.headers.iter().any(|(_, value)| value.starts_with(b"application/x-www-form-urlencoded"))

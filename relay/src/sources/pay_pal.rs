@@ -33,7 +33,7 @@ pub struct PayPal {
     certificates: Arc<Certificates>,
 }
 
-/// What a message claims.
+/// The claims of a message.
 struct Claim<'a> {
     message: String,
     signature: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What `check` says of the secrets that sources need.
+//! Checks the secrets that sources need, for `check`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ pub use visnyk_runtime::host::secrets::Secrets;
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 
-/// What is wrong with the secrets of these sources, a line per mistake with its place in the manifest.
+/// Returns the mistakes in the secrets of these sources, one line each with its place in the manifest.
 pub fn check(sources: &[Source], dir: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, source) in sources.iter().enumerate() {

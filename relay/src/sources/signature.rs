@@ -41,7 +41,7 @@ impl Signature {
         Self { tolerance, ..self }
     }
 
-    /// Whether one of the secrets signed this request.
+    /// Verifies that one of the secrets signed this request.
     pub fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         if self.keys.is_empty() {
             return Err(Refusal::NoSecret);
@@ -70,7 +70,7 @@ pub fn of_body(header: &str, encoding: SignatureEncoding, prefix: &str) -> Signe
     }
 }
 
-/// Whether any key made any of these signatures. Compares each with each, whichever fits first.
+/// Returns whether any key made any of these signatures. Compares each with each, whichever fits first.
 pub fn any_signed(keys: &[MacKey], payload: &[&[u8]], signatures: &[&[u8]]) -> Result<(), Refusal> {
     let mut any = Choice::from(0);
     for key in keys {
@@ -95,7 +95,7 @@ pub fn seconds(written: &[u8]) -> Result<Timestamp, Refusal> {
     Timestamp::from_second(number).map_err(|_| Refusal::Malformed)
 }
 
-/// Whether a signed time is near enough, both edges included.
+/// Returns whether a signed time is near enough, both edges included.
 pub fn within(tolerance: Duration, signed: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     let apart = now.duration_since(signed).unsigned_abs();
     if apart <= tolerance { Ok(()) } else { Err(Refusal::Time) }

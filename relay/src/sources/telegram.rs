@@ -9,7 +9,7 @@ use super::json::Json;
 use super::{Accepted, Provider, Refusal, Request, Said};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
-/// What every update has, beside the one field that says what it is.
+/// Field of every update, beside the one field that says what it is.
 const UPDATE_ID: &str = "update_id";
 
 /// Knows Telegram.

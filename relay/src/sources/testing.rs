@@ -100,7 +100,7 @@ impl Case {
         self.provider_with(&[self.secret])
     }
 
-    /// Whether its provider would let this in, a while after it was signed.
+    /// Verifies this with its provider, a while after it was signed.
     pub fn judge(
         &self,
         provider: &dyn Provider,

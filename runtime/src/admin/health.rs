@@ -1,6 +1,6 @@
 //! HTTP endpoints for probes, metrics and status: read-only, without any event's content, on a thread of their own so that
-//! load cannot starve them. Any pod can connect, so clients are bounded as at the listener: probes by [`PROBES`], and those
-//! that ask for metrics or status by [`PAGES`], which take no room from probes. In both a new connection takes the place of
+//! load cannot starve them. Any pod can connect, so clients are bounded as at the listener: probes by `PROBES`, and those
+//! that ask for metrics or status by `PAGES`, which take no room from probes. In both a new connection takes the place of
 //! the one that has been silent for the longest.
 
 use std::{

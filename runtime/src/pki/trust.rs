@@ -65,7 +65,7 @@ impl Trust {
         })
     }
 
-    /// What stands in a listener's handshakes: see [`AnyClient`].
+    /// Returns the verifier of client certificates for a listener's handshakes (`AnyClient`).
     pub fn of_clients(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::new(AnyClient(self.clients.clone()))
     }

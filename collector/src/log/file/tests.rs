@@ -24,7 +24,7 @@ fn append_all<S: Storage>(log: &mut LogFile<S>, lines: &[&str]) -> io::Result<()
     Ok(())
 }
 
-/// Every file in the folder with its text.
+/// Returns every file in the folder with its text.
 fn files(folder: &TempDir) -> BTreeMap<String, String> {
     fs::read_dir(folder.path())
         .unwrap()
@@ -150,7 +150,7 @@ fn new_file_takes_no_line_before_its_name_is_synced() {
     assert_eq!(files(&folder), expected([("webhook.log", "bbbb\n"), ("webhook.log.1", "aaaa\n")]));
 }
 
-/// What other programs do to a log that is open, and what is then where after one more line.
+/// A change by another program to an open log, and the files expected after one more line.
 type Meddling = (&'static str, fn(&Path), &'static [(&'static str, &'static str)]);
 
 #[test]

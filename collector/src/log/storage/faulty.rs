@@ -12,10 +12,10 @@ use std::{
 
 use super::{Extent, Files, Handle, Storage};
 
-/// What fails from now on.
+/// A fault from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
     /// Every write, after this many of its bytes have reached the file.
@@ -36,12 +36,12 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// From now on this fails.
+    /// Sets the fault.
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 
-    /// How often a file was opened.
+    /// Returns the number of times a file was opened.
     pub fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }

@@ -48,7 +48,7 @@ pub struct PayPalCertificates {
 /// The certificates of one environment.
 pub struct Certificates {
     source: Option<Source>,
-    /// What its certificate addresses begin with.
+    /// Beginning of the addresses of its certificates.
     prefix: String,
     known: Mutex<Known>,
     /// Held over a fetch; when the last one began.
@@ -59,7 +59,7 @@ pub struct Certificates {
 struct Source {
     fetch: Fetch,
     roots: Arc<RootCertStore>,
-    /// Whom a certificate must be for.
+    /// Name that a certificate must have.
     name: &'static str,
 }
 
@@ -124,7 +124,7 @@ impl Certificates {
         Self::new(Some(Source { fetch, roots, name }), origin)
     }
 
-    /// Whether PayPal could have a certificate at this address. Compared as text: nothing is read into it.
+    /// Returns whether PayPal could have a certificate at this address. Compared as text: nothing is read into it.
     pub fn may_be(&self, url: &str) -> bool {
         let name = url.strip_prefix(&self.prefix).unwrap_or_default();
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
