@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::text::AMOUNT;
+
 /// An object of Kubernetes' own API, kept as it was written, but for nulls: one says what an absent field says, and
 /// with the name of no field it would make an API server fail. Validation reads it as what it is; its schema lets
 /// everything through, since the whole one would be larger than all the rest.
@@ -51,9 +53,6 @@ impl JsonSchema for Verbatim {
 #[serde(transparent)]
 pub struct Amount(pub String);
 
-/// What an amount looks like.
-pub(crate) const AMOUNT: &str = "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
-
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -79,7 +78,7 @@ impl JsonSchema for Amount {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": AMOUNT, "maxLength": 32 })
+        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": AMOUNT.pattern, "maxLength": AMOUNT.max_length })
     }
 }
 

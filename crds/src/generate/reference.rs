@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
 use crate::schema::spec_schema;
-use crate::text::FORMS;
+use crate::text::words;
 
 /// The page as Markdown.
 pub(super) fn reference() -> String {
@@ -91,7 +91,7 @@ fn allowed(field: &Value) -> String {
 }
 
 fn form(field: &Value) -> String {
-    let known =
-        FORMS.iter().find(|form| field["pattern"] == form.pattern && field["maxLength"] == form.max_length);
-    known.map(|form| form.says.trim_start_matches("must be ").to_owned()).unwrap_or_default()
+    let known = field["pattern"].as_str().zip(field["maxLength"].as_u64());
+    let says = known.and_then(|(pattern, longest)| words(pattern, longest)).unwrap_or_default();
+    says.trim_start_matches("must be ").to_owned()
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{definition, spec_schema};
+use crate::text::words;
 use crate::{Collector, WebhookRelay};
 
 /// The keywords that `check` reads, those that say nothing about values, and CEL.
@@ -67,6 +68,15 @@ fn every_list_text_and_number_is_bounded() {
         };
         for bound in bounds {
             assert!(schema.get(bound).is_some(), "{place} has no {bound}");
+        }
+    });
+}
+
+#[test]
+fn every_pattern_is_explained_in_words() {
+    each_schema(&mut |place, schema| {
+        if let (Some(pattern), Some(longest)) = (schema["pattern"].as_str(), schema["maxLength"].as_u64()) {
+            assert!(words(pattern, longest).is_some(), "{place}: {pattern}");
         }
     });
 }
