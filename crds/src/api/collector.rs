@@ -18,10 +18,22 @@ use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     namespaced,
     derive = "PartialEq",
     status = "Status",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.ready"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Certificate until",
+        type_ = "string",
+        json_path = ".status.certificateNotAfter",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
     doc = "Collects what relays deliver and appends each body to a log, synced before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
     validation = (SOMEBODY_RULE, NOBODY),

@@ -29,6 +29,9 @@ pub struct Status {
     /// Which pods those are, as a label selector; autoscalers use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// Ready pods, and pods that the spec asks for, such as `1/2`. Absent while no valid spec is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<String>,
 }
 
 fn time(_: &mut SchemaGenerator) -> Schema {
