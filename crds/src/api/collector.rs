@@ -55,6 +55,7 @@ pub struct CollectorSpec {
     pub service: Service,
     /// Overrides for the pods.
     #[serde(default)]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub pod: Pod,
     /// An Ingress before the Service, which needs `access.anonymousIngest`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]

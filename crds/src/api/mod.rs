@@ -68,6 +68,11 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// Whether a value is what it would be if it were absent. Then it is left out where a resource is written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The group of both kinds.
 pub const GROUP: &str = "visnyk.dev";
 /// The version of both kinds.

@@ -15,18 +15,22 @@ use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, QUALIFIED_NAME
 #[schemars(inline)]
 pub struct Pod {
     /// What the container is given; what is not said here has a modest default.
+    #[serde(skip_serializing_if = "super::is_default")]
     pub resources: Resources,
     /// Labels that a node must have.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, LabelValue>,
     /// Taints of nodes that do not keep the pods away, as in a pod's spec.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Verbatim>,
     /// Nodes and pods to be near or far, as in a pod's spec; absent: replicas avoid each other's nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
     /// How replicas are spread, as in a pod's spec. Each `topologyKey` may stand once with each `whenUnsatisfiable`.
     #[schemars(length(max = 16), transform = spread)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Verbatim>,
     /// Which pods go first when a node is full.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,12 +40,15 @@ pub struct Pod {
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<ImagePullSecret>,
     /// Labels of the pods; those that the operator sets stay.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,
     /// Annotations of the pods; those that the operator sets stay.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
     /// Another image than the operator's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,9 +62,11 @@ pub struct Pod {
 pub struct Resources {
     /// The least, by resource: `cpu`, `memory`.
     #[schemars(transform = map_of(16))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Amount>,
     /// The most, by resource.
     #[schemars(transform = map_of(16))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Amount>,
 }
 

@@ -99,6 +99,7 @@ pub struct WebhookRelaySpec {
     pub service: Service,
     /// Overrides for the pods.
     #[serde(default)]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub pod: Pod,
     /// An autoscaler that sets `replicas`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,7 @@ pub struct Service {
     pub external_traffic_policy: Option<TrafficPolicy>,
     /// Its annotations.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
 }
 
@@ -71,6 +72,7 @@ pub struct Ingress {
     /// Its annotations; how a controller is told that the Service speaks TLS is among them.
     #[serde(default)]
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
     /// The Secret with the certificate that it shows; absent: it has none of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,7 @@ pub struct HttpRoute {
     /// Names by which senders reach it; absent: those of the Gateway.
     #[serde(default)]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hostnames: Vec<DnsName>,
 }
 
@@ -116,6 +119,7 @@ pub struct Monitoring {
     pub interval: GoDuration,
     /// Labels by which a Prometheus chooses it.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,
 }
 
