@@ -340,6 +340,20 @@ pub const QUALIFIED_NAME: Form = Form {
     says: "must be a key such as example.org/name",
 };
 
+/// Amount of a compute resource.
+pub const AMOUNT: Form = Form {
+    pattern: "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    max_length: 32,
+    says: "must be a quantity such as 200m or 512Mi",
+};
+
+/// Returns what a value of this pattern and length must be, in words.
+pub fn words(pattern: &str, max_length: u64) -> Option<&'static str> {
+    let all = FORMS.iter().chain([&QUALIFIED_NAME, &AMOUNT]);
+    let is_it = |form: &&Form| form.pattern == pattern && u64::try_from(form.max_length) == Ok(max_length);
+    all.copied().find(|form| is_it(&form)).map(|form| form.says)
+}
+
 impl Quantity {
     /// Returns the size in bytes; `None` where the text is not a size.
     pub fn bytes(&self) -> Option<u64> {

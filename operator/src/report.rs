@@ -78,6 +78,7 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: None,
         pods: (0, owner.pods_selector()),
+        ready: None,
         again: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
         certificates: Certificates::default(),
     }
@@ -159,6 +160,11 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
 fn waiting(pods: &[Report]) -> Vec<String> {
     let all = pods.iter().filter_map(|pod| Some((&pod.name, waits(pod.status.as_ref()?))));
     all.flat_map(|(pod, waits)| waits.into_iter().map(move |what| format!("pod {pod}: {what}"))).collect()
+}
+
+/// Returns how many pods are ready, of how many that are wanted.
+pub fn ready(replicas: u16, pods: &[Report]) -> String {
+    format!("{}/{replicas}", pods.iter().filter(|pod| pod.is_ready).count())
 }
 
 /// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn child_whose_owner_reference_was_taken_away_concerns_the_resource_that_its_labels_name() {
+    fn orphaned_child_concerns_the_resource_that_its_labels_name() {
         let mut child = child(&json!({ "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-9" }));
         child.owner_references = None;
         assert_eq!(Sighting::of(&child, Role::Relay).concerned(), None);

@@ -34,6 +34,8 @@ pub struct Visit {
     pub url: Option<String>,
     /// How many pods there are, and which.
     pub pods: (usize, String),
+    /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
+    pub ready: Option<String>,
     /// When to come again if nothing happens before.
     pub again: Duration,
     /// Of its own certificates.
@@ -72,6 +74,7 @@ impl Visit {
             certificate_not_after: self.certificates.not_after.map(Time),
             replicas: i32::try_from(self.pods.0).ok(),
             selector: Some(self.pods.1.clone()),
+            ready: self.ready.clone(),
         }
     }
 
@@ -146,6 +149,7 @@ pub async fn write_status(
         "certificateNotAfter": status.certificate_not_after,
         "replicas": status.replicas,
         "selector": status.selector,
+        "ready": status.ready,
     } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {

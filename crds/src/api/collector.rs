@@ -18,10 +18,22 @@ use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
     namespaced,
     derive = "PartialEq",
     status = "Status",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.ready"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Certificate until",
+        type_ = "string",
+        json_path = ".status.certificateNotAfter",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
     doc = "A collector: appends each request body to a log file, and syncs it to disk before it answers.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
     validation = (SOMEBODY_RULE, NOBODY),
@@ -46,6 +58,7 @@ pub struct CollectorSpec {
     /// Settings of the pod: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
     /// the pod.
     #[serde(default)]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub pod: Pod,
     /// An Ingress that leads to the Service. Absent: none is created. Needs `access.anonymousIngest`, because the
     /// Ingress ends TLS and passes no client certificate on.

@@ -60,12 +60,16 @@ pub(crate) use signed_header::{NO_BODY, TIME};
 pub(crate) use source::{NEVER_KEPT, NO_CERTIFICATE_BEHIND_A_GATEWAY, NO_CLIENT_CA, ONE_REPLICA};
 pub(crate) use spool::NOTHING_TO_DRAIN;
 pub(crate) use storage::KINDS as STORAGE_KINDS;
-pub(crate) use verbatim::AMOUNT;
 pub(crate) use verify::WAYS as VERIFY_WAYS;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// Returns whether a value is the default. Then it is left out where a resource is written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// API group of both kinds.
 pub const GROUP: &str = "visnyk.dev";

@@ -16,12 +16,15 @@ use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, QUALIFIED_NAME
 pub struct Pod {
     /// CPU and memory of the container. Absent: requests `cpu: 50m`, `memory: 64Mi`, limit `memory: 512Mi`. A
     /// resource that is set here, as request or limit, has no default beside it.
+    #[serde(skip_serializing_if = "super::is_default")]
     pub resources: Resources,
     /// Labels that a node must have to run the pods. Default `{}`: any node.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, LabelValue>,
     /// Tolerations of node taints, in the form of a pod's `spec.tolerations`. Default `[]`: none.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Verbatim>,
     /// Affinity rules in the form of a pod's `spec.affinity`. Absent: replicas prefer different nodes. The pods have
     /// the labels `app.kubernetes.io/name: visnyk-relay` (or `visnyk-collector`) and `app.kubernetes.io/instance:
@@ -31,6 +34,7 @@ pub struct Pod {
     /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Default `[]`: none. Each pair
     /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
     #[schemars(length(max = 16), transform = spread)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Verbatim>,
     /// Name of the PriorityClass of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,12 +44,15 @@ pub struct Pod {
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<ImagePullSecret>,
     /// Labels of the pods. Labels that the operator sets are not replaced. Default `{}`: none.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,
     /// Annotations of the pods. Annotations that the operator sets are not replaced. Default `{}`: none.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
     /// Container image of this resource's pods. Absent: the image that the operator was started with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,10 +66,12 @@ pub struct Pod {
 pub struct Resources {
     /// Requests by resource, for example `{cpu: 200m, memory: 128Mi}`. Default `{}`: those of the operator.
     #[schemars(transform = map_of(16))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Amount>,
     /// Limits by resource, for example `{memory: 1Gi}`. Default `{}`: those of the operator. A container that uses
     /// more memory than its limit is killed.
     #[schemars(transform = map_of(16))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Amount>,
 }
 

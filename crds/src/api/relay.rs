@@ -27,8 +27,8 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.ready"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(
         name = "Delivering",
@@ -36,6 +36,18 @@ use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
         json_path = ".status.conditions[?(@.type=='Delivering')].status"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Certificate until",
+        type_ = "string",
+        json_path = ".status.certificateNotAfter",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
     doc = "A relay: receives webhooks, stores each one on disk before it answers 2xx, and delivers it to every destination.",
     validation = (RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS),
 )]
@@ -91,6 +103,7 @@ pub struct WebhookRelaySpec {
     /// Settings of the pods: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
     /// the pods.
     #[serde(default)]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub pod: Pod,
     /// A HorizontalPodAutoscaler that sets `replicas` by CPU use. Absent: no autoscaler, `replicas` stays as written.
     /// Cannot be combined with `deduplicate`.

@@ -32,6 +32,7 @@ pub struct Service {
     pub external_traffic_policy: Option<TrafficPolicy>,
     /// Annotations of the Service, for example for a load balancer. Default `{}`: none.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
 }
 
@@ -78,6 +79,7 @@ pub struct Ingress {
     /// `nginx.ingress.kubernetes.io/backend-protocol: HTTPS`. Default `{}`: none.
     #[serde(default)]
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
     /// Secret with the certificate that the Ingress presents. Absent: the Ingress has no certificate of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +97,7 @@ pub struct HttpRoute {
     /// Host names of the route, for example `["hooks.example.org"]`. Default `[]`: those of the Gateway.
     #[serde(default)]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hostnames: Vec<DnsName>,
 }
 
@@ -123,6 +126,7 @@ pub struct Monitoring {
     pub interval: GoDuration,
     /// Labels of the ServiceMonitor, by which a Prometheus selects it. Default `{}`: none.
     #[schemars(transform = map_of(64))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,
 }
 

@@ -30,6 +30,9 @@ pub struct Status {
     /// Label selector of the pods, in text form. Autoscalers use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// Ready pods, and pods that the spec asks for, such as `1/2`. Absent while no valid spec is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<String>,
 }
 
 fn time(_: &mut SchemaGenerator) -> Schema {

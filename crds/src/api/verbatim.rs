@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::text::Form;
+use crate::text::AMOUNT;
 
 /// An object of Kubernetes' own API, kept as written, except for nulls: a null means the same as an absent field, and
 /// in a field that does not exist it would make an API server fail. Validation reads it as its Kubernetes type. Its
@@ -52,13 +52,6 @@ impl JsonSchema for Verbatim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Amount(pub String);
-
-/// Form of an amount.
-pub(crate) const AMOUNT: Form = Form {
-    pattern: "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
-    max_length: 32,
-    says: "must be a quantity such as 200m or 512Mi",
-};
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

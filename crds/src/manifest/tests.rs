@@ -6,6 +6,7 @@ use expect_test::{Expect, expect, expect_file};
 use super::*;
 
 const QUICKSTART: &str = include_str!("../../../examples/quickstart.yaml");
+const NOTES: &str = include_str!("../../../charts/visnyk/templates/NOTES.txt");
 
 fn collector(name: &str) -> String {
     format!(
@@ -18,6 +19,17 @@ fn assert_refused(text: &str, name: Option<&str>, expected: &Expect) {
     let problems = load_collector(text, name).unwrap_err();
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     expected.assert_eq(&format!("{}\n", lines.join("\n")));
+}
+
+#[test]
+fn notes_of_the_chart_have_a_first_step_that_is_valid() {
+    let lines = NOTES.lines().skip_while(|line| !line.ends_with("<<'MANIFEST'")).skip(1);
+    // As a shell takes it: indented, the last line would not end it.
+    let manifest = lines.take_while(|line| *line != "MANIFEST").collect::<Vec<_>>().join("\n");
+    let relay = load_relay(&manifest, None).unwrap();
+    let collector = load_collector(&manifest, None).unwrap();
+    assert_eq!((&relay.identity.name[..], &collector.identity.name[..]), ("first", "archive"));
+    assert_eq!(relay.warnings, []);
 }
 
 #[test]

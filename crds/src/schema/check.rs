@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use crate::api::AMOUNT;
 use crate::problem::{Place, Problems};
-use crate::text::{FORMS, Form, QUALIFIED_NAME};
+use crate::text::{AMOUNT, words};
 
 /// Adds everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields, values out of
 /// bounds, texts of another form, repeated items. It does not evaluate CEL rules.
@@ -142,10 +141,9 @@ fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems
     } else if let Some(pattern) = schema["pattern"].as_str()
         && !Regex::new(pattern).is_ok_and(|form| form.is_match(text))
     {
-        let is_it = |form: &&Form| form.pattern == pattern && schema["maxLength"] == form.max_length;
-        let says =
-            FORMS.iter().chain([&AMOUNT, &QUALIFIED_NAME]).find(is_it).map(|form| form.says.to_owned());
-        problems.add(place.clone(), says.unwrap_or_else(|| format!("must match {pattern}")));
+        let says = schema["maxLength"].as_u64().and_then(|longest| words(pattern, longest));
+        let says = says.map_or_else(|| format!("must match {pattern}"), str::to_owned);
+        problems.add(place.clone(), says);
     }
 }
 

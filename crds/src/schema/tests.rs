@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{definition, spec_schema};
+use crate::text::words;
 use crate::{Collector, WebhookRelay};
 
 /// The keywords that `check` reads, those that do not restrict values, and CEL.
@@ -67,6 +68,30 @@ fn every_list_text_and_number_is_bounded() {
         };
         for bound in bounds {
             assert!(schema.get(bound).is_some(), "{place} has no {bound}");
+        }
+    });
+}
+
+#[test]
+fn no_default_holds_an_empty_list_or_map() {
+    fn is_hollow(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.is_empty() || fields.values().any(is_hollow),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+    each_schema(&mut |place, schema| {
+        let default = schema.get("default");
+        assert!(!default.is_some_and(is_hollow), "{place} is {default:?} where it is absent");
+    });
+}
+
+#[test]
+fn every_pattern_is_explained_in_words() {
+    each_schema(&mut |place, schema| {
+        if let (Some(pattern), Some(longest)) = (schema["pattern"].as_str(), schema["maxLength"].as_u64()) {
+            assert!(words(pattern, longest).is_some(), "{place}: {pattern}");
         }
     });
 }

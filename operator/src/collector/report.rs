@@ -14,7 +14,7 @@ use crate::conditions::summed_up;
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
 use crate::runnable::Fault;
@@ -78,6 +78,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
+        ready: Some(ready(1, seen.pods)),
         again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
         certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }

@@ -174,6 +174,7 @@ fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit 
         findings: [ready, accepted(None, Some(applied), &[])].into_iter().chain(retained(left)).collect(),
         url: None,
         pods: (pods, owner.pods_selector()),
+        ready: None,
         again: BLOCKED,
         certificates: Certificates::default(),
     }

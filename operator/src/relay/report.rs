@@ -19,7 +19,7 @@ use crate::conditions::{Finding, summed_up};
 use crate::meta::Owner;
 use crate::pods::Report;
 use crate::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed,
+    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
 use crate::runnable::Fault;
@@ -80,6 +80,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         findings: summed_up(findings, NEEDED),
         url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
+        ready: Some(ready(spec.replicas, seen.pods)),
         again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }

@@ -539,6 +539,15 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
 }
 
 #[test]
+fn ready_pods_are_counted_of_those_that_are_wanted() {
+    let runnable = relay(&json!({ "replicas": 3 }));
+    let [a, b] = [pod("a", "", vec![]), Report { is_ready: false, ..pod("b", "", vec![]) }];
+    let visit = reported(&runnable, &found(), &every_kind(), &[a, b]);
+    let status = visit.status(&visnyk_crds::api::Status::default(), Some(7), now());
+    assert_eq!((status.ready.as_deref(), status.replicas), (Some("1/3"), Some(2)));
+}
+
+#[test]
 fn whatever_a_pod_knows_reaches_a_condition() {
     let runnable = relay(&json!({}));
     let hash = &runnable.valid.identity.configuration_hash[..];

@@ -95,7 +95,7 @@ async fn make_secret(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn what_runs_stays_until_each_secret_that_the_new_spec_needs_is_there() {
+async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
     in_world(async |mut world| {
         world.start().await;
         make_secret(&world, "bought").await;

@@ -99,7 +99,7 @@ async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
 }
 
 #[tokio::test]
-async fn relay_follows_a_new_authority_of_a_collector_that_says_nothing_of_it() {
+async fn relay_follows_a_new_authority_that_its_collector_does_not_announce() {
     in_world(async |mut world| {
         let line = Line::sound();
         with_relay_and_collector(&mut world, &line).await;

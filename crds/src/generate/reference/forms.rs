@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::api::AMOUNT;
+use crate::text::AMOUNT;
 use crate::text::{
     AnnotationValue, Audience, Cidr, DnsName, Form, GoDuration, HeaderName, HeaderPrefix, HeaderTemplate,
     HttpUrl, IdExpression, Image, KindName, LabelValue, LogPath, Name, Namespace, ObjectName, Pin, PublicUrl,
