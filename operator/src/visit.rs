@@ -72,6 +72,7 @@ impl Visit {
             certificate_not_after: self.certificates.not_after.map(Time),
             replicas: i32::try_from(self.pods.0).ok(),
             selector: Some(self.pods.1.clone()),
+            operator: before.operator.clone(),
         }
     }
 
@@ -146,6 +147,7 @@ pub async fn write_status(
         "certificateNotAfter": status.certificate_not_after,
         "replicas": status.replicas,
         "selector": status.selector,
+        "operator": status.operator,
     } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
