@@ -9,6 +9,7 @@ use kube::Client;
 use crate::apply::Verified;
 use crate::args::Images;
 use crate::child::Kind;
+use crate::claim::{Installation, OthersClaims};
 use crate::events::Events;
 use crate::metrics::OperatorMetrics;
 use crate::pods::Pods;
@@ -21,6 +22,10 @@ use crate::watched::{Concerned, Watched};
 pub struct Context {
     /// The API server.
     pub client: Client,
+    /// This operator's installation.
+    pub installation: Installation,
+    /// Resources that other installations manage.
+    pub others: OthersClaims,
     /// What the workloads run.
     pub images: Images,
     /// The kinds of children that the cluster knows.
@@ -48,6 +53,8 @@ impl Context {
     pub fn new(outfit: &Outfit, kinds: &[Kind], watched: Watched, references: References) -> Self {
         Self {
             client: outfit.client.clone(),
+            installation: outfit.installation.clone(),
+            others: OthersClaims::default(),
             images: outfit.images.clone(),
             kinds: kinds.iter().copied().collect(),
             watched,

@@ -24,6 +24,7 @@ use visnyk_runtime::observe::causes::with_causes;
 
 use crate::args::Namespaces;
 use crate::child::Kind;
+use crate::claim::{self, Claim, claim};
 use crate::context::Context;
 use crate::error::Error;
 use crate::meta::{Owner, Role};
@@ -36,6 +37,9 @@ use crate::{collector, discovery, finalizer, relay, report, watched};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;
+
+/// Between two looks at whether the other installation that manages a resource is gone.
+const OTHERS: Duration = Duration::from_mins(5);
 
 /// A kind of resources that is looked after.
 trait Kept:
@@ -184,11 +188,60 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
     if is_gone(&*resource) {
         return Ok(Action::await_change());
     }
+    let resource = match manage(resource, &context).await? {
+        Managed::Here(resource) => resource,
+        Managed::Not(action) => return Ok(action),
+    };
+    if is_gone(&*resource) {
+        return Ok(Action::await_change());
+    }
     if is_paused(&*resource) {
         return say_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
     visit_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+}
+
+/// Whether this installation manages a resource.
+enum Managed<K> {
+    /// It does. The resource is as it is now.
+    Here(Arc<DeserializeGuard<K>>),
+    /// It does not, at least not now.
+    Not(Action),
+}
+
+/// Makes sure that this installation manages a resource, if no other does.
+async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) -> Result<Managed<K>, Error> {
+    let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
+    let concerned = owner.concerned();
+    let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
+    match claim(context, &owner, seen, Timestamp::now()).await {
+        Ok(Claim::Ours(fresh)) => {
+            context.others.forget(&concerned);
+            let Some(fresh) = fresh else { return Ok(Managed::Here(resource)) };
+            let fresh = serde_json::to_value(fresh).and_then(serde_json::from_value);
+            let unreadable =
+                |source: serde_json::Error| Error::Write { what: "a resource", source: source.into() };
+            Ok(Managed::Here(Arc::new(fresh.map_err(unreadable)?)))
+        }
+        Ok(Claim::Unclear) => Ok(Managed::Not(Action::requeue(SOON))),
+        Ok(Claim::Gone) => Ok(Managed::Not(Action::await_change())),
+        Ok(Claim::Others(holder)) => {
+            context.metrics.certificate_gone(&certificate_of::<K>(&concerned));
+            if context.others.note(&concerned, &holder) {
+                let note = claim::told(&owner, &holder, &context.installation);
+                warn!(namespace = owner.namespace, name = owner.name, holder, "managed by another operator");
+                context.events.warning(&owner.object_ref(), "Manage", "ManagedElsewhere", &note).await;
+            }
+            Ok(Managed::Not(Action::requeue(OTHERS)))
+        }
+        Err(error) => {
+            context.metrics.failed(K::ROLE.kind(), error.category(), begun.elapsed());
+            warn!(error = with_causes(&error), "cannot look who manages a resource, trying again");
+            tell_unsaid(&owner, &error, context).await;
+            Err(error)
+        }
+    }
 }
 
 /// Says that a resource is paused, and does nothing else.
@@ -273,7 +326,9 @@ async fn visit_unreadable<K: Kept>(
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
     let before = last_said(&context.client, &owner).await?;
     let reason = ("Unreadable", why.to_owned());
-    let after = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
+    let failed = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
+    // The claim may be in a status that cannot be read, too.
+    let after = Status { operator: Some(context.installation.to_string()), ..failed };
     let is_said = say(&owner, &before, &after, context).await?;
     Ok(if is_said { LATER } else { SOON })
 }
@@ -286,14 +341,16 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
             context.events.changed(&owner.object_ref(), &before.status.conditions, &after.conditions).await;
         }
         Ok(false) => {}
-        Err(error) => {
-            // What no condition can say.
-            if let Some(refusal) = error.told(context.patience.is_over(&owner.concerned())) {
-                context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
-            }
-        }
+        Err(error) => tell_unsaid(owner, error, context).await,
     }
     written
+}
+
+/// Tells by an Event what no condition can say, since the status cannot be written.
+async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
+    if let Some(refusal) = error.told(context.patience.is_over(&owner.concerned())) {
+        context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
+    }
 }
 
 /// When its certificate expires is shown.
@@ -326,6 +383,7 @@ fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &C
 fn forget<K: Kept>(gone: &Concerned, context: &Context) {
     context.references.forget(gone);
     context.patience.forget(gone);
+    context.others.forget(gone);
     context.secret_changes.forget(gone);
     context.metrics.certificate_gone(&certificate_of::<K>(gone));
 }

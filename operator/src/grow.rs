@@ -91,10 +91,11 @@ fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     !is_prepared && !is_bound() && !is_as_wanted
 }
 
-/// Whether a claim is of the wanted class. Where the cluster's default is wanted, nobody can tell.
+/// Whether a claim is of the wanted class. Where the cluster's default is wanted, a claim that names a class may be of
+/// another.
 fn has_class(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
-    class.is_some() && class == wanted.object.pointer(CLASS).and_then(Value::as_str)
+    class == wanted.object.pointer(CLASS).and_then(Value::as_str)
 }
 
 /// Why the class cannot change, where claims of another have their volumes, and what to do about it.

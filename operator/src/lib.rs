@@ -8,6 +8,7 @@ pub mod args;
 mod build;
 mod certificates;
 mod child;
+pub mod claim;
 mod collector;
 mod conditions;
 mod context;

@@ -13,6 +13,7 @@ use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 use visnyk_runtime::server::drain::{Drain, Signals};
 
 use crate::args::{Images, Namespaces, RunArgs};
+use crate::claim::Installation;
 use crate::definitions::{self, Missing};
 use crate::events::Events;
 use crate::face::OperatorFace;
@@ -25,6 +26,8 @@ use crate::metrics::OperatorMetrics;
 pub struct Outfit {
     /// The API server, behind the fence: a write passes only while this operator leads.
     pub client: kube::Client,
+    /// The installation that this operator is part of.
+    pub installation: Installation,
     /// Where resources are looked after.
     pub namespaces: Namespaces,
     /// What the workloads run.
@@ -82,15 +85,16 @@ pub async fn run<Work: Future<Output = ()>>(
     let namespaces = args.namespaces();
     info!(identity = args.identity, ?namespaces, version = env!("CARGO_PKG_VERSION"), "starting");
 
+    let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let leases = Api::namespaced(client.clone(), &namespace);
     let outfit = Outfit {
+        installation: Installation { namespace, lease: LEASE.to_owned() },
         events: Events::new(fenced.clone(), &args.identity),
         client: fenced,
         namespaces,
         images: args.images,
         metrics: metrics.clone(),
     };
-    let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-    let leases = Api::namespaced(client.clone(), &namespace);
     let mut election = Election::new(leases, LEASE, &args.identity, Timing::default());
     tokio::select! {
         () = stop.cancelled() => return Ok(()),

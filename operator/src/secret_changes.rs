@@ -18,8 +18,8 @@ const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 pub struct Version {
     /// Its name.
     name: String,
-    /// What tells this version of it from any other; empty where there is none.
-    version: String,
+    /// What tells it as it is from any other state of it; empty where there is none.
+    seen: String,
     /// When it was last written, by the API server's clock, as far as its metadata say.
     written: Option<Timestamp>,
 }
@@ -33,12 +33,12 @@ impl Version {
             let managed = found.managed_fields.iter().flatten().filter_map(|entry| entry.time.as_ref());
             managed.chain(&found.creation_timestamp).map(|time| time.0)
         });
-        Self { name: name.to_owned(), version: version.unwrap_or_default(), written: times.max() }
+        Self { name: name.to_owned(), seen: version.unwrap_or_default(), written: times.max() }
     }
 
     /// Returns the version of a Secret of the operator's own. When it was written is not known.
     pub fn of_own(name: &str, version: &str) -> Self {
-        Self { name: name.to_owned(), version: version.to_owned(), written: None }
+        Self { name: name.to_owned(), seen: version.to_owned(), written: None }
     }
 }
 
@@ -58,12 +58,12 @@ struct Known {
 impl SecretChanges {
     /// Notes in which versions a resource's Secrets are now. One that is seen for the first time, as all are after the
     /// operator's start, has changed if it was written just before.
-    pub fn note(&self, resource: &Concerned, seen: Vec<Version>, now: Timestamp) {
+    pub fn note(&self, resource: &Concerned, versions: Vec<Version>, now: Timestamp) {
         let mut all = self.all();
         let known = all.entry(resource.clone()).or_default();
-        for Version { name, version, written } in seen {
-            let changed = match known.versions.insert(name, version.clone()) {
-                Some(before) => (before != version).then_some(now),
+        for Version { name, seen, written } in versions {
+            let changed = match known.versions.insert(name, seen.clone()) {
+                Some(before) => (before != seen).then_some(now),
                 None => written.filter(|at| is_recent(*at, now)),
             };
             known.changed = known.changed.max(changed);

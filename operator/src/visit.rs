@@ -75,6 +75,7 @@ impl Visit {
             replicas: i32::try_from(self.pods.0).ok(),
             selector: Some(self.pods.1.clone()),
             ready: self.ready.clone(),
+            operator: before.operator.clone(),
         }
     }
 
@@ -150,6 +151,7 @@ pub async fn write_status(
         "replicas": status.replicas,
         "selector": status.selector,
         "ready": status.ready,
+        "operator": status.operator,
     } });
     let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
     match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {

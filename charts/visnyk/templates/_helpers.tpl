@@ -35,3 +35,33 @@ runAsUser: 65532
 runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
+
+{{/* Fails if another release looks after a namespace of this one: only one operator manages a resource. One in the
+same namespace would wait for ever for the same Lease. */}}
+{{- define "visnyk.checkOverlap" -}}
+{{- $ours := .Values.watchNamespaces -}}
+{{- range (lookup "apps/v1" "Deployment" "" "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $release := get $labels "app.kubernetes.io/instance" -}}
+{{- $isOther := or (ne .metadata.namespace $.Release.Namespace) (ne $release $.Release.Name) -}}
+{{- if and $isOther (eq (get $labels "app.kubernetes.io/name") "visnyk-operator") -}}
+{{- if eq .metadata.namespace $.Release.Namespace -}}
+{{- fail (printf "release %s is in this namespace too: both would have the Lease visnyk-operator, and only one would work (checkOverlap: false installs both)" $release) -}}
+{{- end -}}
+{{- $theirs := list -}}
+{{- range (index .spec.template.spec.containers 0).env -}}
+{{- if eq .name "VISNYK_WATCH_NAMESPACES" -}}
+{{- $theirs = without (splitList "," (.value | default "")) "" -}}
+{{- end -}}
+{{- end -}}
+{{- $shared := list -}}
+{{- range $theirs -}}{{- if has . $ours -}}{{- $shared = append $shared . -}}{{- end -}}{{- end -}}
+{{- if or (not $ours) (not $theirs) $shared -}}
+{{- $what := "all namespaces" -}}
+{{- if $shared -}}{{- $what = join ", " $shared -}}{{- else if $theirs -}}{{- $what = join ", " $theirs -}}{{- end -}}
+{{- $told := "release %s in namespace %s looks after %s, and this release would too: give each its own watchNamespaces, or uninstall one (checkOverlap: false installs both)" -}}
+{{- fail (printf $told $release .metadata.namespace $what) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -24,6 +24,10 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub certificate_not_after: Option<Time>,
+    /// Operator installation that manages the resource, as namespace and name of its leader election Lease. Any other
+    /// operator leaves the resource alone. Remove the value to hand the resource over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     /// Number of pods that exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
 mod children;
+mod claims;
 mod crash;
 mod events;
 mod growth;

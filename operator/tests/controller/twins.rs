@@ -107,7 +107,11 @@ async fn operator_that_hears_late_of_what_it_said_does_not_say_it_again() {
         world.start_on(&deaf()).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
         let (relays, services) = (world.api::<WebhookRelay>(), world.api::<Service>());
-        let said = relays.get("harbour").await.unwrap();
+        // Of its pod it hears, and says so.
+        let has_pod = |relay: Option<&WebhookRelay>| {
+            relay.and_then(|relay| relay.status.as_ref()).is_some_and(|status| status.replicas == Some(1))
+        };
+        let said = wait_until(&relays, "harbour", has_pod).await.unwrap();
         // Said again in another second, it would have another time.
         sleep(Duration::from_secs(2)).await;
         services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();

@@ -16,6 +16,7 @@ use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_operator::args::{Images, Namespaces};
+use visnyk_operator::claim::Installation;
 use visnyk_operator::controller;
 use visnyk_operator::events::Events;
 use visnyk_operator::metrics::OperatorMetrics;
@@ -30,23 +31,40 @@ pub struct World {
     pub namespace: String,
     /// Whom the API server takes the controllers for: an administrator, unless another is named.
     pub account: Option<String>,
+    /// The installation that the controllers are of.
+    pub installation: Installation,
+    /// What relays run.
+    image: String,
     metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,
 }
 
 /// Runs a test in a namespace of its own, with the kinds installed and controllers running.
 pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl FnOnce(World) -> Outcome) {
-    let world = |client, namespace| World {
-        client,
-        namespace,
-        account: None,
-        metrics: OperatorMetrics::default(),
-        controllers: None,
-    };
-    with_temp_ns(|client, namespace| test(world(client, namespace))).await;
+    with_temp_ns(|client, namespace| test(World::new(client, namespace, "test"))).await;
 }
 
 impl World {
+    /// A namespace with controllers of an installation without a Lease, and an image of this tag.
+    fn new(client: Client, namespace: String, tag: &str) -> Self {
+        Self {
+            client,
+            namespace,
+            account: None,
+            installation: Installation { namespace: "test".to_owned(), lease: "visnyk-operator".to_owned() },
+            image: format!("relay:{tag}"),
+            metrics: OperatorMetrics::default(),
+            controllers: None,
+        }
+    }
+
+    /// The same namespace, with controllers of another installation, which have another image.
+    pub fn with_another(&self, installation: Installation) -> Self {
+        let mut another = Self::new(self.client.clone(), self.namespace.clone(), &installation.lease);
+        another.installation = installation;
+        another
+    }
+
     /// Installs the kinds, if they are not: for what is there before the controllers are.
     pub async fn install_kinds(&self) {
         install(&self.client, &definition::<WebhookRelay>()).await.unwrap();
@@ -70,7 +88,8 @@ impl World {
         let outfit = Outfit {
             client: client.clone(),
             namespaces: Namespaces::Only(namespaces),
-            images: Images { relay: "relay:test".into(), collector: "collector:test".into() },
+            installation: self.installation.clone(),
+            images: Images { relay: self.image.clone(), collector: "collector:test".into() },
             metrics: self.metrics.clone(),
             events: Events::new(client, "test"),
         };

@@ -40,6 +40,30 @@ async fn operator_of_some_namespaces_has_rights_there_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn release_that_looks_after_a_namespace_of_another_is_refused() {
+    with_temp_ns(async |_, namespace| {
+        let other = |setting: String| {
+            let args = ["install", "other", CHART, "--namespace", &namespace, "--dry-run=server", "--set"];
+            let settings = format!("crds.install=false,{setting}");
+            let args: Vec<String> = args.into_iter().map(str::to_owned).chain([settings]).collect();
+            async move { try_run("helm", &args.iter().map(String::as_str).collect::<Vec<_>>()).await }
+        };
+        chart::install(CHART, &[&format!("watchNamespaces={{{namespace}}}")]).await;
+        let told = format!("release {RELEASE} in namespace {SYSTEM} looks after {namespace}");
+        for overlapping in [format!("watchNamespaces={{default,{namespace}}}"), "replicas=1".to_owned()] {
+            let said = other(overlapping.clone()).await.expect_err(&overlapping);
+            assert!(said.contains(&told), "{said}");
+        }
+        other("watchNamespaces={default}".to_owned()).await.unwrap();
+        other("checkOverlap=false".to_owned()).await.unwrap();
+        chart::install(CHART, &[]).await;
+        let said = other("watchNamespaces={default}".to_owned()).await.expect_err("it looks after all");
+        assert!(said.contains("looks after all namespaces"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_takes_over() {
     with_temp_ns(async |client, namespace| {
         chart::install(CHART, &[]).await;

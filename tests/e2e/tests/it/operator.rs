@@ -1,16 +1,18 @@
-//! The operator itself: one of two goes, the other takes over.
+//! The operator itself: one of two goes, the other takes over; and so it does from another installation.
 
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::time::sleep;
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
+use visnyk_crds::WebhookRelay;
 use visnyk_e2e::chart::{self, CHART, SYSTEM};
 use visnyk_e2e::node;
-use visnyk_e2e::stage::{Stage, relay};
+use visnyk_e2e::stage::{RELAY, Stage, relay};
 
 #[tokio::test]
 async fn second_operator_takes_over_when_the_first_hangs_and_heals_what_is_broken_meanwhile() {
@@ -45,6 +47,22 @@ async fn second_operator_takes_over_when_the_first_hangs_and_heals_what_is_broke
             sleep(Duration::from_millis(200)).await;
         }
         assert_ne!(holder(&leases).await, first);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn claim_of_an_operator_that_is_gone_ends_by_itself() {
+    with_temp_ns(async |client, namespace| {
+        let stage = Stage::set(&client, &namespace, relay(1)).await;
+        let relays = stage.api::<WebhookRelay>();
+        let claimed = json!({ "status": { "operator": "not-there/visnyk-operator" } });
+        relays.patch_status(RELAY, &PatchParams::default(), &Patch::Merge(&claimed)).await.unwrap();
+        let is_managed = |relay: Option<&WebhookRelay>| {
+            let status = relay.and_then(|relay| relay.status.as_ref());
+            status.and_then(|status| status.operator.as_deref()) == Some("visnyk-system/visnyk-operator")
+        };
+        wait_until(&relays, RELAY, is_managed).await;
     })
     .await;
 }
