@@ -32,7 +32,7 @@ pub struct Pod {
     /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
     #[schemars(length(max = 16), transform = spread)]
     pub topology_spread_constraints: Vec<Verbatim>,
-    /// Name of the PriorityClass of the pods. Absent: the cluster's default class.
+    /// Name of the `PriorityClass` of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<ObjectName>,
     /// Secrets for pulling the image from a private registry. Default `[]`: none.
