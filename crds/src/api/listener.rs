@@ -28,8 +28,8 @@ pub(crate) const HEALTH_PORT_TAKEN: &str = "must not be 8081, the port of probes
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Listener<const PORT: u16, T = Tls> {
-    /// TCP port on which the process listens, and the port of the container. Default 8443 for a WebhookRelay, 8080
-    /// for a Collector. 8081 is refused: it is the port of probes, metrics and status. The port of the Service is
+    /// TCP port on which the process listens, and the port of the container. Default 8443 for a relay, 8080 for a
+    /// collector. 8081 is refused: it is the port of probes, metrics and status. The port of the Service is
     /// `spec.service.port`.
     #[serde(default = "usual_port::<PORT>")]
     #[schemars(range(min = 1, max = 65535), extend("x-kubernetes-validations" = [{

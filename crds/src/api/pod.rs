@@ -36,7 +36,7 @@ pub struct Pod {
     #[schemars(length(max = 16), transform = spread)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Verbatim>,
-    /// Name of the PriorityClass of the pods. Absent: the cluster's default class.
+    /// Name of the `PriorityClass` of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<ObjectName>,
     /// Secrets for pulling the image from a private registry. Default `[]`: none.

@@ -49,7 +49,7 @@ impl Default for Storage {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Persistent {
-    /// Room for data, per pod. The PersistentVolumeClaim asks for size x 1.125 + 32Mi, because a file system needs
+    /// Room for data, per pod. The `PersistentVolumeClaim` asks for size x 1.125 + 32Mi, because a file system needs
     /// some itself: 50Gi claims about 56.3Gi. It can be increased later, and never decreased.
     #[schemars(extend("x-kubernetes-validations" = bounds::SPOOL_SIZE.growing_rules()))]
     pub size: Quantity,

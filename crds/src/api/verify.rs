@@ -55,8 +55,8 @@ pub struct Verify {
     /// An HMAC in any header, for senders that have no entry of their own here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hmac: Option<Hmac>,
-    /// The signature of Meta (Facebook, Instagram, WhatsApp) in `X-Hub-Signature-256`. The challenge that Meta sends
-    /// at setup is answered.
+    /// The signature of Meta (Facebook, Instagram, `WhatsApp`) in `X-Hub-Signature-256`. The challenge that Meta
+    /// sends at setup is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<Meta>,
     /// PayPal's signature in `Paypal-Transmission-Sig`, verified with a certificate that the relay downloads from

@@ -35,7 +35,11 @@ pub(super) fn reference() -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    let mut indented = String::new();
+    for line in text.lines() {
+        let _ = writeln!(indented, "    {line}");
+    }
+    indented
 }
 
 /// Writes the chapter of a kind. Objects that `described` has with the same fields are not described again.

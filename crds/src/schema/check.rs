@@ -54,7 +54,7 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, prob
             Some(schema) => check(schema, value, &place.field(name), problems),
             None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
             None if known.is_empty() => {
-                problems.add(place.field(name), "unknown field; this object has no fields")
+                problems.add(place.field(name), "unknown field; this object has no fields");
             }
             None => {
                 let names: Vec<&str> = known.keys().map(String::as_str).collect();

@@ -112,17 +112,16 @@ fn bare(field: &Value) -> String {
             let bound = |keyword: &str| field[keyword].as_f64().unwrap_or_default();
             format!("{} to {}", bound("minimum"), bound("maximum"))
         }
-        Some("string") => match field["enum"].as_array() {
-            Some(values) => {
-                let values: Vec<String> =
-                    values.iter().map(|one| format!("`{one}`").replace('"', "")).collect();
-                values.join(", ")
-            }
-            None => {
+        Some("string") => field["enum"].as_array().map_or_else(
+            || {
                 let known = NAMES.iter().find(|(form, _)| is_of(field, form));
                 known.map(|(_, name)| (*name).to_owned()).unwrap_or_default()
-            }
-        },
+            },
+            |values| {
+                let values = values.iter().map(|one| format!("`{one}`").replace('"', ""));
+                values.collect::<Vec<_>>().join(", ")
+            },
+        ),
         Some("object") if field.get("additionalProperties").is_some() => {
             format!("map of at most {} to {}", field["maxProperties"], form(&field["additionalProperties"]))
         }
