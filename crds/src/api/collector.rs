@@ -46,6 +46,7 @@ pub struct CollectorSpec {
     /// Storage for the log, in the data folder. Needs exactly one of `persistent`, `ephemeral`. Absent: persistent,
     /// 8Gi. Outside a cluster `--data-dir` names the folder.
     #[serde(default)]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub storage: Storage,
     /// The log file, to which each request body is appended as one line. `log: {}` takes the defaults.
     pub log: Log,
@@ -54,23 +55,28 @@ pub struct CollectorSpec {
     /// Settings of the Service through which senders in the cluster reach the pod. Absent: type `ClusterIP`, port 443
     /// (80 without TLS).
     #[serde(default)]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub service: Service,
     /// Settings of the pod: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
     /// the pod.
     #[serde(default)]
     #[serde(skip_serializing_if = "super::is_default")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub pod: Pod,
     /// An Ingress that leads to the Service. Absent: none is created. Needs `access.anonymousIngest`, because the
     /// Ingress ends TLS and passes no client certificate on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub ingress: Option<Ingress>,
     /// An HTTPRoute (Gateway API) that leads from a Gateway to the Service. Absent: none is created. Needs
     /// `access.anonymousIngest`, because the Gateway ends TLS and passes no client certificate on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub http_route: Option<HttpRoute>,
     /// A ServiceMonitor for a Prometheus operator. Absent: none is created; metrics stay available at port 8081,
     /// `/metrics`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub monitoring: Option<Monitoring>,
 }
 

@@ -146,11 +146,13 @@ pub struct SelfSigned {
 #[schemars(inline)]
 pub struct CertManager {
     /// Reference to the issuer of cert-manager that signs the certificate.
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub issuer_ref: IssuerRef,
     /// Further DNS names of the certificate. It always has the names of the Service. Absent: no further names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub dns_names: Vec<DnsName>,
 }
 

@@ -18,11 +18,11 @@ pub struct Pod {
     /// resource that is set here, as request or limit, has no default beside it.
     #[serde(skip_serializing_if = "super::is_default")]
     pub resources: Resources,
-    /// Labels that a node must have to run the pods. Default `{}`: any node.
+    /// Labels that a node must have to run the pods. Absent: any node.
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, LabelValue>,
-    /// Tolerations of node taints, in the form of a pod's `spec.tolerations`. Default `[]`: none.
+    /// Tolerations of node taints, in the form of a pod's `spec.tolerations`. Absent: none.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Verbatim>,
@@ -31,7 +31,7 @@ pub struct Pod {
     /// <name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
-    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Default `[]`: none. Each pair
+    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Absent: none. Each pair
     /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
     #[schemars(length(max = 16), transform = spread)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -39,18 +39,18 @@ pub struct Pod {
     /// Name of the `PriorityClass` of the pods. Absent: the cluster's default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<ObjectName>,
-    /// Secrets for pulling the image from a private registry. Default `[]`: none.
+    /// Secrets for pulling the image from a private registry. Absent: none.
     #[schemars(length(max = 16), extend(
         "x-kubernetes-list-type" = "map",
         "x-kubernetes-list-map-keys" = ["name"],
     ))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<ImagePullSecret>,
-    /// Labels of the pods. Labels that the operator sets are not replaced. Default `{}`: none.
+    /// Labels of the pods. Labels that the operator sets are not replaced. Absent: none.
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,
-    /// Annotations of the pods. Annotations that the operator sets are not replaced. Default `{}`: none.
+    /// Annotations of the pods. Annotations that the operator sets are not replaced. Absent: none.
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
@@ -64,11 +64,11 @@ pub struct Pod {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline)]
 pub struct Resources {
-    /// Requests by resource, for example `{cpu: 200m, memory: 128Mi}`. Default `{}`: those of the operator.
+    /// Requests by resource, for example `{cpu: 200m, memory: 128Mi}`. Absent: those of the operator.
     #[schemars(transform = map_of(16))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Amount>,
-    /// Limits by resource, for example `{memory: 1Gi}`. Default `{}`: those of the operator. A container that uses
+    /// Limits by resource, for example `{memory: 1Gi}`. Absent: those of the operator. A container that uses
     /// more memory than its limit is killed.
     #[schemars(transform = map_of(16))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -70,6 +70,7 @@ pub struct WebhookRelaySpec {
     /// delivered. Default 1. With `autoscaling` the autoscaler overwrites this number through the scale subresource.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 100))]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub replicas: u16,
     /// Port, TLS and limits of the HTTP server to which senders connect.
     pub listener: RelayListener,
@@ -99,26 +100,32 @@ pub struct WebhookRelaySpec {
     /// Settings of the Service through which senders in the cluster reach the pods. Absent: type `ClusterIP`, port
     /// 443 (80 without TLS).
     #[serde(default)]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub service: Service,
     /// Settings of the pods: resources, scheduling, labels, image. Absent: the operator's defaults. A change replaces
     /// the pods.
     #[serde(default)]
     #[serde(skip_serializing_if = "super::is_default")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub pod: Pod,
     /// A HorizontalPodAutoscaler that sets `replicas` by CPU use. Absent: no autoscaler, `replicas` stays as written.
     /// Cannot be combined with `deduplicate`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub autoscaling: Option<Autoscaling>,
     /// An Ingress that leads to the Service. Absent: none is created.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub ingress: Option<Ingress>,
     /// An HTTPRoute (Gateway API) that leads from a Gateway to the Service. Absent: none is created. The Gateway ends
     /// TLS, so it cannot be combined with `verify.clientCertificate`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub http_route: Option<HttpRoute>,
     /// A ServiceMonitor for a Prometheus operator. Absent: none is created; metrics stay available at port 8081,
     /// `/metrics`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub monitoring: Option<Monitoring>,
 }
 

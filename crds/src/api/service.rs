@@ -30,7 +30,7 @@ pub struct Service {
     /// Needs type `NodePort` or `LoadBalancer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_traffic_policy: Option<TrafficPolicy>,
-    /// Annotations of the Service, for example for a load balancer. Default `{}`: none.
+    /// Annotations of the Service, for example for a load balancer. Absent: none.
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, AnnotationValue>,
@@ -76,7 +76,7 @@ pub struct Ingress {
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub hosts: Vec<DnsName>,
     /// Annotations of the Ingress. Most controllers need one to speak TLS to the Service, for example
-    /// `nginx.ingress.kubernetes.io/backend-protocol: HTTPS`. Default `{}`: none.
+    /// `nginx.ingress.kubernetes.io/backend-protocol: HTTPS`. Absent: none.
     #[serde(default)]
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -94,7 +94,7 @@ pub struct HttpRoute {
     /// References to the Gateways to which the route is attached.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub parent_refs: Vec<GatewayRef>,
-    /// Host names of the route, for example `["hooks.example.org"]`. Default `[]`: those of the Gateway.
+    /// Host names of the route, for example `["hooks.example.org"]`. Absent: those of the Gateway.
     #[serde(default)]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -124,7 +124,7 @@ pub struct Monitoring {
     /// Scrape interval of the ServiceMonitor. Default 30s.
     #[schemars(extend("x-kubernetes-validations" = crate::bounds::SCRAPE_EVERY.rules()))]
     pub interval: GoDuration,
-    /// Labels of the ServiceMonitor, by which a Prometheus selects it. Default `{}`: none.
+    /// Labels of the ServiceMonitor, by which a Prometheus selects it. Absent: none.
     #[schemars(transform = map_of(64))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, LabelValue>,

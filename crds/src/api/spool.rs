@@ -33,11 +33,13 @@ pub struct Spool {
     /// events, then each volume is deleted. `Discard`: they are deleted, **undelivered events included**. Default
     /// `Retain`.
     #[serde(default)]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub on_delete: OnDelete,
     /// Maximum duration of the delivery with `onDelete: Drain`. A volume that still has events after it is kept.
     /// Default 1h.
     #[serde(default = "drain_timeout")]
     #[schemars(extend("x-kubernetes-validations" = bounds::DRAIN_TIMEOUT.rules()))]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub drain_timeout: GoDuration,
 }
 

@@ -56,6 +56,7 @@ pub struct Persistent {
     /// StorageClass of the volume. Absent: the cluster's default class. A volume keeps its class: after a change
     /// `Accepted` is False until its claim is deleted. A claim that was never bound is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
     pub storage_class_name: Option<ObjectName>,
 }
 

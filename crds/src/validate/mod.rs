@@ -18,6 +18,7 @@ mod tests;
 mod verify;
 
 use kube::{CustomResourceExt, ResourceExt};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::hash::configuration_hash;
@@ -36,7 +37,11 @@ fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Prob
 }
 
 /// Returns name and revision of the resource.
-fn identity(resource: &impl ResourceExt, spec: &impl Serialize, problems: &mut Problems) -> Identity {
+fn identity<S: Serialize + JsonSchema>(
+    resource: &impl ResourceExt,
+    spec: &S,
+    problems: &mut Problems,
+) -> Identity {
     let place = Place::of("metadata");
     let name = resource.name_any();
     if name.is_empty() {
