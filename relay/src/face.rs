@@ -8,7 +8,7 @@ use visnyk_engine::state;
 use visnyk_runtime::admin::health::Face;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 
-use crate::home::Opening;
+use crate::app::open::Opening;
 use crate::status::Status;
 
 /// State that the endpoints show.

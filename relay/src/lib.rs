@@ -1,19 +1,19 @@
 //! The relay: the way of an event from its sender to every destination.
 
 mod admin;
+mod app;
 mod args;
 mod body_kind;
 mod client;
 mod commands;
 mod face;
 mod heartbeat;
-mod home;
+
 mod in_flight;
 mod intake;
 mod kept_headers;
 mod metrics;
-mod reload;
-mod run;
+
 mod sources;
 mod status;
 
@@ -97,7 +97,7 @@ fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> a
     for warning in warnings(&valid) {
         tracing::warn!(warning, "the manifest is valid");
     }
-    match runtime.block_on(run::run(args.clone(), valid, signals)) {
+    match runtime.block_on(app::run::run(args.clone(), valid, signals)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let code = error.exit_code();

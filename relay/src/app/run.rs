@@ -37,14 +37,14 @@ use visnyk_runtime::server::listener::Listener;
 use visnyk_runtime::server::tls::{Tls, TlsFiles};
 
 use crate::admin::{self, Admin};
+use crate::app::apply::{Reload, Watches};
+use crate::app::open::{self, Home, HomeError, Opening};
 use crate::args::RunArgs;
 use crate::face::RelayFace;
 use crate::heartbeat;
-use crate::home::{self, Home, HomeError, Opening};
 use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
-use crate::reload::{Reload, Watches};
 use crate::sources::{Gates, PayPalCertificates};
 use crate::status::Status;
 
@@ -158,7 +158,7 @@ async fn run_once(
     let _health =
         args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
     let home = tokio::select! {
-        home = home::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
+        home = open::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
         () = signals.asked_to_go() => return Ok(Ended::Asked),
     };
     let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;

@@ -142,7 +142,7 @@ async fn furnish(
     valid: &ValidatedRelay,
     spool: &Spool,
 ) -> Result<(Vec<(DestinationId, Destination)>, AdminSocket), HomeError> {
-    spool.recall(&crate::run::windows(&valid.sources)).map_err(HomeError::Recall)?;
+    spool.recall(&crate::app::run::windows(&valid.sources)).map_err(HomeError::Recall)?;
     // The starting cursors are on disk before anything is accepted; that the state file can be written, too.
     let destinations = spool.configure(&valid.destinations).await.map_err(HomeError::Configure)?;
     Ok((destinations, AdminSocket::bind(data_dir).map_err(HomeError::Admin)?))
