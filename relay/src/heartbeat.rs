@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
-use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::Ticker;
+
+use crate::app::active::Active;
 
 /// Time of the last heartbeat, or of the relay's start.
 struct Rhythm {
@@ -34,15 +35,11 @@ impl Rhythm {
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Sends heartbeats by the active configuration, for as long as it is polled.
-pub async fn run(
-    configuration: Arc<Configuration<ValidatedRelay>>,
-    fleet: Arc<Mutex<Fleet>>,
-    ticker: Ticker,
-) {
+pub async fn run(active: Arc<Configuration<Active>>, fleet: Arc<Mutex<Fleet>>, ticker: Ticker) {
     let mut rhythm = Rhythm { last: Instant::now() };
     loop {
         ticker.tick();
-        let Some(heartbeat) = configuration.current().heartbeat.clone() else {
+        let Some(heartbeat) = active.current().valid.heartbeat.clone() else {
             sleep(LOOK).await;
             continue;
         };

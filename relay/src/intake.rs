@@ -12,10 +12,10 @@ use axum::response::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::event::{Attributes, Envelope, Event};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::spool::{Appended, Spool};
@@ -23,12 +23,13 @@ use visnyk_runtime::blocking::run_blocking_if_large;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::{body::Bodies, listener::Peer, problem::Problem};
 
+use crate::app::active::Active;
 use crate::body_kind::{self, InvalidJson};
 use crate::client;
 use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
 use crate::sources::{
-    Accepted, Answer, Gate, Gates, Refusal, Request as Judged, Said, is_binary_cloud_event,
+    Accepted, Answer, Refusal, Request as Judged, Said, SourceEndpoint, is_binary_cloud_event,
 };
 
 const INVALID_JSON: &str = "Invalid JSON";
@@ -42,10 +43,8 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything that handling a request needs.
 pub struct Intake {
-    /// The active configuration.
-    pub configuration: Arc<Configuration<ValidatedRelay>>,
-    /// The sources, with their proofs.
-    pub gates: Arc<Gates>,
+    /// The active configuration and sources.
+    pub active: Arc<Configuration<Active>>,
     /// Limit of bodies in flight.
     pub bodies: Bodies,
     /// Limit of the requests of one client.
@@ -70,61 +69,65 @@ async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Result<
 impl Intake {
     async fn take(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
-        let client = self.client(&head);
+        let active = self.active.current();
+        let client = client(&head, &active.valid.trusted_proxies);
         // Whose share of places and memory a request takes: that of its connection, where proxies do not say it.
         let peer = head.extensions.get::<Peer>().map(|peer| peer.address.ip());
         let holder = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let place = self.in_flight.enter(holder);
         let _place =
             place.ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))?;
-        let gate = self.gates.find(head.uri.path()).ok_or_else(Problem::not_found)?;
-        check_method(&gate, &head)?;
-        let judge = |refusal| self.refuse(&gate, refusal);
-        gate.admit(client).map_err(judge)?;
-        if !gate.provider.signs_body() {
-            gate.provider.verify(&judged(&head, &[])).map_err(judge)?;
+        let endpoint = active.endpoint(head.uri.path()).ok_or_else(Problem::not_found)?;
+        check_method(&endpoint, &head)?;
+        let judge = |refusal| self.refuse(&endpoint, refusal);
+        endpoint.admit(client).map_err(judge)?;
+        if !endpoint.provider.signs_body() {
+            endpoint.provider.verify(&judged(&head, &[])).map_err(judge)?;
         }
         // Before the body is read, so that nobody who waits holds one.
-        if let Some(preparing) = gate.provider.prepare(&judged(&head, &[])) {
+        if let Some(preparing) = endpoint.provider.prepare(&judged(&head, &[])) {
             preparing.await;
         }
         // The body's share of memory is held until it is on disk.
-        let limit = self.configuration.current().listener.max_body_size;
+        let limit = active.valid.listener.max_body_size;
+        // A body takes its time: an old configuration is not kept for that.
+        drop(active);
         let body = self.bodies.read(holder, &head.headers, body, limit).await?;
         let request = judged(&head, &body.bytes);
-        if let Some(greeting) = gate.provider.greet(&request) {
-            return greeting.map(|answer| self.greeted(&gate, answer)).map_err(judge);
+        if let Some(greeting) = endpoint.provider.greet(&request) {
+            return greeting.map(|answer| self.greeted(&endpoint, answer)).map_err(judge);
         }
-        let attributes = match run_blocking_if_large(body.bytes.len(), || self.examine(&gate, &request))? {
+        let attributes = match run_blocking_if_large(body.bytes.len(), || self.examine(&endpoint, &request))?
+        {
             Said::Event(attributes) => attributes,
-            Said::Greeting(answer) => return Ok(self.greeted(&gate, answer)),
+            Said::Greeting(answer) => return Ok(self.greeted(&endpoint, answer)),
             Said::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-        let event = Event { envelope: envelope(&gate, &head, attributes), body: body.bytes.clone() };
-        let id = self.append(&gate, &event).await.map_err(refusal)?;
-        Ok(handled(gate.provider.accepted(), id))
+        let event = Event { envelope: envelope(&endpoint, &head, attributes), body: body.bytes.clone() };
+        let id = self.append(&endpoint, &event).await.map_err(refusal)?;
+        Ok(handled(endpoint.provider.accepted(), id))
     }
 
     /// Returns the meaning of a request with a body, if its proof and its form are what the source requires.
-    fn examine(&self, gate: &Gate, request: &Judged<'_>) -> Result<Said, Problem> {
-        if gate.provider.signs_body() {
-            gate.provider.verify(request).map_err(|refusal| self.refuse(gate, refusal))?;
+    fn examine(&self, endpoint: &SourceEndpoint, request: &Judged<'_>) -> Result<Said, Problem> {
+        if endpoint.provider.signs_body() {
+            endpoint.provider.verify(request).map_err(|refusal| self.refuse(endpoint, refusal))?;
         }
-        if !gate.provider.takes_any_body() {
+        if !endpoint.provider.takes_any_body() {
             let content_type = request.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let is_data = gate.source.verify.speaks_cloud_events() && is_binary_cloud_event(request);
+            let is_data = endpoint.source.verify.speaks_cloud_events() && is_binary_cloud_event(request);
             let check = if is_data { body_kind::check_data } else { body_kind::check };
             check(content_type, request.body).map_err(|InvalidJson| invalid_json(&request.head.headers))?;
         }
-        Ok(match gate.provider.describe(request) {
-            Said::Event(attributes) => Said::Event(gate.identify(request, attributes)),
+        Ok(match endpoint.provider.describe(request) {
+            Said::Event(attributes) => Said::Event(endpoint.identify(request, attributes)),
             other => other,
         })
     }
 
     /// Appends the event and returns its id: another id if it was accepted before.
-    async fn append(&self, gate: &Gate, event: &Event) -> Result<Uuid, AppendError> {
-        let source = &gate.source;
+    async fn append(&self, endpoint: &SourceEndpoint, event: &Event) -> Result<Uuid, AppendError> {
+        let source = &endpoint.source;
         let appended = match &source.deduplicate {
             Some(deduplicate) => self.spool.append_once(event, deduplicate.window).await?,
             None => Appended::New(self.spool.shared.journal.append(event.encode()).await?),
@@ -133,7 +136,7 @@ impl Intake {
         match appended {
             Appended::New(seq) => {
                 debug!(event = %id, seq, source, bytes, "accepted");
-                gate.accepted.inc();
+                endpoint.accepted.inc();
                 Ok(id)
             }
             Appended::Repeat(id) => {
@@ -146,32 +149,33 @@ impl Intake {
 
     /// Refuses a request. The sender is not told why; the metrics are. While the source lacks its secret, the sender
     /// may be the right one, and many never repeat what was answered with 401.
-    fn refuse(&self, gate: &Gate, refusal: Refusal) -> Problem {
-        self.metrics.refused(&gate.source.name, refusal);
+    fn refuse(&self, endpoint: &SourceEndpoint, refusal: Refusal) -> Problem {
+        self.metrics.refused(&endpoint.source.name, refusal);
         match refusal {
             Refusal::NoSecret => Problem::unavailable("Senders cannot be verified now", RETRY_AFTER),
-            _ => Problem::unauthorized("Not authorized", gate.provider.challenge()),
+            _ => Problem::unauthorized("Not authorized", endpoint.provider.challenge()),
         }
     }
 
-    fn greeted(&self, gate: &Gate, answer: Answer) -> Response {
-        self.metrics.greeted(&gate.source.name);
+    fn greeted(&self, endpoint: &SourceEndpoint, answer: Answer) -> Response {
+        self.metrics.greeted(&endpoint.source.name);
         let mut response = Response::new(Body::from(answer.body));
         if let Some(content_type) = answer.content_type {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         response
     }
+}
 
-    fn client(&self, head: &Parts) -> Option<IpAddr> {
-        let peer = head.extensions.get::<Peer>()?.address.ip();
-        client::address(peer, &head.headers, &self.configuration.current().trusted_proxies)
-    }
+/// Returns the sender's address, as a trusted proxy or the connection says it.
+fn client(head: &Parts, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
+    let peer = head.extensions.get::<Peer>()?.address.ip();
+    client::address(peer, &head.headers, trusted_proxies)
 }
 
 /// Checks the method. `GET` is only for greetings, where it is allowed at all.
-fn check_method(gate: &Gate, head: &Parts) -> Result<(), Problem> {
-    let methods = gate.provider.methods();
+fn check_method(endpoint: &SourceEndpoint, head: &Parts) -> Result<(), Problem> {
+    let methods = endpoint.provider.methods();
     let is_allowed = methods.split(", ").any(|method| head.method == method);
     if is_allowed { Ok(()) } else { Err(Problem::method_not_allowed(methods)) }
 }
@@ -180,14 +184,14 @@ fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
     Judged { head, body, now: Timestamp::now() }
 }
 
-fn envelope(gate: &Gate, head: &Parts, attributes: Attributes) -> Envelope {
-    let source = &gate.source;
+fn envelope(endpoint: &SourceEndpoint, head: &Parts, attributes: Attributes) -> Envelope {
+    let source = &endpoint.source;
     Envelope {
         id: Uuid::new_v4(),
         received_at_ms: Timestamp::now().as_millisecond(),
         source: source.name.clone(),
         target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
-        headers: gate.headers.of_request(&head.headers),
+        headers: endpoint.headers.of_request(&head.headers),
         attributes: Box::new(attributes),
     }
 }

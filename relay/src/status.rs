@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use visnyk_crds::contract::status::{DestinationState, DestinationStatus, RelayStatus, SourceStatus};
-use visnyk_crds::valid::ValidatedRelay;
 use visnyk_engine::deliver::dispatcher::Shared;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{self, Lifecycle};
@@ -13,15 +12,15 @@ use visnyk_runtime::admin::process_status;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::tls::Tls;
 
+use crate::app::active::Active;
 use crate::metrics::{Counts, IntakeMetrics};
-use crate::sources::{Gate, Gates};
+use crate::sources::SourceEndpoint;
 
 /// Everything that the status shows. Clones share it.
 #[derive(Clone)]
 pub struct Status {
     spool: Spool,
-    configuration: Arc<Configuration<ValidatedRelay>>,
-    gates: Arc<Gates>,
+    active: Arc<Configuration<Active>>,
     intake: IntakeMetrics,
     tls: Option<Tls>,
 }
@@ -31,18 +30,11 @@ impl Status {
     /// is one.
     pub fn of(
         spool: &Spool,
-        configuration: &Arc<Configuration<ValidatedRelay>>,
-        gates: &Arc<Gates>,
+        active: &Arc<Configuration<Active>>,
         intake: &IntakeMetrics,
         tls: Option<&Tls>,
     ) -> Self {
-        Self {
-            spool: spool.clone(),
-            configuration: Arc::clone(configuration),
-            gates: Arc::clone(gates),
-            intake: intake.clone(),
-            tls: tls.cloned(),
-        }
+        Self { spool: spool.clone(), active: Arc::clone(active), intake: intake.clone(), tls: tls.cloned() }
     }
 
     /// Returns the status now.
@@ -50,12 +42,12 @@ impl Status {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
         let shared = &self.spool.shared;
-        let current = self.configuration.current();
+        let active = self.active.current();
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
         RelayStatus {
             process: process_status(
-                &current.identity,
-                self.configuration.problem(),
+                &active.valid.identity,
+                self.active.problem(),
                 certificate,
                 self.spool.problem(),
             ),
@@ -64,20 +56,20 @@ impl Status {
             state_set_aside: self.spool.set_aside().map(|path| path.display().to_string()),
             state_lost: self.spool.state_lost(),
             destinations: destinations.iter().map(|status| destination(status, shared, now_ms)).collect(),
-            sources: self.gates.all().iter().map(|gate| self.source(gate)).collect(),
+            sources: active.endpoints.iter().map(|endpoint| self.source(endpoint)).collect(),
         }
     }
 
     /// Returns the counts of a source since this process started, and what it waits for.
-    fn source(&self, gate: &Gate) -> SourceStatus {
-        let Counts { accepted, repeats, greetings, refused } = self.intake.of(&gate.source.name);
+    fn source(&self, endpoint: &SourceEndpoint) -> SourceStatus {
+        let Counts { accepted, repeats, greetings, refused } = self.intake.of(&endpoint.source.name);
         SourceStatus {
-            name: gate.source.name.clone(),
+            name: endpoint.source.name.clone(),
             accepted,
             repeats,
             greetings,
             refused: refused.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-            waits_for: (!gate.problems.is_empty()).then(|| gate.problems.join("; ")),
+            waits_for: (!endpoint.problems.is_empty()).then(|| endpoint.problems.join("; ")),
         }
     }
 }

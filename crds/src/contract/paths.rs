@@ -26,7 +26,7 @@ pub const LIVEZ: &str = "/livez";
 pub const READYZ: &str = "/readyz";
 /// Endpoint that answers 200 once the process has started.
 pub const STARTUPZ: &str = "/startupz";
-/// Endpoint with metrics in the OpenMetrics text format.
+/// Endpoint with metrics in the `OpenMetrics` text format.
 pub const METRICS: &str = "/metrics";
 /// Endpoint with the status, see [`super::status`].
 pub const STATUS: &str = "/status";

@@ -20,8 +20,9 @@ use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;
+use crate::app::active::Active;
 use crate::metrics::IntakeMetrics;
-use crate::sources::{Gates, PayPalCertificates};
+use crate::sources::{PayPalCertificates, SourceLoader};
 
 /// Longer than a busy machine takes, and than a commit waits for a state file that somebody else writes to.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,8 +81,9 @@ async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog)));
     Fleet::apply(&fleet, &destinations).await;
     let metrics = IntakeMetrics::default();
-    let gates = Gates::new(folder, PayPalCertificates::none(), metrics.clone());
-    let status = Status::of(&spool, &Arc::new(Configuration::new(valid)), &Arc::new(gates), &metrics, None);
+    let sources = SourceLoader::new(folder, PayPalCertificates::none(), metrics.clone());
+    let active = Arc::new(Configuration::new(Active::load(valid, &sources)));
+    let status = Status::of(&spool, &active, &metrics, None);
     (Admin { spool, fleet, status }, destinations)
 }
 

@@ -8,16 +8,18 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 use visnyk_crds::manifest;
-use visnyk_crds::valid::{SecretRef, ValidatedRelay};
+use visnyk_crds::valid::{Destination, SecretRef, ValidatedRelay};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::spool::Spool;
+use visnyk_engine::state::DestinationId;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::configuration::{self, Configuration, LoadError, ManifestArgs};
 use visnyk_runtime::observe::watchdog::Ticker;
 use visnyk_runtime::server::drain::{ReloadSignal, SignalsError};
 use visnyk_runtime::{host::file_watch::FileWatch, server::tls::Tls};
 
-use crate::sources::Gates;
+use crate::app::active::Active;
+use crate::sources::SourceLoader;
 
 /// Everything that a change of files affects.
 pub struct Reload {
@@ -25,14 +27,14 @@ pub struct Reload {
     pub manifest: ManifestArgs,
     /// The secrets folder.
     pub secrets_dir: PathBuf,
-    /// The active configuration.
-    pub configuration: Arc<Configuration<ValidatedRelay>>,
+    /// The active configuration and sources.
+    pub active: Arc<Configuration<Active>>,
     /// The spool, which stores the destinations.
     pub spool: Spool,
     /// The dispatchers of all destinations.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// The sources, with their proofs.
-    pub gates: Arc<Gates>,
+    /// The loader of the sources' secrets.
+    pub sources: SourceLoader,
     /// TLS of the listener, if there is one.
     pub tls: Option<Tls>,
 }
@@ -89,7 +91,8 @@ impl Reload {
 
     /// Reads every file again: secrets, peers and the manifest. Returns whether the manifest must be tried again.
     async fn reload(&self) -> bool {
-        run_blocking(|| self.gates.load(&self.configuration.current().sources));
+        let valid = self.active.current().valid.clone();
+        self.active.replace(run_blocking(|| Active::load(valid, &self.sources)));
         Fleet::reload_files(&self.fleet).await;
         // A changed manifest may have waited for just these.
         self.settle().await
@@ -102,32 +105,37 @@ impl Reload {
             Err(NotApplied::Refused(reason)) => (Err(reason), false),
             Err(NotApplied::Later(reason)) => (Err(reason), true),
         };
-        self.configuration.settle(applied);
+        self.active.settle(applied);
         is_late
     }
 
     async fn apply(&self) -> Result<(), NotApplied> {
         let new = run_blocking(|| self.load())?;
-        let current = self.configuration.current();
-        if new == *current {
+        let active = self.active.current();
+        if new == active.valid {
             return Ok(());
         }
-        run_blocking(|| self.check(&current, &new)).map_err(NotApplied::Refused)?;
+        run_blocking(|| self.check(&active.valid, &new)).map_err(NotApplied::Refused)?;
         let configured = self.spool.configure(&new.destinations).await;
         let destinations = configured.map_err(|error| {
             NotApplied::Later(format!("spec.destinations: cannot be kept, tried again: {error}"))
         })?;
-        Fleet::apply(&self.fleet, &destinations).await;
-        run_blocking(|| self.gates.load(&new.sources));
-        if let Some(tls) = &self.tls {
-            tls.configure((&new.listener).into());
-        }
         for warning in crate::warnings(&new) {
             warn!(warning, "the changed manifest is valid");
         }
         info!(hash = new.identity.configuration_hash, "changed manifest applied");
-        self.configuration.replace(new);
+        self.activate(new, &destinations).await;
         Ok(())
+    }
+
+    /// Makes a configuration the active one, at the start and after a change. Its destinations are stored in the spool
+    /// already.
+    pub async fn activate(&self, valid: ValidatedRelay, destinations: &[(DestinationId, Destination)]) {
+        Fleet::apply(&self.fleet, destinations).await;
+        if let Some(tls) = &self.tls {
+            tls.configure((&valid.listener).into());
+        }
+        self.active.replace(run_blocking(|| Active::load(valid, &self.sources)));
     }
 
     fn load(&self) -> Result<ValidatedRelay, NotApplied> {

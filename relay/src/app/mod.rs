@@ -1,6 +1,7 @@
 //! The relay as a whole: opened ([`open`]), assembled and run until SIGTERM ([`run`]), and brought up to date when files
-//! change ([`apply`]).
+//! change ([`apply`]). Its requests see one snapshot of the configuration ([`active`]).
 
+pub mod active;
 pub mod apply;
 pub mod open;
 pub mod run;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -37,6 +36,7 @@ use visnyk_runtime::server::listener::Listener;
 use visnyk_runtime::server::tls::{Tls, TlsFiles};
 
 use crate::admin::{self, Admin};
+use crate::app::active::Active;
 use crate::app::apply::{Reload, Watches};
 use crate::app::open::{self, Home, HomeError, Opening};
 use crate::args::RunArgs;
@@ -45,7 +45,7 @@ use crate::heartbeat;
 use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
-use crate::sources::{Gates, PayPalCertificates};
+use crate::sources::{PayPalCertificates, SourceLoader};
 use crate::status::Status;
 
 /// The relay cannot run, or cannot continue.
@@ -121,12 +121,12 @@ impl RunError {
 pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
     visnyk_runtime::observe::stall::watch_file_in(&args.data_dir);
-    let configuration = Arc::new(Configuration::new(valid));
-    while run_once(args.clone(), Arc::clone(&configuration), &mut signals).await? == Ended::StateBroken {
+    let mut active = Arc::new(Configuration::new(Active { valid, endpoints: Vec::new() }));
+    while run_once(args.clone(), &active, &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");
-        // A manifest that cannot be used leaves the one before it in force, as always.
+        // A manifest that cannot be used leaves the one before it active, as always.
         if let Ok(valid) = configuration::load(&args.manifest, manifest::load_relay) {
-            configuration.replace(valid);
+            active = Arc::new(Configuration::new(Active { valid, endpoints: Vec::new() }));
         }
     }
     Ok(())
@@ -134,7 +134,7 @@ pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> 
 
 async fn run_once(
     args: RunArgs,
-    configuration: Arc<Configuration<ValidatedRelay>>,
+    active: &Arc<Configuration<Active>>,
     signals: &mut Signals,
 ) -> Result<Ended, RunError> {
     let data_dir = args.data_dir.clone();
@@ -144,7 +144,7 @@ async fn run_once(
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
-    let valid = configuration.current();
+    let valid = active.current().valid.clone();
     let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
     let status = Arc::new(OnceLock::new());
     let face = RelayFace {
@@ -169,13 +169,23 @@ async fn run_once(
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let resolver = outbound.resolver.clone();
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
-    let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
-    let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
-    let _ = status.set(told.clone());
+    let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
+    let sources = SourceLoader::new(&secrets_dir, certificates, intake_metrics.clone());
 
     register(&metrics, &listener_metrics, &intake_metrics, &spool);
     let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
-    Fleet::apply(&fleet, &destinations).await;
+    let reload = Reload {
+        manifest: args.manifest,
+        secrets_dir,
+        active: Arc::clone(active),
+        spool: spool.clone(),
+        fleet: Arc::clone(&fleet),
+        sources,
+        tls: tls.clone(),
+    };
+    reload.activate(valid, &destinations).await;
+    let told = Status::of(&spool, active, &intake_metrics, tls.as_ref());
+    let _ = status.set(told.clone());
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", BOUND);
     let keeper = tokio::spawn(keep_state(spool.clone(), stop.clone(), ticker));
@@ -183,32 +193,22 @@ async fn run_once(
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
     let router = intake::router(Intake {
-        configuration: Arc::clone(&configuration),
-        gates: Arc::clone(&gates),
+        active: Arc::clone(active),
         bodies: Bodies::default(),
         in_flight: InFlight::default(),
         spool: spool.clone(),
         metrics: intake_metrics,
     });
-    let hash = configuration.current().identity.configuration_hash.clone();
-    let expiry = expire(spool.clone(), Arc::clone(&configuration), watchdog.register("expiry", BOUND));
-    let in_force = Arc::clone(&configuration);
-    let reload = Reload {
-        manifest: args.manifest,
-        secrets_dir,
-        configuration,
-        spool: spool.clone(),
-        fleet: Arc::clone(&fleet),
-        gates,
-        tls: tls.clone(),
-    };
+    let hash = active.current().valid.identity.configuration_hash.clone();
+    let expiry = expire(spool.clone(), Arc::clone(active), watchdog.register("expiry", BOUND));
     let mut background = vec![
         tokio::spawn(expiry).abort_handle(),
         tokio::spawn(resolver.follow()).abort_handle(),
         tokio::spawn(reload.run(watches, watchdog.register("reload", BOUND))).abort_handle(),
     ];
     let ended = if let Some(tls) = tls {
-        let beats = heartbeat::run(in_force, Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
+        let beats =
+            heartbeat::run(Arc::clone(active), Arc::clone(&fleet), watchdog.register("heartbeat", BOUND));
         background.push(tokio::spawn(beats).abort_handle());
         let socket = bind::listen(address)
             .and_then(TcpListener::from_std)
@@ -325,19 +325,6 @@ async fn deliver_pending(
     }
 }
 
-/// Returns the endpoints of these sources.
-fn gates(
-    secrets_dir: &Path,
-    outbound: &Outbound,
-    metrics: &IntakeMetrics,
-    sources: &[Source],
-) -> Result<Arc<Gates>, RunError> {
-    let certificates = PayPalCertificates::new(outbound).map_err(RunError::Tls)?;
-    let gates = Arc::new(Gates::new(secrets_dir, certificates, metrics.clone()));
-    gates.load(sources);
-    Ok(gates)
-}
-
 /// Returns the duration for which each source remembers ids.
 pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
     let window = |source: &Source| Some((source.name.clone(), source.deduplicate.as_ref()?.window));
@@ -345,15 +332,15 @@ pub(crate) fn windows(sources: &[Source]) -> HashMap<String, Duration> {
 }
 
 /// Drops the events of removed destinations whose time is over.
-async fn expire(spool: Spool, configuration: Arc<Configuration<ValidatedRelay>>, ticker: Ticker) {
+async fn expire(spool: Spool, active: Arc<Configuration<Active>>, ticker: Ticker) {
     let mut last = Instant::now();
     loop {
         ticker.tick();
         tokio::time::sleep(EXPIRY).await;
-        let current = configuration.current();
+        let active = active.current();
         let elapsed = last.elapsed();
         last += elapsed;
-        for expired in spool.expire(current.spool.retain_removed, elapsed, &current.destinations) {
+        for expired in spool.expire(active.valid.spool.retain_removed, elapsed, &active.valid.destinations) {
             warn!(
                 destination = expired.name,
                 dropped = expired.dropped,

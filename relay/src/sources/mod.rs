@@ -2,7 +2,7 @@
 //! listener, before anything is journalled.
 //!
 //! In layers, from below: [`secrets`] reads files, [`signature`] checks an HMAC in a header, a file for each
-//! [`Provider`] knows one sender, [`gate`] puts a provider before each source, and reads secrets anew.
+//! [`Provider`] knows one sender, [`endpoint`] makes an endpoint of each source and its secrets.
 
 mod client_certificate;
 mod cloud_events;
@@ -12,8 +12,8 @@ mod constant_time;
 mod decoders;
 #[cfg(test)]
 mod descriptions;
+mod endpoint;
 mod form;
-mod gate;
 mod generic;
 mod github;
 mod gitlab;
@@ -42,7 +42,7 @@ use jiff::Timestamp;
 use visnyk_engine::event::Attributes;
 
 pub use cloud_events::is_binary as is_binary_cloud_event;
-pub use gate::{Gate, Gates};
+pub use endpoint::{SourceEndpoint, SourceLoader};
 pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
 

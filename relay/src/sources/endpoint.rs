@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 use visnyk_crds::valid::{IdAt, Source};
@@ -20,7 +19,7 @@ use super::secrets::Secrets;
 use super::{Provider, Refusal, Request};
 
 /// One source and who may send to it.
-pub struct Gate {
+pub struct SourceEndpoint {
     /// The source.
     pub source: Source,
     /// Knows its sender.
@@ -33,7 +32,7 @@ pub struct Gate {
     pub accepted: Counter,
 }
 
-impl Gate {
+impl SourceEndpoint {
     /// Checks that a sender's address is allowed.
     pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
         let ranges = &self.source.allow_from;
@@ -42,7 +41,7 @@ impl Gate {
     }
 }
 
-impl Gate {
+impl SourceEndpoint {
     /// Returns the description of an event, with the id from the place that the manifest names.
     pub fn identify(&self, request: &Request<'_>, said: Attributes) -> Attributes {
         let Some(at) = self.source.deduplicate.as_ref().and_then(|deduplicate| deduplicate.id.as_ref())
@@ -60,44 +59,32 @@ impl Gate {
     }
 }
 
-/// Every source, by path.
-pub struct Gates {
+/// Makes the endpoints of sources. It does IO: it reads their secrets.
+pub struct SourceLoader {
     secrets_dir: PathBuf,
     certificates: PayPalCertificates,
     metrics: IntakeMetrics,
-    by_source: ArcSwap<Vec<Arc<Gate>>>,
 }
 
-impl Gates {
-    /// With Secrets in this folder; no source until [`Gates::load`].
+impl SourceLoader {
+    /// Returns a loader that reads Secrets in this folder.
     pub fn new(secrets_dir: &Path, certificates: PayPalCertificates, metrics: IntakeMetrics) -> Self {
-        Self { secrets_dir: secrets_dir.to_owned(), certificates, metrics, by_source: ArcSwap::default() }
+        Self { secrets_dir: secrets_dir.to_owned(), certificates, metrics }
     }
 
-    /// From now on these sources are in force, with every secret read anew. One that is missing or empty lets nobody
-    /// in.
-    pub fn load(&self, sources: &[Source]) {
-        self.by_source.store(Arc::new(sources.iter().map(|source| Arc::new(self.gate(source))).collect()));
+    /// Returns an endpoint for each source, with its secrets as they are now.
+    pub fn load(&self, sources: &[Source]) -> Vec<Arc<SourceEndpoint>> {
+        sources.iter().map(|source| Arc::new(self.endpoint(source))).collect()
     }
 
-    /// The source of this path.
-    pub fn find(&self, path: &str) -> Option<Arc<Gate>> {
-        self.by_source.load().iter().find(|gate| gate.source.path == path).cloned()
-    }
-
-    /// Every source, in the manifest's order.
-    pub fn all(&self) -> Arc<Vec<Arc<Gate>>> {
-        self.by_source.load_full()
-    }
-
-    fn gate(&self, source: &Source) -> Gate {
+    fn endpoint(&self, source: &Source) -> SourceEndpoint {
         let mut secrets = Secrets::of(&self.secrets_dir);
         let provider = provider(&source.verify, &mut secrets, &self.certificates);
         let problems: Vec<String> = secrets.into_problems().iter().map(ToString::to_string).collect();
         for problem in &problems {
             warn!(source = source.name, problem, "secret lets nobody in");
         }
-        Gate {
+        SourceEndpoint {
             source: source.clone(),
             provider,
             headers: KeptHeaders::of(source),
