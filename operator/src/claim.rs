@@ -13,10 +13,10 @@ use kube::{Api, Client};
 use serde_json::json;
 use tracing::warn;
 
+use crate::children::meta::{MANAGER, Owner};
+use crate::cluster::watched::Concerned;
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::{MANAGER, Owner};
-use crate::watched::Concerned;
 
 /// Time without a renewal of its Lease after which an installation counts as gone. An upgrade, or a node that is lost,
 /// takes less.

@@ -7,16 +7,16 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::apply::Verified;
-use crate::args::Images;
-use crate::child::Kind;
+use crate::children::child::Kind;
 use crate::claim::{Installation, OthersClaims};
+use crate::cluster::pods::Pods;
+use crate::cluster::references::References;
+use crate::cluster::secret_changes::SecretChanges;
+use crate::cluster::watched::{Concerned, Watched};
 use crate::events::Events;
-use crate::metrics::OperatorMetrics;
-use crate::pods::Pods;
-use crate::references::References;
-use crate::run::Outfit;
-use crate::secret_changes::SecretChanges;
-use crate::watched::{Concerned, Watched};
+use crate::process::args::Images;
+use crate::process::metrics::OperatorMetrics;
+use crate::process::run::Outfit;
 
 /// What every visit to resources of one kind works with.
 pub struct Context {

@@ -22,18 +22,24 @@ use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_runtime::observe::causes::with_causes;
 
-use crate::args::Namespaces;
-use crate::child::Kind;
+use crate::apply::finalizer;
+use crate::children::child::Kind;
+use crate::children::meta::{Owner, Role};
 use crate::claim::{self, Claim, claim};
+use crate::cluster::references::{Listener, References, Referred};
+use crate::cluster::watched;
+use crate::cluster::watched::{Concerned, Scope, Watched};
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::{Owner, Role};
-use crate::metrics::Certificate;
-use crate::references::{Listener, References, Referred};
-use crate::run::Outfit;
-use crate::visit::{LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status};
-use crate::watched::{Concerned, Scope, Watched};
-use crate::{collector, discovery, finalizer, relay, report, watched};
+use crate::process::args::Namespaces;
+use crate::process::discovery;
+use crate::process::metrics::Certificate;
+use crate::process::run::Outfit;
+use crate::status::report;
+use crate::status::visit::{
+    LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
+};
+use crate::{collector, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;

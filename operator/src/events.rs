@@ -7,9 +7,9 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tracing::warn;
 
-use crate::conditions::READY;
-use crate::reasons::{INTENDED, PAUSED, STARTING, WARNINGS};
-use crate::report::WARNED;
+use crate::status::conditions::READY;
+use crate::status::reasons::{INTENDED, PAUSED, STARTING, WARNINGS};
+use crate::status::report::WARNED;
 
 /// Publishes Events. Clones share what was published, so that a repetition counts up one Event.
 #[derive(Clone)]

@@ -8,14 +8,14 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
+use crate::certificates::trust::Data;
 use crate::certificates::{self, Kept, authorities_name};
+use crate::children::meta::{Owner, Role};
+use crate::cluster::fetch::read;
+use crate::cluster::present::Present;
+use crate::cluster::references::{Reference, Referred};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::read;
-use crate::meta::{Owner, Role};
-use crate::present::Present;
-use crate::references::{Reference, Referred};
-use crate::trust::Data;
 
 /// Namespace and name.
 pub type Named = (String, String);

@@ -11,18 +11,18 @@ use visnyk_crds::api::OnDelete;
 
 use super::left::{Fate, Left, retained};
 use super::{RULES, Runnable, build, fetch, left, peers};
+use crate::apply::finalizer;
+use crate::apply::runnable::judge;
 use crate::apply::{Applied, delete, delete_child, keep_up};
-use crate::child::{Child, Kind};
-use crate::conditions::{Finding, READY};
+use crate::children::child::{Child, Kind};
+use crate::children::meta::Owner;
+use crate::cluster::present::Present;
 use crate::context::Context;
 use crate::error::Error;
-use crate::finalizer;
-use crate::meta::Owner;
-use crate::present::Present;
-use crate::reasons::LEAVING;
-use crate::report::accepted;
-use crate::runnable::judge;
-use crate::visit::{BLOCKED, Certificates, Visit};
+use crate::status::conditions::{Finding, READY};
+use crate::status::reasons::LEAVING;
+use crate::status::report::accepted;
+use crate::status::visit::{BLOCKED, Certificates, Visit};
 
 /// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
 pub async fn leave(

@@ -8,11 +8,11 @@ use kube::Api;
 use kube::api::ObjectMeta;
 use visnyk_crds::api::OnDelete;
 
-use crate::conditions::Finding;
+use crate::children::meta::Owner;
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::Owner;
-use crate::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
+use crate::status::conditions::Finding;
+use crate::status::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]

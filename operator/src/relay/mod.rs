@@ -16,19 +16,19 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
-use crate::build::{ask_for_certificate, publish_not_ready};
+use crate::apply::finalizer;
+use crate::apply::runnable::{self, Rules, Verdict, judge_with_pods};
 use crate::certificates;
-use crate::child::take_unknown;
+use crate::children::child::take_unknown;
+use crate::children::meta::{Owner, Role, adopts};
+use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::pods::{only_refuse, take_up};
+use crate::cluster::present::Present;
+use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
-use crate::finalizer;
-use crate::meta::{Owner, Role, adopts};
-use crate::pods::{only_refuse, take_up};
-use crate::present::Present;
-use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, Verdict, judge_with_pods};
-use crate::unmade::why_unmade;
-use crate::visit::Visit;
+use crate::status::report::nothing_runs;
+use crate::status::visit::Visit;
 
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;

@@ -10,12 +10,12 @@ use visnyk_crds::valid::{Destination, Target};
 use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
-use crate::build::{Peers, Scheme, service_port, url};
+use crate::certificates::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
+use crate::children::meta::{Owner, Role};
+use crate::children::{Peers, Scheme, service_port, url};
 use crate::error::Error;
-use crate::meta::{Owner, Role};
-use crate::reasons::NOT_ISSUED;
-use crate::report::Obstacle;
-use crate::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
+use crate::status::reasons::NOT_ISSUED;
+use crate::status::report::Obstacle;
 
 /// The peers folder, and what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

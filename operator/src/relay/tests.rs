@@ -18,13 +18,13 @@ use super::left::{Fate, Left};
 use super::report::{Seen, obstacles, report};
 use super::*;
 use crate::apply::Applied;
-use crate::child::{Child, Kind};
-use crate::conditions::{Finding, Holds};
-use crate::pods::Report;
-use crate::report::Obstacle;
+use crate::certificates::trust::Authorities;
+use crate::children::child::{Child, Kind};
+use crate::cluster::pods::Report;
+use crate::status::conditions::{Finding, Holds};
+use crate::status::report::Obstacle;
+use crate::status::visit::{BLOCKED, LATER, SOON};
 use crate::testing::{every_kind, kept, yaml};
-use crate::trust::Authorities;
-use crate::visit::{BLOCKED, LATER, SOON};
 
 fn relay(spec: &Value) -> Runnable {
     let mut resource = json!({
@@ -110,7 +110,7 @@ fn relay_with_a_volume_becomes_these() {
 fn service_leads_to_pods_that_are_not_ready_only_where_that_is_asked_for() {
     let before = children(&relay(&json!({})));
     let mut after = before.clone();
-    crate::build::publish_not_ready(&mut after, &owner());
+    crate::children::publish_not_ready(&mut after, &owner());
     let changed: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
     let [(before, after)] = changed[..] else { panic!("{changed:?}") };
     assert_eq!((after.kind, &after.name[..]), (Kind::Service, "harbour-relay"));

@@ -1,0 +1,6 @@
+//! The status of a resource: conditions, their reasons, and the write.
+
+pub mod conditions;
+pub mod reasons;
+pub mod report;
+pub mod visit;
