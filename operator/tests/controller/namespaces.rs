@@ -13,8 +13,8 @@ use tokio::time::{Duration, Instant, sleep};
 use visnyk_cluster_harness::{eventually, wait_until, with_temp_ns};
 use visnyk_crds::{Collector, WebhookRelay};
 
-use crate::certificates::trust::{SOON, file};
 use crate::line::{Fate, Line};
+use crate::trust::{SOON, file};
 use crate::world::{collector, in_world};
 
 /// In which controllers would have begun another watch, on a busy machine too.
