@@ -13,8 +13,8 @@ use kube::{Api, Client};
 use serde_json::json;
 use tracing::warn;
 
+use crate::children::meta::Concerned;
 use crate::children::meta::{MANAGER, Owner};
-use crate::cluster::watched::Concerned;
 use crate::context::Context;
 use crate::error::Error;
 

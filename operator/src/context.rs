@@ -8,11 +8,12 @@ use kube::Client;
 
 use crate::apply::Verified;
 use crate::children::child::Kind;
+use crate::children::meta::Concerned;
 use crate::claim::{Installation, OthersClaims};
 use crate::cluster::pods::Pods;
 use crate::cluster::references::References;
 use crate::cluster::secret_changes::SecretChanges;
-use crate::cluster::watched::{Concerned, Watched};
+use crate::cluster::watched::Watched;
 use crate::events::Events;
 use crate::process::args::Images;
 use crate::process::metrics::OperatorMetrics;

@@ -24,11 +24,12 @@ use visnyk_runtime::observe::causes::with_causes;
 
 use crate::apply::finalizer;
 use crate::children::child::Kind;
+use crate::children::meta::Concerned;
 use crate::children::meta::{Owner, Role};
 use crate::claim::{self, Claim, claim};
 use crate::cluster::references::{Listener, References, Referred};
 use crate::cluster::watched;
-use crate::cluster::watched::{Concerned, Scope, Watched};
+use crate::cluster::watched::{Scope, Watched};
 use crate::context::Context;
 use crate::error::Error;
 use crate::process::args::Namespaces;

@@ -13,9 +13,11 @@ use visnyk_crds::valid::ListenerTls;
 use visnyk_runtime::pki::Facts;
 
 use crate::apply::Verified;
-use crate::certificates::trust::{BUNDLE, CERTIFICATE, Data, Found, Remark, Wanted, decide};
+use crate::certificates::trust::{BUNDLE, CERTIFICATE, Found, Wanted, decide};
+use crate::children::SecretData;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::{Owner, Role};
+use crate::children::remark::Remark;
 use crate::children::{Mount, dns_names, pod_names};
 use crate::cluster::present::Present;
 use crate::error::Error;
@@ -24,11 +26,11 @@ use crate::error::Error;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// Its authorities.
-    pub authorities: Option<Data>,
+    pub authorities: Option<SecretData>,
     /// Whom everybody was told to trust.
     pub published: Option<String>,
     /// What its pods mount.
-    pub server: Option<Data>,
+    pub server: Option<SecretData>,
 }
 
 /// Name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
@@ -87,7 +89,7 @@ fn names(owner: &Owner, further: &[String]) -> Vec<String> {
 
 /// The children that hold it: the authorities for nobody, whom to trust for everybody, and the rest for the pods.
 pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
-    let secret = |name: &str, data: Data| {
+    let secret = |name: &str, data: SecretData| {
         let data: BTreeMap<String, ByteString> =
             data.into_iter().map(|(key, value)| (key, ByteString(value))).collect();
         Child::new(owner, Kind::Secret, name, json!({ "type": "Opaque", "data": data }))

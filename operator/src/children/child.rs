@@ -7,11 +7,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::certificates::trust::Remark;
-use crate::children::meta::Owner;
-
-/// The annotation by which a child says which wish it was last made to meet.
-pub const APPLIED: &str = "visnyk.dev/applied";
+use crate::children::meta::{APPLIED, Owner};
+use crate::children::remark::Remark;
 
 /// The kinds of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,6 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay};
 
-use crate::children::child::APPLIED;
-use crate::cluster::watched::Concerned;
-
 /// Who writes: the manager of every field that the operator sets.
 pub const MANAGER: &str = "visnyk-operator";
 /// On a resource, `"true"` leaves it and its children as they are.
@@ -24,6 +21,24 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// The label with what runs.
 pub const NAME: &str = "app.kubernetes.io/name";
+/// The annotation by which a child says which wish it was last made to meet.
+pub const APPLIED: &str = "visnyk.dev/applied";
+
+/// Namespace and name of a resource that is to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Concerned {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Concerned {
+    /// A resource.
+    pub fn of(resource: &impl ResourceExt) -> Self {
+        Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
+    }
+}
 
 /// Which of the two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod meta;
+pub mod remark;
 
 mod autoscaler;
 mod certificate;
@@ -16,7 +17,7 @@ mod routes;
 mod services;
 mod workload;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use visnyk_crds::api;
 use visnyk_crds::valid::{ListenerTls, SecretRef};
@@ -27,7 +28,7 @@ pub use configuration::{configuration, manifest, manifest_in};
 pub use disruption::disruption_budget;
 pub use drain::drain;
 pub use network::network_policy;
-pub use peers::{Peers, peers};
+pub use peers::peers;
 pub use routes::ways_in;
 pub use services::{
     dns_names, pod_names, pods_service, publish_not_ready, service, service_account, service_monitor,
@@ -37,6 +38,9 @@ pub use workload::{claim_size, workload};
 
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
+
+/// Content of a Secret: bytes by key.
+pub type SecretData = BTreeMap<String, Vec<u8>>;
 
 /// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
 /// leads to them after.

@@ -6,14 +6,12 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use serde_json::json;
 
+use crate::children::SecretData;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// Files of the peers folder, by name.
-pub type Peers = BTreeMap<String, Vec<u8>>;
-
 /// The Secret.
-pub fn peers(owner: &Owner, files: Peers) -> Child {
+pub fn peers(owner: &Owner, files: SecretData) -> Child {
     let data: BTreeMap<String, ByteString> =
         files.into_iter().map(|(name, content)| (name, ByteString(content))).collect();
     Child::new(owner, Kind::Secret, owner.child("peers"), json!({ "type": "Opaque", "data": data }))

@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde::de::DeserializeOwned;
 
-use crate::certificates::trust::Data;
+use crate::children::SecretData;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::context::Context;
@@ -123,7 +123,7 @@ impl<'a> Present<'a> {
     }
 
     /// What a Secret of the resource's own holds.
-    pub async fn secret(&self, name: &str) -> Result<Option<Data>, Error> {
+    pub async fn secret(&self, name: &str) -> Result<Option<SecretData>, Error> {
         let secret: Option<Secret> = self.typed(Kind::Secret, name).await?;
         let data = secret.map(|secret| secret.data.unwrap_or_default());
         Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))

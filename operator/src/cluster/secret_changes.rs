@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ObjectMeta;
 
-use crate::cluster::watched::Concerned;
+use crate::children::meta::Concerned;
 
 /// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its pod.
 const SYNCING: SignedDuration = SignedDuration::from_secs(8);

@@ -8,8 +8,8 @@ use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
 
 use crate::children::child::Kind;
+use crate::children::meta::Concerned;
 use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
-use crate::cluster::watched::Concerned;
 
 /// A child, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::children::child::Kind;
-use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
+use crate::children::meta::{Concerned, INSTANCE, Owner, Role, controller_of};
 use crate::cluster::references::{Listener, Reference, Referred};
 use crate::cluster::refusals::Refusals;
 use crate::cluster::sighting::Sighting;
@@ -55,22 +55,6 @@ impl Scope {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind.resource()),
             None => Api::all_with(client.clone(), &kind.resource()),
         }
-    }
-}
-
-/// Namespace and name of a resource that is to be looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Concerned {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl Concerned {
-    /// A resource.
-    pub fn of(resource: &impl ResourceExt) -> Self {
-        Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
     }
 }
 

@@ -8,8 +8,8 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::trust::Data;
 use crate::certificates::{self, Kept, authorities_name};
+use crate::children::SecretData;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::fetch::read;
 use crate::cluster::present::Present;
@@ -26,7 +26,7 @@ pub struct Found {
     /// Its own authority and certificate.
     pub kept: Kept,
     /// The Secret with its peers.
-    pub peers: Option<Data>,
+    pub peers: Option<SecretData>,
     /// Collectors by name.
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
     /// Services by name.
@@ -39,7 +39,7 @@ pub struct Peer {
     /// The Collector.
     pub collector: Collector,
     /// Its authorities; nothing where it has none yet.
-    pub authorities: Option<Data>,
+    pub authorities: Option<SecretData>,
 }
 
 /// Why something that is referred to is not had. It holds up no other destination.

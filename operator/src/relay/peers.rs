@@ -10,9 +10,9 @@ use visnyk_crds::valid::{Destination, Target};
 use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
-use crate::certificates::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
+use crate::certificates::trust::{Authorities, BUNDLE, decide_sender, insert};
 use crate::children::meta::{Owner, Role};
-use crate::children::{Peers, Scheme, service_port, url};
+use crate::children::{Scheme, SecretData, service_port, url};
 use crate::error::Error;
 use crate::status::reasons::NOT_ISSUED;
 use crate::status::report::Obstacle;
@@ -21,7 +21,7 @@ use crate::status::report::Obstacle;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
     /// Its files.
-    pub files: Peers,
+    pub files: SecretData,
     /// Why a destination is not among them.
     pub obstacles: Vec<Obstacle>,
     /// When the first of its certificates has to be made anew.
@@ -87,7 +87,7 @@ impl Resolved {
         prefix: &str,
         found: &Found,
         url: String,
-        signs: &Data,
+        signs: &SecretData,
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
@@ -132,7 +132,7 @@ impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
 
 /// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
 /// over the wire for all to read.
-fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a Data), Unusable> {
+fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a SecretData), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 use visnyk_runtime::pki::{Authority, CLOCK_SKEW, LEAF_LIFE, Trust};
 
-use super::{CannotIssue, Data, Remark};
+use super::CannotIssue;
+use crate::children::SecretData;
+use crate::children::remark::Remark;
 
 /// How long a new authority is published before it signs, if another can: longer than any mount lags.
 const SPREADING: SignedDuration = SignedDuration::from_hours(48);
@@ -22,7 +24,7 @@ impl Authorities {
     /// Those that the Secret holds and that have not expired, and a new one where none is left or the last has
     /// lived two thirds of its life. `published` tells a loss from a beginning.
     pub fn decide(
-        secret: Option<&Data>,
+        secret: Option<&SecretData>,
         published: Option<&str>,
         now: Timestamp,
     ) -> Result<(Self, Vec<Remark>), CannotIssue> {
@@ -40,7 +42,7 @@ impl Authorities {
     }
 
     /// Those that the Secret holds and that have not expired; nothing where there is none.
-    pub fn kept(secret: &Data, now: Timestamp) -> Option<Self> {
+    pub fn kept(secret: &SecretData, now: Timestamp) -> Option<Self> {
         let list = usable(secret, now);
         (!list.is_empty()).then(|| Self::by_age(list))
     }
@@ -51,7 +53,7 @@ impl Authorities {
     }
 
     /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
-    pub fn secret(&self) -> Data {
+    pub fn secret(&self) -> SecretData {
         let pairs = self.list.iter().flat_map(|authority| {
             let name = authority.facts().not_before.as_second();
             let pem = authority.pem();
@@ -101,7 +103,7 @@ impl Authorities {
 }
 
 /// The pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
-fn usable(secret: &Data, now: Timestamp) -> Vec<Authority> {
+fn usable(secret: &SecretData, now: Timestamp) -> Vec<Authority> {
     let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
     let pair = |name: &str| {
         Authority::parse(secret.get(&format!("{name}.crt"))?, secret.get(&format!("{name}.key"))?)

@@ -5,7 +5,7 @@ use visnyk_runtime::pki::certificates::Pair;
 use visnyk_runtime::pki::{Facts, Issued, Purpose};
 
 use super::Authorities;
-use super::remark::Why;
+use crate::children::remark::Why;
 
 /// A certificate as it is to be.
 pub struct Leaf {

@@ -8,21 +8,18 @@
 
 mod authorities;
 mod leaf;
-mod remark;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use visnyk_runtime::pki::{Issued, Purpose, SenderName};
 
+use crate::children::SecretData;
+use crate::children::remark::Remark;
+
 pub use authorities::Authorities;
 pub use leaf::Leaf;
-pub use remark::Remark;
 pub use visnyk_crds::contract::paths::{AUTHORITIES as BUNDLE, CERTIFICATE, KEY};
-
-/// What a Secret holds.
-pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// Every server of ours is known by these, as on a laptop: `kubectl port-forward` leads there.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -36,11 +33,11 @@ pub struct CannotIssue(#[from] rcgen::Error);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     /// The Secret with its authorities, which no pod mounts.
-    pub authorities: Option<&'a Data>,
+    pub authorities: Option<&'a SecretData>,
     /// The bundle that everybody was told to trust, from the ConfigMap.
     pub published: Option<&'a str>,
     /// The Secret that its pods mount.
-    pub server: Option<&'a Data>,
+    pub server: Option<&'a SecretData>,
 }
 
 /// What is to be there.
@@ -49,7 +46,7 @@ pub struct Wanted {
     /// Its authorities, to issue more.
     pub authorities: Authorities,
     /// The Secret that its pods mount.
-    pub server: Data,
+    pub server: SecretData,
     /// When to look again; earlier does no harm.
     pub look_again: Timestamp,
     /// When the server's certificate expires; absent: it has none of ours.
@@ -62,7 +59,7 @@ pub struct Wanted {
 /// of ours.
 pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Wanted, CannotIssue> {
     let (authorities, mut remarks) = Authorities::decide(found.authorities, found.published, now)?;
-    let mut server = Data::from([(BUNDLE.to_owned(), authorities.bundle().into_bytes())]);
+    let mut server = SecretData::from([(BUNDLE.to_owned(), authorities.bundle().into_bytes())]);
     let mut look_again = authorities.look_again(now);
     let mut not_after = None;
     if !names.is_empty() {
@@ -78,7 +75,7 @@ pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Want
 
 /// Decides on what a relay shows to a Collector. `prefix` is what its files in `peers` begin with.
 pub fn decide_sender(
-    peers: Option<&Data>,
+    peers: Option<&SecretData>,
     prefix: &str,
     sender: &SenderName,
     collector: &Authorities,
@@ -89,13 +86,13 @@ pub fn decide_sender(
 }
 
 /// Puts a certificate and its key into a Secret.
-pub fn insert(data: &mut Data, prefix: &str, Issued { certificate, key }: Issued) {
+pub fn insert(data: &mut SecretData, prefix: &str, Issued { certificate, key }: Issued) {
     data.insert(format!("{prefix}{CERTIFICATE}"), certificate.into_bytes());
     data.insert(format!("{prefix}{KEY}"), key.into_bytes());
 }
 
 /// Certificate and key of a Secret; none where one is missing or no text.
-fn issued(data: &Data, prefix: &str) -> Option<Issued> {
+fn issued(data: &SecretData, prefix: &str) -> Option<Issued> {
     let text = |key: &str| String::from_utf8(data.get(&format!("{prefix}{key}"))?.clone()).ok();
     Some(Issued { certificate: text(CERTIFICATE)?, key: text(KEY)? })
 }

@@ -6,8 +6,8 @@ mod walk;
 use jiff::ToSpan;
 use visnyk_runtime::pki::{CA_LIFE, Facts, LEAF_LIFE, Trust};
 
-use super::remark::Why;
 use super::*;
+use crate::children::remark::Why;
 
 pub(super) fn start() -> Timestamp {
     "2031-05-06T07:08:09Z".parse().unwrap()
@@ -24,9 +24,9 @@ pub(super) fn quay() -> SenderName {
 /// What a cluster holds of one resource, as the operator leaves it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Cluster {
-    pub authorities: Option<Data>,
+    pub authorities: Option<SecretData>,
     pub published: Option<String>,
-    pub server: Option<Data>,
+    pub server: Option<SecretData>,
 }
 
 impl Cluster {
@@ -126,7 +126,7 @@ fn certificate_is_renewed_at_two_thirds_of_its_life_and_the_next_look_is_then() 
 
 #[test]
 fn lost_authority_is_replaced_told_of_and_no_longer_trusted() {
-    for damage in [None, Some(Data::new()), Some(Data::from([("1.crt".into(), b"x".to_vec())]))] {
+    for damage in [None, Some(SecretData::new()), Some(SecretData::from([("1.crt".into(), b"x".to_vec())]))] {
         let mut cluster = Cluster::new(start());
         let before = cluster.clone();
         cluster.authorities = damage;
@@ -183,9 +183,9 @@ fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stan
     let prefix = "ships.log.";
     let first = decide_sender(None, prefix, &quay(), &authorities, start()).unwrap();
     assert_eq!(first.why, Some(Why::Missing));
-    let mut peers = Data::from([("ships.log.url".to_owned(), b"https://log".to_vec())]);
+    let mut peers = SecretData::from([("ships.log.url".to_owned(), b"https://log".to_vec())]);
     insert(&mut peers, prefix, first.issued.clone());
-    let again = |peers: &Data, sender: &SenderName, authorities: &Authorities, now| {
+    let again = |peers: &SecretData, sender: &SenderName, authorities: &Authorities, now| {
         decide_sender(Some(peers), prefix, sender, authorities, now).unwrap()
     };
     let kept = again(&peers, &quay(), &authorities, start());

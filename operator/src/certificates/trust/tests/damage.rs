@@ -30,7 +30,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 /// Damages one entry of a Secret.
-fn hurt(data: &mut Data, which: Index, damage: &Damage, foreign: &[Vec<u8>]) {
+fn hurt(data: &mut SecretData, which: Index, damage: &Damage, foreign: &[Vec<u8>]) {
     let keys: Vec<String> = data.keys().cloned().collect();
     let key = which.get(&keys);
     let old = data[key].clone();
@@ -65,7 +65,7 @@ fn grown() -> (Cluster, Timestamp) {
 }
 
 /// A Secret of authorities with one that somebody made by hand.
-fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> Data {
+fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> SecretData {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     (params.not_before, params.not_after) = (not_before, not_after);
@@ -78,7 +78,7 @@ fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: Offset
 }
 
 /// Two visits, a second apart; the second finds nothing to do.
-fn remarks_of(authorities: Data) -> Vec<Remark> {
+fn remarks_of(authorities: SecretData) -> Vec<Remark> {
     let published = Some(String::new());
     let mut cluster = Cluster { authorities: Some(authorities), published, server: None };
     let remarks = cluster.visit(&names(), start()).remarks;

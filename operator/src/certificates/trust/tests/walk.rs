@@ -22,7 +22,7 @@ struct Mounted {
 #[derive(Default)]
 struct World {
     cluster: Cluster,
-    peers: Data,
+    peers: SecretData,
     /// The newest last; the oldest is what a pod may still have.
     mounted: VecDeque<(i64, Mounted)>,
 }
@@ -78,7 +78,7 @@ fn no_handshake_fails_in_eleven_years_of_visits() {
         let now = start() + hour.hours();
         if all.last() == Some(&Remark::NextAuthority) {
             // The worst time to need new certificates: not everybody knows who might sign them.
-            (world.cluster.server, world.peers) = (None, Data::new());
+            (world.cluster.server, world.peers) = (None, SecretData::new());
         }
         let (look_again, remarks) = world.visit(hour, now);
         all.extend(remarks);
