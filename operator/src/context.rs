@@ -7,15 +7,16 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::apply::Verified;
+use crate::apply::claim::OthersClaims;
 use crate::children::child::Kind;
 use crate::children::meta::Concerned;
-use crate::claim::{Installation, OthersClaims};
 use crate::cluster::pods::Pods;
 use crate::cluster::references::References;
 use crate::cluster::secret_changes::SecretChanges;
 use crate::cluster::watched::Watched;
-use crate::events::Events;
 use crate::process::args::Images;
+use crate::process::events::Events;
+use crate::process::installation::Installation;
 use crate::process::metrics::OperatorMetrics;
 use crate::process::run::Outfit;
 

@@ -22,11 +22,11 @@ use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_runtime::observe::causes::with_causes;
 
+use crate::apply::claim::{self, Claim, claim};
 use crate::apply::finalizer;
 use crate::children::child::Kind;
 use crate::children::meta::Concerned;
 use crate::children::meta::{Owner, Role};
-use crate::claim::{self, Claim, claim};
 use crate::cluster::references::{Listener, References, Referred};
 use crate::cluster::watched;
 use crate::cluster::watched::{Scope, Watched};
@@ -36,6 +36,7 @@ use crate::process::args::Namespaces;
 use crate::process::discovery;
 use crate::process::metrics::Certificate;
 use crate::process::run::Outfit;
+use crate::status::events::publish_changes;
 use crate::status::report;
 use crate::status::visit::{
     LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
@@ -222,7 +223,7 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
     let concerned = owner.concerned();
     let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
-    match claim(context, &owner, seen, Timestamp::now()).await {
+    match claim(&context.client, &context.installation, &owner, seen, Timestamp::now()).await {
         Ok(Claim::Ours(fresh)) => {
             context.others.forget(&concerned);
             let Some(fresh) = fresh else { return Ok(Managed::Here(resource)) };
@@ -345,7 +346,13 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
     let written = write_status(&context.client, owner, before, after).await;
     match &written {
         Ok(true) => {
-            context.events.changed(&owner.object_ref(), &before.status.conditions, &after.conditions).await;
+            publish_changes(
+                &context.events,
+                &owner.object_ref(),
+                &before.status.conditions,
+                &after.conditions,
+            )
+            .await;
         }
         Ok(false) => {}
         Err(error) => tell_unsaid(owner, error, context).await,

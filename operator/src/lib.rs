@@ -5,13 +5,11 @@
 mod apply;
 mod certificates;
 mod children;
-pub mod claim;
 mod cluster;
 mod collector;
 mod context;
 pub mod controller;
 mod error;
-pub mod events;
 pub mod process;
 mod relay;
 mod status;

@@ -1,6 +1,7 @@
 //! Makes the children what they should be: the only place that writes them. Nothing is written that is so
 //! already, and nothing is touched that another made.
 
+pub mod claim;
 pub mod covers;
 pub mod exclusive;
 pub mod finalizer;
@@ -28,7 +29,7 @@ use crate::cluster::present::{Present, Stands};
 use crate::cluster::watched::Watched;
 use crate::context::Context;
 use crate::error::Error;
-use crate::events::Events;
+use crate::process::events::Events;
 
 /// What became of the wish.
 #[derive(Clone, Debug, PartialEq, Eq)]

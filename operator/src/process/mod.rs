@@ -3,8 +3,10 @@
 pub mod args;
 pub mod definitions;
 pub mod discovery;
+pub mod events;
 pub mod face;
 pub mod fence;
+pub mod installation;
 pub mod leader;
 pub mod metrics;
 pub mod probe;

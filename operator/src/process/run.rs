@@ -12,12 +12,12 @@ use visnyk_runtime::observe::readiness::Readiness;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 use visnyk_runtime::server::drain::{Drain, Signals};
 
-use crate::claim::Installation;
-use crate::events::Events;
 use crate::process::args::{Images, Namespaces, RunArgs};
 use crate::process::definitions::{self, Missing};
+use crate::process::events::Events;
 use crate::process::face::OperatorFace;
 use crate::process::fence::Fence;
+use crate::process::installation::Installation;
 use crate::process::leader::{Election, Ended, Timing};
 use crate::process::metrics::OperatorMetrics;
 

@@ -1,6 +1,7 @@
 //! The status of a resource: conditions, their reasons, and the write.
 
 pub mod conditions;
+pub mod events;
 pub mod reasons;
 pub mod report;
 pub mod visit;

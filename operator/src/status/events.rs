@@ -3,45 +3,22 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use tracing::warn;
+use kube::runtime::events::{Event, EventType};
 
+use crate::process::events::{Events, event};
 use crate::status::conditions::READY;
 use crate::status::reasons::{INTENDED, PAUSED, STARTING, WARNINGS};
 use crate::status::report::WARNED;
 
-/// Publishes Events. Clones share what was published, so that a repetition counts up one Event.
-#[derive(Clone)]
-pub struct Events(Recorder);
-
-/// The longest note that an API server takes.
-const NOTE: usize = 1024;
-
-impl Events {
-    /// Events in the name of one operator.
-    pub fn new(client: Client, identity: &str) -> Self {
-        let reporter = Reporter { controller: "visnyk-operator".into(), instance: Some(identity.into()) };
-        Self(Recorder::new(client, reporter))
-    }
-
-    /// Tells which conditions of an object became others.
-    pub async fn changed(&self, object: &ObjectReference, before: &[Condition], after: &[Condition]) {
-        for event in changes(before, after) {
-            self.publish(object, &event).await;
-        }
-    }
-
-    /// Tells that something failed or needs a look.
-    pub async fn warning(&self, object: &ObjectReference, action: &str, reason: &str, note: &str) {
-        self.publish(object, &event(EventType::Warning, action, reason, note)).await;
-    }
-
-    /// An Event is a courtesy: that it cannot be published fails nothing.
-    async fn publish(&self, object: &ObjectReference, event: &Event) {
-        if let Err(error) = self.0.publish(event, object).await {
-            warn!(%error, reason = event.reason, "event cannot be published");
-        }
+/// Publishes which conditions of an object became others.
+pub async fn publish_changes(
+    events: &Events,
+    object: &ObjectReference,
+    before: &[Condition],
+    after: &[Condition],
+) {
+    for event in changes(before, after) {
+        events.publish(object, &event).await;
     }
 }
 
@@ -86,17 +63,6 @@ fn is_fault(was: Option<&Condition>, condition: &Condition) -> bool {
     }
     let was_met = was.is_some_and(|was| was.status == "True");
     !INTENDED.contains(reason) && (was_met || !STARTING.contains(reason))
-}
-
-fn event(type_: EventType, action: &str, reason: &str, note: &str) -> Event {
-    let end = note.floor_char_boundary(NOTE);
-    Event {
-        type_,
-        reason: reason.into(),
-        note: Some(note[..end].into()),
-        action: action.into(),
-        secondary: None,
-    }
 }
 
 #[cfg(test)]
@@ -215,12 +181,5 @@ mod tests {
         }
         assert_eq!(told(&accepted(one), &accepted(one)), []);
         assert_eq!(told(&accepted(one), &accepted(plain)), []);
-    }
-
-    #[test]
-    fn note_is_cut_at_a_letter_to_what_an_api_server_takes() {
-        let long = format!("a{}", "і".repeat(NOTE));
-        let note = event(EventType::Warning, "Apply", "Api", &long).note.unwrap();
-        assert_eq!(note.len(), NOTE - 1);
     }
 }

@@ -3,7 +3,6 @@
 //! is gone, or has not been renewed for [`ABANDONED`].
 
 use std::collections::HashMap;
-use std::fmt::{self, Display, Formatter};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,41 +14,12 @@ use tracing::warn;
 
 use crate::children::meta::Concerned;
 use crate::children::meta::{MANAGER, Owner};
-use crate::context::Context;
 use crate::error::Error;
+use crate::process::installation::Installation;
 
 /// Time without a renewal of its Lease after which an installation counts as gone. An upgrade, or a node that is lost,
 /// takes less.
 const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
-
-/// An operator installation: all operators that elect one leader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
-    /// Namespace of the Lease by which they do.
-    pub namespace: String,
-    /// Its name.
-    pub lease: String,
-}
-
-impl Installation {
-    /// Returns the installation of this name; none if it is not the name of one.
-    fn parse(name: &str) -> Option<Self> {
-        let (namespace, lease) = name.split_once('/')?;
-        let is_name = |part: &str| {
-            let is_allowed =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-            !part.is_empty() && part.bytes().all(is_allowed)
-        };
-        (is_name(namespace) && is_name(lease))
-            .then(|| Self { namespace: namespace.to_owned(), lease: lease.to_owned() })
-    }
-}
-
-impl Display for Installation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.lease)
-    }
-}
 
 /// Who manages a resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,17 +37,18 @@ pub enum Claim {
 /// Looks who manages a resource, of which the watch says that it is `seen`. Claims it if nobody does, or if who did is
 /// gone.
 pub async fn claim(
-    context: &Context,
+    client: &Client,
+    installation: &Installation,
     owner: &Owner,
     seen: Option<&str>,
     now: Timestamp,
 ) -> Result<Claim, Error> {
-    let ours = context.installation.to_string();
+    let ours = installation.to_string();
     if seen == Some(&ours) {
         return Ok(Claim::Ours(None));
     }
     let resource = owner.role.resource();
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &owner.namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &owner.namespace, &resource);
     let doing = || format!("read {} {}", owner.role.kind(), owner.name);
     let found = api.get_opt(&owner.name).await.map_err(Error::api(doing()))?;
     let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&owner.uid)) else {
@@ -85,7 +56,7 @@ pub async fn claim(
     };
     match found.data["status"]["operator"].as_str() {
         Some(holder) if holder == ours => Ok(Claim::Ours(Some(Box::new(found)))),
-        Some(holder) if !is_gone(&context.client, holder, now).await? => Ok(Claim::Others(holder.to_owned())),
+        Some(holder) if !is_gone(client, holder, now).await? => Ok(Claim::Others(holder.to_owned())),
         _ => ask(&api, owner, &found, &ours).await,
     }
 }
@@ -187,15 +158,6 @@ mod tests {
         assert!(is_abandoned(renewed(901, Some("a"))));
         assert!(is_abandoned(LeaseSpec::default()));
         assert!(super::is_abandoned(None, now()));
-    }
-
-    #[test]
-    fn claim_that_names_no_lease_is_of_nobody() {
-        let system = Installation { namespace: "visnyk-system".into(), lease: "visnyk-operator".into() };
-        assert_eq!(Installation::parse(&system.to_string()), Some(system));
-        for name in ["", "visnyk-system", "/visnyk-operator", "a/", "a/b/c", "a/../b", "A/b", "a/b?c"] {
-            assert_eq!(Installation::parse(name), None, "{name}");
-        }
     }
 
     #[test]
