@@ -6,6 +6,7 @@ pub mod covers;
 pub mod exclusive;
 pub mod finalizer;
 pub mod grow;
+pub mod roll_out;
 pub mod runnable;
 
 use std::collections::HashMap;
@@ -25,9 +26,9 @@ use crate::apply::covers::covers;
 use crate::apply::grow::Grown;
 use crate::children::child::{Child, Kind, Seen};
 use crate::children::meta::{MANAGER, Owner};
+use crate::cluster::Cluster;
 use crate::cluster::present::{Present, Stands};
 use crate::cluster::watched::Watched;
-use crate::context::Context;
 use crate::error::Error;
 use crate::process::events::Events;
 
@@ -68,14 +69,26 @@ type Place = (Kind, String, String);
 /// Its resource version, and the wish that it met.
 type Met = (String, String);
 
+/// The parts that every write of a controller works with.
+pub struct Writer {
+    /// Children that were seen to be as wanted.
+    pub verified: Verified,
+    /// Publisher of Events.
+    pub events: Events,
+}
+
 /// Makes the children of a resource these, and no others.
-pub async fn apply(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    Ok(present.told(carry_out(present, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
+pub async fn apply(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(present
+        .told(carry_out(present, writer, children, Life::Lasting).await)?
+        .unwrap_or_else(Applied::Refused))
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
-pub async fn keep_up(present: &Present<'_>, children: &[Child]) -> Result<Applied, Error> {
-    Ok(present.told(carry_out(present, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
+pub async fn keep_up(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(present
+        .told(carry_out(present, writer, children, Life::Ending).await)?
+        .unwrap_or_else(Applied::Refused))
 }
 
 /// The owner's.
@@ -85,8 +98,13 @@ enum Life {
     Ending,
 }
 
-async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Result<Applied, Error> {
-    let applier = Applier::of(present);
+async fn carry_out(
+    present: &Present<'_>,
+    writer: &Writer,
+    children: &[Child],
+    life: Life,
+) -> Result<Applied, Error> {
+    let applier = Applier::of(present, writer);
     let Applier { watched, verified, owner, .. } = applier;
     verified.tidy(watched);
     let unsure: Vec<&Child> =
@@ -121,8 +139,12 @@ async fn carry_out(present: &Present<'_>, children: &[Child], life: Life) -> Res
 
 /// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
 /// another matter. Changes nothing.
-pub async fn try_out(present: &Present<'_>, workload: &Child) -> Result<Option<String>, Error> {
-    let applier = Applier::of(present);
+pub async fn try_out(
+    present: &Present<'_>,
+    writer: &Writer,
+    workload: &Child,
+) -> Result<Option<String>, Error> {
+    let applier = Applier::of(present, writer);
     if applier.verified.holds(applier.watched, applier.owner, workload) {
         return Ok(None);
     }
@@ -166,8 +188,8 @@ struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    fn of(present: &Present<'a>) -> Self {
-        let Context { client, watched, verified, events, .. } = present.context;
+    fn of(present: &Present<'a>, writer: &'a Writer) -> Self {
+        let (Cluster { client, watched, .. }, Writer { verified, events }) = (present.cluster, writer);
         Self { client, watched, verified, events, owner: present.owner }
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use visnyk_crds::Problem;
 use visnyk_crds::valid::SecretRef;
 
-use crate::apply::try_out;
+use crate::apply::{Writer, try_out};
 use crate::children::child::Child;
 use crate::children::manifest_in;
 use crate::cluster::fetch::look_at_secrets;
@@ -83,6 +83,7 @@ pub async fn judge_with_pods<K, V>(
     resource: &K,
     present: &Present<'_>,
     rules: &Rules<K, V>,
+    writer: &Writer,
     workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
 ) -> Result<Verdict<K, V>, Error>
 where
@@ -103,7 +104,7 @@ where
             return Ok(Verdict { runnable: Some(last), fault: None, missing: missing.collect(), awaited });
         }
     }
-    match present.told(try_out(present, &workload(&own)?).await)? {
+    match present.told(try_out(present, writer, &workload(&own)?).await)? {
         Ok(None) => Ok(Verdict { runnable: Some(own), fault: None, missing, awaited: BTreeSet::new() }),
         Ok(Some(why)) | Err(why) => {
             let last = last_good(resource, present, rules).await?;
@@ -131,13 +132,13 @@ async fn look<K, V>(
     rules: &Rules<K, V>,
     specs: &[&V],
 ) -> Result<BTreeSet<String>, Error> {
-    let Present { context, owner, .. } = present;
-    context
+    let Present { cluster, owner, .. } = present;
+    cluster
         .references
         .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
     let secrets = specs.iter().flat_map(|valid| (rules.secrets)(valid)).collect();
-    let (missing, versions) = look_at_secrets(&context.client, &owner.namespace, &names(secrets)).await?;
-    context.secret_changes.note(&owner.concerned(), versions, Timestamp::now());
+    let (missing, versions) = look_at_secrets(&cluster.client, &owner.namespace, &names(secrets)).await?;
+    cluster.secret_changes.note(&owner.concerned(), versions, Timestamp::now());
     Ok(missing)
 }
 

@@ -12,18 +12,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
-use serde_json::json;
+use kube::ResourceExt;
 use visnyk_crds::contract::status::RelayStatus;
 use visnyk_crds::contract::{HEALTH_PORT, paths};
 
-use crate::children::child::Kind;
-use crate::children::meta::{MANAGER, Owner};
-use crate::cluster::secret_changes::Version;
-use crate::context::Context;
-use crate::error::Error;
-use crate::status::report::Obstacle;
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
 pub const NUDGE: &str = "visnyk.dev/sync";
@@ -148,62 +142,13 @@ impl Pods {
 /// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
 /// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
 /// Asks the pods only while none is ready.
-pub async fn only_refuse(context: &Context, owner: &Owner) -> bool {
-    let pods = context.watched.pods_of(owner);
-    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&context.pods.ask(&pods).await)
+pub async fn only_refuse(cluster: &Cluster, owner: &Owner) -> bool {
+    let pods = cluster.watched.pods_of(owner);
+    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&cluster.pods.ask(&pods).await)
 }
 
 fn is_one_refusing(pods: &[Report]) -> bool {
     pods.iter().any(|pod| pod.status.as_ref().is_some_and(|status| status.process.storage_problem.is_some()))
-}
-
-/// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
-/// there is no obstacle, are told to look, as long as that may help; so are all whose Secrets have just changed.
-pub async fn take_up(
-    context: &Context,
-    owner: &Owner,
-    hash: &str,
-    obstacles: &[Obstacle],
-    now: Timestamp,
-) -> Result<Vec<Report>, Error> {
-    let concerned = owner.concerned();
-    context.secret_changes.note(&concerned, own_secrets(context, owner), now);
-    let secrets_changed = context.secret_changes.recent(&concerned, now);
-    let mut pods = context.pods.ask(&context.watched.pods_of(owner)).await;
-    for pod in &mut pods {
-        if let Some(news) = pod.news(hash, obstacles, secrets_changed, now) {
-            nudge(&context.client, &owner.namespace, pod, &news, now).await?;
-            pod.is_nudged = true;
-        }
-    }
-    Ok(pods)
-}
-
-/// The Secrets that the operator itself makes for a resource: its certificates and peers, among others.
-fn own_secrets(context: &Context, owner: &Owner) -> Vec<Version> {
-    let children = context.watched.children_of(owner).into_iter();
-    let secrets = children.filter(|(kind, _)| *kind == Kind::Secret);
-    secrets.map(|(_, secret)| Version::of_own(&secret.name, secret.version())).collect()
-}
-
-/// Changes the pod's annotation, so that its kubelet looks at its files now.
-async fn nudge(
-    client: &Client,
-    namespace: &str,
-    pod: &Report,
-    news: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let since = pod.nudging_since(news).unwrap_or(now);
-    let value = format!("{news} since {since} at {now}");
-    let patch = json!({ "metadata": { "uid": pod.uid, "annotations": { NUDGE: value } } });
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    match api.patch(&pod.name, &parameters, &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()), // gone, or another
-        Err(error) => Err(Error::api(format!("nudge pod {}", pod.name))(error)),
-    }
 }
 
 impl Report {
@@ -217,13 +162,13 @@ impl Report {
     pub fn news(
         &self,
         hash: &str,
-        obstacles: &[Obstacle],
+        are_files_there: bool,
         secrets_changed: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<String> {
         let status = self.status.as_ref()?;
         let runs = status.process.configuration_hash == hash;
-        let lacks_files = runs && obstacles.is_empty() && !waits(status).is_empty();
+        let lacks_files = runs && are_files_there && !waits(status).is_empty();
         let news = [
             (!runs).then(|| hash.to_owned()),
             lacks_files.then(|| format!("{hash}/files")),
@@ -235,7 +180,7 @@ impl Report {
     }
 
     /// Since when it is nudged for this.
-    fn nudging_since(&self, news: &str) -> Option<Timestamp> {
+    pub fn nudging_since(&self, news: &str) -> Option<Timestamp> {
         self.nudged.as_ref().filter(|(_, nudged)| nudged == news).map(|(since, _)| *since)
     }
 }
@@ -281,7 +226,7 @@ fn trouble(pod: &Pod) -> Option<String> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use visnyk_runtime::admin::health::{Face, Health};
 
     use super::*;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::children::SecretData;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
-use crate::context::Context;
+use crate::cluster::Cluster;
 use crate::error::Error;
 
 /// What stands under the name of a child.
@@ -42,7 +42,7 @@ impl Stands {
 /// What was read of one resource's children in one visit.
 pub struct Present<'a> {
     /// What the visit works with.
-    pub context: &'a Context,
+    pub cluster: &'a Cluster,
     /// The resource.
     pub owner: &'a Owner,
     /// Whether orphans are taken for children.
@@ -52,8 +52,8 @@ pub struct Present<'a> {
 
 impl<'a> Present<'a> {
     /// Of a visit that begins.
-    pub fn new(context: &'a Context, owner: &'a Owner) -> Self {
-        Self { context, owner, adopts: false, read: Mutex::default() }
+    pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
+        Self { cluster, owner, adopts: false, read: Mutex::default() }
     }
 
     /// The same, of a resource that takes orphans for its children.
@@ -69,9 +69,9 @@ impl<'a> Present<'a> {
         let resource = self.owner.concerned();
         match outcome {
             Ok(done) => Ok(Ok(done)),
-            Err(error) => match error.told(self.context.patience.is_over(&resource)) {
+            Err(error) => match error.told(self.cluster.patience.is_over(&resource)) {
                 Some(why) => {
-                    self.context.patience.work_around(&resource);
+                    self.cluster.patience.work_around(&resource);
                     Ok(Err(why))
                 }
                 None => Err(error),
@@ -93,11 +93,11 @@ impl<'a> Present<'a> {
 
     /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
     async fn look(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
-        let Self { context, owner, .. } = self;
+        let Self { cluster, owner, .. } = self;
         let api: Api<DynamicObject> =
-            Api::namespaced_with(context.client.clone(), &owner.namespace, &kind.resource());
+            Api::namespaced_with(cluster.client.clone(), &owner.namespace, &kind.resource());
         let doing = || self.doing(kind, name);
-        if kind == Kind::Secret && !context.watched.has(owner, Kind::Secret, name) {
+        if kind == Kind::Secret && !cluster.watched.has(owner, Kind::Secret, name) {
             match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
                 None => return Ok(Stands::Nothing),
                 Some(found) => {

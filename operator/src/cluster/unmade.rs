@@ -43,7 +43,7 @@ async fn look(present: &Present<'_>, kind: Kind, now: Timestamp) -> Result<Optio
         Some(live) => live.metadata.uid.clone().unwrap_or_default(),
         None => return Ok(None),
     };
-    let api: Api<Event> = Api::namespaced(present.context.client.clone(), &present.owner.namespace);
+    let api: Api<Event> = Api::namespaced(present.cluster.client.clone(), &present.owner.namespace);
     let selected =
         ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MOST);
     let events = api.list(&selected).await.map_err(Error::api(format!("list Events of {name}")))?;

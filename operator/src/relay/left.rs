@@ -9,7 +9,7 @@ use kube::api::ObjectMeta;
 use visnyk_crds::api::OnDelete;
 
 use crate::children::meta::Owner;
-use crate::context::Context;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::status::conditions::Finding;
 use crate::status::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
@@ -51,19 +51,19 @@ const FRESH: Duration = Duration::from_mins(1);
 
 /// The claims of replicas from `replicas` on.
 pub async fn look(
-    context: &Context,
+    cluster: &Cluster,
     owner: &Owner,
     replicas: u16,
     then: OnDelete,
     now: Timestamp,
 ) -> Result<Vec<Left>, Error> {
-    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &owner.namespace);
+    let jobs: Api<Job> = Api::namespaced(cluster.client.clone(), &owner.namespace);
     let mut left = Vec::new();
-    for claim in context.watched.claims_of(owner) {
+    for claim in cluster.watched.claims_of(owner) {
         let Some(ordinal) = owner.replica_of(&claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
             continue;
         };
-        let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
+        let is_used = cluster.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
         let fate = match then {
             OnDelete::Retain => Fate::Kept,
             OnDelete::Discard if is_used => Fate::InUse,

@@ -578,7 +578,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 #[test]
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
-    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles, None, now());
+    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles.is_empty(), None, now());
     let nudged = |pod: &Report, seconds: i64, what: &str| Report {
         nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
@@ -600,7 +600,7 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
     // Secrets that have just changed are another matter.
     let changed = now() - SignedDuration::from_secs(2);
-    let secrets = |pod: &Report| pod.news("hash", &[], Some(changed), now());
+    let secrets = |pod: &Report| pod.news("hash", true, Some(changed), now());
     let told = format!("secrets/{changed}");
     assert_eq!(secrets(&nudged(&waits, 61, "hash/files")), Some(told.clone()));
     assert_eq!(secrets(&waits), Some("hash/files".into()));
