@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::DynamicObject;
 use kube::{Api, Client};
 use serde_json::json;
 use tracing::warn;
 
+use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::meta::Concerned;
-use crate::children::meta::{MANAGER, Owner};
+use crate::children::meta::Owner;
 use crate::error::Error;
 use crate::process::installation::Installation;
 
@@ -68,10 +69,8 @@ async fn ask(
     found: &DynamicObject,
     ours: &str,
 ) -> Result<Claim, Error> {
-    let metadata = json!({ "uid": owner.uid, "resourceVersion": found.metadata.resource_version });
-    let patch = json!({ "metadata": metadata, "status": { "operator": ours } });
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    match api.patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
+    let patch = merge_patch(&found.metadata, json!({ "status": { "operator": ours } }));
+    match api.patch_status(&owner.name, &merge_params(), &patch).await {
         Ok(written) => {
             if written.data["status"]["operator"] != ours {
                 warn!(

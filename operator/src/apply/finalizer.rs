@@ -1,12 +1,12 @@
 //! Our one finalizer: it keeps a relay whose `spool.onDelete` is `Drain` or `Discard` until its volumes are drained
 //! or deleted.
 
-use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams};
+use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 
-use crate::children::meta::MANAGER;
+use crate::apply::patch::{merge_params, merge_patch};
 use crate::error::Error;
 
 /// Its name.
@@ -41,13 +41,10 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     let (namespace, name) = (object.namespace.as_deref().unwrap_or_default(), object.name.as_deref());
-    let patch = json!({ "metadata": {
-        "uid": object.uid, "resourceVersion": object.resource_version, "finalizers": finalizers,
-    } });
+    let patch = merge_patch(object, json!({ "metadata": { "finalizers": finalizers } }));
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()));
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    match api.patch_metadata(name.unwrap_or_default(), &parameters, &Patch::Merge(&patch)).await {
+    match api.patch_metadata(name.unwrap_or_default(), &merge_params(), &patch).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()), // gone
         Err(error) => Err(Error::api(format!("set the finalizers of {}", name.unwrap_or_default()))(error)),

@@ -2,15 +2,16 @@
 //! its claims are made larger one by one, and it is made anew around its running pods.
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DynamicObject, ListParams, ObjectMeta, PropagationPolicy};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tracing::info;
 
 use crate::apply::covers::{amount, covers};
 use crate::apply::delete;
+use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::child::Child;
-use crate::children::meta::{MANAGER, Owner};
+use crate::children::meta::Owner;
 use crate::error::Error;
 
 const TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
@@ -146,12 +147,9 @@ async fn enlarge(
     size: &Value,
 ) -> Result<(), Error> {
     let name = claim.name_any();
-    let patch = json!({
-        "metadata": { "uid": claim.metadata.uid },
-        "spec": { "resources": { "requests": { "storage": size } } },
-    });
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    let patched = api.patch(&name, &parameters, &Patch::Merge(&patch)).await;
+    let seen = ObjectMeta { uid: claim.metadata.uid.clone(), ..ObjectMeta::default() };
+    let patch = merge_patch(&seen, json!({ "spec": { "resources": { "requests": { "storage": size } } } }));
+    let patched = api.patch(&name, &merge_params(), &patch).await;
     patched.map_err(Error::api(format!("make PersistentVolumeClaim {name} larger")))?;
     Ok(())
 }

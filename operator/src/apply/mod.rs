@@ -6,6 +6,7 @@ pub mod covers;
 pub mod exclusive;
 pub mod finalizer;
 pub mod grow;
+pub mod patch;
 pub mod roll_out;
 pub mod runnable;
 
@@ -19,13 +20,14 @@ use kube::api::{
 };
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::info;
 
 use crate::apply::covers::covers;
 use crate::apply::grow::Grown;
+use crate::apply::patch::{apply_params, merge_params, merge_patch};
 use crate::children::child::{Child, Kind, Seen};
-use crate::children::meta::{MANAGER, Owner};
+use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::cluster::present::{Present, Stands};
 use crate::cluster::watched::Watched;
@@ -167,17 +169,12 @@ pub async fn try_out(
             Seen::of(live)
         }
     };
-    let dry_run = PatchParams { dry_run: true, ..as_ours() };
+    let dry_run = PatchParams { dry_run: true, ..apply_params() };
     Ok(present.told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
 /// Where a StatefulSet has its claim templates.
 const CLAIMS: &str = "/spec/volumeClaimTemplates";
-
-/// What we apply is ours, and has no field that the API server does not know.
-fn as_ours() -> PatchParams {
-    PatchParams::apply(MANAGER).force().validation_strict()
-}
 
 struct Applier<'a> {
     client: &'a Client,
@@ -270,7 +267,7 @@ impl<'a> Applier<'a> {
             let note = format!("{} {}: {remark}", child.kind.gvk().kind, child.name);
             self.events.warning(&self.owner.object_ref(), "Trust", remark.reason(), &note).await;
         }
-        let written = self.patch(child, seen, &as_ours()).await?;
+        let written = self.patch(child, seen, &apply_params()).await?;
         info!(
             namespace = self.owner.namespace, kind = child.kind.gvk().kind, name = child.name,
             news = ?child.news, "applied",
@@ -292,12 +289,10 @@ impl<'a> Applier<'a> {
     }
 
     /// Takes away what others have put where it may not be; an apply would leave it there.
-    async fn expel(&self, child: &Child, live: &DynamicObject, mut patch: Value) -> Result<(), Error> {
-        let ObjectMeta { uid, resource_version, .. } = &live.metadata;
-        patch["metadata"] = json!({ "uid": uid, "resourceVersion": resource_version });
-        let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    async fn expel(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
+        let patch = merge_patch(&live.metadata, patch);
         let kind = child.kind.gvk().kind;
-        let written = self.api(child.kind).patch(&child.name, &parameters, &Patch::Merge(&patch)).await;
+        let written = self.api(child.kind).patch(&child.name, &merge_params(), &patch).await;
         written.map_err(Error::api(format!("take from {kind} {} what others added", child.name)))?;
         info!(namespace = self.owner.namespace, kind, name = child.name, "strangers expelled");
         Ok(())

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::child::Kind;
-use crate::children::meta::{MANAGER, Owner};
+use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::cluster::pods::{NUDGE, Report};
 use crate::cluster::secret_changes::Version;
@@ -52,10 +53,10 @@ async fn nudge(
 ) -> Result<(), Error> {
     let since = pod.nudging_since(news).unwrap_or(now);
     let value = format!("{news} since {since} at {now}");
-    let patch = json!({ "metadata": { "uid": pod.uid, "annotations": { NUDGE: value } } });
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+    let seen = ObjectMeta { uid: Some(pod.uid.clone()), ..ObjectMeta::default() };
+    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { NUDGE: value } } }));
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    match api.patch(&pod.name, &parameters, &Patch::Merge(&patch)).await {
+    match api.patch(&pod.name, &merge_params(), &patch).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()), // gone, or another
         Err(error) => Err(Error::api(format!("nudge pod {}", pod.name))(error)),

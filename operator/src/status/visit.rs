@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, ObjectMeta};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use visnyk_crds::api::Status;
 
 use crate::apply::finalizer;
+use crate::apply::patch::{merge_params, merge_patch};
 use crate::certificates::Standing;
-use crate::children::meta::{MANAGER, Owner, PAUSED};
+use crate::children::meta::{Owner, PAUSED};
 use crate::cluster::pods::{Report, shown};
 use crate::error::Error;
 use crate::status::conditions::{Finding, conditions};
@@ -141,9 +142,15 @@ pub async fn write_status(
     if *status == before.status {
         return Ok(true);
     }
-    let metadata = json!({ "uid": owner.uid, "resourceVersion": before.version });
+    let seen = ObjectMeta {
+        uid: Some(owner.uid.clone()),
+        resource_version: before.version.clone(),
+        ..ObjectMeta::default()
+    };
     // What is absent is taken away.
-    let patch = json!({ "metadata": metadata, "status": {
+    let patch = merge_patch(
+        &seen,
+        json!({ "status": {
         "observedGeneration": status.observed_generation,
         "conditions": status.conditions,
         "url": status.url,
@@ -152,9 +159,9 @@ pub async fn write_status(
         "selector": status.selector,
         "ready": status.ready,
         "operator": status.operator,
-    } });
-    let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-    match api(client, owner).patch_status(&owner.name, &parameters, &Patch::Merge(&patch)).await {
+    } }),
+    );
+    match api(client, owner).patch_status(&owner.name, &merge_params(), &patch).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(false),
         Err(error) => Err(Error::api(format!("write the status of {}", owner.name))(error)),
