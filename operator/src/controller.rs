@@ -37,6 +37,8 @@ use crate::process::discovery;
 use crate::process::metrics::Certificate;
 use crate::process::run::Outfit;
 use crate::status::events::publish_changes;
+use crate::status::failure::lasting;
+use crate::status::reasons::{REFUSED, UNREADABLE};
 use crate::status::report;
 use crate::status::visit::{
     LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
@@ -311,7 +313,7 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
             Some(Visit { findings, ..visit.clone() }.status(&before.status, generation, now))
         }
         Err(error) => {
-            error.lasting(is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
+            lasting(error, is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
         }
     };
     let owner = Owner::of(K::ROLE, resource);
@@ -333,7 +335,7 @@ async fn visit_unreadable<K: Kept>(
 ) -> Result<Duration, Error> {
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
     let before = last_said(&context.cluster.client, &owner).await?;
-    let reason = ("Unreadable", why.to_owned());
+    let reason = (UNREADABLE, why.to_owned());
     let failed = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
     // The claim may be in a status that cannot be read, too.
     let after = Status { operator: Some(context.installation.to_string()), ..failed };
@@ -363,7 +365,7 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
 /// Tells by an Event what no condition can say, since the status cannot be written.
 async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
     if let Some(refusal) = error.told(context.cluster.patience.is_over(&owner.concerned())) {
-        context.writer.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
+        context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;
     }
 }
 

@@ -21,8 +21,8 @@ use crate::cluster::present::Present;
 use crate::cluster::watched::Watched;
 use crate::context::Context;
 use crate::error::Error;
-use crate::status::conditions::{Finding, READY};
-use crate::status::reasons::LEAVING;
+use crate::status::conditions::Finding;
+use crate::status::reasons::{LEAVING, READY, SPOOL_RETAINED};
 use crate::status::report::accepted;
 use crate::status::visit::{BLOCKED, Certificates, Visit};
 
@@ -167,7 +167,7 @@ async fn let_go(
             "PersistentVolumeClaims kept with their undelivered events: {}; a relay of this name uses them again",
             names.join(", ")
         );
-        context.writer.events.warning(&owner.object_ref(), "Drain", "SpoolRetained", &note).await;
+        context.writer.events.warning(&owner.object_ref(), "Drain", SPOOL_RETAINED, &note).await;
     }
     Ok(going(owner, &kept, 0, &Applied::Done))
 }

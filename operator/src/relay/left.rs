@@ -12,7 +12,9 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::status::conditions::Finding;
-use crate::status::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
+use crate::status::reasons::{
+    DISCARDING, DRAIN_TIMED_OUT, DRAINING, IN_USE, SCALED_DOWN, SPOOL_RETAINED, UNDELIVERED,
+};
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,13 +152,13 @@ pub fn retained(left: &[Left]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
         Fate::Undelivered => UNDELIVERED,
         Fate::TimedOut => DRAIN_TIMED_OUT,
-        Fate::Kept => "ScaledDown",
-        Fate::Draining | Fate::Drained | Fate::DrainedOnce => "Draining",
-        Fate::Discarded => "Discarding",
-        Fate::InUse => "InUse",
+        Fate::Kept => SCALED_DOWN,
+        Fate::Draining | Fate::Drained | Fate::DrainedOnce => DRAINING,
+        Fate::Discarded => DISCARDING,
+        Fate::InUse => IN_USE,
     };
     let all: Vec<String> = left.iter().map(Left::says).collect();
-    Some(Finding::yes("SpoolRetained", reason, all.join(", ")))
+    Some(Finding::yes(SPOOL_RETAINED, reason, all.join(", ")))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::certificates::trust::{Authorities, BUNDLE, decide_sender, insert};
 use crate::children::meta::{Owner, Role};
 use crate::children::{Scheme, SecretData, service_port, url};
 use crate::error::Error;
-use crate::status::reasons::NOT_ISSUED;
+use crate::status::reasons::{COLLECTOR_UNUSABLE, NOT_ISSUED, SERVICE_UNUSABLE};
 use crate::status::report::Obstacle;
 
 /// The peers folder, and what is missing from it.
@@ -46,7 +46,7 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
             Ok(lines) => {
                 drop(resolved.files.insert(prefix(namespace, name) + ADDRESSES, lines.into_bytes()));
             }
-            Err(why) => resolved.obstacle("ServiceUnusable", format!("Service {namespace}/{name} {why}")),
+            Err(why) => resolved.obstacle(SERVICE_UNUSABLE, format!("Service {namespace}/{name} {why}")),
         }
     }
     Ok(resolved)
@@ -68,7 +68,7 @@ pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacl
         let message = format!(
             "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
         );
-        Some(Obstacle { reason: "ServiceUnusable", message })
+        Some(Obstacle { reason: SERVICE_UNUSABLE, message })
     };
     destinations.iter().filter_map(missing).collect()
 }
@@ -94,7 +94,7 @@ impl Resolved {
         // Only the Collector's own visit makes authorities: one made here would be believed by nobody.
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
-                "CollectorUnusable",
+                COLLECTOR_UNUSABLE,
                 format!(
                     "Collector {} has no certificate authority that can be used: its Secret is damaged or expired",
                     prefix.trim_end_matches('.').replacen('.', "/", 1)
@@ -126,7 +126,7 @@ struct Unusable {
 
 impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
     fn from(why: T) -> Self {
-        Self { reason: "CollectorUnusable", why: why.into() }
+        Self { reason: COLLECTOR_UNUSABLE, why: why.into() }
     }
 }
 

@@ -6,9 +6,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// How long `Delivering` stays what it is: a destination that comes and goes is not worth a write each time.
 const HELD: SignedDuration = SignedDuration::from_secs(30);
 
-/// The condition that sums up others.
-pub const READY: &str = "Ready";
-
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
@@ -70,7 +67,7 @@ pub fn summed_up(findings: Vec<Finding>, depends_on: &[&str]) -> Vec<Finding> {
             reason: trouble.reason,
             message: format!("{}: {}", trouble.about, trouble.message),
         },
-        None => Finding::yes(READY, "AsWanted", "the spec is applied, and pods accept events"),
+        None => Finding::yes(READY, AS_WANTED, "the spec is applied, and pods accept events"),
     };
     std::iter::once(ready).chain(findings).collect()
 }
@@ -105,7 +102,7 @@ pub fn conditions(
 fn is_held(was: &Condition, finding: &Finding, now: Timestamp) -> bool {
     let is_fresh = now.duration_since(was.last_transition_time.0) < HELD;
     let was_known = was.status != Holds::Unknown.text();
-    finding.about == "Delivering" && is_fresh && was_known && was.status != finding.holds.text()
+    finding.about == DELIVERING && is_fresh && was_known && was.status != finding.holds.text()
 }
 
 /// A condition's message has at most 32 KiB; nobody reads as much.
@@ -113,6 +110,7 @@ fn cut(message: String) -> String {
     let end = message.floor_char_boundary(2048);
     if end == message.len() { message } else { format!("{}...", &message[..end]) }
 }
+use crate::status::reasons::{AS_WANTED, DELIVERING, READY};
 
 #[cfg(test)]
 mod tests {

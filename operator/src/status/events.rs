@@ -6,8 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 use crate::process::events::{Events, event};
-use crate::status::conditions::READY;
-use crate::status::reasons::{INTENDED, PAUSED, STARTING, WARNINGS};
+use crate::status::reasons::{INTENDED, PAUSED, READY, STARTING, WARNINGS};
 use crate::status::report::WARNED;
 
 /// Publishes which conditions of an object became others.

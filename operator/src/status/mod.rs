@@ -2,6 +2,7 @@
 
 pub mod conditions;
 pub mod events;
+pub mod failure;
 pub mod reasons;
 pub mod report;
 pub mod visit;

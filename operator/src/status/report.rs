@@ -17,13 +17,15 @@ use crate::children::meta::{ADOPT, Owner, Role};
 use crate::cluster::pods::{Life, Report, shown, waits};
 use crate::status::conditions::{Finding, conditions, summed_up};
 use crate::status::reasons::{
-    CERTIFICATE_UNUSABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, MANIFEST_PROBLEM, NO_POD_READY,
-    NOT_ISSUED, NOTHING_VALID, SCALED_TO_ZERO, SPREADING, STATE_LOST,
+    ACCEPTED, ALL_READY, API_MISSING, AVAILABLE, CERTIFICATE_READY, CERTIFICATE_UNUSABLE, DELIVERING,
+    DURABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, INVALID, ISSUED, MANIFEST_PROBLEM,
+    NAME_CONFLICT, NO_POD_READY, NOT_ISSUED, NOTHING_VALID, PERSISTENT, PLAIN_HTTP, PROGRAMMED, REFUSED,
+    SCALED_TO_ZERO, SECRET_FOUND, SECRET_MISSING, SOME_READY, SPREADING, STATE_LOST, VALID, WAITING,
 };
 use crate::status::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
 /// The conditions that `Ready` sums up.
-pub const NEEDED: &[&str] = &["Accepted", "CertificateReady", "Programmed", "Available"];
+pub const NEEDED: &[&str] = &[ACCEPTED, CERTIFICATE_READY, PROGRAMMED, AVAILABLE];
 
 /// Time before its end at which a certificate is warned of, if it lives for a quarter of a year or longer.
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -43,8 +45,8 @@ pub struct Obstacle {
 /// What is said of what a resource's pods do, from the first visit on.
 fn of_pods(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Relay => &["Available", "CertificateReady", "Durable", "Delivering"],
-        Role::Collector => &["Available", "CertificateReady", "Durable"],
+        Role::Relay => &[AVAILABLE, CERTIFICATE_READY, DURABLE, DELIVERING],
+        Role::Collector => &[AVAILABLE, CERTIFICATE_READY, DURABLE],
     }
 }
 
@@ -57,9 +59,9 @@ pub fn failed(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Status {
-    let mut findings = summed_up(vec![Finding::no("Accepted", reason, why)], NEEDED);
+    let mut findings = summed_up(vec![Finding::no(ACCEPTED, reason, why)], NEEDED);
     if before.conditions.is_empty() {
-        let rest = ["Programmed"].iter().chain(of_pods(role)).copied();
+        let rest = [PROGRAMMED].iter().chain(of_pods(role)).copied();
         findings.extend(rest.map(|about| Finding::unknown(about, reason, "not known yet: see Accepted")));
     }
     let mut now_known = conditions(&before.conditions, findings, generation, now);
@@ -92,10 +94,10 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[St
     match (fault, applied) {
         (Some(Fault::Invalid(problems)), _) => {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Finding::no("Accepted", "Invalid", all.join("; "))
+            Finding::no(ACCEPTED, INVALID, all.join("; "))
         }
         (Some(Fault::Refused(why)), _) | (None, Some(Applied::Refused(why))) => {
-            Finding::no("Accepted", "Refused", why)
+            Finding::no(ACCEPTED, REFUSED, why)
         }
         (None, Some(Applied::NameConflict { names, are_orphans })) => {
             let names = names.join(", ");
@@ -110,13 +112,13 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[St
                      {names}: delete them, or give this resource another name"
                 )
             };
-            Finding::no("Accepted", "NameConflict", message)
+            Finding::no(ACCEPTED, NAME_CONFLICT, message)
         }
         (None, Some(Applied::Done) | None) if warnings.is_empty() => {
-            Finding::yes("Accepted", "Valid", "the spec is valid")
+            Finding::yes(ACCEPTED, VALID, "the spec is valid")
         }
         (None, Some(Applied::Done) | None) => {
-            Finding::yes("Accepted", "Valid", format!("{WARNED}{}", warnings.join("; ")))
+            Finding::yes(ACCEPTED, VALID, format!("{WARNED}{}", warnings.join("; ")))
         }
     }
 }
@@ -124,20 +126,20 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[St
 /// Whether every pod runs the configuration `hash`, and all that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
-        return Finding::no("Programmed", NOTHING_VALID, NO_SPEC);
+        return Finding::no(PROGRAMMED, NOTHING_VALID, NO_SPEC);
     };
     if let Some(first) = obstacles.first() {
         let all: Vec<&str> = obstacles.iter().map(|obstacle| &obstacle.message[..]).collect();
-        return Finding::no("Programmed", first.reason, all.join("; "));
+        return Finding::no(PROGRAMMED, first.reason, all.join("; "));
     }
     let running = pods.iter().filter(|pod| pod.runs(hash)).count();
     let said = format!("{running} of {replicas} pods run this configuration");
     if running == pods.len() && running == usize::from(replicas) {
         let waiting = waiting(pods);
         if !waiting.is_empty() {
-            return Finding::no("Programmed", "Waiting", waiting.join("; "));
+            return Finding::no(PROGRAMMED, WAITING, waiting.join("; "));
         }
-        return Finding::yes("Programmed", "Programmed", said);
+        return Finding::yes(PROGRAMMED, PROGRAMMED, said);
     }
     let mut others = pods.iter().filter(|pod| !pod.runs(hash));
     let problem = |pod: &Report| {
@@ -145,7 +147,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
         Some(format!("{said}; pod {} does not take it and keeps the one before: {problem}", pod.name))
     };
     if let Some(message) = others.clone().find_map(problem) {
-        return Finding::no("Programmed", MANIFEST_PROBLEM, message);
+        return Finding::no(PROGRAMMED, MANIFEST_PROBLEM, message);
     }
     let lag = match others.next() {
         Some(pod) if pod.status.is_some() => format!("pod {} still runs the one before", pod.name),
@@ -153,7 +155,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
         None if running < usize::from(replicas) => "the others do not exist yet".to_owned(),
         None => "further pods are on their way out".to_owned(),
     };
-    Finding::no("Programmed", SPREADING, format!("{said}; {lag}"))
+    Finding::no(PROGRAMMED, SPREADING, format!("{said}; {lag}"))
 }
 
 /// What pods lack, each with its pod.
@@ -178,14 +180,14 @@ pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Findin
     let message = format!("{ready} of {replicas} pods are ready{why}");
     match ready {
         _ if replicas == 0 => Finding::no(
-            "Available",
+            AVAILABLE,
             SCALED_TO_ZERO,
             "spec.replicas is 0: no pod runs, and no event is accepted",
         ),
-        0 if unmade.is_some() => Finding::no("Available", FAILED_CREATE, message),
-        0 => Finding::no("Available", NO_POD_READY, message),
-        ready if ready < usize::from(replicas) => Finding::yes("Available", "SomeReady", message),
-        _ => Finding::yes("Available", "AllReady", message),
+        0 if unmade.is_some() => Finding::no(AVAILABLE, FAILED_CREATE, message),
+        0 => Finding::no(AVAILABLE, NO_POD_READY, message),
+        ready if ready < usize::from(replicas) => Finding::yes(AVAILABLE, SOME_READY, message),
+        _ => Finding::yes(AVAILABLE, ALL_READY, message),
     }
 }
 
@@ -193,7 +195,7 @@ pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Findin
 pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     if let Data::Ephemeral { .. } = data {
         return Finding::no(
-            "Durable",
+            DURABLE,
             EPHEMERAL,
             "the data of a pod are lost with it, as the spec asks for (ephemeral)",
         );
@@ -209,8 +211,8 @@ pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
         ))
     });
     match lost {
-        Some(lost) => Finding::no("Durable", STATE_LOST, lost),
-        None => Finding::yes("Durable", "Persistent", "each pod keeps its data on a PersistentVolume"),
+        Some(lost) => Finding::no(DURABLE, STATE_LOST, lost),
+        None => Finding::yes(DURABLE, PERSISTENT, "each pod keeps its data on a PersistentVolume"),
     }
 }
 
@@ -222,14 +224,14 @@ pub fn certificate(
     pods: &[Report],
     now: Timestamp,
 ) -> Finding {
-    let (about, shown) = ("CertificateReady", shown(pods));
+    let (about, shown) = (CERTIFICATE_READY, shown(pods));
     let until = own.or(shown.map(|life| life.not_after));
     let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
     let (reason, message) = match tls {
         ListenerTls::None => {
             return Finding::yes(
                 about,
-                "PlainHttp",
+                PLAIN_HTTP,
                 "the listener speaks plain HTTP, as the spec asks for (tls.none)",
             );
         }
@@ -238,16 +240,14 @@ pub fn certificate(
                 "Secret {name} does not exist: create it with tls.crt and tls.key; one of cert-manager comes once its \
                  Certificate is ready"
             );
-            return Finding::no(about, "SecretMissing", message);
+            return Finding::no(about, SECRET_MISSING, message);
         }
-        ListenerTls::Secret { name } => {
-            ("SecretFound", format!("the certificate is in Secret {name}{valid}"))
-        }
+        ListenerTls::Secret { name } => (SECRET_FOUND, format!("the certificate is in Secret {name}{valid}")),
         ListenerTls::SelfSigned { .. } if own.is_none() => {
             return Finding::no(about, NOT_ISSUED, "the operator has not issued a certificate yet");
         }
         ListenerTls::SelfSigned { .. } => {
-            ("Issued", format!("the operator issued the certificate by the resource's own authority{valid}"))
+            (ISSUED, format!("the operator issued the certificate by the resource's own authority{valid}"))
         }
     };
     if let Some((pod, problem)) = unusable(pods) {
@@ -304,7 +304,7 @@ pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) 
             "what refers to it accepts or delivers nothing until then"
         };
         let message = format!("Secret {name} does not exist: create it; {meanwhile}");
-        Obstacle { reason: "SecretMissing", message }
+        Obstacle { reason: SECRET_MISSING, message }
     };
     missing.iter().map(obstacle).collect()
 }
@@ -322,6 +322,6 @@ pub fn missing_kinds(unknown: &BTreeSet<Kind>) -> impl Iterator<Item = Obstacle>
             "{field} needs kind {} of {}, which the cluster does not have: install it, or take the field away",
             gvk.kind, gvk.group
         );
-        Obstacle { reason: "ApiMissing", message }
+        Obstacle { reason: API_MISSING, message }
     })
 }
