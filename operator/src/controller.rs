@@ -22,18 +22,28 @@ use visnyk_crds::api::Status;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_runtime::observe::causes::with_causes;
 
-use crate::args::Namespaces;
-use crate::child::Kind;
-use crate::claim::{self, Claim, claim};
+use crate::apply::claim::{self, Claim, claim};
+use crate::apply::finalizer;
+use crate::children::child::Kind;
+use crate::children::meta::Concerned;
+use crate::children::meta::{Owner, Role};
+use crate::cluster::references::{Listener, References, Referred};
+use crate::cluster::watched;
+use crate::cluster::watched::{Scope, Watched};
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::{Owner, Role};
-use crate::metrics::Certificate;
-use crate::references::{Listener, References, Referred};
-use crate::run::Outfit;
-use crate::visit::{LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status};
-use crate::watched::{Concerned, Scope, Watched};
-use crate::{collector, discovery, finalizer, relay, report, watched};
+use crate::process::args::Namespaces;
+use crate::process::discovery;
+use crate::process::metrics::Certificate;
+use crate::process::run::Outfit;
+use crate::status::events::publish_changes;
+use crate::status::failure::lasting;
+use crate::status::reasons::{REFUSED, UNREADABLE};
+use crate::status::report;
+use crate::status::visit::{
+    LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
+};
+use crate::{collector, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
 const AT_ONCE: u16 = 16;
@@ -215,7 +225,7 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
     let concerned = owner.concerned();
     let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
-    match claim(context, &owner, seen, Timestamp::now()).await {
+    match claim(&context.cluster.client, &context.installation, &owner, seen, Timestamp::now()).await {
         Ok(Claim::Ours(fresh)) => {
             context.others.forget(&concerned);
             let Some(fresh) = fresh else { return Ok(Managed::Here(resource)) };
@@ -231,7 +241,7 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
             if context.others.note(&concerned, &holder) {
                 let note = claim::told(&owner, &holder, &context.installation);
                 warn!(namespace = owner.namespace, name = owner.name, holder, "managed by another operator");
-                context.events.warning(&owner.object_ref(), "Manage", "ManagedElsewhere", &note).await;
+                context.writer.events.warning(&owner.object_ref(), "Manage", "ManagedElsewhere", &note).await;
             }
             Ok(Managed::Not(Action::requeue(OTHERS)))
         }
@@ -271,14 +281,14 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
         Ok(readable) => visit_readable(readable, context).await,
         // Nobody can tell how it would be drained.
         Err(error) if error.metadata.deletion_timestamp.is_some() => {
-            finalizer::take_off::<K>(&context.client, &error.metadata).await.map(|()| LATER)
+            finalizer::take_off::<K>(&context.cluster.client, &error.metadata).await.map(|()| LATER)
         }
         Err(error) => visit_unreadable(resource, &error.error, context).await,
     };
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.patience.succeeded(&Concerned::of(resource));
+            context.cluster.patience.succeeded(&Concerned::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -290,20 +300,20 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
 
 async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Duration, Error> {
     let now = Timestamp::now();
-    let visited = match context.watched.ready().await {
+    let visited = match context.cluster.watched.ready().await {
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
     let before = said_of(resource);
     let generation = resource.meta().generation;
-    let is_over = context.patience.is_over(&Concerned::of(resource));
+    let is_over = context.cluster.patience.is_over(&Concerned::of(resource));
     let after = match &visited {
         Ok(visit) => {
             let findings = visit.findings.iter().cloned().chain(pause(resource)).collect();
             Some(Visit { findings, ..visit.clone() }.status(&before.status, generation, now))
         }
         Err(error) => {
-            error.lasting(is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
+            lasting(error, is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
         }
     };
     let owner = Owner::of(K::ROLE, resource);
@@ -324,8 +334,8 @@ async fn visit_unreadable<K: Kept>(
     context: &Context,
 ) -> Result<Duration, Error> {
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
-    let before = last_said(&context.client, &owner).await?;
-    let reason = ("Unreadable", why.to_owned());
+    let before = last_said(&context.cluster.client, &owner).await?;
+    let reason = (UNREADABLE, why.to_owned());
     let failed = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
     // The claim may be in a status that cannot be read, too.
     let after = Status { operator: Some(context.installation.to_string()), ..failed };
@@ -335,10 +345,16 @@ async fn visit_unreadable<K: Kept>(
 
 /// Writes down what holds of a resource, and tells what is new of it; returns whether it is written.
 async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) -> Result<bool, Error> {
-    let written = write_status(&context.client, owner, before, after).await;
+    let written = write_status(&context.cluster.client, owner, before, after).await;
     match &written {
         Ok(true) => {
-            context.events.changed(&owner.object_ref(), &before.status.conditions, &after.conditions).await;
+            publish_changes(
+                &context.writer.events,
+                &owner.object_ref(),
+                &before.status.conditions,
+                &after.conditions,
+            )
+            .await;
         }
         Ok(false) => {}
         Err(error) => tell_unsaid(owner, error, context).await,
@@ -348,8 +364,8 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
 
 /// Tells by an Event what no condition can say, since the status cannot be written.
 async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
-    if let Some(refusal) = error.told(context.patience.is_over(&owner.concerned())) {
-        context.events.warning(&owner.object_ref(), "Report", "Refused", &refusal).await;
+    if let Some(refusal) = error.told(context.cluster.patience.is_over(&owner.concerned())) {
+        context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;
     }
 }
 
@@ -364,7 +380,7 @@ fn show_expiry<K: Kept>(owner: &Owner, visit: &Visit, context: &Context) {
 
 #[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]
 fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.patience.next(Concerned::of(&*resource)))
+    Action::requeue(context.cluster.patience.next(Concerned::of(&*resource)))
 }
 
 fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
@@ -381,10 +397,10 @@ fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &C
 
 /// A resource is gone.
 fn forget<K: Kept>(gone: &Concerned, context: &Context) {
-    context.references.forget(gone);
-    context.patience.forget(gone);
+    context.cluster.references.forget(gone);
+    context.cluster.patience.forget(gone);
     context.others.forget(gone);
-    context.secret_changes.forget(gone);
+    context.cluster.secret_changes.forget(gone);
     context.metrics.certificate_gone(&certificate_of::<K>(gone));
 }
 

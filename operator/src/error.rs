@@ -79,17 +79,6 @@ impl Error {
         };
         is_over.then(|| format!("the API server fails again and again to {doing}: {why}"))
     }
-
-    /// Why another try will fail like this one, in a word and for people; nothing where it may not. Patience `is_over`
-    /// with an error that has repeated.
-    pub fn lasting(&self, is_over: bool) -> Option<(&'static str, String)> {
-        match self {
-            Self::Write { .. } => Some(("Internal", with_causes(self))),
-            Self::Api { .. } | Self::Unseen(_) | Self::Unmet(_) | Self::Gone(_) => {
-                Some(("Refused", self.told(is_over)?))
-            }
-        }
-    }
 }
 
 /// The API server's answer to what was asked, where it is one that stays. Of rights it names verb, resource and namespace.
@@ -109,81 +98,4 @@ pub fn refused(doing: &str, answer: &kube::Error) -> Option<String> {
 fn words(message: &str) -> String {
     let lines = message.lines().map(str::trim);
     lines.take_while(|line| !line.ends_with('{')).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::core::Status;
-    use serde_json::json;
-
-    use super::*;
-
-    fn answered(status: Status) -> Option<(&'static str, String)> {
-        Error::api("apply Service quay")(kube::Error::Api(status.boxed())).lasting(false)
-    }
-
-    #[test]
-    fn answer_that_may_pass_is_told_once_it_has_repeated() {
-        let answered = |code, is_over| {
-            let status = Status::failure("no", "").with_code(code);
-            let error = Error::api("apply Service quay")(kube::Error::Api(status.boxed()));
-            error.lasting(is_over).map(|(reason, why)| format!("{reason}: {why}"))
-        };
-        let told = "Refused: the API server fails again and again to apply Service quay: no";
-        for code in [429, 500, 503, 504] {
-            assert_eq!(answered(code, false), None, "{code}");
-            assert_eq!(answered(code, true), Some(format!("{told} ({code})")));
-        }
-        assert_eq!(answered(409, true), None);
-        assert_eq!(answered(403, true), answered(403, false));
-        let silent = Error::api("apply Service quay")(kube::Error::LinesCodecMaxLineLengthExceeded);
-        assert_eq!((silent.told(false), silent.told(true).is_some()), (None, true));
-        assert_eq!(Error::Gone("quay".into()).told(true), None);
-    }
-
-    #[test]
-    fn what_another_try_would_meet_again_lasts() {
-        let refused = Some(("Refused", "the API server refuses to apply Service quay: no".to_owned()));
-        for (code, lasts) in [
-            (400, true),
-            (403, true),
-            (405, true),
-            (413, true),
-            (422, true),
-            (401, false),
-            (409, false),
-            (410, false),
-            (429, false),
-            (500, false),
-            (504, false),
-        ] {
-            let wanted = refused.clone().filter(|_| lasts);
-            assert_eq!(answered(Status::failure("no", "").with_code(code)), wanted, "{code}");
-        }
-        assert_eq!(Error::Gone("quay".into()).lasting(false), None);
-        let unwritable = Error::Write { what: "a certificate", source: "no key".into() };
-        assert_eq!(
-            unwritable.lasting(false),
-            Some(("Internal", "cannot write a certificate: no key".to_owned()))
-        );
-    }
-
-    #[test]
-    fn refusal_is_told_in_words_and_without_a_dump_of_objects() {
-        let said = "claim is invalid: spec: Forbidden: spec is immutable\n  core.PersistentVolumeClaimSpec{\n\
-                    \t... // 2 identical fields\n- \tVolumeName: \"a\",\n  }\n";
-        let (_, told) = answered(Status::failure(said, "").with_code(422)).unwrap();
-        let expected = "the API server refuses to apply Service quay: claim is invalid: spec: Forbidden: spec is immutable";
-        assert_eq!(told, expected);
-    }
-
-    /// An object that has gone is made again, or needed no longer; a kind that is not served stays so.
-    #[test]
-    fn missing_kind_lasts_and_a_missing_object_does_not() {
-        let answer = |details| {
-            serde_json::from_value(json!({ "code": 404, "message": "not found", "details": details }))
-        };
-        assert_eq!(answered(answer(json!({ "name": "quay", "kind": "services" })).unwrap()), None);
-        assert!(answered(answer(json!({})).unwrap()).is_some());
-    }
 }

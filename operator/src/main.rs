@@ -6,8 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use visnyk_crds::api::{Collector, WebhookRelay};
 use visnyk_crds::schema::definition;
-use visnyk_operator::args::{Cli, Command, RunArgs};
-use visnyk_operator::{controller, probe, run};
+use visnyk_operator::controller;
+use visnyk_operator::process::args::{Cli, Command, RunArgs};
+use visnyk_operator::process::{probe, run};
 use visnyk_runtime::server::drain::Signals;
 
 fn main() -> ExitCode {

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::apply::covers::covers;
 use crate::certificates::Kept;
-use crate::child::{Child, Kind};
-use crate::covers::covers;
-use crate::trust::Wanted;
+use crate::certificates::trust::Wanted;
+use crate::children::child::{Child, Kind};
 
 /// Those of a cluster that knows all.
 pub fn every_kind() -> BTreeSet<Kind> {

@@ -20,10 +20,10 @@ use tower::filter::FilterLayer;
 use visnyk_cluster_harness::{AuditLog, install, with_temp_ns};
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_operator::args::{Images, RunArgs};
-use visnyk_operator::fence::Fence;
-use visnyk_operator::leader::{Election, Ended, Timing};
-use visnyk_operator::run::{self, Outfit, RunError};
+use visnyk_operator::process::args::{Images, RunArgs};
+use visnyk_operator::process::fence::Fence;
+use visnyk_operator::process::leader::{Election, Ended, Timing};
+use visnyk_operator::process::run::{self, Outfit, RunError};
 use visnyk_runtime::observe::watchdog::Watchdog;
 use visnyk_runtime::server::drain::Signals;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use visnyk_crds::{WebhookRelay, validate};
 
 use super::*;
-use crate::meta::Role;
+use crate::children::meta::Role;
 use crate::testing::kept;
 
 fn now() -> Timestamp {

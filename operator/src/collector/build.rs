@@ -9,12 +9,12 @@ use visnyk_crds::text::Quantity;
 use visnyk_crds::valid::ListenerTls;
 
 use super::Runnable;
-use crate::build::{self, Data, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::{Child, Kind};
+use crate::certificates::trust::{BUNDLE, Wanted};
+use crate::children::child::{Child, Kind};
+use crate::children::meta::Owner;
+use crate::children::{self, Data, Scheme, Workload, claim_size};
 use crate::error::Error;
-use crate::meta::Owner;
-use crate::trust::{BUNDLE, Wanted};
 
 /// Every child of a collector.
 pub fn build(
@@ -27,23 +27,23 @@ pub fn build(
     let spec = &collector.spec;
     let workload = workload(runnable, owner, image)?;
     let certificates = trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted));
-    let mut children = build::around(&workload, certificates);
+    let mut children = children::around(&workload, certificates);
     let (ingress, route) = (spec.ingress.as_ref(), spec.http_route.as_ref());
-    children.extend(build::ways_in(&workload, ingress, route, &valid.listener.tls));
-    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
-    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
+    children.extend(children::ways_in(&workload, ingress, route, &valid.listener.tls));
+    children.extend(spec.monitoring.iter().map(|wanted| children::service_monitor(owner, wanted)));
+    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| children::certificate(owner, wanted)));
     Ok(children)
 }
 
 /// What keeps its pod running.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
-    Ok(build::workload(&workload(runnable, owner, image)?))
+    Ok(children::workload(&workload(runnable, owner, image)?))
 }
 
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: collector, valid } = runnable;
     let spec = &collector.spec;
-    let manifest = build::manifest::<Collector>(owner, spec)
+    let manifest = children::manifest::<Collector>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
     let tls = &valid.listener.tls;
     let has_authority = *tls != ListenerTls::None;

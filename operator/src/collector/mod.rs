@@ -12,19 +12,20 @@ use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::apply;
-use crate::build::{ask_for_certificate, publish_not_ready};
+use crate::apply::roll_out::take_up;
+use crate::apply::runnable::{self, Rules, Verdict, judge_with_pods};
 use crate::certificates::{self, Kept};
-use crate::child::take_unknown;
+use crate::children::child::take_unknown;
+use crate::children::meta::{Owner, Role, adopts};
+use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::pods::only_refuse;
+use crate::cluster::present::Present;
+use crate::cluster::references::{Reference, Referred};
+use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
-use crate::meta::{Owner, Role, adopts};
-use crate::pods::{only_refuse, take_up};
-use crate::present::Present;
-use crate::references::{Reference, Referred};
-use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, Verdict, judge_with_pods};
-use crate::unmade::why_unmade;
-use crate::visit::Visit;
+use crate::status::report::nothing_runs;
+use crate::status::visit::Visit;
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
@@ -41,9 +42,9 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let owner = Owner::of(Role::Collector, collector);
     let image = &context.images.collector;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner).adopting(adopts(collector));
+    let present = Present::new(&context.cluster, &owner).adopting(adopts(collector));
     let Verdict { runnable, fault, missing, awaited } =
-        judge_with_pods(collector, &present, &RULES, workload).await?;
+        judge_with_pods(collector, &present, &RULES, &context.writer, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
@@ -57,18 +58,18 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         }
     };
     let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
-    if only_refuse(context, &owner).await {
+    if only_refuse(&context.cluster, &owner).await {
         publish_not_ready(&mut children, &owner);
     }
     if !awaited.is_empty() {
         ask_for_certificate(&mut children, &owner, collector.spec.listener.tls.cert_manager.as_ref());
     }
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &children).await?;
+    let applied = apply(&present, &context.writer, &children).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let obstacles = report::obstacles(&missing, &awaited, &unknown);
-    let pods = take_up(context, &owner, hash, &obstacles, now).await?;
+    let pods = take_up(&context.cluster, &owner, hash, obstacles.is_empty(), now).await?;
     let unmade = why_unmade(&present, build::kind(&runnable), 1, pods.len(), now).await?;
     Ok(report::report(&report::Seen {
         owner: &owner,
@@ -79,7 +80,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         obstacles: &obstacles,
         pods: &pods,
         unmade: unmade.as_deref(),
-        trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &kept, &wanted)),
+        trust: trust.map(|wanted| certificates::standing(&context.writer.verified, &owner, &kept, &wanted)),
         now,
     }))
 }

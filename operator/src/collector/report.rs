@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use super::Runnable;
 use super::build::data;
 use crate::apply::Applied;
-use crate::build::{self, Scheme, service_port};
+use crate::apply::runnable::Fault;
 use crate::certificates::Standing;
-use crate::child::Kind;
-use crate::conditions::summed_up;
-use crate::meta::Owner;
-use crate::pods::Report;
-use crate::report::{
+use crate::children::child::Kind;
+use crate::children::meta::Owner;
+use crate::children::{self, Scheme, service_port};
+use crate::cluster::pods::Report;
+use crate::status::conditions::summed_up;
+use crate::status::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
-use crate::runnable::Fault;
-use crate::visit::{Certificates, Visit};
+use crate::status::visit::{Certificates, Visit};
 
 /// All that a visit has seen.
 pub struct Seen<'a> {
@@ -76,7 +76,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
-        url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
+        url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(1, seen.pods)),
         again: again(seen.fault, seen.applied, seen.pods, seen.unmade),

@@ -4,7 +4,7 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::child::Kind;
+use crate::children::child::Kind;
 use crate::testing::yaml;
 
 fn collector(storage: &Value) -> Runnable {

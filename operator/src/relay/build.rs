@@ -10,12 +10,12 @@ use visnyk_crds::valid::{SpoolKind, ValidatedRelay};
 use super::Runnable;
 use super::left::Left;
 use super::peers::Resolved;
-use crate::build::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::certificates;
-use crate::child::{Child, Kind};
+use crate::certificates::trust::Wanted;
+use crate::children::child::{Child, Kind};
+use crate::children::meta::Owner;
+use crate::children::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::error::Error;
-use crate::meta::Owner;
-use crate::trust::Wanted;
 
 /// Every child of a relay.
 pub fn build(
@@ -29,19 +29,19 @@ pub fn build(
     let spec = &relay.spec;
     let workload = serving(runnable, owner, image)?;
     let certificates = trust.into_iter().flat_map(|wanted| certificates::children(owner, wanted));
-    let peers = build::peers(owner, resolved.files.clone());
-    let mut children = build::around(&workload, [peers].into_iter().chain(certificates));
-    children.extend(spec.autoscaling.iter().map(|bounds| build::autoscaler(owner, bounds)));
+    let peers = children::peers(owner, resolved.files.clone());
+    let mut children = children::around(&workload, [peers].into_iter().chain(certificates));
+    children.extend(spec.autoscaling.iter().map(|bounds| children::autoscaler(owner, bounds)));
     let (ingress, route) = (spec.ingress.as_ref(), spec.http_route.as_ref());
-    children.extend(build::ways_in(&workload, ingress, route, &valid.listener.tls));
-    children.extend(spec.monitoring.iter().map(|wanted| build::service_monitor(owner, wanted)));
-    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| build::certificate(owner, wanted)));
+    children.extend(children::ways_in(&workload, ingress, route, &valid.listener.tls));
+    children.extend(spec.monitoring.iter().map(|wanted| children::service_monitor(owner, wanted)));
+    children.extend(spec.listener.tls.cert_manager.iter().map(|wanted| children::certificate(owner, wanted)));
     Ok(children)
 }
 
 /// What keeps its pods running.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
-    Ok(build::workload(&serving(runnable, owner, image)?))
+    Ok(children::workload(&serving(runnable, owner, image)?))
 }
 
 /// The Jobs that drain what is left behind.
@@ -49,7 +49,7 @@ pub fn drains(runnable: &Runnable, owner: &Owner, image: &str, left: &[Left]) ->
     let workload = workload(runnable, owner, image)?;
     let timeout = runnable.valid.spool.drain_timeout;
     let with_job = left.iter().filter(|left| left.has_job());
-    Ok(with_job.map(|left| build::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
+    Ok(with_job.map(|left| children::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
 }
 
 /// The pods of a relay that accept.
@@ -66,7 +66,7 @@ fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Resu
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
-    let manifest = build::manifest::<WebhookRelay>(owner, spec)
+    let manifest = children::manifest::<WebhookRelay>(owner, spec)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
     let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: paths::PEERS_DIR };
     Ok(Workload {

@@ -9,13 +9,13 @@ use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
 use crate::certificates::{self, Kept, authorities_name};
-use crate::context::Context;
+use crate::children::SecretData;
+use crate::children::meta::{Owner, Role};
+use crate::cluster::Cluster;
+use crate::cluster::fetch::read;
+use crate::cluster::present::Present;
+use crate::cluster::references::{Reference, Referred};
 use crate::error::Error;
-use crate::fetch::read;
-use crate::meta::{Owner, Role};
-use crate::present::Present;
-use crate::references::{Reference, Referred};
-use crate::trust::Data;
 
 /// Namespace and name.
 pub type Named = (String, String);
@@ -26,7 +26,7 @@ pub struct Found {
     /// Its own authority and certificate.
     pub kept: Kept,
     /// The Secret with its peers.
-    pub peers: Option<Data>,
+    pub peers: Option<SecretData>,
     /// Collectors by name.
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
     /// Services by name.
@@ -39,7 +39,7 @@ pub struct Peer {
     /// The Collector.
     pub collector: Collector,
     /// Its authorities; nothing where it has none yet.
-    pub authorities: Option<Data>,
+    pub authorities: Option<SecretData>,
 }
 
 /// Why something that is referred to is not had. It holds up no other destination.
@@ -58,10 +58,10 @@ pub enum Absence {
 
 /// Looks at all of it. What it reads is noted before: see [`references`].
 pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
-    let Present { context, owner, .. } = *present;
-    let client = &context.client;
+    let Present { cluster, owner, .. } = *present;
+    let client = &cluster.client;
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(present, peer(context, &namespace, &name).await)?.flatten();
+        let found = or_absent(present, peer(cluster, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
@@ -93,16 +93,16 @@ fn or_absent<T>(present: &Present<'_>, found: Result<Option<T>, Error>) -> Resul
 }
 
 async fn peer(
-    context: &Context,
+    cluster: &Cluster,
     namespace: &str,
     name: &str,
 ) -> Result<Option<Result<Peer, Absence>>, Error> {
-    let found = read::<DeserializeGuard<Collector>>(&context.client, namespace, name).await?;
+    let found = read::<DeserializeGuard<Collector>>(&cluster.client, namespace, name).await?;
     let Some(DeserializeGuard(found)) = found else { return Ok(None) };
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
     let authorities =
-        Present::new(context, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
+        Present::new(cluster, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 

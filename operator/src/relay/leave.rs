@@ -4,25 +4,27 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
 use kube::api::PropagationPolicy;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use tracing::info;
 use visnyk_crds::WebhookRelay;
 use visnyk_crds::api::OnDelete;
 
 use super::left::{Fate, Left, retained};
 use super::{RULES, Runnable, build, fetch, left, peers};
+use crate::apply::finalizer;
+use crate::apply::runnable::judge;
 use crate::apply::{Applied, delete, delete_child, keep_up};
-use crate::child::{Child, Kind};
-use crate::conditions::{Finding, READY};
+use crate::children::child::{Child, Kind};
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
+use crate::cluster::present::Present;
+use crate::cluster::watched::Watched;
 use crate::context::Context;
 use crate::error::Error;
-use crate::finalizer;
-use crate::meta::Owner;
-use crate::present::Present;
-use crate::reasons::LEAVING;
-use crate::report::accepted;
-use crate::runnable::judge;
-use crate::visit::{BLOCKED, Certificates, Visit};
+use crate::status::conditions::Finding;
+use crate::status::reasons::{LEAVING, READY, SPOOL_RETAINED};
+use crate::status::report::accepted;
+use crate::status::visit::{BLOCKED, Certificates, Visit};
 
 /// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
 pub async fn leave(
@@ -31,43 +33,49 @@ pub async fn leave(
     context: &Context,
     now: Timestamp,
 ) -> Result<Visit, Error> {
-    if is_namespace_going(context, owner).await? {
+    if is_namespace_going(&context.cluster.client, owner).await? {
         return let_go(relay, owner, context, Vec::new()).await;
     }
-    let present = Present::new(context, owner);
+    let present = Present::new(&context.cluster, owner);
     let (runnable, _) = judge(relay, &present, &RULES).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
-    let left = left::look(context, owner, 0, then, now).await?;
+    let left = left::look(&context.cluster, owner, 0, then, now).await?;
     let is_worth_waiting = |runnable: &Runnable| match then {
         OnDelete::Retain => false,
-        OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(context, owner),
-        OnDelete::Discard => !is_orphaned(relay, context, owner),
+        OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(&context.cluster.watched, owner),
+        OnDelete::Discard => !is_orphaned(relay, &context.cluster.watched, owner),
     };
     let Some(runnable) = runnable.filter(|one| one.is_held() && is_worth_waiting(one)) else {
         return let_go(relay, owner, context, left).await;
     };
-    stop(context, owner, &left).await?;
+    stop(&context.cluster, owner, &left).await?;
     let applied = if then == OnDelete::Drain {
-        keep_up(&present, &children(&present, &runnable, &left, now).await?).await?
+        keep_up(
+            &present,
+            &context.writer,
+            &children(&present, &runnable, &context.images.relay, &left, now).await?,
+        )
+        .await?
     } else {
         Applied::Done
     };
-    delete_claims(context, owner, &left).await?;
-    if left.iter().all(Left::is_settled) && is_stopped(context, owner) {
+    delete_claims(&context.cluster.client, owner, &left).await?;
+    if left.iter().all(Left::is_settled) && is_stopped(&context.cluster.watched, owner) {
         return let_go(relay, owner, context, left).await;
     }
-    Ok(going(owner, &left, context.watched.pods_of(owner).len(), &applied))
+    Ok(going(owner, &left, context.cluster.watched.pods_of(owner).len(), &applied))
 }
 
 /// The Jobs, and what they read.
 async fn children(
     present: &Present<'_>,
     runnable: &Runnable,
+    image: &str,
     left: &[Left],
     now: Timestamp,
 ) -> Result<Vec<Child>, Error> {
-    let (owner, image) = (present.owner, &present.context.images.relay);
-    present.context.references.note(&owner.concerned(), fetch::references(&runnable.valid));
+    let owner = present.owner;
+    present.cluster.references.note(&owner.concerned(), fetch::references(&runnable.valid));
     let found = fetch::fetch(&runnable.valid, present).await?;
     let resolved = peers::resolve(owner, &found, now)?;
     let mut children = build::build(runnable, owner, &resolved, None, image)?;
@@ -77,8 +85,8 @@ async fn children(
 }
 
 /// Deletes the claims in which nothing is left, or nothing that is to be delivered.
-pub async fn delete_claims(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &owner.namespace);
+pub async fn delete_claims(client: &Client, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &owner.namespace);
     for one in left.iter().filter(|left| left.goes()) {
         delete(&claims, &one.claim, PropagationPolicy::Background)
             .await
@@ -97,8 +105,8 @@ fn can_drain(runnable: &Runnable, relay: &WebhookRelay, now: Timestamp) -> bool 
 }
 
 /// Whether its children are left to themselves. The finalizer that says so goes as soon as they are.
-fn is_orphaned(relay: &WebhookRelay, context: &Context, owner: &Owner) -> bool {
-    let (watched, map) = (&context.watched, owner.base());
+fn is_orphaned(relay: &WebhookRelay, watched: &Watched, owner: &Owner) -> bool {
+    let map = owner.base();
     let stands = watched.version_of(&owner.namespace, Kind::ConfigMap, &map).is_some();
     is_cascade(relay, "orphan") || (stands && !watched.has(owner, Kind::ConfigMap, &map))
 }
@@ -110,36 +118,36 @@ fn is_cascade(relay: &WebhookRelay, finalizer: &str) -> bool {
 }
 
 /// Whether there are no pods any more, nor anything that makes some.
-fn is_stopped(context: &Context, owner: &Owner) -> bool {
-    !context.watched.has_pods(owner) && !context.watched.has(owner, Kind::StatefulSet, &owner.base())
+fn is_stopped(watched: &Watched, owner: &Owner) -> bool {
+    !watched.has_pods(owner) && !watched.has(owner, Kind::StatefulSet, &owner.base())
 }
 
 /// Whether what a Job would read is still there: a deletion in the foreground takes it away, and it is not made again.
-fn has_manifest(context: &Context, owner: &Owner) -> bool {
-    let children = context.watched.children_of(owner);
+fn has_manifest(watched: &Watched, owner: &Owner) -> bool {
+    let children = watched.children_of(owner);
     children
         .iter()
         .any(|(kind, child)| *kind == Kind::ConfigMap && *child.name == owner.base() && !child.is_leaving)
 }
 
-async fn is_namespace_going(context: &Context, owner: &Owner) -> Result<bool, Error> {
-    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+async fn is_namespace_going(client: &Client, owner: &Owner) -> Result<bool, Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
     let found = namespaces.get_metadata_opt(&owner.namespace).await;
     let found = found.map_err(Error::api(format!("look at namespace {}", owner.namespace)))?;
     Ok(found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
 }
 
 /// Ends its pods, and Jobs whose word no longer counts: a prune would begin with what is still needed.
-async fn stop(context: &Context, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+async fn stop(cluster: &Cluster, owner: &Owner, left: &[Left]) -> Result<(), Error> {
     let is_old = |job: &str| left.iter().any(|one| one.fate == Fate::DrainedOnce && one.job(owner) == job);
-    for (kind, child) in context.watched.children_of(owner) {
+    for (kind, child) in cluster.watched.children_of(owner) {
         let ends = match kind {
             Kind::StatefulSet => true,
             Kind::Job => is_old(&child.name),
             _ => false,
         };
         if ends && !child.is_leaving {
-            delete_child(&context.client, owner, kind, &child.identity()).await?;
+            delete_child(&cluster.client, owner, kind, &child.identity()).await?;
         }
     }
     Ok(())
@@ -152,14 +160,14 @@ async fn let_go(
     context: &Context,
     kept: Vec<Left>,
 ) -> Result<Visit, Error> {
-    finalizer::take_off::<WebhookRelay>(&context.client, relay.meta()).await?;
+    finalizer::take_off::<WebhookRelay>(&context.cluster.client, relay.meta()).await?;
     if !kept.is_empty() {
         let names: Vec<&str> = kept.iter().map(Left::name).collect();
         let note = format!(
             "PersistentVolumeClaims kept with their undelivered events: {}; a relay of this name uses them again",
             names.join(", ")
         );
-        context.events.warning(&owner.object_ref(), "Drain", "SpoolRetained", &note).await;
+        context.writer.events.warning(&owner.object_ref(), "Drain", SPOOL_RETAINED, &note).await;
     }
     Ok(going(owner, &kept, 0, &Applied::Done))
 }

@@ -8,11 +8,13 @@ use kube::Api;
 use kube::api::ObjectMeta;
 use visnyk_crds::api::OnDelete;
 
-use crate::conditions::Finding;
-use crate::context::Context;
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::meta::Owner;
-use crate::reasons::{DRAIN_TIMED_OUT, UNDELIVERED};
+use crate::status::conditions::Finding;
+use crate::status::reasons::{
+    DISCARDING, DRAIN_TIMED_OUT, DRAINING, IN_USE, SCALED_DOWN, SPOOL_RETAINED, UNDELIVERED,
+};
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,19 +53,19 @@ const FRESH: Duration = Duration::from_mins(1);
 
 /// The claims of replicas from `replicas` on.
 pub async fn look(
-    context: &Context,
+    cluster: &Cluster,
     owner: &Owner,
     replicas: u16,
     then: OnDelete,
     now: Timestamp,
 ) -> Result<Vec<Left>, Error> {
-    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &owner.namespace);
+    let jobs: Api<Job> = Api::namespaced(cluster.client.clone(), &owner.namespace);
     let mut left = Vec::new();
-    for claim in context.watched.claims_of(owner) {
+    for claim in cluster.watched.claims_of(owner) {
         let Some(ordinal) = owner.replica_of(&claim).filter(|ordinal| *ordinal >= u32::from(replicas)) else {
             continue;
         };
-        let is_used = context.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
+        let is_used = cluster.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
         let fate = match then {
             OnDelete::Retain => Fate::Kept,
             OnDelete::Discard if is_used => Fate::InUse,
@@ -150,13 +152,13 @@ pub fn retained(left: &[Left]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
         Fate::Undelivered => UNDELIVERED,
         Fate::TimedOut => DRAIN_TIMED_OUT,
-        Fate::Kept => "ScaledDown",
-        Fate::Draining | Fate::Drained | Fate::DrainedOnce => "Draining",
-        Fate::Discarded => "Discarding",
-        Fate::InUse => "InUse",
+        Fate::Kept => SCALED_DOWN,
+        Fate::Draining | Fate::Drained | Fate::DrainedOnce => DRAINING,
+        Fate::Discarded => DISCARDING,
+        Fate::InUse => IN_USE,
     };
     let all: Vec<String> = left.iter().map(Left::says).collect();
-    Some(Finding::yes("SpoolRetained", reason, all.join(", ")))
+    Some(Finding::yes(SPOOL_RETAINED, reason, all.join(", ")))
 }
 
 #[cfg(test)]

@@ -16,19 +16,20 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::apply;
-use crate::build::{ask_for_certificate, publish_not_ready};
+use crate::apply::finalizer;
+use crate::apply::roll_out::take_up;
+use crate::apply::runnable::{self, Rules, Verdict, judge_with_pods};
 use crate::certificates;
-use crate::child::take_unknown;
+use crate::children::child::take_unknown;
+use crate::children::meta::{Owner, Role, adopts};
+use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::pods::only_refuse;
+use crate::cluster::present::Present;
+use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
-use crate::finalizer;
-use crate::meta::{Owner, Role, adopts};
-use crate::pods::{only_refuse, take_up};
-use crate::present::Present;
-use crate::report::nothing_runs;
-use crate::runnable::{self, Rules, Verdict, judge_with_pods};
-use crate::unmade::why_unmade;
-use crate::visit::Visit;
+use crate::status::report::nothing_runs;
+use crate::status::visit::Visit;
 
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
@@ -53,15 +54,15 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }
     let image = &context.images.relay;
     let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(context, &owner).adopting(adopts(relay));
+    let present = Present::new(&context.cluster, &owner).adopting(adopts(relay));
     let Verdict { runnable, fault, missing, awaited } =
-        judge_with_pods(relay, &present, &RULES, workload).await?;
+        judge_with_pods(relay, &present, &RULES, &context.writer, workload).await?;
     let Some(runnable) = runnable else {
         return Ok(nothing_runs(&owner, fault.as_ref()));
     };
     let held = match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
-        (true, false) => finalizer::put_on::<WebhookRelay>(&context.client, &relay.metadata).await,
-        (false, true) => finalizer::take_off::<WebhookRelay>(&context.client, &relay.metadata).await,
+        (true, false) => finalizer::put_on::<WebhookRelay>(&context.cluster.client, &relay.metadata).await,
+        (false, true) => finalizer::take_off::<WebhookRelay>(&context.cluster.client, &relay.metadata).await,
         (true, true) | (false, false) => Ok(()),
     };
     let not_held = present.told(held)?.err();
@@ -72,9 +73,9 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
         .transpose()?;
     let spec = &runnable.resource.spec;
-    let left = left::look(context, &owner, spec.replicas, spec.spool.on_delete, now).await?;
+    let left = left::look(&context.cluster, &owner, spec.replicas, spec.spool.on_delete, now).await?;
     let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
-    if only_refuse(context, &owner).await {
+    if only_refuse(&context.cluster, &owner).await {
         publish_not_ready(&mut children, &owner);
     }
     children.extend(build::drains(&runnable, &owner, image, &left)?);
@@ -82,12 +83,12 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         ask_for_certificate(&mut children, &owner, relay.spec.listener.tls.cert_manager.as_ref());
     }
     let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &children).await?.and_refused(not_held);
-    leave::delete_claims(context, &owner, &left).await?;
+    let applied = apply(&present, &context.writer, &children).await?.and_refused(not_held);
+    leave::delete_claims(&context.cluster.client, &owner, &left).await?;
 
     let hash = &runnable.valid.identity.configuration_hash;
     let obstacles = report::obstacles(&missing, &awaited, &resolved, &unknown);
-    let pods = take_up(context, &owner, hash, &obstacles, now).await?;
+    let pods = take_up(&context.cluster, &owner, hash, obstacles.is_empty(), now).await?;
     let unmade =
         why_unmade(&present, build::kind(&runnable), usize::from(spec.replicas), pods.len(), now).await?;
     Ok(report::report(&report::Seen {
@@ -97,7 +98,8 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         applied: &applied,
         missing_secrets: &missing,
         resolved: &resolved,
-        trust: trust.map(|wanted| certificates::standing(&context.verified, &owner, &found.kept, &wanted)),
+        trust: trust
+            .map(|wanted| certificates::standing(&context.writer.verified, &owner, &found.kept, &wanted)),
         obstacles: &obstacles,
         pods: &pods,
         unmade: unmade.as_deref(),

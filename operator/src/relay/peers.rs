@@ -10,18 +10,18 @@ use visnyk_crds::valid::{Destination, Target};
 use visnyk_runtime::pki::SenderName;
 
 use super::fetch::{Absence, Found, Peer};
-use crate::build::{Peers, Scheme, service_port, url};
+use crate::certificates::trust::{Authorities, BUNDLE, decide_sender, insert};
+use crate::children::meta::{Owner, Role};
+use crate::children::{Scheme, SecretData, service_port, url};
 use crate::error::Error;
-use crate::meta::{Owner, Role};
-use crate::reasons::NOT_ISSUED;
-use crate::report::Obstacle;
-use crate::trust::{Authorities, BUNDLE, Data, decide_sender, insert};
+use crate::status::reasons::{COLLECTOR_UNUSABLE, NOT_ISSUED, SERVICE_UNUSABLE};
+use crate::status::report::Obstacle;
 
 /// The peers folder, and what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
     /// Its files.
-    pub files: Peers,
+    pub files: SecretData,
     /// Why a destination is not among them.
     pub obstacles: Vec<Obstacle>,
     /// When the first of its certificates has to be made anew.
@@ -46,7 +46,7 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
             Ok(lines) => {
                 drop(resolved.files.insert(prefix(namespace, name) + ADDRESSES, lines.into_bytes()));
             }
-            Err(why) => resolved.obstacle("ServiceUnusable", format!("Service {namespace}/{name} {why}")),
+            Err(why) => resolved.obstacle(SERVICE_UNUSABLE, format!("Service {namespace}/{name} {why}")),
         }
     }
     Ok(resolved)
@@ -68,7 +68,7 @@ pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacl
         let message = format!(
             "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
         );
-        Some(Obstacle { reason: "ServiceUnusable", message })
+        Some(Obstacle { reason: SERVICE_UNUSABLE, message })
     };
     destinations.iter().filter_map(missing).collect()
 }
@@ -87,14 +87,14 @@ impl Resolved {
         prefix: &str,
         found: &Found,
         url: String,
-        signs: &Data,
+        signs: &SecretData,
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
         // Only the Collector's own visit makes authorities: one made here would be believed by nobody.
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
-                "CollectorUnusable",
+                COLLECTOR_UNUSABLE,
                 format!(
                     "Collector {} has no certificate authority that can be used: its Secret is damaged or expired",
                     prefix.trim_end_matches('.').replacen('.', "/", 1)
@@ -126,13 +126,13 @@ struct Unusable {
 
 impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
     fn from(why: T) -> Self {
-        Self { reason: "CollectorUnusable", why: why.into() }
+        Self { reason: COLLECTOR_UNUSABLE, why: why.into() }
     }
 }
 
 /// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
 /// over the wire for all to read.
-fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a Data), Unusable> {
+fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a SecretData), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {

@@ -12,18 +12,19 @@ use super::build::data;
 use super::left::{Left, retained};
 use super::peers::Resolved;
 use crate::apply::Applied;
-use crate::build::{self, Scheme, service_port};
+use crate::apply::runnable::Fault;
 use crate::certificates::Standing;
-use crate::child::Kind;
-use crate::conditions::{Finding, summed_up};
-use crate::meta::Owner;
-use crate::pods::Report;
-use crate::report::{
+use crate::children::child::Kind;
+use crate::children::meta::Owner;
+use crate::children::{self, Scheme, service_port};
+use crate::cluster::pods::Report;
+use crate::status::conditions::{Finding, summed_up};
+use crate::status::reasons::{BEHIND, DELIVERING, DISABLED, KEEPING_UP, NO_ANSWER};
+use crate::status::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
-use crate::runnable::Fault;
-use crate::visit::{Certificates, Visit};
+use crate::status::visit::{Certificates, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
@@ -78,7 +79,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     let scheme = Scheme::of(&valid.listener.tls);
     Visit {
         findings: summed_up(findings, NEEDED),
-        url: Some(build::url(seen.owner, scheme, service_port(&spec.service, scheme))),
+        url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(spec.replicas, seen.pods)),
         again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
@@ -94,23 +95,23 @@ fn warnings(valid: &ValidatedRelay) -> Vec<String> {
 
 /// Whether every destination gets its events about as fast as they come.
 fn delivering(pods: &[Report]) -> Finding {
-    let about = "Delivering";
+    let about = DELIVERING;
     if pods.iter().all(|pod| pod.status.is_none()) {
-        return Finding::unknown(about, "NoAnswer", "no pod says how far its deliveries are");
+        return Finding::unknown(about, NO_ANSWER, "no pod says how far its deliveries are");
     }
     let disabled = those(pods, |one| one.state == DestinationState::Disabled);
     if !disabled.is_empty() {
         let message = format!("disabled after HTTP 410 until its url changes: {}", disabled.join("; "));
-        return Finding::no(about, "Disabled", message);
+        return Finding::no(about, DISABLED, message);
     }
     let is_behind =
         |one: &DestinationStatus| one.oldest_pending_seconds.is_some_and(|seconds| seconds > BEHIND_SECONDS);
     let behind = those(pods, is_behind);
     if !behind.is_empty() {
         let message = format!("events wait for more than a minute: {}", behind.join("; "));
-        return Finding::no(about, "Behind", message);
+        return Finding::no(about, BEHIND, message);
     }
-    Finding::yes(about, "KeepingUp", "no event has waited for more than a minute")
+    Finding::yes(about, KEEPING_UP, "no event has waited for more than a minute")
 }
 
 /// The destinations of pods that are so, each with its pod, and why nothing gets there, as far as the pod says it.

@@ -18,13 +18,13 @@ use super::left::{Fate, Left};
 use super::report::{Seen, obstacles, report};
 use super::*;
 use crate::apply::Applied;
-use crate::child::{Child, Kind};
-use crate::conditions::{Finding, Holds};
-use crate::pods::Report;
-use crate::report::Obstacle;
+use crate::certificates::trust::Authorities;
+use crate::children::child::{Child, Kind};
+use crate::cluster::pods::Report;
+use crate::status::conditions::{Finding, Holds};
+use crate::status::report::Obstacle;
+use crate::status::visit::{BLOCKED, LATER, SOON};
 use crate::testing::{every_kind, kept, yaml};
-use crate::trust::Authorities;
-use crate::visit::{BLOCKED, LATER, SOON};
 
 fn relay(spec: &Value) -> Runnable {
     let mut resource = json!({
@@ -110,7 +110,7 @@ fn relay_with_a_volume_becomes_these() {
 fn service_leads_to_pods_that_are_not_ready_only_where_that_is_asked_for() {
     let before = children(&relay(&json!({})));
     let mut after = before.clone();
-    crate::build::publish_not_ready(&mut after, &owner());
+    crate::children::publish_not_ready(&mut after, &owner());
     let changed: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
     let [(before, after)] = changed[..] else { panic!("{changed:?}") };
     assert_eq!((after.kind, &after.name[..]), (Kind::Service, "harbour-relay"));
@@ -578,7 +578,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 #[test]
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
-    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles, None, now());
+    let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles.is_empty(), None, now());
     let nudged = |pod: &Report, seconds: i64, what: &str| Report {
         nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
@@ -600,7 +600,7 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
     // Secrets that have just changed are another matter.
     let changed = now() - SignedDuration::from_secs(2);
-    let secrets = |pod: &Report| pod.news("hash", &[], Some(changed), now());
+    let secrets = |pod: &Report| pod.news("hash", true, Some(changed), now());
     let told = format!("secrets/{changed}");
     assert_eq!(secrets(&nudged(&waits, 61, "hash/files")), Some(told.clone()));
     assert_eq!(secrets(&waits), Some("hash/files".into()));

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::{Duration, sleep};
 use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::WebhookRelay;
-use visnyk_operator::claim::Installation;
+use visnyk_operator::process::installation::Installation;
 
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world};

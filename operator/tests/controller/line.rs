@@ -13,7 +13,7 @@ use kube::client::{Body, Client, ClientBuilder, DynBody};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 use tower::{BoxError, Layer, Service};
-use visnyk_operator::fence::Fence;
+use visnyk_operator::process::fence::Fence;
 
 type Answer = Response<Box<DynBody>>;
 

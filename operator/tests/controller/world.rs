@@ -15,12 +15,12 @@ use visnyk_cluster_harness::{install, wait_until, with_temp_ns};
 use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_operator::args::{Images, Namespaces};
-use visnyk_operator::claim::Installation;
 use visnyk_operator::controller;
-use visnyk_operator::events::Events;
-use visnyk_operator::metrics::OperatorMetrics;
-use visnyk_operator::run::Outfit;
+use visnyk_operator::process::args::{Images, Namespaces};
+use visnyk_operator::process::events::Events;
+use visnyk_operator::process::installation::Installation;
+use visnyk_operator::process::metrics::OperatorMetrics;
+use visnyk_operator::process::run::Outfit;
 use visnyk_runtime::observe::metrics::Metrics;
 
 use crate::line::Line;

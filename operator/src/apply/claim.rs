@@ -1,0 +1,172 @@
+//! Which of several operator installations manages a resource: the one that its status names. An installation is named by
+//! the Lease by which its operators elect their leader, so a claim needs no renewal of its own. It ends when that Lease
+//! is gone, or has not been renewed for [`ABANDONED`].
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::DynamicObject;
+use kube::{Api, Client};
+use serde_json::json;
+use tracing::warn;
+
+use crate::apply::patch::{merge_params, merge_patch};
+use crate::children::meta::Concerned;
+use crate::children::meta::Owner;
+use crate::error::Error;
+use crate::process::installation::Installation;
+
+/// Time without a renewal of its Lease after which an installation counts as gone. An upgrade, or a node that is lost,
+/// takes less.
+const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
+
+/// Who manages a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// This installation. The resource, where it was read or written because the watch may be late.
+    Ours(Option<Box<DynamicObject>>),
+    /// Somebody else changed it at the same time: another look will tell.
+    Unclear,
+    /// Nobody: it is gone, or another has its name.
+    Gone,
+    /// This other installation: nothing is written.
+    Others(String),
+}
+
+/// Looks who manages a resource, of which the watch says that it is `seen`. Claims it if nobody does, or if who did is
+/// gone.
+pub async fn claim(
+    client: &Client,
+    installation: &Installation,
+    owner: &Owner,
+    seen: Option<&str>,
+    now: Timestamp,
+) -> Result<Claim, Error> {
+    let ours = installation.to_string();
+    if seen == Some(&ours) {
+        return Ok(Claim::Ours(None));
+    }
+    let resource = owner.role.resource();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &owner.namespace, &resource);
+    let doing = || format!("read {} {}", owner.role.kind(), owner.name);
+    let found = api.get_opt(&owner.name).await.map_err(Error::api(doing()))?;
+    let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&owner.uid)) else {
+        return Ok(Claim::Gone);
+    };
+    match found.data["status"]["operator"].as_str() {
+        Some(holder) if holder == ours => Ok(Claim::Ours(Some(Box::new(found)))),
+        Some(holder) if !is_gone(client, holder, now).await? => Ok(Claim::Others(holder.to_owned())),
+        _ => ask(&api, owner, &found, &ours).await,
+    }
+}
+
+/// Writes the claim, if the resource is as it was read: of several installations that try, one succeeds.
+async fn ask(
+    api: &Api<DynamicObject>,
+    owner: &Owner,
+    found: &DynamicObject,
+    ours: &str,
+) -> Result<Claim, Error> {
+    let patch = merge_patch(&found.metadata, json!({ "status": { "operator": ours } }));
+    match api.patch_status(&owner.name, &merge_params(), &patch).await {
+        Ok(written) => {
+            if written.data["status"]["operator"] != ours {
+                warn!(
+                    name = owner.name,
+                    "the installed definitions know no status.operator: nothing is claimed"
+                );
+            }
+            Ok(Claim::Ours(Some(Box::new(written))))
+        }
+        Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(Claim::Unclear),
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(Claim::Gone),
+        Err(error) => Err(Error::api(format!("claim {} {}", owner.role.kind(), owner.name))(error)),
+    }
+}
+
+/// Whether an installation is gone. Where its Lease may not be read, nobody can tell: then it is not.
+async fn is_gone(client: &Client, holder: &str, now: Timestamp) -> Result<bool, Error> {
+    let Some(holder) = Installation::parse(holder) else { return Ok(true) };
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &holder.namespace);
+    match leases.get_opt(&holder.lease).await {
+        Ok(found) => Ok(is_abandoned(found.and_then(|lease| lease.spec).as_ref(), now)),
+        Err(kube::Error::Api(answer)) if answer.code == 403 => Ok(false),
+        Err(error) => Err(Error::api(format!("read Lease {holder}"))(error)),
+    }
+}
+
+/// Whether nobody has renewed a Lease for so long that nobody will. One that is only free is between two leaders.
+fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
+    let renewed = lease.and_then(|lease| lease.renew_time.as_ref());
+    renewed.is_none_or(|renewed| now.duration_since(renewed.0) > ABANDONED)
+}
+
+/// The resources that other installations manage, as far as that was told.
+#[derive(Debug, Default)]
+pub struct OthersClaims(Mutex<HashMap<Concerned, String>>);
+
+impl OthersClaims {
+    /// Notes who manages a resource; returns whether that is news.
+    pub fn note(&self, resource: &Concerned, holder: &str) -> bool {
+        self.all().insert(resource.clone(), holder.to_owned()).is_none_or(|before| before != holder)
+    }
+
+    /// Notes that this installation manages a resource, or that there is none.
+    pub fn forget(&self, resource: &Concerned) {
+        self.all().remove(resource);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns what is told of a resource that another installation manages.
+pub fn told(owner: &Owner, holder: &str, ours: &Installation) -> String {
+    let kind = owner.role.kind().to_lowercase();
+    format!(
+        "operator {ours} leaves this resource alone: operator {holder} manages it, as status.operator says. If that one is \
+         gone, this one takes over 15 minutes after the last renewal of its Lease, if it may read that, and at once \
+         after: kubectl patch {kind} {} --namespace {} --subresource status --type merge --patch \
+         '{{\"status\":{{\"operator\":null}}}}'",
+        owner.name, owner.namespace,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn renewed(seconds_ago: i64, holder: Option<&str>) -> LeaseSpec {
+        let at = now() - SignedDuration::from_secs(seconds_ago);
+        serde_json::from_value(json!({ "renewTime": format!("{at:.6}"), "holderIdentity": holder })).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-30T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn lease_is_abandoned_a_quarter_of_an_hour_after_its_last_renewal() {
+        let is_abandoned = |lease: LeaseSpec| is_abandoned(Some(&lease), now());
+        assert!(!is_abandoned(renewed(1, Some("a"))));
+        assert!(!is_abandoned(renewed(20, None)), "given back: the next leader is on its way");
+        assert!(!is_abandoned(renewed(900, Some("a"))));
+        assert!(is_abandoned(renewed(901, Some("a"))));
+        assert!(is_abandoned(LeaseSpec::default()));
+        assert!(super::is_abandoned(None, now()));
+    }
+
+    #[test]
+    fn other_installation_is_told_of_once() {
+        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let claims = OthersClaims::default();
+        assert!(claims.note(&harbour, "a/b"));
+        assert!(!claims.note(&harbour, "a/b"));
+        assert!(claims.note(&harbour, "c/b"));
+        claims.forget(&harbour);
+        assert!(claims.note(&harbour, "c/b"));
+    }
+}

@@ -1,0 +1,64 @@
+//! The roll-out of a changed configuration: pods that lag behind are made to look at their files at once.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ObjectMeta;
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::apply::patch::{merge_params, merge_patch};
+use crate::children::child::Kind;
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
+use crate::cluster::pods::{NUDGE, Report};
+use crate::cluster::secret_changes::Version;
+use crate::error::Error;
+
+/// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
+/// `are_files_there`, are told to look, as long as that may help; so are all whose Secrets have just changed.
+pub async fn take_up(
+    cluster: &Cluster,
+    owner: &Owner,
+    hash: &str,
+    are_files_there: bool,
+    now: Timestamp,
+) -> Result<Vec<Report>, Error> {
+    let concerned = owner.concerned();
+    cluster.secret_changes.note(&concerned, own_secrets(cluster, owner), now);
+    let secrets_changed = cluster.secret_changes.recent(&concerned, now);
+    let mut pods = cluster.pods.ask(&cluster.watched.pods_of(owner)).await;
+    for pod in &mut pods {
+        if let Some(news) = pod.news(hash, are_files_there, secrets_changed, now) {
+            nudge(&cluster.client, &owner.namespace, pod, &news, now).await?;
+            pod.is_nudged = true;
+        }
+    }
+    Ok(pods)
+}
+
+/// The Secrets that the operator itself makes for a resource: its certificates and peers, among others.
+fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
+    let children = cluster.watched.children_of(owner).into_iter();
+    let secrets = children.filter(|(kind, _)| *kind == Kind::Secret);
+    secrets.map(|(_, secret)| Version::of_own(&secret.name, secret.version())).collect()
+}
+
+/// Changes the pod's annotation, so that its kubelet looks at its files now.
+async fn nudge(
+    client: &Client,
+    namespace: &str,
+    pod: &Report,
+    news: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let since = pod.nudging_since(news).unwrap_or(now);
+    let value = format!("{news} since {since} at {now}");
+    let seen = ObjectMeta { uid: Some(pod.uid.clone()), ..ObjectMeta::default() };
+    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { NUDGE: value } } }));
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    match api.patch(&pod.name, &merge_params(), &patch).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()), // gone, or another
+        Err(error) => Err(Error::api(format!("nudge pod {}", pod.name))(error)),
+    }
+}

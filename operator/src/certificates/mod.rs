@@ -1,0 +1,134 @@
+//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::certificates::trust`] decides, and
+//! what they are to hold becomes children like any other.
+
+pub mod trust;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use serde_json::json;
+use visnyk_crds::contract::paths;
+use visnyk_crds::valid::ListenerTls;
+use visnyk_runtime::pki::Facts;
+
+use crate::apply::Verified;
+use crate::certificates::trust::{BUNDLE, CERTIFICATE, Found, Wanted, decide};
+use crate::children::SecretData;
+use crate::children::child::{Child, Kind};
+use crate::children::meta::{Owner, Role};
+use crate::children::remark::Remark;
+use crate::children::{Mount, dns_names, pod_names};
+use crate::cluster::present::Present;
+use crate::error::Error;
+
+/// What there is of a resource's trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Its authorities.
+    pub authorities: Option<SecretData>,
+    /// Whom everybody was told to trust.
+    pub published: Option<String>,
+    /// What its pods mount.
+    pub server: Option<SecretData>,
+}
+
+/// Name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
+pub fn authorities_name(role: Role, name: &str) -> String {
+    format!("{name}-{}-ca", role.suffix())
+}
+
+/// Reads what there is of it.
+pub async fn fetch(present: &Present<'_>) -> Result<Kept, Error> {
+    let Owner { role, name, .. } = present.owner;
+    let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
+    let (authorities, published, server) = tokio::join!(
+        present.secret(&authority),
+        present.config_map(&authority),
+        present.secret(&certificate),
+    );
+    // Of several refusals always the same is told.
+    let (authorities, published, server) = (authorities?, published?, server?);
+    let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
+    Ok(Kept { authorities, published: bundle, server })
+}
+
+/// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.
+pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
+    match tls {
+        ListenerTls::SelfSigned { dns_names } => Some(dns_names),
+        ListenerTls::Secret { .. } | ListenerTls::None => None,
+    }
+}
+
+/// Decides on a resource's trust. `further` are names of its server besides those of its Service; without any
+/// list it shows no certificate of ours.
+pub fn wanted(
+    owner: &Owner,
+    kept: &Kept,
+    further: Option<&[String]>,
+    now: Timestamp,
+) -> Result<Wanted, Error> {
+    let names = further.map(|further| names(owner, further)).unwrap_or_default();
+    let found = Found {
+        authorities: kept.authorities.as_ref(),
+        published: kept.published.as_deref(),
+        server: kept.server.as_ref(),
+    };
+    decide(found, &names, now)
+        .map_err(|source| Error::Write { what: "a certificate", source: Box::new(source) })
+}
+
+/// Every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the spec.
+fn names(owner: &Owner, further: &[String]) -> Vec<String> {
+    let mut names = [dns_names(owner), pod_names(owner), vec!["localhost".to_owned()]].concat();
+    let more: Vec<String> = further.iter().filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(more);
+    names
+}
+
+/// The children that hold it: the authorities for nobody, whom to trust for everybody, and the rest for the pods.
+pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
+    let secret = |name: &str, data: SecretData| {
+        let data: BTreeMap<String, ByteString> =
+            data.into_iter().map(|(key, value)| (key, ByteString(value))).collect();
+        Child::new(owner, Kind::Secret, name, json!({ "type": "Opaque", "data": data }))
+    };
+    let authorities = authorities_name(owner.role, &owner.name);
+    let bundle = json!({ "data": { BUNDLE: wanted.authorities.bundle() } });
+    let (of_server, of_authorities) =
+        wanted.remarks.iter().copied().partition(|remark| matches!(remark, Remark::ServerCertificate(_)));
+    [
+        secret(&authorities, wanted.authorities.secret()).with_news(of_authorities),
+        Child::new(owner, Kind::ConfigMap, authorities, bundle),
+        secret(&owner.child("tls"), wanted.server.clone()).with_news(of_server),
+    ]
+}
+
+/// What holds of it once the children were applied, as far as they could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When the certificate that the pods are given expires; absent: there is none of ours.
+    pub not_after: Option<Timestamp>,
+    /// When to look again; earlier does no harm.
+    pub look_again: Timestamp,
+}
+
+/// The wanted certificate counts once its Secret is written; until then the one that was found does.
+pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted) -> Standing {
+    let [.., server] = children(owner, wanted);
+    let found = || Some(Facts::of_pem(kept.server.as_ref()?.get(CERTIFICATE)?)?.not_after);
+    let not_after = match wanted.not_after {
+        Some(_) if !verified.is_met(owner, &server) => found(),
+        not_after => not_after,
+    };
+    Standing { not_after, look_again: wanted.look_again }
+}
+
+/// The pods' part of it.
+pub fn mount(owner: &Owner) -> Mount {
+    Mount { volume: "tls", secret: owner.child("tls"), folder: paths::TLS_DIR }
+}
+
+#[cfg(test)]
+mod tests;

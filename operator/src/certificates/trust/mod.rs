@@ -1,0 +1,101 @@
+//! Who vouches for whom: the authority of each resource, the certificates it issues, and when which of them is
+//! made anew. Pure: what Secrets hold goes in, what they are to hold comes out, and when to look again.
+//!
+//! An authority lives ten years. At two thirds of its life the next one is made and published beside it; it
+//! signs only once the old one could no longer outlive what it signs. Whoever fetched `ca.crt` has years to
+//! fetch it again, and no handshake depends on how fast a new bundle spreads. Deleting the Secret revokes: the
+//! lost authority leaves the bundle at once.
+
+mod authorities;
+mod leaf;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use jiff::Timestamp;
+use visnyk_runtime::pki::{Issued, Purpose, SenderName};
+
+use crate::children::SecretData;
+use crate::children::remark::Remark;
+
+pub use authorities::Authorities;
+pub use leaf::Leaf;
+pub use visnyk_crds::contract::paths::{AUTHORITIES as BUNDLE, CERTIFICATE, KEY};
+
+/// Every server of ours is known by these, as on a laptop: `kubectl port-forward` leads there.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// Nothing could be issued.
+#[derive(Debug, thiserror::Error)]
+#[error("certificate cannot be made")]
+pub struct CannotIssue(#[from] rcgen::Error);
+
+/// What is there of one resource's trust.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found<'a> {
+    /// The Secret with its authorities, which no pod mounts.
+    pub authorities: Option<&'a SecretData>,
+    /// The bundle that everybody was told to trust, from the ConfigMap.
+    pub published: Option<&'a str>,
+    /// The Secret that its pods mount.
+    pub server: Option<&'a SecretData>,
+}
+
+/// What is to be there.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Its authorities, to issue more.
+    pub authorities: Authorities,
+    /// The Secret that its pods mount.
+    pub server: SecretData,
+    /// When to look again; earlier does no harm.
+    pub look_again: Timestamp,
+    /// When the server's certificate expires; absent: it has none of ours.
+    pub not_after: Option<Timestamp>,
+    /// What happened that a user should know.
+    pub remarks: Vec<Remark>,
+}
+
+/// Decides on the trust of one resource. `names` are those of its server; empty where it shows no certificate
+/// of ours.
+pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Wanted, CannotIssue> {
+    let (authorities, mut remarks) = Authorities::decide(found.authorities, found.published, now)?;
+    let mut server = SecretData::from([(BUNDLE.to_owned(), authorities.bundle().into_bytes())]);
+    let mut look_again = authorities.look_again(now);
+    let mut not_after = None;
+    if !names.is_empty() {
+        let purpose = Purpose::Server { names: names.to_vec(), addresses: LOOPBACK.to_vec() };
+        let leaf = Leaf::decide(found.server.and_then(|data| issued(data, "")), &purpose, &authorities, now)?;
+        look_again = look_again.min(leaf.renew_at);
+        not_after = Some(leaf.not_after);
+        remarks.extend(leaf.why.map(Remark::ServerCertificate));
+        insert(&mut server, "", leaf.issued);
+    }
+    Ok(Wanted { authorities, server, look_again, not_after, remarks })
+}
+
+/// Decides on what a relay shows to a Collector. `prefix` is what its files in `peers` begin with.
+pub fn decide_sender(
+    peers: Option<&SecretData>,
+    prefix: &str,
+    sender: &SenderName,
+    collector: &Authorities,
+    now: Timestamp,
+) -> Result<Leaf, CannotIssue> {
+    let existing = peers.and_then(|data| issued(data, prefix));
+    Ok(Leaf::decide(existing, &Purpose::Sender(sender.clone()), collector, now)?)
+}
+
+/// Puts a certificate and its key into a Secret.
+pub fn insert(data: &mut SecretData, prefix: &str, Issued { certificate, key }: Issued) {
+    data.insert(format!("{prefix}{CERTIFICATE}"), certificate.into_bytes());
+    data.insert(format!("{prefix}{KEY}"), key.into_bytes());
+}
+
+/// Certificate and key of a Secret; none where one is missing or no text.
+fn issued(data: &SecretData, prefix: &str) -> Option<Issued> {
+    let text = |key: &str| String::from_utf8(data.get(&format!("{prefix}{key}"))?.clone()).ok();
+    Some(Issued { certificate: text(CERTIFICATE)?, key: text(KEY)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Decisions at one moment; those over years are in `walk`, those over damage in `damage`.
+
+mod damage;
+mod walk;
+
+use jiff::ToSpan;
+use visnyk_runtime::pki::{CA_LIFE, Facts, LEAF_LIFE, Trust};
+
+use super::*;
+use crate::children::remark::Why;
+
+pub(super) fn start() -> Timestamp {
+    "2031-05-06T07:08:09Z".parse().unwrap()
+}
+
+pub(super) fn names() -> Vec<String> {
+    ["quay-relay", "quay-relay.ships.svc"].map(String::from).to_vec()
+}
+
+pub(super) fn quay() -> SenderName {
+    SenderName { namespace: "ships".into(), name: "quay".into() }
+}
+
+/// What a cluster holds of one resource, as the operator leaves it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Cluster {
+    pub authorities: Option<SecretData>,
+    pub published: Option<String>,
+    pub server: Option<SecretData>,
+}
+
+impl Cluster {
+    /// One visit of the operator.
+    pub fn visit(&mut self, names: &[String], now: Timestamp) -> Wanted {
+        let found = Found {
+            authorities: self.authorities.as_ref(),
+            published: self.published.as_deref(),
+            server: self.server.as_ref(),
+        };
+        let wanted = decide(found, names, now).unwrap();
+        self.authorities = Some(wanted.authorities.secret());
+        self.published = Some(wanted.authorities.bundle());
+        self.server = Some(wanted.server.clone());
+        wanted
+    }
+
+    pub fn new(now: Timestamp) -> Self {
+        let mut cluster = Self::default();
+        cluster.visit(&names(), now);
+        cluster
+    }
+
+    fn remarks(&mut self, names: &[String], now: Timestamp) -> Vec<Remark> {
+        self.visit(names, now).remarks
+    }
+
+    /// Whether the server is believed by those who trust this bundle.
+    pub fn is_believed_by(&self, bundle: &str, now: Timestamp) -> bool {
+        let purpose = Purpose::Server { names: names(), addresses: Vec::new() };
+        let certificate = &self.server.as_ref().unwrap()[CERTIFICATE];
+        Trust::in_bundle(bundle.as_bytes()).unwrap().believes(certificate, &purpose, now)
+    }
+}
+
+#[test]
+fn first_visit_makes_everything_and_the_next_nothing() {
+    let mut cluster = Cluster::default();
+    let first = cluster.remarks(&names(), start());
+    assert_eq!(first, [Remark::FirstAuthority, Remark::ServerCertificate(Why::Missing)]);
+    let made = cluster.clone();
+    assert!(made.is_believed_by(made.published.as_deref().unwrap(), start()));
+    assert_eq!(cluster.remarks(&names(), start() + 59.days_of_hours()), []);
+    assert_eq!(cluster, made);
+}
+
+#[test]
+fn server_secret_holds_certificate_key_and_bundle_and_no_authority_key() {
+    let cluster = Cluster::new(start());
+    let server = cluster.server.unwrap();
+    assert_eq!(server.keys().collect::<Vec<_>>(), [BUNDLE, CERTIFICATE, KEY]);
+    assert_eq!(server[BUNDLE], cluster.published.unwrap().into_bytes());
+    let authorities = cluster.authorities.unwrap();
+    let keys: Vec<_> =
+        authorities.iter().filter_map(|(name, key)| Some((name.strip_suffix(".key")?, key))).collect();
+    assert_eq!(keys.len(), 1);
+    assert!(
+        keys.iter().all(|(_, key)| server.values().all(|value| value != *key)),
+        "{keys:?} is where pods read"
+    );
+}
+
+#[test]
+fn server_that_shows_no_certificate_of_ours_still_has_whom_to_trust() {
+    let mut cluster = Cluster::default();
+    let wanted = cluster.visit(&[], start());
+    assert_eq!(wanted.server.keys().collect::<Vec<_>>(), [BUNDLE]);
+    assert_eq!((wanted.not_after, wanted.remarks), (None, vec![Remark::FirstAuthority]));
+}
+
+#[test]
+fn certificate_follows_its_names_and_the_authority_stays() {
+    let mut cluster = Cluster::new(start());
+    let published = cluster.published.clone();
+    let more = [names(), vec!["hooks.example.org".into()]].concat();
+    assert_eq!(cluster.remarks(&more, start()), [Remark::ServerCertificate(Why::Names)]);
+    assert_eq!(cluster.published, published);
+    let facts = Facts::of_pem(&cluster.server.as_ref().unwrap()[CERTIFICATE]).unwrap();
+    assert_eq!(facts.dns_names, more.into_iter().collect());
+}
+
+#[test]
+fn order_of_names_is_no_difference() {
+    let mut cluster = Cluster::new(start());
+    let reversed: Vec<_> = names().into_iter().rev().collect();
+    assert_eq!(cluster.remarks(&reversed, start()), []);
+}
+
+#[test]
+fn certificate_is_renewed_at_two_thirds_of_its_life_and_the_next_look_is_then() {
+    let mut cluster = Cluster::default();
+    let due = cluster.visit(&names(), start()).look_again;
+    assert!(due > start() + LEAF_LIFE * 6 / 10 && due < start() + LEAF_LIFE * 7 / 10, "{due}");
+    assert_eq!(cluster.remarks(&names(), due - 1.second()), []);
+    assert_eq!(cluster.remarks(&names(), due), [Remark::ServerCertificate(Why::Age)]);
+}
+
+#[test]
+fn lost_authority_is_replaced_told_of_and_no_longer_trusted() {
+    for damage in [None, Some(SecretData::new()), Some(SecretData::from([("1.crt".into(), b"x".to_vec())]))] {
+        let mut cluster = Cluster::new(start());
+        let before = cluster.clone();
+        cluster.authorities = damage;
+        let remarks = cluster.remarks(&names(), start());
+        assert_eq!(remarks, [Remark::LostAuthority, Remark::ServerCertificate(Why::Distrusted)]);
+        assert!(remarks[0].is_warning());
+        let bundle = cluster.published.clone().unwrap();
+        assert!(cluster.is_believed_by(&bundle, start()));
+        assert!(!before.is_believed_by(&bundle, start()), "revoked with its authority");
+        assert_eq!(cluster.remarks(&names(), start()), []);
+    }
+}
+
+#[test]
+fn lost_bundle_is_published_again_without_a_word() {
+    let mut cluster = Cluster::new(start());
+    let before = cluster.clone();
+    cluster.published = None;
+    assert_eq!(cluster.remarks(&names(), start()), []);
+    assert_eq!(cluster, before);
+}
+
+#[test]
+fn next_authority_is_published_years_before_it_signs() {
+    let mut cluster = Cluster::new(start());
+    let first = cluster.published.clone().unwrap();
+    let rotation = start() + CA_LIFE * 2 / 3;
+    assert!(cluster.remarks(&names(), rotation).contains(&Remark::NextAuthority));
+    let both = cluster.published.clone().unwrap();
+    assert!(both.starts_with(&first) && both.len() > first.len());
+    let late = start() + CA_LIFE - LEAF_LIFE - 24.hours();
+    cluster.visit(&names(), late);
+    assert!(cluster.is_believed_by(&first, late), "whoever has the first bundle is still served");
+    let later = start() + CA_LIFE;
+    cluster.visit(&names(), later);
+    assert!(cluster.is_believed_by(&both, later));
+    assert!(!both.eq(cluster.published.as_ref().unwrap()), "the old one is gone");
+}
+
+#[test]
+fn after_years_away_the_new_authority_spreads_before_it_signs() {
+    let mut cluster = Cluster::new(start());
+    let first = cluster.published.clone().unwrap();
+    let late = start() + CA_LIFE - LEAF_LIFE / 3;
+    let remarks = cluster.remarks(&names(), late);
+    assert_eq!(remarks, [Remark::NextAuthority, Remark::ServerCertificate(Why::Distrusted)]);
+    assert!(cluster.is_believed_by(&first, late));
+}
+
+#[test]
+fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stands() {
+    let mut collector = Cluster::default();
+    let authorities = collector.visit(&names(), start()).authorities;
+    let prefix = "ships.log.";
+    let first = decide_sender(None, prefix, &quay(), &authorities, start()).unwrap();
+    assert_eq!(first.why, Some(Why::Missing));
+    let mut peers = SecretData::from([("ships.log.url".to_owned(), b"https://log".to_vec())]);
+    insert(&mut peers, prefix, first.issued.clone());
+    let again = |peers: &SecretData, sender: &SenderName, authorities: &Authorities, now| {
+        decide_sender(Some(peers), prefix, sender, authorities, now).unwrap()
+    };
+    let kept = again(&peers, &quay(), &authorities, start());
+    assert!(kept.why.is_none() && kept.issued == first.issued);
+    assert_eq!(again(&peers, &quay(), &authorities, first.renew_at).why, Some(Why::Age));
+    let other = SenderName { name: "pier".into(), ..quay() };
+    assert_eq!(again(&peers, &other, &authorities, start()).why, Some(Why::Names));
+    let elsewhere = Cluster::default().visit(&names(), start()).authorities;
+    assert_eq!(again(&peers, &quay(), &elsewhere, start()).why, Some(Why::Distrusted));
+}
+
+#[test]
+fn every_remark_has_a_reason_and_says_more() {
+    use Remark::{FirstAuthority, LostAuthority, NextAuthority, ServerCertificate};
+    let whys = [Why::Missing, Why::Names, Why::Distrusted, Why::Age].map(ServerCertificate);
+    for remark in [FirstAuthority, NextAuthority, LostAuthority].into_iter().chain(whys) {
+        assert!(remark.reason().chars().all(char::is_alphanumeric), "{remark:?}");
+        assert!(remark.to_string().len() > remark.reason().len(), "{remark:?}");
+    }
+}
+
+trait DaysOfHours {
+    fn days_of_hours(self) -> jiff::Span;
+}
+
+impl DaysOfHours for i64 {
+    fn days_of_hours(self) -> jiff::Span {
+        (self * 24).hours()
+    }
+}

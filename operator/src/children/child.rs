@@ -1,0 +1,209 @@
+//! A child as it should be: built without looking at the cluster, applied elsewhere.
+
+use std::collections::BTreeSet;
+
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::children::meta::{APPLIED, Owner};
+use crate::children::remark::Remark;
+
+/// The kinds of children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Whom the pods run as: nobody.
+    ServiceAccount,
+    /// The configuration, or what everybody may know of a CA.
+    ConfigMap,
+    /// Keys, certificates and peers.
+    Secret,
+    /// How pods are found.
+    Service,
+    /// Who may connect to them.
+    NetworkPolicy,
+    /// How many may go at once.
+    PodDisruptionBudget,
+    /// Pods without volumes.
+    Deployment,
+    /// Pods with volumes.
+    StatefulSet,
+    /// A pod that empties a volume.
+    Job,
+    /// How many there are.
+    HorizontalPodAutoscaler,
+    /// A way in from outside.
+    Ingress,
+    /// A way in from a Gateway.
+    HttpRoute,
+    /// How a Gateway trusts the pods.
+    BackendTlsPolicy,
+    /// Metrics for a Prometheus operator.
+    ServiceMonitor,
+    /// A certificate from cert-manager.
+    Certificate,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::ServiceAccount,
+        Self::ConfigMap,
+        Self::Secret,
+        Self::Service,
+        Self::NetworkPolicy,
+        Self::PodDisruptionBudget,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::Job,
+        Self::HorizontalPodAutoscaler,
+        Self::Ingress,
+        Self::HttpRoute,
+        Self::BackendTlsPolicy,
+        Self::ServiceMonitor,
+        Self::Certificate,
+    ];
+
+    /// Whether a cluster may lack it.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Self::HttpRoute | Self::BackendTlsPolicy | Self::ServiceMonitor | Self::Certificate)
+    }
+
+    /// Group, version and kind.
+    pub fn gvk(self) -> GroupVersionKind {
+        let (group, version, kind) = match self {
+            Self::ServiceAccount => ("", "v1", "ServiceAccount"),
+            Self::ConfigMap => ("", "v1", "ConfigMap"),
+            Self::Secret => ("", "v1", "Secret"),
+            Self::Service => ("", "v1", "Service"),
+            Self::NetworkPolicy => ("networking.k8s.io", "v1", "NetworkPolicy"),
+            Self::PodDisruptionBudget => ("policy", "v1", "PodDisruptionBudget"),
+            Self::Deployment => ("apps", "v1", "Deployment"),
+            Self::StatefulSet => ("apps", "v1", "StatefulSet"),
+            Self::Job => ("batch", "v1", "Job"),
+            Self::HorizontalPodAutoscaler => ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+            Self::Ingress => ("networking.k8s.io", "v1", "Ingress"),
+            Self::HttpRoute => ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
+            Self::BackendTlsPolicy => ("gateway.networking.k8s.io", "v1", "BackendTLSPolicy"),
+            Self::ServiceMonitor => ("monitoring.coreos.com", "v1", "ServiceMonitor"),
+            Self::Certificate => ("cert-manager.io", "v1", "Certificate"),
+        };
+        GroupVersionKind::gvk(group, version, kind)
+    }
+
+    /// As a client needs it. The plurals are regular but for these two.
+    pub fn resource(self) -> ApiResource {
+        let plural = match self {
+            Self::NetworkPolicy => "networkpolicies".to_owned(),
+            Self::BackendTlsPolicy => "backendtlspolicies".to_owned(),
+            Self::Ingress => "ingresses".to_owned(),
+            other => format!("{}s", other.gvk().kind.to_lowercase()),
+        };
+        ApiResource::from_gvk_with_plural(&self.gvk(), &plural)
+    }
+}
+
+/// What was seen under the name of a child that is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// Nothing.
+    Nothing,
+    /// An object.
+    Object {
+        /// Its uid.
+        uid: &'a str,
+    },
+}
+
+impl<'a> Seen<'a> {
+    /// This object.
+    pub fn of(object: &'a DynamicObject) -> Self {
+        Self::Object { uid: object.metadata.uid.as_deref().unwrap_or_default() }
+    }
+}
+
+/// A version that no object has, since a store's first write is its second: what is applied with it is made, or in
+/// conflict with what is there.
+const NEVER: &str = "1";
+
+/// A child as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its name; its namespace is the owner's.
+    pub name: String,
+    /// All of it, as it is applied.
+    pub object: Value,
+    /// What is told when it is written.
+    pub news: Vec<Remark>,
+}
+
+impl Child {
+    /// A child of `owner` with the fields of `body`; its metadata are the owner's matter, but for annotations
+    /// and further labels in `body`.
+    pub fn new(owner: &Owner, kind: Kind, name: impl Into<String>, body: Value) -> Self {
+        let (name, gvk) = (name.into(), kind.gvk());
+        let mut object = body;
+        object["apiVersion"] = gvk.api_version().into();
+        object["kind"] = gvk.kind.into();
+        let metadata = &mut object["metadata"];
+        metadata["name"] = name.clone().into();
+        metadata["namespace"] = owner.namespace.clone().into();
+        metadata["labels"] = merged(&metadata["labels"], owner.labels());
+        metadata["ownerReferences"] = json!([owner.reference()]);
+        let hash = format!("{:x}", Sha256::digest(canonical(&object)));
+        object["metadata"]["annotations"][APPLIED] = hash[..16].into();
+        Self { kind, name, object, news: Vec::new() }
+    }
+
+    /// The same, with this to tell.
+    pub fn with_news(self, news: Vec<Remark>) -> Self {
+        Self { news, ..self }
+    }
+
+    /// The hash of the wish.
+    pub fn hash(&self) -> &str {
+        self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
+    }
+
+    /// The wish for a Job that is there: what its pods are was settled when it was made, and nobody can change it.
+    pub fn with_pods_of(&self, live: &DynamicObject) -> Self {
+        let mut child = self.clone();
+        for settled in ["template", "podFailurePolicy"] {
+            child.object["spec"][settled] = live.data["spec"][settled].clone();
+        }
+        child
+    }
+
+    /// As a client takes it, for the object that was seen and no other.
+    pub fn patch(&self, seen: Seen<'_>) -> Result<DynamicObject, serde_json::Error> {
+        let mut object = self.object.clone();
+        match seen {
+            Seen::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
+            Seen::Object { uid } => object["metadata"]["uid"] = uid.into(),
+        }
+        serde_json::from_value(object)
+    }
+}
+
+/// Takes out the children of kinds that the cluster does not know, and returns these kinds.
+pub fn take_unknown(children: &mut Vec<Child>, known: &BTreeSet<Kind>) -> BTreeSet<Kind> {
+    children.extract_if(.., |child| !known.contains(&child.kind)).map(|child| child.kind).collect()
+}
+
+/// The entries of both maps; those of the second win.
+pub fn merged(first: &Value, second: Value) -> Value {
+    let mut entries = first.as_object().cloned().unwrap_or_default();
+    if let Value::Object(second) = second {
+        entries.extend(second);
+    }
+    entries.into()
+}
+
+fn canonical(value: &Value) -> String {
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    sorted.to_string()
+}

@@ -1,0 +1,162 @@
+//! What the children of both kinds are built from, and one file per kind of child. Pure: the same resource
+//! makes the same children, whatever the cluster looks like.
+
+pub mod child;
+pub mod meta;
+pub mod remark;
+
+mod autoscaler;
+mod certificate;
+mod configuration;
+mod disruption;
+mod drain;
+mod network;
+mod peers;
+mod pod;
+mod routes;
+mod services;
+mod workload;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use visnyk_crds::api;
+use visnyk_crds::valid::{ListenerTls, SecretRef};
+
+pub use autoscaler::autoscaler;
+pub use certificate::{ask_for_certificate, certificate};
+pub use configuration::{configuration, manifest, manifest_in};
+pub use disruption::disruption_budget;
+pub use drain::drain;
+pub use network::network_policy;
+pub use peers::peers;
+pub use routes::ways_in;
+pub use services::{
+    dns_names, pod_names, pods_service, publish_not_ready, service, service_account, service_monitor,
+    service_port, url,
+};
+pub use workload::{claim_size, workload};
+
+use crate::children::child::{Child, Kind};
+use crate::children::meta::Owner;
+
+/// Content of a Secret: bytes by key.
+pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
+/// leads to them after.
+pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) -> Vec<Child> {
+    let mut children = vec![service_account(workload.owner), configuration(workload)];
+    children.extend(need);
+    children.extend([
+        service(workload),
+        pods_service(workload),
+        network_policy(workload),
+        disruption_budget(workload.owner),
+        self::workload(workload),
+    ]);
+    children
+}
+
+/// What pods of both kinds run, and how.
+#[derive(Clone, Debug)]
+pub struct Workload<'a> {
+    /// Whose pods.
+    pub owner: &'a Owner,
+    /// The resource as the pods read it.
+    pub manifest: String,
+    /// What they run, unless the resource says otherwise.
+    pub image: &'a str,
+    /// How many.
+    pub replicas: u16,
+    /// Where they listen.
+    pub port: u16,
+    /// What is spoken there.
+    pub scheme: Scheme,
+    /// Where their data are.
+    pub data: Data<'a>,
+    /// Keys of users' Secrets that they read.
+    pub secrets: BTreeSet<SecretRef>,
+    /// Secrets of ours that they read, each in a folder of its own.
+    pub mounts: Vec<Mount>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// What takes a restart when it changes, besides the pods' own form.
+    pub restart: String,
+    /// The user's word on the pods.
+    pub pod: &'a api::Pod,
+    /// The user's word on the Service.
+    pub service: &'a api::Service,
+}
+
+/// What is spoken at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plainly.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// What is spoken at a listener.
+    pub fn of(tls: &ListenerTls) -> Self {
+        match tls {
+            ListenerTls::None => Self::Http,
+            ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => Self::Https,
+        }
+    }
+
+    /// As in a URL, and the port's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is said.
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Where the data folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// On a volume.
+    Persistent {
+        /// Bytes to claim.
+        claim: u64,
+        /// The StorageClass, if not the default.
+        class: Option<&'a str>,
+    },
+    /// In a folder of the pod.
+    Ephemeral {
+        /// Most bytes, if there is a limit.
+        limit: Option<u64>,
+    },
+}
+
+impl Data<'_> {
+    /// The kind of workload that keeps such data.
+    pub fn workload(&self) -> Kind {
+        match self {
+            Self::Persistent { .. } => Kind::StatefulSet,
+            Self::Ephemeral { .. } => Kind::Deployment,
+        }
+    }
+}
+
+/// A Secret of ours in a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The volume's name.
+    pub volume: &'static str,
+    /// The Secret.
+    pub secret: String,
+    /// The folder.
+    pub folder: &'static str,
+}

@@ -1,0 +1,50 @@
+//! The observed state of the cluster. Reads only.
+
+pub mod fetch;
+pub mod patience;
+pub mod pods;
+pub mod present;
+pub mod references;
+pub mod refusals;
+pub mod secret_changes;
+pub mod sighting;
+pub mod unmade;
+pub mod watched;
+
+use kube::Client;
+
+use crate::cluster::patience::Patience;
+use crate::cluster::pods::Pods;
+use crate::cluster::references::References;
+use crate::cluster::secret_changes::SecretChanges;
+use crate::cluster::watched::Watched;
+
+/// The cluster as the controller of one kind knows it.
+pub struct Cluster {
+    /// Client of the API server.
+    pub client: Client,
+    /// Children, pods and claims, by watches.
+    pub watched: Watched,
+    /// Objects of others that resources refer to.
+    pub references: References,
+    /// Client that asks pods for their status.
+    pub pods: Pods,
+    /// Times at which the Secrets that pods mount last changed.
+    pub secret_changes: SecretChanges,
+    /// Waits after failed visits.
+    pub patience: Patience,
+}
+
+impl Cluster {
+    /// Returns a cluster of which nothing but the watches is known.
+    pub fn new(client: Client, watched: Watched, references: References) -> Self {
+        Self {
+            client,
+            watched,
+            references,
+            pods: Pods::default(),
+            secret_changes: SecretChanges::default(),
+            patience: Patience::default(),
+        }
+    }
+}

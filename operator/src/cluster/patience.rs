@@ -1,0 +1,92 @@
+//! The waits between failed visits.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::children::meta::Concerned;
+
+/// How long to wait after a failed visit: twice as long after each in a row. An error that repeats is no hiccup: from
+/// [`Patience::REPEATED`] failures on it is told and worked around.
+#[derive(Debug, Default)]
+pub struct Patience(Mutex<HashMap<Concerned, Failures>>);
+
+/// The failed visits of one resource.
+#[derive(Debug, Default)]
+struct Failures {
+    in_a_row: u32,
+    /// Whether the running visit met an error and went on without what had failed.
+    is_worked_around: bool,
+}
+
+impl Patience {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_mins(1);
+    /// Failures in a row after which the next one is no hiccup; by then some three seconds have passed.
+    const REPEATED: u32 = 3;
+
+    /// Returns the wait after another failure.
+    pub fn next(&self, resource: Concerned) -> Duration {
+        let mut all = self.all();
+        let failures = all.entry(resource).or_default();
+        failures.in_a_row = failures.in_a_row.saturating_add(1);
+        Self::FIRST.saturating_mul(2_u32.saturating_pow(failures.in_a_row - 1)).min(Self::LONGEST)
+    }
+
+    /// Whether the visits before this one failed so often that another failure is no hiccup.
+    pub fn is_over(&self, resource: &Concerned) -> bool {
+        self.all().get(resource).is_some_and(|failures| failures.in_a_row >= Self::REPEATED)
+    }
+
+    /// Notes that the running visit met an error once more and goes on all the same.
+    pub fn work_around(&self, resource: &Concerned) {
+        if let Some(failures) = self.all().get_mut(resource) {
+            failures.is_worked_around = true;
+        }
+    }
+
+    /// Notes that a visit came to its end. What it worked around has not passed; otherwise the next wait is the first
+    /// again.
+    pub fn succeeded(&self, resource: &Concerned) {
+        let mut all = self.all();
+        match all.get_mut(resource) {
+            Some(failures) if failures.is_worked_around => failures.is_worked_around = false,
+            Some(_) => drop(all.remove(resource)),
+            None => {}
+        }
+    }
+
+    /// Forgets a resource that is gone: another of its name begins anew.
+    pub fn forget(&self, resource: &Concerned) {
+        self.all().remove(resource);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, Failures>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_that_repeats_is_no_hiccup_until_a_visit_meets_it_no_more() {
+        let (patience, harbour) =
+            (Patience::default(), Concerned { namespace: "ships".into(), name: "harbour".into() });
+        let waits = [1, 2, 4].map(|halves| Duration::from_millis(500 * halves));
+        assert_eq!(
+            [(); 3].map(|()| (patience.is_over(&harbour), patience.next(harbour.clone()))),
+            waits.map(|wait| (false, wait))
+        );
+        assert!(patience.is_over(&harbour));
+        for _ in 0..2 {
+            patience.work_around(&harbour);
+            patience.succeeded(&harbour);
+            assert!(patience.is_over(&harbour));
+        }
+        patience.succeeded(&harbour);
+        assert!(!patience.is_over(&harbour));
+        assert_eq!(patience.next(harbour), waits[0]);
+    }
+}

@@ -1,0 +1,300 @@
+//! What pods say of themselves, and how they are made to look at a changed configuration at once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use http::StatusCode;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use visnyk_crds::contract::status::RelayStatus;
+use visnyk_crds::contract::{HEALTH_PORT, paths};
+
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
+
+/// The annotation whose change makes a kubelet bring a pod's files up to date.
+pub const NUDGE: &str = "visnyk.dev/sync";
+/// A pod that has not followed after so long will not.
+pub const NUDGING: Duration = Duration::from_mins(1);
+
+/// A pod answers from memory.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A status names at most 64 destinations.
+const LONGEST_STATUS: usize = 256 << 10;
+
+/// Asks pods for their status.
+#[derive(Clone, Debug)]
+pub struct Pods(Http<HttpConnector, Empty<Bytes>>);
+
+/// A pod, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// What tells it from one of the same name.
+    pub uid: String,
+    /// Whether it accepts events.
+    pub is_ready: bool,
+    /// Its `/status`; a Collector's is read as one without sources and destinations. Absent: it does not answer.
+    pub status: Option<RelayStatus>,
+    /// Since when it is nudged, and for what.
+    pub nudged: Option<(Timestamp, String)>,
+    /// Whether this visit nudged it.
+    pub is_nudged: bool,
+    /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
+    pub trouble: Option<String>,
+}
+
+/// How long a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// From when on; absent if the pod does not say so.
+    pub not_before: Option<Timestamp>,
+    /// Until when.
+    pub not_after: Timestamp,
+}
+
+/// The life of the certificate that pods show; of several the one that ends first.
+pub fn shown(pods: &[Report]) -> Option<Life> {
+    let lives = pods.iter().filter_map(|pod| certificate(pod.status.as_ref()?));
+    lives.min_by_key(|life| life.not_after)
+}
+
+/// Returns the life of the certificate that a process shows.
+fn certificate(status: &RelayStatus) -> Option<Life> {
+    let time = |text: &Option<String>| text.as_ref()?.parse().ok();
+    let not_after = time(&status.process.certificate_not_after)?;
+    Some(Life { not_before: time(&status.process.certificate_not_before), not_after })
+}
+
+/// Returns which sources and destinations wait for a file, each with the reason.
+pub fn waits(status: &RelayStatus) -> Vec<String> {
+    let sources = status
+        .sources
+        .iter()
+        .filter_map(|one| Some(format!("source {:?} lets nobody in: {}", one.name, one.waits_for.as_ref()?)));
+    let destinations = status.destinations.iter().filter_map(|one| {
+        Some(format!("destination {:?} gets nothing: {}", one.name, one.waits_for.as_ref()?))
+    });
+    sources.chain(destinations).collect()
+}
+
+impl Default for Pods {
+    fn default() -> Self {
+        Self(Http::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http())
+    }
+}
+
+impl Pods {
+    /// Asks all of them at once.
+    pub async fn ask(&self, pods: &[impl AsRef<Pod>]) -> Vec<Report> {
+        join_all(pods.iter().map(|pod| self.report(pod.as_ref()))).await
+    }
+
+    async fn report(&self, pod: &Pod) -> Report {
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
+        let is_ready = is_ready(pod);
+        let asked = async {
+            let Some(address) = address else { return (None, None) };
+            let reasons = async { if is_ready { None } else { self.unready(address).await } };
+            tokio::join!(self.status(address), reasons)
+        };
+        let (status, unready) = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_default();
+        Report {
+            name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
+            is_ready,
+            status,
+            nudged: pod.annotations().get(NUDGE).and_then(|value| nudged(value)),
+            is_nudged: false,
+            trouble: trouble(pod).or(unready),
+        }
+    }
+
+    async fn status(&self, address: IpAddr) -> Option<RelayStatus> {
+        let (_, body) = self.get(address, paths::STATUS).await?;
+        serde_json::from_slice(&body).ok()
+    }
+
+    /// What a pod waits for before it accepts events; nothing if it waits for nothing.
+    async fn unready(&self, address: IpAddr) -> Option<String> {
+        let (status, body) = self.get(address, paths::READYZ).await?;
+        let reasons = String::from_utf8(body.to_vec()).ok()?;
+        (status == StatusCode::SERVICE_UNAVAILABLE).then(|| reasons.trim().replace('\n', "; "))
+    }
+
+    async fn get(&self, address: IpAddr, path: &str) -> Option<(StatusCode, Bytes)> {
+        let at = SocketAddr::new(address, HEALTH_PORT);
+        let response = self.0.get(format!("http://{at}{path}").parse().ok()?).await.ok()?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
+        Some((status, body.to_bytes()))
+    }
+}
+
+/// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
+/// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
+/// Asks the pods only while none is ready.
+pub async fn only_refuse(cluster: &Cluster, owner: &Owner) -> bool {
+    let pods = cluster.watched.pods_of(owner);
+    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&cluster.pods.ask(&pods).await)
+}
+
+fn is_one_refusing(pods: &[Report]) -> bool {
+    pods.iter().any(|pod| pod.status.as_ref().is_some_and(|status| status.process.storage_problem.is_some()))
+}
+
+impl Report {
+    /// Whether it runs this configuration.
+    pub fn runs(&self, hash: &str) -> bool {
+        self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
+    }
+
+    /// What a nudge may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
+    /// nothing once it was nudged for that in vain. Of Secrets it does not tell which it has.
+    pub fn news(
+        &self,
+        hash: &str,
+        are_files_there: bool,
+        secrets_changed: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let status = self.status.as_ref()?;
+        let runs = status.process.configuration_hash == hash;
+        let lacks_files = runs && are_files_there && !waits(status).is_empty();
+        let news = [
+            (!runs).then(|| hash.to_owned()),
+            lacks_files.then(|| format!("{hash}/files")),
+            secrets_changed.map(|at| format!("secrets/{at}")),
+        ];
+        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
+        let helps = |news: &String| !self.nudging_since(news).is_some_and(in_vain);
+        news.into_iter().flatten().find(helps)
+    }
+
+    /// Since when it is nudged for this.
+    pub fn nudging_since(&self, news: &str) -> Option<Timestamp> {
+        self.nudged.as_ref().filter(|(_, nudged)| nudged == news).map(|(since, _)| *since)
+    }
+}
+
+fn nudged(value: &str) -> Option<(Timestamp, String)> {
+    let (news, rest) = value.split_once(" since ")?;
+    let (since, _) = rest.split_once(" at ")?;
+    Some((since.parse().ok()?, news.to_owned()))
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Why it does not run, where its status says so.
+fn trouble(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
+        let ended = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let ended = ended.map(|end| {
+            let why = end.reason.as_deref().unwrap_or("ended");
+            format!("; its last run: {why}, exit code {}", end.exit_code)
+        });
+        let message = waiting.message.as_deref().unwrap_or("the kubelet says no more");
+        Some(format!("{reason}: {message}{}", ended.unwrap_or_default()))
+    });
+    let failed = || {
+        let why = status.reason.as_deref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
+        Some(format!("{why}: {}", status.message.as_deref().unwrap_or("the kubelet says no more")))
+    };
+    let unscheduled = || {
+        let scheduled = status.conditions.iter().flatten().find(|one| one.type_ == "PodScheduled")?;
+        (scheduled.status == "False")
+            .then(|| scheduled.message.clone().unwrap_or_else(|| "not scheduled".into()))
+    };
+    waiting.or_else(failed).or_else(unscheduled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::{Value, json};
+    use visnyk_runtime::admin::health::{Face, Health};
+
+    use super::*;
+
+    /// A relay whose disk is full.
+    struct Full;
+
+    impl Face for Full {
+        fn live(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn ready(&self) -> Vec<String> {
+            vec!["certificate: tls.key holds no private key".into(), "journal: full".into()]
+        }
+
+        fn started(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn metrics(&self) -> String {
+            String::new()
+        }
+
+        fn status(&self) -> Value {
+            json!({ "configurationHash": "a hash", "certificateNotAfter": null, "stateLost": true, "new": 1 })
+        }
+    }
+
+    #[test]
+    fn why_a_pod_does_not_run_is_in_the_words_of_who_knows() {
+        let told = |status: Value| trouble(&serde_json::from_value(json!({ "status": status })).unwrap());
+        let container = |state: Value, last: Value| {
+            let fields =
+                json!({ "image": "", "imageID": "", "name": "relay", "ready": false, "restartCount": 3 });
+            let mut one = fields;
+            (one["state"], one["lastState"]) = (state, last);
+            json!({ "containerStatuses": [one] })
+        };
+        let waiting = |reason: &str| json!({ "waiting": { "reason": reason, "message": "back-off" } });
+        let killed = json!({ "terminated": { "reason": "OOMKilled", "exitCode": 137 } });
+        let expected = "CrashLoopBackOff: back-off; its last run: OOMKilled, exit code 137";
+        assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).as_deref(), Some(expected));
+        assert_eq!(
+            told(container(waiting("ErrImagePull"), json!({}))).as_deref(),
+            Some("ErrImagePull: back-off")
+        );
+        assert_eq!(told(container(waiting("ContainerCreating"), json!({}))), None);
+        let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "low on memory" });
+        assert_eq!(told(evicted).as_deref(), Some("Evicted: low on memory"));
+    }
+
+    #[tokio::test]
+    async fn pod_that_is_not_ready_is_asked_what_it_waits_for() {
+        let [a, b, c]: [u8; 3] = rand::random();
+        let address = Ipv4Addr::new(127, a.max(1), b, c.max(1));
+        let _health = Health::start((address, HEALTH_PORT).into(), Full).unwrap();
+        let pod = |ready: &str| {
+            let conditions = json!([{ "type": "Ready", "status": ready }]);
+            let status = json!({ "podIP": address, "conditions": conditions });
+            serde_json::from_value::<Pod>(json!({ "metadata": { "name": "a" }, "status": status })).unwrap()
+        };
+        let pods = [pod("False"), pod("True")].map(std::sync::Arc::new);
+        let reports = Pods::default().ask(&pods).await;
+        let status = reports[0].status.clone().unwrap();
+        assert_eq!((&status.process.configuration_hash[..], status.state_lost), ("a hash", true));
+        let waits = "certificate: tls.key holds no private key; journal: full";
+        let troubles: Vec<_> = reports.iter().map(|report| report.trouble.as_deref()).collect();
+        assert_eq!(troubles, [Some(waits), None]);
+    }
+}

@@ -1,0 +1,148 @@
+//! What stands under the names of a resource's children. It is asked for once in a visit: what was found of a certificate,
+//! what the workload is to become, and what has to be written are all judged by the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::{DynamicObject, ObjectMeta};
+use serde::de::DeserializeOwned;
+
+use crate::children::SecretData;
+use crate::children::child::Kind;
+use crate::children::meta::Owner;
+use crate::cluster::Cluster;
+use crate::error::Error;
+
+/// What stands under the name of a child.
+#[derive(Clone, Debug)]
+pub enum Stands {
+    /// Nothing.
+    Nothing,
+    /// What the resource does not control.
+    Foreign,
+    /// What was made for a resource of the same name, and nothing controls any more.
+    Orphan,
+    /// The child.
+    Ours(Arc<DynamicObject>),
+}
+
+impl Stands {
+    /// The child.
+    pub fn ours(&self) -> Option<&DynamicObject> {
+        match self {
+            Self::Ours(child) => Some(child),
+            Self::Nothing | Self::Foreign | Self::Orphan => None,
+        }
+    }
+}
+
+/// What was read of one resource's children in one visit.
+pub struct Present<'a> {
+    /// What the visit works with.
+    pub cluster: &'a Cluster,
+    /// The resource.
+    pub owner: &'a Owner,
+    /// Whether orphans are taken for children.
+    adopts: bool,
+    read: Mutex<HashMap<(Kind, String), Stands>>,
+}
+
+impl<'a> Present<'a> {
+    /// Of a visit that begins.
+    pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
+        Self { cluster, owner, adopts: false, read: Mutex::default() }
+    }
+
+    /// The same, of a resource that takes orphans for its children.
+    pub fn adopting(self, adopts: bool) -> Self {
+        Self { adopts, ..self }
+    }
+
+    /// Makes of an error that will not pass something to tell: the rest of the visit goes on.
+    ///
+    /// # Errors
+    /// The error, if it may pass: the visit is tried again.
+    pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
+        let resource = self.owner.concerned();
+        match outcome {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) => match error.told(self.cluster.patience.is_over(&resource)) {
+                Some(why) => {
+                    self.cluster.patience.work_around(&resource);
+                    Ok(Err(why))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What stands under this name, or stood there when this visit first looked.
+    pub async fn under(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+        let key = (kind, name.to_owned());
+        let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let stands = self.look(kind, name).await?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(key, stands.clone());
+        Ok(stands)
+    }
+
+    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
+    async fn look(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+        let Self { cluster, owner, .. } = self;
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(cluster.client.clone(), &owner.namespace, &kind.resource());
+        let doing = || self.doing(kind, name);
+        if kind == Kind::Secret && !cluster.watched.has(owner, Kind::Secret, name) {
+            match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
+                None => return Ok(Stands::Nothing),
+                Some(found) => {
+                    if let Some(not_ours) = self.not_ours(&found.metadata) {
+                        return Ok(not_ours);
+                    }
+                }
+            }
+        }
+        Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
+            None => Stands::Nothing,
+            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found))),
+        })
+    }
+
+    /// What an object is that is no child; nothing for a child, and for an orphan that is adopted.
+    fn not_ours(&self, found: &ObjectMeta) -> Option<Stands> {
+        match (self.owner.controls(found), self.owner.may_adopt(found)) {
+            (true, _) => None,
+            (false, true) => (!self.adopts).then_some(Stands::Orphan),
+            (false, false) => Some(Stands::Foreign),
+        }
+    }
+
+    /// What a Secret of the resource's own holds.
+    pub async fn secret(&self, name: &str) -> Result<Option<SecretData>, Error> {
+        let secret: Option<Secret> = self.typed(Kind::Secret, name).await?;
+        let data = secret.map(|secret| secret.data.unwrap_or_default());
+        Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
+    }
+
+    /// What a ConfigMap of the resource's own says.
+    pub async fn config_map(&self, name: &str) -> Result<Option<ConfigMap>, Error> {
+        self.typed(Kind::ConfigMap, name).await
+    }
+
+    /// A child as its type has it.
+    pub async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
+        let stands = self.under(kind, name).await?;
+        let typed =
+            stands.ours().map(|child| serde_json::from_value(serde_json::to_value(child)?)).transpose();
+        typed.map_err(|error| Error::api(self.doing(kind, name))(kube::Error::SerdeError(error)))
+    }
+
+    fn doing(&self, kind: Kind, name: &str) -> String {
+        format!("read {} {}/{name}", kind.gvk().kind, self.owner.namespace)
+    }
+}

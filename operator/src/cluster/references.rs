@@ -1,0 +1,144 @@
+//! Who refers to what that is not ours: noted by each visit before it reads, so that whatever changes later is heard.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::mpsc::UnboundedSender;
+
+use crate::children::meta::Concerned;
+
+/// What may be referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Referred {
+    /// A Collector.
+    Collector,
+    /// A Service.
+    Service,
+    /// A Secret.
+    Secret,
+}
+
+/// An object that a resource refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// What it is.
+    pub what: Referred,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The references of all resources of one kind. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct References(Arc<Mutex<Tables>>);
+
+/// The same, by either end.
+#[derive(Debug, Default)]
+struct Tables {
+    of: HashMap<Concerned, BTreeSet<Reference>>,
+    to: HashMap<Reference, Vec<Concerned>>,
+}
+
+/// A controller, as it hears of what its resources refer to.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Which refer to what.
+    pub references: References,
+    /// Takes those that a change concerns.
+    pub concerned: UnboundedSender<Concerned>,
+}
+
+impl Listener {
+    /// Passes on that an object changed; returns whether any resource here refers to it.
+    pub fn hear(&self, changed: &Reference) -> bool {
+        let resources = self.references.to(changed);
+        let any = !resources.is_empty();
+        for one in resources {
+            let _ = self.concerned.unbounded_send(one); // nobody listens any more: it ends soon
+        }
+        any
+    }
+
+    /// Passes on that every referred object which is `like` this may have changed.
+    pub fn hear_all(&self, like: impl Fn(&Reference) -> bool) {
+        for one in self.references.matching(like) {
+            self.hear(&one);
+        }
+    }
+}
+
+impl References {
+    /// A resource refers to these, and to nothing else any more.
+    pub fn note(&self, resource: &Concerned, references: BTreeSet<Reference>) {
+        let mut tables = self.tables();
+        if tables.of.get(resource) == Some(&references) {
+            return;
+        }
+        tables.forget(resource);
+        for reference in &references {
+            tables.to.entry(reference.clone()).or_default().push(resource.clone());
+        }
+        tables.of.insert(resource.clone(), references);
+    }
+
+    /// Who refers to it.
+    pub fn to(&self, reference: &Reference) -> Vec<Concerned> {
+        self.tables().to.get(reference).cloned().unwrap_or_default()
+    }
+
+    /// The objects that any resource refers to and that are `like` this.
+    fn matching(&self, like: impl Fn(&Reference) -> bool) -> Vec<Reference> {
+        self.tables().to.keys().filter(|one| like(one)).cloned().collect()
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, resource: &Concerned) {
+        self.tables().forget(resource);
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn forget(&mut self, resource: &Concerned) {
+        for reference in self.of.remove(resource).unwrap_or_default() {
+            let Some(resources) = self.to.get_mut(&reference) else { continue };
+            resources.retain(|one| one != resource);
+            if resources.is_empty() {
+                self.to.remove(&reference);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(name: &str) -> Reference {
+        Reference { what: Referred::Secret, namespace: "it".into(), name: name.into() }
+    }
+
+    fn resource(name: &str) -> Concerned {
+        Concerned { namespace: "it".into(), name: name.into() }
+    }
+
+    #[test]
+    fn references_are_those_of_the_last_visit() {
+        let references = References::default();
+        references.note(&resource("harbour"), [secret("a"), secret("b")].into());
+        references.note(&resource("quay"), [secret("b")].into());
+        assert_eq!(references.to(&secret("b")), [resource("harbour"), resource("quay")]);
+
+        references.note(&resource("harbour"), [secret("a")].into());
+        assert_eq!(references.to(&secret("a")), [resource("harbour")]);
+        assert_eq!(references.to(&secret("b")), [resource("quay")]);
+
+        references.forget(&resource("quay"));
+        assert_eq!(references.to(&secret("b")), []);
+        assert_eq!(references.tables().to.len(), 1);
+    }
+}

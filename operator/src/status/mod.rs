@@ -1,0 +1,8 @@
+//! The status of a resource: conditions, their reasons, and the write.
+
+pub mod conditions;
+pub mod events;
+pub mod failure;
+pub mod reasons;
+pub mod report;
+pub mod visit;

@@ -1,0 +1,213 @@
+//! One visit to one resource: what came out of it, and what is written down of that.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{DynamicObject, ObjectMeta};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use visnyk_crds::api::Status;
+
+use crate::apply::finalizer;
+use crate::apply::patch::{merge_params, merge_patch};
+use crate::certificates::Standing;
+use crate::children::meta::{Owner, PAUSED};
+use crate::cluster::pods::{Report, shown};
+use crate::error::Error;
+use crate::status::conditions::{Finding, conditions};
+use crate::status::reasons;
+
+/// While pods take up a configuration, they are asked so often.
+pub const SOON: Duration = Duration::from_secs(1);
+/// Otherwise so often, since deliveries come and go without the API server hearing of it.
+pub const LATER: Duration = Duration::from_mins(1);
+
+/// So often where somebody else has to make room, which may be no event.
+pub const BLOCKED: Duration = Duration::from_secs(10);
+
+/// What came out of a visit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// What was found out.
+    pub findings: Vec<Finding>,
+    /// Where the cluster connects; nothing where nothing runs.
+    pub url: Option<String>,
+    /// How many pods there are, and which.
+    pub pods: (usize, String),
+    /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
+    pub ready: Option<String>,
+    /// When to come again if nothing happens before.
+    pub again: Duration,
+    /// Of its own certificates.
+    pub certificates: Certificates,
+}
+
+/// What a visit has to say of a resource's certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// When the one that the listener shows expires.
+    pub not_after: Option<Timestamp>,
+    /// How long nothing has to be done about any of its own.
+    pub look_again: Option<Duration>,
+}
+
+impl Certificates {
+    /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
+    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, pods: &[Report], now: Timestamp) -> Self {
+        let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
+        let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
+        let own = trust.and_then(|trust| trust.not_after);
+        Self {
+            not_after: own.or_else(|| shown(pods).map(|life| life.not_after)),
+            look_again: times.min().map(wait),
+        }
+    }
+}
+
+impl Visit {
+    /// What holds of the resource after it.
+    pub fn status(&self, before: &Status, generation: Option<i64>, now: Timestamp) -> Status {
+        Status {
+            observed_generation: generation,
+            conditions: conditions(&before.conditions, self.findings.clone(), generation, now),
+            url: self.url.clone(),
+            certificate_not_after: self.certificates.not_after.map(Time),
+            replicas: i32::try_from(self.pods.0).ok(),
+            selector: Some(self.pods.1.clone()),
+            ready: self.ready.clone(),
+            operator: before.operator.clone(),
+        }
+    }
+
+    /// When to come again: a certificate may be due before anything else is.
+    pub fn next(&self) -> Duration {
+        self.certificates.look_again.map_or(self.again, |due| self.again.min(due.max(SOON)))
+    }
+}
+
+/// Whether a resource is on its way out and nothing waits for us.
+pub fn is_gone(resource: &impl ResourceExt) -> bool {
+    resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta())
+}
+
+/// Whether a resource is to be left as it is.
+pub fn is_paused(resource: &impl ResourceExt) -> bool {
+    resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// What is said of the annotation that pauses; nothing where it is absent, or says no.
+pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
+    match &resource.annotations().get(PAUSED)?[..] {
+        "true" => {
+            let message = format!(
+                "the annotation {PAUSED} is \"true\": nothing is made, healed or reported until it is gone"
+            );
+            Some(Finding::yes(reasons::PAUSED, reasons::ANNOTATED, message))
+        }
+        "false" => None,
+        other => {
+            let shown = &other[..other.floor_char_boundary(64)];
+            let message = format!("the annotation {PAUSED} is {shown:?} and not \"true\": it is ignored");
+            Some(Finding::no(reasons::PAUSED, reasons::IGNORED, message))
+        }
+    }
+}
+
+/// What holds of a paused resource: what was last known of it, and that it is paused.
+pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
+    let mut conditions: Vec<Condition> =
+        before.conditions.iter().filter(|one| one.type_ != reasons::PAUSED).cloned().collect();
+    conditions.extend(self::conditions(&before.conditions, vec![pause], before.observed_generation, now));
+    Status { conditions, ..before.clone() }
+}
+
+/// What was last said of a resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// The version of the resource that says so.
+    pub version: Option<String>,
+    /// What it says.
+    pub status: Status,
+}
+
+/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one that
+/// is another by now, or has changed, if only by what the last visit wrote: the watch has yet to tell.
+pub async fn write_status(
+    client: &Client,
+    owner: &Owner,
+    before: &Said,
+    status: &Status,
+) -> Result<bool, Error> {
+    if *status == before.status {
+        return Ok(true);
+    }
+    let seen = ObjectMeta {
+        uid: Some(owner.uid.clone()),
+        resource_version: before.version.clone(),
+        ..ObjectMeta::default()
+    };
+    // What is absent is taken away.
+    let patch = merge_patch(
+        &seen,
+        json!({ "status": {
+        "observedGeneration": status.observed_generation,
+        "conditions": status.conditions,
+        "url": status.url,
+        "certificateNotAfter": status.certificate_not_after,
+        "replicas": status.replicas,
+        "selector": status.selector,
+        "ready": status.ready,
+        "operator": status.operator,
+    } }),
+    );
+    match api(client, owner).patch_status(&owner.name, &merge_params(), &patch).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(false),
+        Err(error) => Err(Error::api(format!("write the status of {}", owner.name))(error)),
+    }
+}
+
+/// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
+pub async fn last_said(client: &Client, owner: &Owner) -> Result<Said, Error> {
+    let found = api(client, owner).get_opt(&owner.name).await;
+    let Some(found) = found.map_err(Error::api(format!("read the status of {}", owner.name)))? else {
+        return Ok(Said::default());
+    };
+    let status = serde_json::from_value(found.data["status"].clone()).unwrap_or_default();
+    Ok(Said { version: found.metadata.resource_version, status })
+}
+
+/// Whatever type its kind has.
+fn api(client: &Client, owner: &Owner) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), &owner.namespace, &owner.role.resource())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use visnyk_crds::WebhookRelay;
+
+    use super::*;
+
+    fn said(annotations: &Value) -> Option<(bool, &'static str, String)> {
+        let metadata = json!({ "name": "harbour", "annotations": annotations });
+        let relay = json!({
+            "metadata": metadata, "spec": {
+                "listener": { "tls": { "none": {} } }, "spool": { "ephemeral": {} }, "sources": [], "destinations": [],
+            },
+        });
+        let finding = pause(&serde_json::from_value::<WebhookRelay>(relay).unwrap())?;
+        Some((finding.holds == crate::status::conditions::Holds::Yes, finding.reason, finding.message))
+    }
+
+    #[test]
+    fn annotation_that_pauses_is_told_and_one_that_does_not_is_said_to_be_ignored() {
+        assert_eq!(said(&json!({})), None);
+        assert_eq!(said(&json!({ PAUSED: "false" })), None);
+        let (paused, reason, _) = said(&json!({ PAUSED: "true" })).unwrap();
+        assert_eq!((paused, reason), (true, "Annotated"));
+        let ignored = "the annotation visnyk.dev/paused is \"yes\" and not \"true\": it is ignored";
+        assert_eq!(said(&json!({ PAUSED: "yes" })), Some((false, "Ignored", ignored.to_owned())));
+    }
+}
