@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// An RSA key, and until when its certificate is valid.
 #[derive(Debug)]
-pub struct CertifiedKey {
+pub struct VerifiedPublicKey {
     key: UnparsedPublicKey<Vec<u8>>,
     not_after: Timestamp,
 }
@@ -33,7 +33,7 @@ pub enum CertificateError {
     Untrusted(#[source] rustls::Error),
 }
 
-impl CertifiedKey {
+impl VerifiedPublicKey {
     /// The key of the first certificate of this PEM, if `roots` vouch for it and for its name at this time, perhaps by
     /// way of the other certificates in it.
     pub fn check(
