@@ -2,7 +2,6 @@
 //! Nothing here compares secrets in a time that depends on them.
 
 mod mac;
-pub mod private_key;
 pub mod signed_header;
 pub mod standard_webhooks;
 mod verified_public_key;

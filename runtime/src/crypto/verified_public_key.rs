@@ -6,8 +6,10 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::client::{WebPkiServerVerifier, danger::ServerCertVerifier};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{ServerName, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::pki::pem::certificates;
 
 /// An RSA key, and until when its certificate is valid.
 #[derive(Debug)]
@@ -42,9 +44,7 @@ impl VerifiedPublicKey {
         name: &'static str,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|_| CertificateError::Pem)?;
+        let chain = certificates(pem).map_err(|_| CertificateError::Pem)?;
         let (leaf, between) = chain.split_first().ok_or(CertificateError::Pem)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider).build();

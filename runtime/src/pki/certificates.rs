@@ -14,12 +14,13 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use visnyk_crds::contract::paths;
 
-use crate::crypto::private_key::{PrivateKeyError, private_key};
-use crate::pki::Facts;
+use super::{
+    Facts,
+    pem::{self, PrivateKeyError},
+};
 
 /// A certificate chain and its key, which belong together.
 #[derive(Clone, Debug)]
@@ -72,11 +73,9 @@ impl Pair {
 
     /// A pair from two PEM files: the chain, the certificate itself first, and the private key.
     pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, PairError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<_, _>>()
-            .map_err(|_| PairError::Certificate)?;
+        let chain = pem::certificates(chain).map_err(|_| PairError::Certificate)?;
         let facts = chain.first().and_then(Facts::of).ok_or(PairError::Certificate)?;
-        let key = private_key(key).map_err(PairError::Key)?;
+        let key = pem::private_key(key).map_err(PairError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(PairError::Mismatch)?;
         Ok(Self { key: Arc::new(key), not_before: facts.not_before, not_after: facts.not_after })

@@ -6,9 +6,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::subject;
+use super::{pem::first_certificate, subject};
 use jiff::{SignedDuration, Timestamp};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 
 /// What a certificate says.
@@ -50,7 +50,7 @@ impl Facts {
 
     /// Of the first certificate in a PEM text.
     pub fn of_pem(pem: &[u8]) -> Option<Self> {
-        Self::of(&CertificateDer::from_pem_slice(pem).ok()?)
+        Self::of(&first_certificate(pem).ok()?)
     }
 
     /// When two thirds of its life are over.

@@ -6,6 +6,7 @@ mod any_client;
 pub mod certificates;
 mod facts;
 mod ours;
+pub mod pem;
 pub mod self_signed;
 mod sender;
 mod subject;
@@ -14,12 +15,11 @@ mod trust;
 use std::{fmt, net::IpAddr};
 
 use jiff::{SignedDuration, Timestamp};
-use pem::{EncodeConfig, LineEnding, Pem};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::PrivateKeyDer;
 use time::OffsetDateTime;
 
 use crate::pki::certificates::Pair;
@@ -77,7 +77,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let facts = Facts::of(certificate.der()).ok_or(Error::CouldNotParseCertificate)?;
-        let pem = Issued { certificate: encode(certificate.der()), key: key.serialize_pem() };
+        let pem = Issued { certificate: pem::encode(certificate.der()), key: key.serialize_pem() };
         Ok(Self { pem, facts, issuer: Issuer::new(params, key) })
     }
 
@@ -89,9 +89,9 @@ impl Authority {
         let certificate = pair.key.end_entity_cert().ok()?;
         let facts = Facts::of(certificate).filter(|facts| facts.is_authority)?;
         let common_name = ours::common_name(certificate)?;
-        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(key).ok()? else { return None };
+        let PrivateKeyDer::Pkcs8(key) = pem::private_key(key).ok()? else { return None };
         let key = KeyPair::try_from(&key).ok()?;
-        let pem = Issued { certificate: encode(certificate), key: key.serialize_pem() };
+        let pem = Issued { certificate: pem::encode(certificate), key: key.serialize_pem() };
         let issuer = Issuer::new(authority(&common_name), key);
         Some(Self { pem, facts, issuer })
     }
@@ -154,12 +154,6 @@ fn authority(common_name: &str) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     name(&mut params, common_name);
     params
-}
-
-/// As PEM, with lines that end as everywhere.
-fn encode(certificate: &[u8]) -> String {
-    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    pem::encode_config(&Pem::new("CERTIFICATE", certificate), config)
 }
 
 fn name(params: &mut CertificateParams, common_name: impl Into<String>) {

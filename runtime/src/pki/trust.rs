@@ -10,9 +10,13 @@ use rustls::{
     crypto::aws_lc_rs,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{Purpose, any_client::AnyClient};
+use super::{
+    Purpose,
+    any_client::AnyClient,
+    pem::{certificates, first_certificate},
+};
 
 /// Authorities that are trusted. Never empty.
 #[derive(Clone)]
@@ -48,12 +52,8 @@ impl Trust {
     /// In every certificate of a PEM bundle.
     pub fn in_bundle(pem: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
-        for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-            let certificate = certificate.map_err(|_| TrustError::Pem)?;
+        for (index, certificate) in certificates(pem).map_err(|_| TrustError::Pem)?.into_iter().enumerate() {
             roots.add(certificate).map_err(|error| TrustError::Certificate(index + 1, error))?;
-        }
-        if roots.is_empty() {
-            return Err(TrustError::Pem);
         }
         let (roots, provider) = (Arc::new(roots), Arc::new(aws_lc_rs::default_provider()));
         let unusable = |error: rustls::server::VerifierBuilderError| TrustError::Unusable(error.to_string());
@@ -88,7 +88,7 @@ impl Trust {
     /// that verifiers cannot be asked for, such as one that ends in a number, says nothing either way; there has to be
     /// another.
     pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
-        let Ok(certificate) = CertificateDer::from_pem_slice(certificate) else { return false };
+        let Ok(certificate) = first_certificate(certificate) else { return false };
         let Some(now) = unix_time(now) else { return false };
         match purpose {
             Purpose::Sender(_) => self.clients.verify_client_cert(&certificate, &[], now).is_ok(),
