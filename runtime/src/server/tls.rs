@@ -28,11 +28,7 @@ use crate::blocking::run_blocking;
 use crate::host::file_watch::FileWatch;
 use crate::observe::causes::with_causes;
 use crate::observe::readiness::{Condition, Readiness};
-use crate::pki::LEAF_LIFE;
-use crate::pki::{
-    certificates::{Certificates, Pair},
-    self_signed::KeptAuthority,
-};
+use crate::pki::{CertificateAndKey, LEAF_LIFE, certificates::Certificates, self_signed::KeptAuthority};
 
 /// How one connection is met.
 #[derive(Clone, Debug)]
@@ -261,13 +257,13 @@ impl Shared {
     fn load_certificate(&self, files: &TlsFiles, wanted: &ListenerTls) -> Result<(), Box<dyn Error>> {
         let pair = match wanted {
             ListenerTls::None => return Ok(()),
-            ListenerTls::Secret { name } => Pair::read(&files.secrets_dir.join(name))?,
+            ListenerTls::Secret { name } => CertificateAndKey::read(&files.secrets_dir.join(name))?,
             ListenerTls::SelfSigned { dns_names } => match &files.tls_dir {
-                Some(folder) => Pair::read(folder)?,
+                Some(folder) => CertificateAndKey::read(folder)?,
                 None => KeptAuthority::open(&files.data_dir.join("tls"))?.leaf(dns_names, files.address)?,
             },
         };
-        let not_after = pair.not_after;
+        let not_after = pair.facts().not_after;
         self.certificates.install(pair, Timestamp::now())?;
         tracing::info!(%not_after, "certificate loaded");
         Ok(())
