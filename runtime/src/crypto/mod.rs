@@ -1,5 +1,5 @@
-//! What webhooks are proven with, whichever way they go: senders to sources here, the relay to destinations there.
-//! Nothing here compares secrets in a time that depends on them.
+//! Cryptography that proves webhooks, in both directions: senders to sources, and the relay to destinations. Nothing
+//! here compares secrets in a time that depends on them.
 
 mod mac;
 pub mod signed_header;

@@ -65,12 +65,12 @@ impl VerifiedPublicKey {
         })
     }
 
-    /// Whether it is still valid.
+    /// Returns whether its certificate is still valid.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         now <= self.not_after
     }
 
-    /// Whether the other half of this key signed the message, by RSA (PKCS #1 v1.5) with SHA-256.
+    /// Returns whether the private key of this public key signed the message, by RSA (PKCS #1 v1.5) with SHA-256.
     pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify(message, signature).is_ok()
     }

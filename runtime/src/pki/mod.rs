@@ -38,7 +38,7 @@ pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// The longest common name that X.509 allows.
 const LONGEST_COMMON_NAME: usize = 64;
 
-/// What a certificate is for.
+/// Use that a certificate is issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A server by these names and addresses.
@@ -90,7 +90,7 @@ impl Authority {
         &self.pem
     }
 
-    /// What its certificate says.
+    /// Returns the content of its certificate.
     pub fn facts(&self) -> &Facts {
         self.pem.facts()
     }
@@ -143,7 +143,7 @@ fn made(certificate: &str, key: &KeyPair) -> Result<CertificateAndKey, Error> {
         .map_err(|_| Error::CouldNotParseCertificate)
 }
 
-/// What every authority of ours is, by its name.
+/// Returns the parameters that every authority of ours has, with this name.
 fn authority(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -28,7 +28,7 @@ pub enum SelfSignedError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },

@@ -143,7 +143,7 @@ fn with_one_bit_turned(text: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     })
 }
 
-/// What is kept of an authority that is ours but for one change.
+/// Parses an authority that is ours but for one change.
 fn but_for(change: impl FnOnce(&mut CertificateParams)) -> Option<Authority> {
     let mut params = authority("Visnyk CA 1");
     change(&mut params);

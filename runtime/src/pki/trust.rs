@@ -1,4 +1,4 @@
-//! Whether a certificate is to be believed: asked of the very verifiers that stand in handshakes.
+//! Decides whether a certificate is trusted, with the verifiers that TLS handshakes use.
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ pub enum TrustError {
     Unusable(String),
 }
 
-/// Why a client's certificate proves nothing.
+/// Reason for which the certificate of a client proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrust {
     /// It has expired, or is not valid yet.
@@ -70,8 +70,8 @@ impl Trust {
         Arc::new(AnyClient(self.clients.clone()))
     }
 
-    /// Whether somebody trusted vouches, at this time, for the client that showed this chain, its own certificate
-    /// first.
+    /// Checks that a trusted authority vouches, at this time, for the client that showed this chain, its own
+    /// certificate first.
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), Distrust> {
         let (certificate, others) = chain.split_first().ok_or(Distrust::Authority)?;
         let now = unix_time(now).ok_or(Distrust::Time)?;
@@ -84,9 +84,9 @@ impl Trust {
         }
     }
 
-    /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for. A name
-    /// that verifiers cannot be asked for, such as one that ends in a number, says nothing either way; there has to be
-    /// another.
+    /// Returns whether a certificate (PEM) would be trusted at this time, for each of the names that it is meant for.
+    /// A name that verifiers cannot be asked for, such as one that ends in a number, is skipped; at least one other
+    /// name is needed.
     pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
         let Ok(certificate) = first_certificate(certificate) else { return false };
         let Some(now) = unix_time(now) else { return false };

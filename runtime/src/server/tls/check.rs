@@ -1,4 +1,4 @@
-//! What `check` says of the Secrets that a listener needs.
+//! Check of the Secrets that a listener needs, for the `check` command.
 
 use std::{fs, path::Path};
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::pki::{Authority, CertificateAndKey, Distrust, Purpose, SenderName, Trust, pem::private_key};
 use crate::server::client_certificate::ClientCertificate;
 
-/// Who the requests of a connection are said to be from.
+/// Answers with the sender that the requests of a connection are said to be from.
 async fn who(certificate: Option<Extension<ClientCertificate>>) -> String {
     let sender = certificate.and_then(|Extension(certificate)| certificate.sender(Timestamp::now()));
     sender.map_or_else(|| "nobody".to_owned(), |sender| sender.uri())
@@ -110,7 +110,7 @@ impl Gate {
         connect_tls(client, self.served.address, "localhost").await.unwrap()
     }
 
-    /// Who the listener takes a client for, and whether it took up an earlier session.
+    /// Returns the identity that the listener sees of a client, and the kind of the handshake.
     async fn takes(&self, client: &TlsConnector) -> (String, rustls::HandshakeKind) {
         let mut stream = self.connect(client).await;
         let who = asked(&mut stream).await;
@@ -126,7 +126,7 @@ impl Gate {
     }
 }
 
-/// Who the listener takes the client of a connection for now.
+/// Returns the identity that the listener now sees of the client of a connection.
 async fn asked(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> String {
     exchange(stream, GET).await.split("\r\n\r\n").nth(1).unwrap().to_owned()
 }
