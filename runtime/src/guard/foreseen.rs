@@ -70,6 +70,7 @@ mod tests {
             "kind": "WebhookRelay",
             "metadata": { "name": "harbour" },
             "spec": {
+                "listener": { "tls": { "none": {} } },
                 "spool": { "ephemeral": {} },
                 "sources": [{ "name": "all", "path": "/", "verify": { "none": {} } }],
                 "destinations": [{ "name": "quay", "url": url, "network": { "allow": allow } }],
