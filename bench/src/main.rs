@@ -77,7 +77,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bare { address, certificate, key } => servers::bare(address, &certificate, &key).await,
-        Command::Sink { address } => servers::sink(address).await,
+        Command::Sink { address } => Ok(visnyk_sinks::counter::serve(address).await?),
         Command::Operator { bin, resources, idle } => {
             let plan = operator::Plan { resources, idle: Duration::from_secs(idle) };
             println!("{}", operator::measure(&bin, plan).await?.markdown());

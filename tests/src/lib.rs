@@ -6,7 +6,6 @@
 
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used)]
 
-pub mod address;
 pub mod authority;
 pub mod balancer;
 pub mod binary;
@@ -23,7 +22,6 @@ pub mod manifest;
 pub mod mount;
 pub mod name_server;
 pub mod pace;
-pub mod patience;
 pub mod power;
 pub mod probes;
 pub mod process;
@@ -32,7 +30,7 @@ pub mod provider;
 pub mod relay;
 pub mod segments;
 pub mod sender;
-pub mod sink;
-pub mod tally;
 pub mod trap;
 pub mod wire;
+
+pub use visnyk_sinks::{address, patience, sink, tally};

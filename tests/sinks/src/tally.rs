@@ -1,4 +1,4 @@
-//! A sink for a [`crate::flood`]: it keeps count of numbers instead of requests, and sees that no byte was changed.
+//! A sink for very many events: it keeps count of numbers instead of requests, and sees that no byte was changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,19 +12,22 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, combinators::BoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::{net::TcpStream, time::sleep};
 
-use crate::{address::Address, flood::number};
+use crate::{
+    address::Address,
+    numbered::number,
+    server::{Serve, Server},
+};
 
 /// A running destination.
 #[derive(Debug)]
 pub struct Tally {
     address: Address,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    _server: Server,
 }
 
 /// What it does with events.
@@ -95,10 +98,9 @@ impl Tally {
 
     /// Starts a destination at an address where there was none.
     pub async fn start_at(address: Address, manner: Manner) -> Self {
-        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
         let shared = Arc::new(Shared { manner: Mutex::new(manner), ..Shared::default() });
-        let task = tokio::spawn(serve(socket, shared.clone()));
-        Self { address, shared, task }
+        let server = Server::start(address.port(PORT), shared.clone()).await;
+        Self { address, shared, _server: server }
     }
 
     /// Where events are sent.
@@ -127,25 +129,17 @@ impl Tally {
     }
 }
 
-impl Drop for Tally {
-    fn drop(&mut self) {
-        self.task.abort();
+type Answer = Response<Full<Bytes>>;
+
+impl Serve for Arc<Shared> {
+    fn accept(&self, stream: TcpStream) -> Option<TcpStream> {
+        Some(stream)
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> io::Result<Answer> {
+        answer(self, request).await
     }
 }
-
-async fn serve(socket: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
-        let shared = shared.clone();
-        let service = service_fn(move |request| answer(shared.clone(), request));
-        // The other side may break off as it likes.
-        tokio::spawn(
-            async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).await },
-        );
-    }
-}
-
-type Answer = Response<BoxBody<Bytes, io::Error>>;
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Answer> {
     let manner = shared.manner.lock().unwrap().clone();
@@ -174,7 +168,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
 }
 
 fn status(status: StatusCode) -> Answer {
-    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed());
+    let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
 }
