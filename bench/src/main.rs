@@ -38,7 +38,7 @@ enum Command {
         /// Length of one load.
         #[arg(long, default_value_t = 6)]
         seconds: u64,
-        /// How often each subject is measured.
+        /// Measurements of each subject.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
         /// Connections of the load.
@@ -50,7 +50,7 @@ enum Command {
         /// The operator's release binary.
         #[arg(long)]
         bin: PathBuf,
-        /// How many resources, half of them relays and half collectors.
+        /// Number of resources, half of them relays and half collectors.
         #[arg(long, default_value_t = 1_000)]
         resources: u32,
         /// For how many seconds they are left alone.

@@ -42,7 +42,7 @@ struct Shared {
     answers: Mutex<Answers>,
 }
 
-/// How fast each sender sends.
+/// Rate of each sender.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     /// As soon as it has its answer.
@@ -51,12 +51,12 @@ enum Pace {
     Every(Duration),
 }
 
-/// What the senders were told.
+/// Answers that the senders got.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// Events answered with 2xx, and when each was sent.
     pub accepted: BTreeMap<u64, Instant>,
-    /// How many requests were answered with 503 and Retry-After.
+    /// Number of requests that were answered with 503 and Retry-After.
     pub unavailable: u64,
     /// Anything else that no sender should ever see, a line each.
     pub strange: Vec<String>,
@@ -103,12 +103,12 @@ impl Flood {
         eventually("all requests answered", in_flight, |in_flight| *in_flight == 0).await;
     }
 
-    /// What was answered so far.
+    /// Returns the answers so far.
     pub fn answers(&self) -> Answers {
         self.shared.answers.lock().unwrap().clone()
     }
 
-    /// How many events were accepted so far.
+    /// Returns the number of accepted events so far.
     pub fn accepted(&self) -> usize {
         self.shared.answers.lock().unwrap().accepted.len()
     }

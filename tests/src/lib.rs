@@ -1,6 +1,6 @@
-//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`relay`],
-//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the
-//! judge of promise 2 ([`conservation`]).
+//! Support for the black-box tests: the real binaries on addresses of their own ([`process`], [`relay`],
+//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the judge of
+//! promise 2 ([`conservation`]).
 //!
 //! Everything here panics when the world is not as it should be: it is the test that fails then.
 

@@ -29,7 +29,7 @@ pub struct Sink {
     _server: Server,
 }
 
-/// What a destination does with a request.
+/// Reaction of a destination to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes it.

@@ -30,7 +30,7 @@ pub struct Tally {
     _server: Server,
 }
 
-/// What it does with events.
+/// Reaction of a destination to events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// Takes each.
@@ -64,14 +64,14 @@ struct Shared {
     present: AtomicUsize,
 }
 
-/// What came.
+/// Requests that came.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    /// How often it took each event.
+    /// Number of times that it took each event.
     pub taken: BTreeMap<u64, u32>,
     /// Events that it once refused.
     pub refused: BTreeSet<u64>,
-    /// How many bodies were not those of their event.
+    /// Number of bodies that were not those of their event.
     pub altered: u64,
     /// When it took its first.
     pub first: Option<Instant>,
@@ -82,7 +82,7 @@ pub struct Book {
 }
 
 const PORT: u16 = 8000;
-/// How long each half of [`Manner::Flaps`] lasts.
+/// Length of each half of [`Manner::Flaps`].
 const FLAP: Duration = Duration::from_secs(2);
 
 impl Tally {
@@ -113,7 +113,7 @@ impl Tally {
         *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// What came so far.
+    /// Returns the requests that came so far.
     pub fn book(&self) -> Book {
         self.shared.book.lock().unwrap().clone()
     }
@@ -123,7 +123,7 @@ impl Tally {
         self.shared.book.lock().unwrap().first
     }
 
-    /// How many different events it took so far.
+    /// Returns the number of different events that it took so far.
     pub fn taken(&self) -> usize {
         self.shared.book.lock().unwrap().taken.len()
     }
