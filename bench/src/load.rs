@@ -16,7 +16,7 @@ use procfs::process::Process;
 
 use crate::subjects::{HOST, SECRET, Subject, Subjects};
 
-/// What is to be measured.
+/// Measurements to make.
 pub struct Plan {
     pub seconds: u64,
     pub rounds: usize,
@@ -70,7 +70,7 @@ function request()
   return before .. number .. "-" .. sent .. after
 end
 "#;
-/// What is still undelivered after this is not waited for.
+/// Time after which events that are still undelivered are not waited for.
 const DRAIN: Duration = Duration::from_mins(1);
 
 /// Measures every subject in every round.
@@ -185,7 +185,7 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(used / per_second)
 }
 
-/// What a process has of memory, in MiB.
+/// Memory of a process, in MiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// Now.

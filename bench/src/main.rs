@@ -38,7 +38,7 @@ enum Command {
         /// Length of one load.
         #[arg(long, default_value_t = 6)]
         seconds: u64,
-        /// How often each subject is measured.
+        /// Measurements of each subject.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
         /// Connections of the load.
@@ -50,7 +50,7 @@ enum Command {
         /// The operator's release binary.
         #[arg(long)]
         bin: PathBuf,
-        /// How many resources, half of them relays and half collectors.
+        /// Number of resources, half of them relays and half collectors.
         #[arg(long, default_value_t = 1_000)]
         resources: u32,
         /// For how many seconds they are left alone.
@@ -77,7 +77,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bare { address, certificate, key } => servers::bare(address, &certificate, &key).await,
-        Command::Sink { address } => servers::sink(address).await,
+        Command::Sink { address } => Ok(visnyk_sinks::counter::serve(address).await?),
         Command::Operator { bin, resources, idle } => {
             let plan = operator::Plan { resources, idle: Duration::from_secs(idle) };
             println!("{}", operator::measure(&bin, plan).await?.markdown());

@@ -18,16 +18,16 @@ use process::Operator;
 use requests::Requests;
 use resources::Resources;
 
-/// What is measured.
+/// Measurements to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Resources, half of them relays that deliver to the other half.
     pub resources: u32,
-    /// How long nothing happens.
+    /// Length of the time in which nothing happens.
     pub idle: Duration,
 }
 
-/// What was seen.
+/// Results of the measurements.
 #[derive(Debug)]
 pub struct Measured {
     plan: Plan,

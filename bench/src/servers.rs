@@ -1,12 +1,11 @@
-//! The two servers that a measurement needs: one to compare with, one to deliver to.
+//! The server that a measurement compares with. The one that it delivers to is [`visnyk_sinks::counter`].
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use axum::{Router, body::Bytes, extract::State, routing::post};
+use axum::{Router, body::Bytes, routing::post};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -39,17 +38,4 @@ pub async fn bare(address: SocketAddr, certificate: &Path, key: &Path) -> anyhow
                 .await;
         });
     }
-}
-
-/// Counts what it is sent.
-pub async fn sink(address: SocketAddr) -> anyhow::Result<()> {
-    let taken = Arc::new(AtomicU64::new(0));
-    let take = async |State(taken): State<Arc<AtomicU64>>, _: Bytes| {
-        taken.fetch_add(1, Ordering::Relaxed);
-    };
-    let tell = async |State(taken): State<Arc<AtomicU64>>| taken.load(Ordering::Relaxed).to_string();
-    let app = Router::new().route("/", post(take).get(tell)).with_state(taken);
-    let listener = TcpListener::bind(address).await.context("bind")?;
-    axum::serve(listener, app).await?;
-    Ok(())
 }

@@ -1,4 +1,5 @@
-//! Who is measured, and how each is started: every one over HTTPS with the same certificate and the same body.
+//! Servers that are measured, and the way each is started: every one over HTTPS with the same certificate and the
+//! same body.
 
 use std::fs;
 use std::net::TcpStream;
@@ -18,12 +19,12 @@ pub const SINKS: [u16; 2] = [9101, 9102];
 /// Nobody listens here.
 const NOBODY: u16 = 9199;
 const PORT: u16 = 9443;
-/// What every request is signed with.
+/// Key that every request is signed with.
 pub const SECRET: &str = "bench";
-/// How long a start may take.
+/// Maximum time of a start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is measured.
+/// Server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     Bare,

@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether another task runs while a thread that is alone works on so many bytes.
+    /// Returns whether another task runs while a thread that is alone works on so many bytes.
     async fn others_go_on(bytes: usize) -> bool {
         let (say, hear) = mpsc::channel();
         let working = tokio::spawn(async move {

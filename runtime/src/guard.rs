@@ -33,11 +33,11 @@ pub enum Policy {
 pub struct Denied {
     /// The address as it would have been connected to.
     pub address: IpAddr,
-    /// What is wrong with it.
+    /// Rule that denies the address.
     pub reason: Reason,
 }
 
-/// Why an address is denied.
+/// Rule that denies an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Link-local, or where a cloud keeps its metadata and credentials; nothing opens it.
@@ -59,8 +59,8 @@ impl std::fmt::Display for Reason {
 }
 
 impl Policy {
-    /// Whether a connection to this address may be made. An IPv6 address that carries an IPv4
-    /// address is judged as that one too; an IPv4-mapped one *is* that one, for the kernel as well.
+    /// Returns whether a connection to this address may be made. An IPv6 address that carries an IPv4 address is
+    /// judged as that one too; an IPv4-mapped one *is* that one, for the kernel as well.
     pub fn check(&self, address: IpAddr) -> Result<(), Denied> {
         let address = address.to_canonical();
         let denied = |reason| Err(Denied { address, reason });

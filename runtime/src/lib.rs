@@ -1,7 +1,7 @@
-//! What every process of Visnyk needs, whether it carries events or makes the pods that do: what webhooks are proven with
-//! ([`crypto`]), certificates ([`pki`]), the addresses that connections may go to ([`guard`]), logs, metrics and watchdogs ([`observe`]), files of the host ([`host`]), the HTTPS
-//! server ([`server`]), the endpoints for probes and commands ([`admin`]), and large bodies beside other work
-//! ([`blocking`]).
+//! The parts that every process of Visnyk needs: cryptography of webhooks ([`crypto`]), certificates ([`pki`]), the
+//! addresses that connections may go to ([`guard`]), logs, metrics and watchdogs ([`observe`]), files of the host
+//! ([`host`]), the HTTPS server ([`server`]), the endpoints for probes and commands ([`admin`]), and the handling of
+//! large bodies beside other work ([`blocking`]).
 
 pub mod admin;
 pub mod blocking;

@@ -23,7 +23,7 @@ const ASKED: Duration = Duration::from_millis(100);
 /// From an answer to what is made of it.
 const LATE: Duration = Duration::from_millis(500);
 
-/// Who may get connections.
+/// Server that may get connections.
 #[derive(Clone, Debug)]
 pub struct Backend {
     /// Where it listens.
@@ -59,7 +59,7 @@ impl Balancer {
         self.address.port(RELAY_PORT)
     }
 
-    /// How many backends it sends connections to.
+    /// Returns the number of backends that it sends connections to.
     pub fn ready(&self) -> usize {
         self.ready.lock().unwrap().len()
     }

@@ -9,7 +9,7 @@ use std::{
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy, tls};
 
-/// How long a request may take; a server that hangs must fail a test, not stop it.
+/// Maximum time of a request: a server that hangs must fail a test, not stop it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client that trusts the certificates in this file, and reaches `localhost` at this address.

@@ -93,7 +93,7 @@ impl Collector {
         client::https(&self.ca(), self.address.port(COLLECTOR_PORT))
     }
 
-    /// What clients are to trust.
+    /// Returns the path of the authority that clients are to trust.
     pub fn ca(&self) -> PathBuf {
         self.data_dir.join("tls/ca.crt")
     }
@@ -118,7 +118,7 @@ impl Collector {
         folder.join("tls")
     }
 
-    /// Who vouches for relays; used if it is there when the collector starts.
+    /// Returns the path of the authorities of relays, which are used if the file exists when the collector starts.
     pub fn client_ca(folder: &Path) -> PathBuf {
         folder.join("client-ca.crt")
     }

@@ -14,8 +14,8 @@ use crate::{
     sink::{Arrival, Sink},
 };
 
-/// How long before a kill a delivery may have been made without its being remembered: a batch of state is
-/// written every 100 ms, and a busy disk takes its time.
+/// Time before a kill within which a delivery may have been made but not recorded: a batch of state is written every
+/// 100 ms, and a busy disk delays it.
 const UNREMEMBERED: Duration = Duration::from_secs(2);
 
 /// Asserts that every event the sender was promised reached each of these destinations, which have been
@@ -61,8 +61,8 @@ fn count(destination: &Value, term: &str) -> u64 {
     destination[term].as_u64().unwrap_or_else(|| panic!("{term} is not a number: {destination}"))
 }
 
-/// What a destination's ledger says against the sender's. Empty: nothing was lost, changed or made up, and
-/// nothing came twice but what a kill made the relay forget.
+/// Compares a destination's ledger with the sender's. Empty: nothing was lost, changed or invented, and nothing came
+/// twice but what a kill made the relay forget.
 fn broken_promises(
     ledger: &Ledger,
     taken: &BTreeMap<String, Vec<Arrival>>,

@@ -25,7 +25,7 @@ pub struct FaultyDisk {
     folder: TempDir,
 }
 
-/// Whose files fail.
+/// Group of files that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
     /// Segments and their folder.
@@ -34,7 +34,7 @@ pub enum Files {
     State,
 }
 
-/// What fails.
+/// Operation that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Opening and creating.
@@ -45,7 +45,7 @@ pub enum Call {
     Sync,
 }
 
-/// How it fails.
+/// Error with which it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errno {
     /// `EIO`
@@ -54,14 +54,14 @@ pub enum Errno {
     Full,
 }
 
-/// What fails from now on.
+/// Fault that is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whose files.
+    /// Files that fail.
     pub files: Files,
-    /// What of them.
+    /// Operation that fails.
     pub call: Call,
-    /// How.
+    /// Error with which it fails.
     pub errno: Errno,
 }
 
@@ -95,7 +95,7 @@ impl FaultyDisk {
         self.tree().unreadable = pages.into_iter().collect();
     }
 
-    /// How often something has failed to order so far.
+    /// Returns the number of ordered failures so far.
     pub fn failures(&self) -> u64 {
         self.tree().failures
     }

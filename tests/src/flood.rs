@@ -1,5 +1,5 @@
 //! Many events at once, or at a steady pace. Each body follows from its number, so that neither their sender nor
-//! the sinks ([`crate::tally`]) have to keep any to see that none was changed.
+//! the sinks ([`visnyk_sinks::tally`]) have to keep any to see that none was changed.
 
 use std::{
     collections::BTreeMap,
@@ -20,27 +20,7 @@ use tokio::{
 
 use crate::{patience::eventually, relay::Relay};
 
-/// Lengths of bodies, so that batches end anywhere and segments are soon full.
-const LENGTHS: [usize; 4] = [60, 900, 9_000, 180_000];
-
-/// The body of an event of which there are to be very many.
-pub fn small_body(number: u64) -> Bytes {
-    format!("{{\"number\": {number}, \"padding\": \"\"}}").into()
-}
-
-/// The body of an event.
-pub fn body(number: u64) -> Bytes {
-    let length = LENGTHS[usize::try_from(number.wrapping_mul(0x9e37_79b9) >> 7).unwrap() % LENGTHS.len()];
-    let padding = format!("{number:x}.").repeat(length / 4);
-    format!("{{\"number\": {number}, \"padding\": \"{padding}\"}}").into()
-}
-
-/// The number of an event whose body is whole.
-pub fn number(received: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(received).ok()?.strip_prefix("{\"number\": ")?;
-    let number = text.split_once(',')?.0.parse().ok()?;
-    (small_body(number) == received || body(number) == received).then_some(number)
-}
+pub use visnyk_sinks::numbered::{body, small_body};
 
 /// Senders that go on through every failure, until they are paused or dropped.
 #[derive(Debug)]
@@ -62,7 +42,7 @@ struct Shared {
     answers: Mutex<Answers>,
 }
 
-/// How fast each sender sends.
+/// Rate of each sender.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     /// As soon as it has its answer.
@@ -71,12 +51,12 @@ enum Pace {
     Every(Duration),
 }
 
-/// What the senders were told.
+/// Answers that the senders got.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// Events answered with 2xx, and when each was sent.
     pub accepted: BTreeMap<u64, Instant>,
-    /// How many requests were answered with 503 and Retry-After.
+    /// Number of requests that were answered with 503 and Retry-After.
     pub unavailable: u64,
     /// Anything else that no sender should ever see, a line each.
     pub strange: Vec<String>,
@@ -123,12 +103,12 @@ impl Flood {
         eventually("all requests answered", in_flight, |in_flight| *in_flight == 0).await;
     }
 
-    /// What was answered so far.
+    /// Returns the answers so far.
     pub fn answers(&self) -> Answers {
         self.shared.answers.lock().unwrap().clone()
     }
 
-    /// How many events were accepted so far.
+    /// Returns the number of accepted events so far.
     pub fn accepted(&self) -> usize {
         self.shared.answers.lock().unwrap().accepted.len()
     }

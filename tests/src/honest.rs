@@ -25,7 +25,7 @@ pub struct Honest {
     next: u64,
 }
 
-/// What became of their events.
+/// Outcome of their events.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Answered with 2xx, each with the time from when it was due.
@@ -75,13 +75,13 @@ impl Honest {
         (seen, ended)
     }
 
-    /// How many events it has sent.
+    /// Returns the number of events that it has sent.
     pub fn sent(&self) -> u64 {
         self.next - 1
     }
 }
 
-/// How long it took to be answered with 2xx, or what came instead.
+/// Returns the time until the answer with 2xx, or the other outcome.
 fn told(number: u64, answer: reqwest::Result<Response>, took: Duration) -> Result<Duration, String> {
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(took),
@@ -91,7 +91,7 @@ fn told(number: u64, answer: reqwest::Result<Response>, took: Duration) -> Resul
 }
 
 impl Seen {
-    /// What 99 in 100 were faster than.
+    /// Returns the time than which 99 in 100 were faster.
     pub fn p99(&self) -> Duration {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();

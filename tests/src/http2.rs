@@ -1,6 +1,6 @@
 //! HTTP/2 by hand: frames that no library would send.
 
-/// What a client says first: the preface and empty SETTINGS.
+/// Bytes that a client sends first: the preface and empty SETTINGS.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// `POST https://a/`, by the static table and without Huffman codes.

@@ -9,7 +9,7 @@ use tokio::runtime;
 
 use crate::mount::{run, text};
 
-/// What makes an island of an empty network.
+/// Commands that make an island of an empty network.
 const SHORES: [&[&str]; 3] = [
     &["link", "set", "lo", "up"],
     &["route", "add", "local", "0.0.0.0/0", "dev", "lo"],

@@ -1,12 +1,11 @@
-//! What the black-box tests need: the real binaries on addresses of their own ([`process`], [`relay`],
-//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the
-//! judge of promise 2 ([`conservation`]).
+//! Support for the black-box tests: the real binaries on addresses of their own ([`process`], [`relay`],
+//! [`collector`]), manifests for them ([`manifest`]), the world around them ([`sender`], [`sink`]), and the judge of
+//! promise 2 ([`conservation`]).
 //!
 //! Everything here panics when the world is not as it should be: it is the test that fails then.
 
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used)]
 
-pub mod address;
 pub mod authority;
 pub mod balancer;
 pub mod binary;
@@ -23,7 +22,6 @@ pub mod manifest;
 pub mod mount;
 pub mod name_server;
 pub mod pace;
-pub mod patience;
 pub mod power;
 pub mod probes;
 pub mod process;
@@ -32,7 +30,7 @@ pub mod provider;
 pub mod relay;
 pub mod segments;
 pub mod sender;
-pub mod sink;
-pub mod tally;
 pub mod trap;
 pub mod wire;
+
+pub use visnyk_sinks::{address, patience, sink, tally};

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-/// What a relay under test listens on.
+/// Port of a relay under test.
 pub const RELAY_PORT: u16 = 8443;
-/// What a collector under test listens on.
+/// Port of a collector under test.
 pub const COLLECTOR_PORT: u16 = 8080;
 /// Where a process under test shows its probes.
 pub const HEALTH_PORT: u16 = 9090;

@@ -12,7 +12,7 @@ use hickory_proto::{
 };
 use tokio::{net::UdpSocket, task::JoinHandle};
 
-/// What a name is said to be.
+/// Answer for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Another name for it, and its addresses are that name's.
@@ -28,7 +28,7 @@ pub struct NameServer {
     task: JoinHandle<()>,
 }
 
-/// How often each kind of record of each name was asked for.
+/// Number of queries for each kind of record of each name.
 type Asked = BTreeMap<(String, RecordType), usize>;
 
 impl NameServer {
@@ -52,7 +52,7 @@ impl NameServer {
         Self { asked, task }
     }
 
-    /// How often it was asked for IPv4 addresses of this name.
+    /// Returns the number of queries for IPv4 addresses of this name.
     pub fn asked(&self, name: &str) -> usize {
         self.asked.lock().unwrap().get(&(name.to_owned(), RecordType::A)).copied().unwrap_or(0)
     }

@@ -26,7 +26,7 @@ pub struct Lab {
 /// The file system under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystem {
-    /// What most volumes are.
+    /// The file system of most volumes.
     Ext4,
     /// The other one.
     Xfs,
@@ -72,7 +72,8 @@ impl Lab {
         Disk::mount(image, kind)
     }
 
-    /// What a power cut at this moment leaves of a disk, mounted by a machine that comes up again.
+    /// Returns a disk with the content that a power cut at this moment leaves, mounted as by a machine that starts
+    /// again.
     pub fn after_power_cut(&self, disk: &Disk) -> Disk {
         let copy = self.place();
         let (from, to) = (File::open(&disk.image).unwrap(), File::create(&copy).unwrap());

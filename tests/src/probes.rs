@@ -43,7 +43,7 @@ impl Probes {
         eventually("ready", async || self.get("/readyz").await, |answer| is_ok(answer.as_ref())).await;
     }
 
-    /// Whether it can accept.
+    /// Returns whether the process can accept.
     pub async fn is_ready(&self) -> bool {
         is_ok(self.get("/readyz").await.as_ref())
     }
@@ -78,7 +78,7 @@ impl Probes {
         self.until("another configuration", |status| status["configurationHash"] != *hash).await
     }
 
-    /// Whether every critical loop turns.
+    /// Returns whether every critical loop turns.
     pub async fn alive(&self) -> bool {
         is_ok(self.get("/livez").await.as_ref())
     }

@@ -22,12 +22,12 @@ pub struct Process {
     said: PathBuf,
 }
 
-/// What a process under test finds around it.
+/// Environment of a process under test.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Who it is; none: whoever runs the tests.
+    /// User of the process; none: the user that runs the tests.
     pub user: Option<u32>,
-    /// What it logs, as `RUST_LOG` has it.
+    /// Filter of its log, as in `RUST_LOG`.
     pub log: &'static str,
     /// Variables of its environment.
     pub variables: Vec<(&'static str, &'static str)>,
@@ -158,7 +158,7 @@ impl Process {
         Duration::from_millis((stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second())
     }
 
-    /// How many files, sockets among them, it has open.
+    /// Returns the number of files, sockets among them, that it has open.
     pub fn open_files(&self) -> usize {
         self.seen().fd_count().unwrap()
     }

@@ -2,23 +2,23 @@
 
 use rand::{SeedableRng, rngs::StdRng};
 
-/// How much of something a proof looks at.
+/// Returns the size of a proof: the short or the long form.
 pub fn extent(short: u64, long: u64) -> u64 {
     if is_long() { long } else { short }
 }
 
-/// Whether this is the long form.
+/// Returns whether this is the long form.
 pub fn is_long() -> bool {
     std::env::var_os("VISNYK_SOAK").is_some()
 }
 
-/// What a release build, as the long form has, is asked for, or a debug build beside other tests, which is allowed more
-/// than is promised.
+/// Returns the limit for this build: a release build, as the long form has, or a debug build beside other tests,
+/// which is allowed more than is promised.
 pub const fn by_build<T: Copy>(release: T, debug: T) -> T {
     if cfg!(debug_assertions) { debug } else { release }
 }
 
-/// What chance does, the same again with the `VISNYK_SEED` that is printed.
+/// Returns a random generator. `VISNYK_SEED`, which is printed, repeats its numbers.
 pub fn seed() -> StdRng {
     let seed = std::env::var("VISNYK_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("VISNYK_SEED={seed}");

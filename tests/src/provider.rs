@@ -6,7 +6,7 @@ use aws_lc_rs::{digest, hmac};
 use data_encoding::{BASE64, HEXLOWER};
 use reqwest::{Client, Response};
 
-/// What every provider here was given; a Standard Webhooks secret, since some take nothing else.
+/// Secret of every provider here; a Standard Webhooks secret, since some take nothing else.
 pub const SECRET: &str = "whsec_Y2FuYXJ5LTNlOGE1Yi1jYW5hcnktM2U4YTVi";
 
 /// A request that is signed.
@@ -16,7 +16,7 @@ pub struct Signed {
     pub query: String,
     /// The proof, and the provider's other headers.
     pub headers: Vec<(&'static str, String)>,
-    /// What was signed.
+    /// Body that was signed.
     pub body: Vec<u8>,
 }
 

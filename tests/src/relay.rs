@@ -198,7 +198,7 @@ impl Relay {
         &self.kills
     }
 
-    /// What `/status` says of a destination.
+    /// Returns the entry of a destination in `/status`.
     pub async fn destination(&self, name: &str) -> Value {
         find(&self.probes.status().await, name).clone()
     }

@@ -27,7 +27,7 @@ pub struct Sender {
     ledger: Mutex<Ledger>,
 }
 
-/// What came of the events of one sender.
+/// Outcomes of the events of one sender.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Events answered with 2xx, by their `visnyk-id`: these must not be lost.
@@ -38,7 +38,7 @@ pub struct Ledger {
     pub refused: BTreeSet<Bytes>,
 }
 
-/// What came of one event.
+/// Outcome of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Accepted under this id.
@@ -134,12 +134,12 @@ impl Sender {
         Load { stop, tasks }
     }
 
-    /// What came of the events so far.
+    /// Returns the outcomes so far.
     pub fn ledger(&self) -> Ledger {
         self.ledger.lock().unwrap().clone()
     }
 
-    /// How many events were accepted so far.
+    /// Returns the number of accepted events so far.
     pub fn accepted(&self) -> usize {
         self.ledger.lock().unwrap().accepted.len()
     }

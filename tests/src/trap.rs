@@ -15,7 +15,7 @@ pub struct Trap {
     _tasks: JoinSet<()>,
 }
 
-/// How many connections each address was meant for.
+/// Number of connections that each address was meant for.
 pub type Caught = BTreeMap<SocketAddr, usize>;
 
 impl Trap {
@@ -30,7 +30,7 @@ impl Trap {
         Self { caught, _tasks: tasks }
     }
 
-    /// What it has caught so far.
+    /// Returns the connections that it has caught so far.
     pub fn caught(&self) -> Caught {
         self.caught.lock().unwrap().clone()
     }

@@ -12,7 +12,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Whom connections are made to, and from which address of this machine: there is a limit to what one address may have.
+/// Server that connections are made to, and the address of this machine that they come from: the connections of one
+/// address are limited.
 #[derive(Clone)]
 pub struct Wire {
     to: SocketAddr,
@@ -20,7 +21,7 @@ pub struct Wire {
     ca: Arc<RootCertStore>,
 }
 
-/// What is spoken once there is trust.
+/// Protocol inside TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1.

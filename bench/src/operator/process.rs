@@ -43,7 +43,7 @@ impl Operator {
         Ok(())
     }
 
-    /// How many visits went well so far.
+    /// Returns the number of successful reconciles so far.
     pub async fn visited(&self) -> anyhow::Result<u32> {
         let metrics = format!("http://{HOST}:{HEALTH_PORT}/metrics");
         let answer = Command::new(&self.program).args(["probe", &metrics]).output().await?;
@@ -55,7 +55,7 @@ impl Operator {
         Ok(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum())
     }
 
-    /// What it has of memory now, and had at most.
+    /// Returns its memory now, and its maximum.
     pub fn memory(&self) -> anyhow::Result<Memory> {
         Memory::of(self.id()?)
     }

@@ -1,4 +1,4 @@
-//! What the operator asked of the API server, as its audit log has it.
+//! Requests of the operator to the API server, from its audit log.
 
 use visnyk_cluster_harness::{AuditEvent, AuditLog};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rustls::client::VerifierBuilderError;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
 use visnyk_crds::contract::paths;
-use visnyk_runtime::crypto::private_key::{PrivateKeyError, private_key};
+use visnyk_runtime::pki::pem::{self, PrivateKeyError, private_key};
 
 use super::pins::{self, Pin};
 
@@ -102,8 +102,5 @@ fn finish(mut config: ClientConfig) -> TlsConnector {
 }
 
 fn certificates(pem: &[u8], file: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(TlsError::Pem(file)),
-    }
+    pem::certificates(pem).map_err(|_| TlsError::Pem(file))
 }

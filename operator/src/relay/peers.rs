@@ -107,7 +107,7 @@ impl Resolved {
             decide_sender(found.peers.as_ref(), prefix, &sender, &authorities, now).map_err(unwritable)?;
         self.files.insert(format!("{prefix}{URL}"), url.into_bytes());
         self.files.insert(format!("{prefix}{BUNDLE}"), authorities.bundle().into_bytes());
-        insert(&mut self.files, prefix, leaf.issued);
+        insert(&mut self.files, prefix, &leaf.issued);
         let again = leaf.renew_at.min(authorities.look_again(now));
         self.look_again = Some(self.look_again.map_or(again, |first| first.min(again)));
         Ok(())

@@ -14,8 +14,7 @@ use kube::core::ApiResource;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use visnyk_crds::{Collector, WebhookRelay};
-use visnyk_runtime::pki::certificates::Pair;
-use visnyk_runtime::pki::{Facts, Purpose, SenderName, Trust};
+use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose, SenderName, Trust};
 
 use crate::world::World;
 
@@ -179,7 +178,10 @@ impl Alike {
         let told = |(name, content): (&String, &String)| {
             let told = match name.rsplit_once('.') {
                 Some((pair, "key")) => {
-                    match Pair::parse(files[&format!("{pair}.crt")].as_bytes(), content.as_bytes()) {
+                    match CertificateAndKey::parse(
+                        files[&format!("{pair}.crt")].as_bytes(),
+                        content.as_bytes(),
+                    ) {
                         Ok(_) => "[key of the certificate]".to_owned(),
                         Err(error) => format!("[key of another: {error}]"),
                     }

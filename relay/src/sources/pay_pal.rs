@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use http::HeaderName;
 use jiff::Timestamp;
 use visnyk_engine::event::Attributes;
-use visnyk_runtime::crypto::CertifiedKey;
+use visnyk_runtime::crypto::VerifiedPublicKey;
 
 use super::json::Json;
 use super::signature::within;
@@ -83,7 +83,7 @@ impl Provider for PayPal {
 
     fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
         let claim = self.claim(request)?;
-        let key: Arc<CertifiedKey> =
+        let key: Arc<VerifiedPublicKey> =
             self.certificates.known(claim.certificate, request.now).ok_or(Refusal::NoCertificate)?;
         let is_signed = key.has_signed(claim.message.as_bytes(), &claim.signature);
         if is_signed { Ok(()) } else { Err(Refusal::Wrong) }

@@ -37,14 +37,14 @@ use crate::server::{
     pace::{Pace, Paced, Running},
 };
 
-/// What a process shows. Must not wait for other services. Probes are answered on the health thread, metrics and status
-/// are made on another.
+/// Content of the health endpoints of a process. Its functions must not wait for other services. Probes are answered
+/// on the health thread; metrics and status are made on another.
 pub trait Face: Send + Sync + 'static {
     /// Loops that stand still. Empty: alive.
     fn live(&self) -> Vec<String>;
-    /// What has to happen before events can be accepted durably. Empty: ready.
+    /// Returns what has to happen before events can be accepted durably. Empty: ready.
     fn ready(&self) -> Vec<String>;
-    /// What the start still waits for. Empty: started.
+    /// Returns what the start still waits for. Empty: started.
     fn started(&self) -> Vec<String>;
     /// The metrics, in the `OpenMetrics` text format.
     fn metrics(&self) -> String;
@@ -68,7 +68,7 @@ pub enum HealthError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },
@@ -87,7 +87,7 @@ const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
 const MADE_AT_ONCE: usize = 1;
 /// Time between two looks at the open connections.
 const TICK: Duration = Duration::from_secs(1);
-/// What a header may take; nobody sends one of note here.
+/// Maximum size of a request's headers in bytes; requests of probes and scrapers are far smaller.
 const BUFFER: usize = 8 * 1024;
 
 /// Connections at once: all of a kind, and those of one client.

@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// The socket's name in the data folder.
 const SOCKET: &str = "admin.sock";
-/// How long a process that goes waits for those who still read an answer: somebody may have stopped to look.
+/// Time that a process which stops waits for clients that still read an answer.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// The server's end, bound. The socket is removed when this is dropped.
@@ -45,7 +45,7 @@ impl Drop for SocketFile {
 pub struct AdminSocketError {
     /// Where.
     pub path: PathBuf,
-    /// Why.
+    /// Cause.
     #[source]
     pub source: io::Error,
 }
@@ -95,7 +95,7 @@ pub enum AdminError {
     /// Nobody is behind the socket.
     #[error("no {program} runs on {}", data_dir.display())]
     NotRunning {
-        /// What was looked for.
+        /// Name of the program that was looked for.
         program: &'static str,
         /// Where.
         data_dir: PathBuf,
@@ -105,7 +105,7 @@ pub enum AdminError {
     Connect {
         /// Where.
         data_dir: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },

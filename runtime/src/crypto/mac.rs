@@ -36,7 +36,7 @@ impl MacKey {
 }
 
 impl Tag {
-    /// Whether that is it. Takes as long wherever the two differ first.
+    /// Compares the presented bytes with it. The time does not depend on where the two differ first.
     pub fn is(&self, presented: &[u8]) -> Choice {
         self.0.as_ref().ct_eq(presented)
     }
@@ -69,7 +69,7 @@ impl Token {
         Self(digest::digest(&digest::SHA256, secret))
     }
 
-    /// Whether any of these is presented. Takes as long whichever it is.
+    /// Returns whether any of these is presented. The time does not depend on which it is.
     pub fn is_any(tokens: &[Self], presented: &[u8]) -> bool {
         let presented = digest::digest(&digest::SHA256, presented);
         let is_one = |any, token: &Self| any | token.0.as_ref().ct_eq(presented.as_ref());

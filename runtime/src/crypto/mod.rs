@@ -1,11 +1,10 @@
-//! What webhooks are proven with, whichever way they go: senders to sources here, the relay to destinations there.
-//! Nothing here compares secrets in a time that depends on them.
+//! Cryptography that proves webhooks, in both directions: senders to sources, and the relay to destinations. Nothing
+//! here compares secrets in a time that depends on them.
 
-mod certificate;
 mod mac;
-pub mod private_key;
 pub mod signed_header;
 pub mod standard_webhooks;
+mod verified_public_key;
 
-pub use certificate::{CertificateError, CertifiedKey};
 pub use mac::{MacKey, Tag, Token};
+pub use verified_public_key::{CertificateError, VerifiedPublicKey};

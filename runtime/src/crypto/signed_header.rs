@@ -1,9 +1,9 @@
-//! What the HMAC of a [`SignedHeader`] is of, and how it is written.
+//! Input and encoding of the HMAC of a [`SignedHeader`].
 
 use data_encoding::{BASE64, Encoding, HEXLOWER};
 use visnyk_crds::valid::{Part, SignatureEncoding, SignedHeader};
 
-/// What is signed, part for part: `timestamp` is the text of the timestamp header.
+/// Returns the parts that are signed, in their order. `timestamp` is the text of the timestamp header.
 pub fn payload<'a>(shape: &'a SignedHeader, timestamp: &'a [u8], body: &'a [u8]) -> Vec<&'a [u8]> {
     let parts = shape.payload.iter().map(|part| match part {
         Part::Text(text) => text.as_bytes(),
@@ -13,7 +13,7 @@ pub fn payload<'a>(shape: &'a SignedHeader, timestamp: &'a [u8], body: &'a [u8])
     parts.collect()
 }
 
-/// How a signature is written.
+/// Returns the encoding in which a signature is written.
 pub fn notation(encoding: SignatureEncoding) -> Encoding {
     match encoding {
         SignatureEncoding::Hex => HEXLOWER,

@@ -8,18 +8,18 @@ use visnyk_crds::valid::HmacAlgorithm;
 
 use super::mac::{MacKey, Tag};
 
-/// What a shared secret begins with, before its base64.
+/// Prefix of a shared secret, before its base64.
 pub const SECRET_PREFIX: &str = "whsec_";
-/// What a public key begins with, before its base64.
+/// Prefix of a public key, before its base64.
 pub const PUBLIC_KEY_PREFIX: &str = "whpk_";
-/// What a private key begins with, before its base64.
+/// Prefix of a private key, before its base64.
 pub const PRIVATE_KEY_PREFIX: &str = "whsk_";
 /// The bytes of an Ed25519 public key.
 const PUBLIC_KEY_BYTES: usize = 32;
 /// The bytes of an Ed25519 private key; its public key may stand behind them.
 const SEED_BYTES: usize = 32;
 
-/// What a message is checked with.
+/// Key that a message is verified with.
 pub enum VerifyingKey {
     /// v1.
     Secret(Box<MacKey>),
@@ -27,7 +27,7 @@ pub enum VerifyingKey {
     Public(UnparsedPublicKey<Vec<u8>>),
 }
 
-/// What a message is signed with.
+/// Key that a message is signed with.
 pub enum SigningKey {
     /// v1.
     Secret(Box<MacKey>),
@@ -54,7 +54,7 @@ pub fn signed<'a>(id: &'a [u8], timestamp: &'a [u8], body: &'a [u8]) -> [&'a [u8
     [id, b".", timestamp, b".", body]
 }
 
-/// Whether a text is a shared secret by its beginning: `whsec_`, or `v1,whsec_` as some senders show it.
+/// Returns whether a text is a shared secret by its beginning: `whsec_`, or `v1,whsec_` as some senders show it.
 pub fn is_secret(text: &[u8]) -> bool {
     without_version(text).starts_with(SECRET_PREFIX.as_bytes())
 }
@@ -79,7 +79,7 @@ impl VerifyingKey {
         Ok(Self::Public(UnparsedPublicKey::new(&ED25519, public)))
     }
 
-    /// What the secret makes of a message; a public key makes nothing.
+    /// Returns the HMAC of a message by the secret; none for a public key.
     pub fn tag(&self, signed: &[&[u8]]) -> Option<Tag> {
         match self {
             Self::Secret(key) => Some(key.tag(signed)),
@@ -87,7 +87,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether the other half of this public key signed the message.
+    /// Returns whether the private key of this public key signed the message.
     pub fn has_signed(&self, signed: &[&[u8]], signature: &[u8]) -> bool {
         match self {
             Self::Secret(_) => false,

@@ -1,4 +1,4 @@
-//! What the guard will refuse whatever a name server says, known from the manifest alone.
+//! Targets that the guard refuses whatever a name server answers, known from the manifest alone.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -50,7 +50,7 @@ fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Whether no address of the range is ever opened.
+/// Returns whether no connection is ever made to an address of the range.
 fn stays_closed(range: &IpNet) -> bool {
     match range {
         IpNet::V4(range) => NEVER_V4.iter().any(|never| never.contains(range)),
@@ -70,7 +70,7 @@ mod tests {
             "kind": "WebhookRelay",
             "metadata": { "name": "harbour" },
             "spec": {
-                "listener": { "tls": { "selfSigned": {} } },
+                "listener": { "tls": { "none": {} } },
                 "spool": { "ephemeral": {} },
                 "sources": [{ "name": "all", "path": "/", "verify": { "none": {} } }],
                 "destinations": [{ "name": "quay", "url": url, "network": { "allow": allow } }],

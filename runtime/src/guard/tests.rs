@@ -7,7 +7,7 @@ use super::*;
 /// have got past other guards. The engine's client sends to each of them, too.
 pub(super) const FORBIDDEN: &[&str] = &include!("forbidden.in");
 
-/// What the guard makes of a URL's literal; `None` if there is no such URL, or it holds a name.
+/// Judges the literal address of a URL; `None` if the text is no URL, or the URL holds a name.
 fn judge(policy: &Policy, url: &str) -> Option<Result<(), Denied>> {
     match Url::parse(url).ok()?.host()? {
         Host::Ipv4(address) => Some(policy.check(address.into())),

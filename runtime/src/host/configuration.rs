@@ -28,7 +28,7 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
     /// It says what cannot be.
@@ -71,7 +71,7 @@ impl<V> Configuration<V> {
         Self { current: ArcSwap::from_pointee(first), problem: Mutex::default() }
     }
 
-    /// What is in force.
+    /// Returns the active configuration.
     pub fn current(&self) -> Arc<V> {
         self.current.load_full()
     }
@@ -81,7 +81,7 @@ impl<V> Configuration<V> {
         self.current.store(Arc::new(new));
     }
 
-    /// Why the manifest's latest content is not in force, if it is not.
+    /// Returns why the latest content of the manifest is not active; none if it is.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -33,7 +33,7 @@ pub enum FolderLockError {
     Io {
         /// The folder.
         folder: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },

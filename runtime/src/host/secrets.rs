@@ -21,7 +21,7 @@ pub struct Secrets<'a> {
 pub struct SecretProblem {
     /// Which.
     secret: SecretRef,
-    /// Why.
+    /// Cause.
     reason: Reason,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Secrets<'a> {
         Self { dir, problems: Vec::new() }
     }
 
-    /// What was wrong with those that were read.
+    /// Returns the problems of the Secrets that were read.
     pub fn into_problems(self) -> Vec<SecretProblem> {
         self.problems
     }

@@ -1,4 +1,4 @@
-//! What is behind an error.
+//! An error with all of its causes as one text.
 
 use std::error::Error;
 

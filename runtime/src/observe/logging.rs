@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object per line.
@@ -38,13 +38,13 @@ pub enum LoggingError {
     Installed(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// What is logged unless `RUST_LOG` says otherwise. hyper warns about every client that breaks off or
-/// dawdles, which is the client's affair and is counted by the listener.
+/// Filter of the log unless `RUST_LOG` is set. hyper warns about every client that breaks off or is slow; the
+/// listener counts those, and they are no fault of the process.
 const DEFAULT_FILTER: &str = "info,hyper=error,h2=error";
 
 /// Lines that wait to be written while nobody reads standard error: some 5 MiB.
 const BUFFERED_LINES: usize = 16_384;
-/// How long the end of a process waits for the last lines to be written.
+/// Time that the end of a process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Counts what the process's logger had to drop.

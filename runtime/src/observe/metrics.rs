@@ -20,7 +20,7 @@ use prometheus_client::{
 
 use super::{logging, process};
 
-/// What `/metrics` is served as.
+/// Content type of `/metrics`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics of a process. Clones share them.
@@ -56,7 +56,7 @@ impl Metrics {
     }
 }
 
-/// What one listener counts.
+/// Metrics of one listener.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerMetrics {
     /// Connections taken in.
@@ -121,8 +121,8 @@ impl prometheus_client::collector::Collector for ProcessMetrics {
     }
 }
 
-/// What is wrong with the names on a page of `/metrics`: each family is in lowercase, has a known prefix and a
-/// help text, and no counter says `_total` twice. For the tests of those who register metrics.
+/// Returns the faults of the names on a page of `/metrics`. Each family must be in lowercase and have a known prefix
+/// and a help text, and no counter may have `_total` twice. For the tests of code that registers metrics.
 pub fn lint(page: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     let helped: Vec<_> =

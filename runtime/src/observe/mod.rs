@@ -1,5 +1,4 @@
-//! What the process says about itself, beside the way of an event: whether its loops still turn,
-//! whether it can take events in, its figures, and its log.
+//! The state that the process reports about itself: its watchdogs, its readiness, its metrics, and its log.
 
 pub mod causes;
 pub mod logging;

@@ -1,4 +1,4 @@
-//! What the process takes from its machine, as the kernel counts it.
+//! Resources that the process takes from its machine, as the kernel counts them.
 
 use std::fs;
 

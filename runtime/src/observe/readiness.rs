@@ -1,5 +1,5 @@
-//! What the process still needs before it can accept durably: named conditions, each either met or with
-//! a reason. `/readyz` answers with the reasons, so that whoever looks sees what it waits for.
+//! Conditions that the process needs before it can accept durably. Each has a name and is either met or has a reason,
+//! and `/readyz` answers with the reasons.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ pub struct Condition {
 pub struct Unmet {
     /// The condition.
     pub name: String,
-    /// Why it is not met.
+    /// Reason for which it is not met.
     pub reason: String,
 }
 
@@ -48,7 +48,7 @@ impl Readiness {
         self.set(name, Some(reason.into()));
     }
 
-    /// What is not met, by name. Empty means ready.
+    /// Returns the conditions that are not met, by name. Empty means ready.
     pub fn unmet(&self) -> Vec<Unmet> {
         let conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         let unmet = |(name, reason): (&String, &Option<String>)| {

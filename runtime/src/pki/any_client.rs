@@ -1,6 +1,6 @@
-//! What asks clients for a certificate in the handshake and leaves the judgement to whoever the request is for: a
-//! certificate that one source distrusts is no reason to turn its sender away from all the others, and a refused
-//! handshake would tell a stranger what was wrong with it.
+//! Verifier that asks clients for a certificate in the handshake and leaves the judgement to the source that a
+//! request is for. A certificate that one source distrusts is no reason to refuse its sender at all others, and a
+//! refused handshake would tell a stranger what was wrong with the certificate.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl ClientCertVerifier for AnyClient {
         self.0.root_hint_subjects()
     }
 
-    /// Who vouches for it is judged with each request, by [`super::Trust::judge`].
+    /// Accepts every certificate: its issuer is judged with each request, by [`super::Trust::judge`].
     fn verify_client_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,26 +1,25 @@
-//! What a certificate says of itself, for those who decide on it. Whether it is to be believed is
-//! [`super::Trust`]'s to say.
+//! Content of a certificate. [`super::Trust`] decides whether the certificate is trusted.
 
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::subject;
+use super::{pem::first_certificate, subject};
 use jiff::{SignedDuration, Timestamp};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 
-/// What a certificate says.
+/// Content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Valid from.
     pub not_before: Timestamp,
     /// Valid until; what never ends (RFC 5280, 4.1.2.5) does so at [`Timestamp::MAX`], somewhat earlier.
     pub not_after: Timestamp,
-    /// Whose it is: a distinguished name as `openssl x509 -nameopt RFC2253` prints it, such as `CN=pump,O=Example`.
+    /// Subject: a distinguished name as `openssl x509 -nameopt RFC2253` prints it, such as `CN=pump,O=Example`.
     pub subject: String,
-    /// Whether it may vouch for others.
+    /// True for a certificate authority.
     pub is_authority: bool,
     /// The DNS names that it is for.
     pub dns_names: BTreeSet<String>,
@@ -50,7 +49,7 @@ impl Facts {
 
     /// Of the first certificate in a PEM text.
     pub fn of_pem(pem: &[u8]) -> Option<Self> {
-        Self::of(&CertificateDer::from_pem_slice(pem).ok()?)
+        Self::of(&first_certificate(pem).ok()?)
     }
 
     /// When two thirds of its life are over.

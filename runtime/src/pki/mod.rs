@@ -1,11 +1,13 @@
 //! Certificates: authorities of our own making and what they issue, as PEM (pure: files, Secrets and the clock are the
-//! caller's), certificates with their keys as servers use them ([`certificates`]), and the authority that a process outside
+//! caller's), certificates with their keys ([`CertificateAndKey`]), and the authority that a process outside
 //! a cluster keeps in its data folder ([`self_signed`]).
 
 mod any_client;
-pub mod certificates;
+mod certificate_and_key;
+pub(crate) mod certificates;
 mod facts;
 mod ours;
+pub mod pem;
 pub mod self_signed;
 mod sender;
 mod subject;
@@ -14,16 +16,14 @@ mod trust;
 use std::{fmt, net::IpAddr};
 
 use jiff::{SignedDuration, Timestamp};
-use pem::{EncodeConfig, LineEnding, Pem};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::PrivateKeyDer;
 use time::OffsetDateTime;
 
-use crate::pki::certificates::Pair;
-
+pub use certificate_and_key::{CertificateAndKey, CertificateAndKeyError};
 pub use facts::Facts;
 pub use sender::SenderName;
 pub use trust::{Distrust, Trust, TrustError};
@@ -38,16 +38,7 @@ pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// The longest common name that X.509 allows.
 const LONGEST_COMMON_NAME: usize = 64;
 
-/// A certificate and its private key, both PEM.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Issued {
-    /// The certificate.
-    pub certificate: String,
-    /// PKCS #8.
-    pub key: String,
-}
-
-/// What a certificate is for.
+/// Use that a certificate is issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A server by these names and addresses.
@@ -63,8 +54,7 @@ pub enum Purpose {
 
 /// An authority that can issue certificates.
 pub struct Authority {
-    pem: Issued,
-    facts: Facts,
+    pem: CertificateAndKey,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -76,52 +66,51 @@ impl Authority {
         let params = valid_for(params, now, now + CA_LIFE)?;
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        let facts = Facts::of(certificate.der()).ok_or(Error::CouldNotParseCertificate)?;
-        let pem = Issued { certificate: encode(certificate.der()), key: key.serialize_pem() };
-        Ok(Self { pem, facts, issuer: Issuer::new(params, key) })
+        let pem = made(&pem::encode(certificate.der()), &key)?;
+        Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
     /// One that was made before; none where the two are damaged, do not belong together, or are no authority of
     /// our making. Whatever else stands around them in the texts is left out.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
         // Proves that they belong together, which the issuer takes on trust.
-        let pair = Pair::parse(certificate, key).ok()?;
-        let certificate = pair.key.end_entity_cert().ok()?;
-        let facts = Facts::of(certificate).filter(|facts| facts.is_authority)?;
+        let given =
+            CertificateAndKey::parse(certificate, key).ok().filter(|given| given.facts().is_authority)?;
+        let certificate = given.rustls().end_entity_cert().ok()?;
         let common_name = ours::common_name(certificate)?;
-        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(key).ok()? else { return None };
+        let PrivateKeyDer::Pkcs8(key) = pem::private_key(key).ok()? else { return None };
         let key = KeyPair::try_from(&key).ok()?;
-        let pem = Issued { certificate: encode(certificate), key: key.serialize_pem() };
+        let pem = made(&pem::encode(certificate), &key).ok()?;
         let issuer = Issuer::new(authority(&common_name), key);
-        Some(Self { pem, facts, issuer })
+        Some(Self { pem, issuer })
     }
 
     /// Certificate and key, as they are kept.
-    pub fn pem(&self) -> &Issued {
+    pub fn pem(&self) -> &CertificateAndKey {
         &self.pem
     }
 
-    /// What its certificate says.
+    /// Returns the content of its certificate.
     pub fn facts(&self) -> &Facts {
-        &self.facts
+        self.pem.facts()
     }
 
     /// A new certificate, valid for [`LEAF_LIFE`], and no longer than this authority.
-    pub fn issue(&self, purpose: &Purpose, now: Timestamp) -> Result<Issued, Error> {
-        let until = (now + LEAF_LIFE).min(self.facts.not_after);
+    pub fn issue(&self, purpose: &Purpose, now: Timestamp) -> Result<CertificateAndKey, Error> {
+        let until = (now + LEAF_LIFE).min(self.facts().not_after);
         let mut params = valid_for(purpose.params()?, now, until)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
+        made(&certificate.pem(), &key)
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never its key.
-        f.debug_struct("Authority").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Authority").field("facts", self.facts()).finish_non_exhaustive()
     }
 }
 
@@ -147,19 +136,20 @@ impl Purpose {
     }
 }
 
-/// What every authority of ours is, by its name.
+/// Returns a certificate (PEM) that was just made, with its key.
+fn made(certificate: &str, key: &KeyPair) -> Result<CertificateAndKey, Error> {
+    let key = key.serialize_pem();
+    CertificateAndKey::parse(certificate.as_bytes(), key.as_bytes())
+        .map_err(|_| Error::CouldNotParseCertificate)
+}
+
+/// Returns the parameters that every authority of ours has, with this name.
 fn authority(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     name(&mut params, common_name);
     params
-}
-
-/// As PEM, with lines that end as everywhere.
-fn encode(certificate: &[u8]) -> String {
-    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    pem::encode_config(&Pem::new("CERTIFICATE", certificate), config)
 }
 
 fn name(params: &mut CertificateParams, common_name: impl Into<String>) {

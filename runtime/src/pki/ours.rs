@@ -1,4 +1,4 @@
-//! Whether an authority that was kept is of our making, and as it was made.
+//! Check that a kept authority was made by Visnyk and is unchanged.
 
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
@@ -7,7 +7,7 @@ use x509_parser::{
     x509::X509Name,
 };
 
-/// What the common names of our authorities begin with.
+/// Prefix of the common names of our authorities.
 pub(super) const NAME: &str = "Visnyk CA";
 
 /// The common name of an authority of ours; none where its certificate is of another form, or not to the bit what the
@@ -22,7 +22,7 @@ pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     only_common_name(certificate.subject()).filter(|name| name.starts_with(NAME))
 }
 
-/// Whether there are names for which nobody would believe it.
+/// Returns whether name constraints would make a verifier reject some names.
 fn is_limited(certificate: &X509Certificate<'_>) -> bool {
     !matches!(certificate.name_constraints(), Ok(None))
 }

@@ -12,8 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::certificates::{Pair, PairError};
-use crate::pki::{Authority, Issued, LEAF_LIFE, Purpose};
+use crate::pki::{Authority, CertificateAndKey, LEAF_LIFE, Purpose};
 
 /// A CA in a folder: `ca.crt`, which clients trust, and `ca.key` (mode 0600).
 #[derive(Debug)]
@@ -29,16 +28,13 @@ pub enum SelfSignedError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         #[source]
         source: io::Error,
     },
     /// The CA or a certificate of it cannot be made, for example because a name is not a DNS name.
     #[error("certificate cannot be made")]
     Make(#[from] rcgen::Error),
-    /// What was made cannot be used.
-    #[error("certificate cannot be used")]
-    Use(#[from] PairError),
 }
 
 impl KeptAuthority {
@@ -63,15 +59,15 @@ impl KeptAuthority {
             result.map_err(|source| SelfSignedError::File { path: folder.to_owned(), source })
         };
         in_folder(fs::create_dir_all(folder))?;
-        in_folder(write(key, &authority.pem().key, 0o600))?;
-        in_folder(write(certificate, &authority.pem().certificate, 0o644))?;
+        in_folder(write(key, authority.pem().key(), 0o600))?;
+        in_folder(write(certificate, authority.pem().certificate(), 0o644))?;
         in_folder(File::open(folder).and_then(|folder| folder.sync_all()))?;
         tracing::info!(certificate = %certificate.display(), "made a certificate authority");
         Ok(Self { authority })
     }
 
     /// A new certificate for these names, for `localhost`, for the loopback addresses and for `address`.
-    pub fn leaf(&self, dns_names: &[String], address: IpAddr) -> Result<Pair, SelfSignedError> {
+    pub fn leaf(&self, dns_names: &[String], address: IpAddr) -> Result<CertificateAndKey, SelfSignedError> {
         let mut names: Vec<String> = dns_names.to_vec();
         if !names.iter().any(|name| name == "localhost") {
             names.push("localhost".into());
@@ -81,8 +77,7 @@ impl KeptAuthority {
             addresses.push(address);
         }
         let purpose = Purpose::Server { names, addresses };
-        let Issued { certificate, key } = self.authority.issue(&purpose, Timestamp::now())?;
-        Ok(Pair::parse(certificate.as_bytes(), key.as_bytes())?)
+        Ok(self.authority.issue(&purpose, Timestamp::now())?)
     }
 }
 

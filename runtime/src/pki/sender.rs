@@ -1,4 +1,4 @@
-//! Who a relay is to a Collector: the URI in its client certificate.
+//! Identity of a relay for a Collector: the URI in its client certificate.
 
 /// A relay, by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

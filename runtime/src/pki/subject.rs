@@ -1,5 +1,5 @@
-//! How a certificate's subject is written: as RFC 4514 says, and of what it leaves open as
-//! `openssl x509 -nameopt RFC2253` does, so that one name is one text and can be compared as such.
+//! Text form of a certificate's subject: as RFC 4514 says, and where it leaves a choice as `openssl x509 -nameopt
+//! RFC2253` does, so that one name is one text and can be compared as text.
 
 use std::fmt::Write;
 
@@ -56,7 +56,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// What is no text, or of a kind that is not known: its encoding.
+/// Returns the encoding of a value that is no text, or of an unknown kind.
 fn bytes(attribute: &AttributeTypeAndValue<'_>) -> String {
     HEXUPPER.encode(&attribute.attr_value().to_der_vec().unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Whether a certificate is to be believed: asked of the very verifiers that stand in handshakes.
+//! Decides whether a certificate is trusted, with the verifiers that TLS handshakes use.
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -10,9 +10,13 @@ use rustls::{
     crypto::aws_lc_rs,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{Purpose, any_client::AnyClient};
+use super::{
+    Purpose,
+    any_client::AnyClient,
+    pem::{certificates, first_certificate},
+};
 
 /// Authorities that are trusted. Never empty.
 #[derive(Clone)]
@@ -35,7 +39,7 @@ pub enum TrustError {
     Unusable(String),
 }
 
-/// Why a client's certificate proves nothing.
+/// Reason for which the certificate of a client proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrust {
     /// It has expired, or is not valid yet.
@@ -48,12 +52,8 @@ impl Trust {
     /// In every certificate of a PEM bundle.
     pub fn in_bundle(pem: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
-        for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-            let certificate = certificate.map_err(|_| TrustError::Pem)?;
+        for (index, certificate) in certificates(pem).map_err(|_| TrustError::Pem)?.into_iter().enumerate() {
             roots.add(certificate).map_err(|error| TrustError::Certificate(index + 1, error))?;
-        }
-        if roots.is_empty() {
-            return Err(TrustError::Pem);
         }
         let (roots, provider) = (Arc::new(roots), Arc::new(aws_lc_rs::default_provider()));
         let unusable = |error: rustls::server::VerifierBuilderError| TrustError::Unusable(error.to_string());
@@ -70,8 +70,8 @@ impl Trust {
         Arc::new(AnyClient(self.clients.clone()))
     }
 
-    /// Whether somebody trusted vouches, at this time, for the client that showed this chain, its own certificate
-    /// first.
+    /// Checks that a trusted authority vouches, at this time, for the client that showed this chain, its own
+    /// certificate first.
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), Distrust> {
         let (certificate, others) = chain.split_first().ok_or(Distrust::Authority)?;
         let now = unix_time(now).ok_or(Distrust::Time)?;
@@ -84,11 +84,11 @@ impl Trust {
         }
     }
 
-    /// Whether a certificate (PEM) would be believed at this time, by each of the names that it is meant for. A name
-    /// that verifiers cannot be asked for, such as one that ends in a number, says nothing either way; there has to be
-    /// another.
+    /// Returns whether a certificate (PEM) would be trusted at this time, for each of the names that it is meant for.
+    /// A name that verifiers cannot be asked for, such as one that ends in a number, is skipped; at least one other
+    /// name is needed.
     pub fn believes(&self, certificate: &[u8], purpose: &Purpose, now: Timestamp) -> bool {
-        let Ok(certificate) = CertificateDer::from_pem_slice(certificate) else { return false };
+        let Ok(certificate) = first_certificate(certificate) else { return false };
         let Some(now) = unix_time(now) else { return false };
         match purpose {
             Purpose::Sender(_) => self.clients.verify_client_cert(&certificate, &[], now).is_ok(),

@@ -19,16 +19,16 @@ use tokio::time::{Instant, Sleep};
 use super::{client_network::client_network, problem::Problem};
 use budget::{Budget, NoRoom, Share};
 
-/// How bodies are read in one process. Clones share the budget.
+/// Reader of the bodies in one process. Clones share the budget.
 #[derive(Clone, Debug)]
 pub struct Bodies {
     budget: Arc<Budget>,
     pace: BodyPace,
 }
 
-/// How slowly a body may come: each `bytes_per_second` received earn a second, and no more than `grace` is ever saved up.
-/// So a body that stops is cut after `grace`, however much of it came before, and one of the largest size takes at most
-/// `grace + size / bytes_per_second`.
+/// Minimum pace of a body: each `bytes_per_second` received earn a second, and no more than `grace` is ever saved up.
+/// So a body that stops is cut after `grace`, however much of it came before, and one of the largest size takes at
+/// most `grace + size / bytes_per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyPace {
     /// Longest time without progress: a lost packet or two on a bad line.
@@ -152,7 +152,7 @@ impl BodyPace {
     }
 }
 
-/// Why a body was not read.
+/// Reason for which a body was not read.
 enum Failure {
     /// The sender broke off, or was too slow: nobody waits for the rest.
     Sender(Problem),

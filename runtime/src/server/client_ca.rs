@@ -53,7 +53,7 @@ impl ClientCa {
         Ok(())
     }
 
-    /// Who is trusted; none: nobody. The same until it changes.
+    /// Returns the trusted authorities; none: no client is trusted. The same object until it changes.
     pub(super) fn trust(&self) -> Option<Arc<Trust>> {
         self.trust.clone()
     }

@@ -1,5 +1,6 @@
-//! Who a client proved to be, for those who decide whether to let it in: by the certificate that it showed in the
-//! handshake, which proved that it has its key, and by whoever is trusted when it asks.
+//! Identity that a client proved with the certificate that it showed in the handshake. The handshake proved that the
+//! client has the key; the authorities that are trusted at the time of a request decide whether the certificate
+//! counts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +25,7 @@ struct Shown {
     chain: Vec<CertificateDer<'static>>,
     facts: Facts,
     authorities: Authorities,
-    /// What the latest authorities said of it: each is asked once, not with each request.
+    /// Judgement by the latest authorities: each is asked once, not with each request.
     judged: Mutex<Option<Judged>>,
 }
 
@@ -43,8 +44,8 @@ impl ClientCertificate {
         Some(Self { shown: Arc::new(shown) })
     }
 
-    /// What it says, if somebody who is trusted now vouches for it and it has not expired, which a connection that
-    /// stays open would otherwise outlive.
+    /// Returns the content of the certificate, if an authority that is trusted now vouches for it and it has not
+    /// expired since the connection was opened.
     pub fn proven(&self, now: Timestamp) -> Result<&Facts, Distrust> {
         let Shown { chain, facts, authorities, judged } = &*self.shown;
         if now > facts.not_after {

@@ -37,12 +37,11 @@ use super::{
 
 /// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
 const BUFFER: usize = 64 * 1024;
-/// What an HTTP/2 client may send ahead on one stream and on all of its connection: memory that it can fill
-/// before a handler looks.
+/// Bytes that an HTTP/2 client may send ahead on one stream: memory that it can fill before a handler looks.
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// What all connections of a listener share.
+/// State that all connections of a listener share.
 pub(crate) struct Shared {
     pub(crate) app: Router,
     pub(crate) limits: Limits,
@@ -161,7 +160,7 @@ where
     }
 }
 
-/// Who is at the other end.
+/// Client at the other end of a connection.
 struct Client {
     peer: SocketAddr,
     certificate: Option<ClientCertificate>,

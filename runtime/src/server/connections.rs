@@ -18,7 +18,7 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     open: Arc<Mutex<Open>>,
-    /// Whether one whose request is being answered may be displaced, too.
+    /// True if a connection whose request is being answered may be displaced, too.
     any_may_go: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Place {
     pub(crate) pace: Arc<Pace>,
 }
 
-/// Why a connection gets no place: a request is being answered on each that is open.
+/// Reason for which a connection gets no slot: a request is being answered on each that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
     Full,
@@ -120,7 +120,7 @@ impl Connections {
 }
 
 impl Place {
-    /// Whether it is one among these connections.
+    /// Returns whether it is one of these connections.
     pub(crate) fn is_of(&self, connections: &Connections) -> bool {
         Arc::ptr_eq(&self.connections.open, &connections.open)
     }

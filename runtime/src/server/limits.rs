@@ -1,5 +1,5 @@
-//! What one listener lets its clients take. Every number is what a slow or hostile client can cost at
-//! most; none is one that an honest sender meets.
+//! Limits on the resources that the clients of one listener take. Every number is the most that a slow or hostile
+//! client can cost; no honest sender reaches one.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// From the first byte of an HTTP/1 header to its last, and from connecting to the first request.
     pub header: Duration,
-    /// How long a connection may rest between requests. Longer than the 60 s after which balancers let
-    /// go of theirs: whoever closes first must be the client, or its next request is lost.
+    /// Maximum time of a connection between requests. Longer than the 60 s after which load balancers close theirs:
+    /// the client must be the one that closes first, or its next request is lost.
     pub idle: Duration,
-    /// How long a client may leave an answer unread.
+    /// Maximum time for which a client may leave an answer unread.
     pub stalled_write: Duration,
     /// Bytes of a request's header, HTTP/1 or HTTP/2: twice what nginx and Apache take.
     pub header_size: u32,
@@ -31,7 +31,7 @@ pub struct Limits {
     pub pending_resets: usize,
     /// Between two HTTP/2 pings that see whether the peer is still there, and how long it may take to answer.
     pub ping: Duration,
-    /// How long requests in flight may take to finish once the listener has closed.
+    /// Maximum time for requests in flight to finish once the listener has closed.
     pub finish: Duration,
 }
 

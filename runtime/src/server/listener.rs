@@ -25,7 +25,7 @@ use super::{
 };
 use crate::observe::{metrics::ListenerMetrics, watchdog::Ticker};
 
-/// Who sent a request: in the extensions of each.
+/// Sender of a request, in the extensions of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the connection; an IPv4 address is one even where the socket speaks IPv6.
@@ -37,9 +37,9 @@ pub struct Peer {
 pub struct Listener {
     /// Bound and listening.
     pub socket: TcpListener,
-    /// How clients are met; it may change while the listener runs.
+    /// TLS of the listener; it may change while the listener runs.
     pub tls: Tls,
-    /// What clients may take.
+    /// Limits on the resources that clients take.
     pub limits: Limits,
     /// Promised each second.
     pub ticker: Ticker,
@@ -47,7 +47,7 @@ pub struct Listener {
     pub metrics: ListenerMetrics,
 }
 
-/// How a listener ended.
+/// Outcome of a listener that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Connections that had to be cut because they were not done in time.

@@ -1,5 +1,5 @@
-//! What one connection is doing and since when, in a few atomics: written on the way of a request at the cost
-//! of a clock reading, judged once a second by the accept loop. So no request sets a timer.
+//! Activity of one connection and the time since when, in a few atomics: written while a request is handled at the
+//! cost of a clock reading, judged once a second by the accept loop. So no request sets a timer.
 
 use std::{
     io,
@@ -47,7 +47,7 @@ pub(crate) struct Pace {
 /// A client that connects speaks at once; this is a round trip and a lost packet.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What the accept loop wants of a connection.
+/// Order of the accept loop to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Finish what runs, take nothing new.
@@ -82,12 +82,13 @@ impl Pace {
         self.spoke.store(true, Relaxed);
     }
 
-    /// Whether a whole request has come.
+    /// Returns whether a whole request has come.
     pub(crate) fn has_spoken(&self) -> bool {
         self.spoke.load(Relaxed)
     }
 
-    /// Whether it is the client's turn: it rests between requests, reads no answers, or owes the rest of each body.
+    /// Returns whether the client has to act next: it is idle between requests, reads no answers, or has not sent the
+    /// rest of each body.
     pub(crate) fn waits_for_client(&self) -> bool {
         self.running.load(Relaxed) <= self.awaited.load(Relaxed)
     }
@@ -97,7 +98,7 @@ impl Pace {
         self.accepted + Duration::from_millis(self.heard.load(Relaxed))
     }
 
-    /// Whether what this connection does is beyond its limits.
+    /// Returns an order if the activity of this connection exceeds its limits.
     pub(crate) fn judge(&self, limits: &Limits) -> Option<Order> {
         let now = self.now();
         let longer = |since: u64, limit: Duration| since > 0 && now.saturating_sub(since) > millis(limit);
@@ -130,7 +131,7 @@ impl Pace {
         self.http2.load(Relaxed)
     }
 
-    /// Whether the client has only just connected, and its first request may be on the way.
+    /// Returns whether the client has only just connected, and its first request may be on the way.
     pub(crate) fn is_fresh(&self) -> bool {
         self.head.load(Relaxed) > 0 && self.accepted.elapsed() < FRESH
     }
@@ -193,8 +194,8 @@ impl Drop for Awaited {
     }
 }
 
-/// How many of the 128 steps that a task has before it is another's turn a read takes: a flood of small frames is read
-/// four times, and then waits like everybody. With a step for each, eight clients kept all others waiting for seconds.
+/// Number of the 128 steps of a task's turn that one read takes: a flood of small frames is read four times, and then
+/// waits as all others do. With a step for each, eight clients kept all others waiting for seconds.
 const STEPS_OF_A_READ: usize = 32;
 
 /// A stream that keeps its connection's pace, and lets others have their turn.
@@ -228,7 +229,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-/// What was read is handed on whatever is left; the next read waits if nothing is.
+/// Takes the further steps of a read. What was read is handed on whatever is left; the next read waits if nothing is.
 fn take_further_steps(cx: &mut Context<'_>) {
     for _ in 1..STEPS_OF_A_READ {
         let Poll::Ready(step) = poll_proceed(cx) else { return };

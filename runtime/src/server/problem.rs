@@ -11,7 +11,7 @@ use http::{
     header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-/// Why a request was refused.
+/// Answer to a refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The status.

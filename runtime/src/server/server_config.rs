@@ -1,4 +1,4 @@
-//! What a listener offers in its handshakes.
+//! TLS configuration that a listener offers in its handshakes.
 
 use std::sync::Arc;
 

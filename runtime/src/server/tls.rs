@@ -1,5 +1,5 @@
-//! How a listener meets its clients: plainly, or with a certificate that is kept fresh by a task of its own.
-//! A pair that cannot be used never replaces one that can.
+//! TLS of a listener: none, or with a certificate that a task keeps fresh. A certificate that cannot be used never
+//! replaces one that can.
 
 mod check;
 
@@ -28,13 +28,9 @@ use crate::blocking::run_blocking;
 use crate::host::file_watch::FileWatch;
 use crate::observe::causes::with_causes;
 use crate::observe::readiness::{Condition, Readiness};
-use crate::pki::LEAF_LIFE;
-use crate::pki::{
-    certificates::{Certificates, Pair},
-    self_signed::KeptAuthority,
-};
+use crate::pki::{CertificateAndKey, LEAF_LIFE, certificates::Certificates, self_signed::KeptAuthority};
 
-/// How one connection is met.
+/// Protocol of one connection.
 #[derive(Clone, Debug)]
 pub enum TlsMode {
     /// HTTP/1 in the clear.
@@ -43,17 +39,17 @@ pub enum TlsMode {
     Tls(Handshakes),
 }
 
-/// How TLS is agreed on, and who vouches for whoever shows a certificate.
+/// Handshake configuration, and the authorities for the certificates of clients.
 #[derive(Clone, Debug)]
 pub struct Handshakes {
     pub(super) config: Arc<ServerConfig>,
     pub(super) authorities: Authorities,
 }
 
-/// What a manifest wants of a listener's TLS.
+/// TLS of a listener as a manifest wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Who the listener proves to be.
+    /// Certificate of the listener.
     pub own: ListenerTls,
     /// The bundle of those who vouch for clients; absent: clients are not asked, unless by [`TlsFiles::client_ca`].
     pub client_ca: Option<SecretRef>,
@@ -81,14 +77,14 @@ pub struct TlsFiles {
     pub address: IpAddr,
 }
 
-/// What is known about a listener's certificate.
+/// State of a listener's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsStatus {
     /// When the one in use begins to be valid; absent as `not_after` is.
     pub not_before: Option<Timestamp>,
     /// When the one in use expires; absent: none is loaded, or the listener speaks plainly.
     pub not_after: Option<Timestamp>,
-    /// Why the latest change was not taken; what was before it stays in use.
+    /// Reason for which the latest change was not applied; the configuration before it stays active.
     pub problem: Option<String>,
 }
 
@@ -103,7 +99,7 @@ pub struct Tls {
 #[derive(Debug)]
 struct Shared {
     mode: ArcSwap<TlsMode>,
-    /// What handshakes are made of whenever the mode is TLS.
+    /// Configuration of handshakes whenever the mode is TLS.
     config: ArcSwap<ServerConfig>,
     certificates: Arc<Certificates>,
     authorities: Authorities,
@@ -121,7 +117,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// How often a self-signed certificate's age is looked at; also the wait after one could not be made.
+/// Interval of the check of a self-signed certificate's age; also the wait after one could not be made.
 const AGE_CHECK: Duration = Duration::from_mins(10);
 
 impl Tls {
@@ -156,12 +152,12 @@ impl Tls {
         });
     }
 
-    /// How the next connection is met.
+    /// Returns the protocol for the next connection.
     pub fn mode(&self) -> TlsMode {
         TlsMode::clone(&self.shared.mode.load())
     }
 
-    /// What is known about the certificate.
+    /// Returns the state of the certificate.
     pub fn status(&self) -> TlsStatus {
         let problem = self.shared.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match **self.shared.mode.load() {
@@ -261,13 +257,13 @@ impl Shared {
     fn load_certificate(&self, files: &TlsFiles, wanted: &ListenerTls) -> Result<(), Box<dyn Error>> {
         let pair = match wanted {
             ListenerTls::None => return Ok(()),
-            ListenerTls::Secret { name } => Pair::read(&files.secrets_dir.join(name))?,
+            ListenerTls::Secret { name } => CertificateAndKey::read(&files.secrets_dir.join(name))?,
             ListenerTls::SelfSigned { dns_names } => match &files.tls_dir {
-                Some(folder) => Pair::read(folder)?,
+                Some(folder) => CertificateAndKey::read(folder)?,
                 None => KeptAuthority::open(&files.data_dir.join("tls"))?.leaf(dns_names, files.address)?,
             },
         };
-        let not_after = pair.not_after;
+        let not_after = pair.facts().not_after;
         self.certificates.install(pair, Timestamp::now())?;
         tracing::info!(%not_after, "certificate loaded");
         Ok(())
@@ -285,7 +281,7 @@ impl Shared {
         read
     }
 
-    /// Whether there is all that the listener cannot do without.
+    /// Returns whether the listener has everything that it cannot work without.
     fn is_usable(&self, files: &TlsFiles) -> bool {
         let knows_clients = || self.authorities.load().is_some();
         self.certificates.not_after().is_some() && (files.client_ca.is_none() || knows_clients())
@@ -295,7 +291,7 @@ impl Shared {
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
-    /// Whether a self-signed certificate is missing or has lived two thirds of its life.
+    /// Returns whether a self-signed certificate is missing or has lived two thirds of its life.
     fn is_old(&self) -> bool {
         self.certificates
             .not_after()

@@ -6,7 +6,7 @@ use crate::kubectl;
 pub const SYSTEM: &str = "visnyk-system";
 /// The release.
 pub const RELEASE: &str = "visnyk";
-/// Who the operator is to the API server.
+/// User name of the operator at the API server.
 pub const ACCOUNT: &str = "system:serviceaccount:visnyk-system:visnyk-operator";
 /// The chart of this tree.
 pub const CHART: &str = "charts/visnyk";

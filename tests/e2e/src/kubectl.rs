@@ -10,7 +10,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What a command of `tests/cluster` prints, such as `kubectl`.
+/// Runs a command of `tests/cluster`, such as `kubectl`, and returns its output.
 ///
 /// # Panics
 /// When it fails, with what it said.
@@ -29,7 +29,7 @@ pub async fn try_run(program: &str, args: &[&str]) -> Result<String, String> {
     output(Command::new(root().join("tests/cluster").join(program)).args(args)).await
 }
 
-/// What a line of bash prints that stands in a README: its `kubectl` and `helm` are the cluster's.
+/// Runs a line of bash from a README, whose `kubectl` and `helm` are the cluster's, and returns its output.
 ///
 /// # Panics
 /// When it fails, with what it said.

@@ -1,4 +1,4 @@
-//! What the tests of the installed operator need: the resources as users have them ([`stage`]), events that are
+//! Support for the tests of the installed operator: the resources as users have them ([`stage`]), events that are
 //! sent and counted ([`traffic`]), the chart ([`chart`]), the node that pods run on ([`node`]) and the command line
 //! ([`kubectl`]).
 //!

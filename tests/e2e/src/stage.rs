@@ -217,20 +217,20 @@ impl Told for Collector {
     }
 }
 
-/// Whether a pod is ready and stays.
+/// Returns whether a pod is ready and is not being deleted.
 pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     pod.metadata.deletion_timestamp.is_none()
         && conditions.into_iter().any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
-/// How often the containers of a pod were restarted.
+/// Returns the number of restarts of a pod's containers.
 pub fn restarts(pod: &Pod) -> i32 {
     let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     containers.map(|container| container.restart_count).sum()
 }
 
-/// What tells pods from those that came after them.
+/// Returns the UIDs of pods, which tell them from the pods that replace them.
 pub fn uids(pods: &[Pod]) -> Vec<String> {
     let mut uids: Vec<String> = pods.iter().filter_map(ResourceExt::uid).collect();
     uids.sort();

@@ -26,7 +26,7 @@ pub struct Traffic {
     senders: JoinSet<()>,
 }
 
-/// What the sender knows.
+/// Ledger of a sender.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Numbers of events that were answered with 2xx: none may be lost.
@@ -42,7 +42,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// Senders at once.
 const SENDERS: u64 = 4;
 
-/// What senders show to whoever asks.
+/// Bearer token that senders send.
 pub const TOKEN: &str = "let me in";
 
 /// A client as senders have it, and where a relay is, as its status says. Of certificates it trusts those of the
@@ -117,7 +117,7 @@ impl Traffic {
         traffic
     }
 
-    /// What the sender knows now.
+    /// Returns the ledger as it is now.
     ///
     /// # Panics
     /// Not unless a sender has.

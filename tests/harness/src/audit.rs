@@ -1,4 +1,4 @@
-//! What the API server was asked: one line of its audit log for each request.
+//! Requests to the API server: one line of its audit log for each.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -30,18 +30,18 @@ pub struct AuditEvent {
     /// Path and query.
     #[serde(rename = "requestURI")]
     pub request_uri: String,
-    /// How the client calls itself.
+    /// User agent of the client.
     #[serde(default)]
     pub user_agent: String,
-    /// Who asked.
+    /// Account of the client.
     pub user: AuditUser,
-    /// What it was about; absent for requests without a resource.
+    /// Object of the request; absent for requests without a resource.
     pub object_ref: Option<AuditObject>,
-    /// How it ended; absent until then.
+    /// Outcome; absent until the request has ended.
     pub response_status: Option<AuditStatus>,
     /// When the request came in.
     pub request_received_timestamp: Timestamp,
-    /// What authorisation and admission noted.
+    /// Annotations of authorisation and admission.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -126,12 +126,12 @@ impl AuditLog {
 }
 
 impl AuditEvent {
-    /// Whether the request asked for a change, granted or not.
+    /// Returns whether the request asked for a change, granted or not.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 
-    /// Whether it has been answered to the end: each request is finished once.
+    /// Returns whether it has been answered completely: each request is finished once.
     pub fn is_finished(&self) -> bool {
         self.stage != "ResponseStarted"
     }
@@ -141,12 +141,12 @@ impl AuditEvent {
         self.object_ref.as_ref().map_or("", |object| &object.namespace)
     }
 
-    /// Whether no rule gives the account this right. Admission, which comes later, refuses with 403 too.
+    /// Returns whether no rule gives the account this right. Admission, which comes later, refuses with 403 too.
     pub fn is_denied(&self) -> bool {
         self.annotations.get("authorization.k8s.io/decision").is_some_and(|decision| decision == "forbid")
     }
 
-    /// What the answer says, where it is a refusal.
+    /// Returns the text of a refusal.
     pub fn message(&self) -> &str {
         self.response_status.as_ref().map_or("", |status| &status.message)
     }

@@ -1,4 +1,4 @@
-//! What a namespace holds, for people who have to find out why a test failed.
+//! Objects, events and logs of a namespace, for people who have to find out why a test failed.
 
 use std::fmt::Write;
 

@@ -7,8 +7,8 @@ use k8s_openapi::serde::de::DeserializeOwned;
 use kube::Api;
 use kube::runtime::wait::{Condition, await_condition};
 
-/// How long any condition may take. It bounds a failing test, not a passing one;
-/// generous, since the machine may be building something at the same time.
+/// Maximum time of any condition. It bounds a failing test, not a passing one, and is long because the machine may be
+/// building something at the same time.
 pub const DEADLINE: Duration = Duration::from_mins(4);
 
 /// Waits until the object of that name, or its absence, meets the condition.

@@ -1,5 +1,4 @@
-//! What both tiers of the cluster give a test: an API server that answers, and
-//! an account of what it was asked.
+//! Features that both tiers of the cluster give a test: an API server that answers, and a log of the requests to it.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, PostParams};

@@ -1,5 +1,5 @@
-//! What the tier with a node gives a test: pods that a kubelet looks after,
-//! Services with names, volumes with limits.
+//! Features that the tier with a node gives a test: pods that a kubelet runs, Services with names, volumes with
+//! limits.
 
 mod web;
 

@@ -10,7 +10,7 @@ use fuser::Errno;
 
 use super::{Call, Errno as Failure, Fault, Files};
 
-/// What is readable or not, in bytes.
+/// Size in bytes of the unit that is readable or not.
 const PAGE: usize = 4096;
 /// The root's number, by convention.
 pub(super) const ROOT: u64 = 1;
@@ -46,7 +46,7 @@ pub(super) enum Kind {
 /// A file's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// What programs see.
+    /// Content that programs see.
     pub(super) current: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
@@ -186,7 +186,7 @@ impl Tree {
         self.nodes.get(&number).map(|node| node.name.clone()).ok_or(Errno::ENOENT)
     }
 
-    /// Whether a write or sync fails; and notes where it is one too many.
+    /// Returns the error of a write or sync that has to fail, and notes a segment that is touched after a failure.
     fn begin(&mut self, number: u64, call: Call) -> Result<(), Errno> {
         let name = self.name(number)?;
         let failed = self.content(number)?.failed;

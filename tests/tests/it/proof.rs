@@ -1,5 +1,5 @@
-//! What the promises are worth when the machine lets the relay down: power cuts, failing and full disks, bit rot,
-//! file surgery, a long backlog; and when destinations do. `docs/guarantees.md` has the figures; `make soak` looks longer.
+//! Proofs of the promises when the machine fails: power cuts, failing and full disks, bit rot, file surgery, a long
+//! backlog; and when destinations fail. `docs/guarantees.md` has the figures; `make soak` runs the long form.
 
 mod backlog;
 mod bit_rot;

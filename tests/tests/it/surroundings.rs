@@ -1,4 +1,4 @@
-//! What the two binaries do with signals, and with a log that nobody reads.
+//! Behaviour of the two binaries on signals, and with a log that nobody reads.
 
 use std::{
     fs::File,

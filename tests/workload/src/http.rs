@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How far the rules of a Service may be behind its pods: until they follow, the node refuses connections.
+/// Time by which the rules of a Service may be behind its pods: until they follow, the node refuses connections.
 const RULES_FOLLOW: Duration = Duration::from_secs(10);
 
 /// One request; the answer's status and body.

@@ -1,6 +1,6 @@
-//! What the cluster's own tests run in pods: a server that can be told to fall
-//! ill or to fill its disk, and a client that calls it. The standard library
-//! alone, so that its image is built in seconds and holds nothing else.
+//! Program that the cluster's own tests run in pods: a server that can be told to fail or to fill its disk, and a
+//! client that calls it. It uses the standard library alone, so that its image is built in seconds and holds nothing
+//! else.
 //!
 //!     visnyk-test-workload serve                       on port 8080, files in /data
 //!     visnyk-test-workload call METHOD HOST:PORT PATH [BODY]

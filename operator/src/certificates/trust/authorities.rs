@@ -57,10 +57,7 @@ impl Authorities {
         let pairs = self.list.iter().flat_map(|authority| {
             let name = authority.facts().not_before.as_second();
             let pem = authority.pem();
-            [
-                (format!("{name}.crt"), pem.certificate.clone().into_bytes()),
-                (format!("{name}.key"), pem.key.clone().into_bytes()),
-            ]
+            [(format!("{name}.crt"), pem.certificate().into()), (format!("{name}.key"), pem.key().into())]
         });
         pairs.collect()
     }
@@ -69,7 +66,7 @@ impl Authorities {
     pub fn bundle(&self) -> String {
         self.list.iter().fold(String::new(), |mut bundle, authority| {
             // Writing to a String cannot fail.
-            let _ = write!(bundle, "{}", authority.pem().certificate);
+            let _ = write!(bundle, "{}", authority.pem().certificate());
             bundle
         })
     }

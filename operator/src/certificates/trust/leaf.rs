@@ -1,8 +1,7 @@
 //! One certificate: kept for as long as everybody would accept it, and made anew in time.
 
 use jiff::Timestamp;
-use visnyk_runtime::pki::certificates::Pair;
-use visnyk_runtime::pki::{Facts, Issued, Purpose};
+use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose};
 
 use super::Authorities;
 use crate::children::remark::Why;
@@ -10,7 +9,7 @@ use crate::children::remark::Why;
 /// A certificate as it is to be.
 pub struct Leaf {
     /// Certificate and key.
-    pub issued: Issued,
+    pub issued: CertificateAndKey,
     /// Why it was made just now; absent: it was there.
     pub why: Option<Why>,
     /// When it has to be made anew.
@@ -22,7 +21,7 @@ pub struct Leaf {
 impl Leaf {
     /// The existing one if it is good, else a new one.
     pub(super) fn decide(
-        existing: Option<Issued>,
+        existing: Option<CertificateAndKey>,
         purpose: &Purpose,
         authorities: &Authorities,
         now: Timestamp,
@@ -30,38 +29,35 @@ impl Leaf {
         let why = match existing {
             None => Why::Missing,
             Some(issued) => match judge(&issued, purpose, authorities, now) {
-                Ok(facts) => return Ok(Self::new(issued, &facts, None)),
+                Ok(()) => return Ok(Self::new(issued, None)),
                 Err(why) => why,
             },
         };
         let issued = authorities.signer(now).issue(purpose, now)?;
-        let facts =
-            Facts::of_pem(issued.certificate.as_bytes()).ok_or(rcgen::Error::CouldNotParseCertificate)?;
-        Ok(Self::new(issued, &facts, Some(why)))
+        Ok(Self::new(issued, Some(why)))
     }
 
-    fn new(issued: Issued, facts: &Facts, why: Option<Why>) -> Self {
-        Self { issued, why, renew_at: facts.renew_at(), not_after: facts.not_after }
+    fn new(issued: CertificateAndKey, why: Option<Why>) -> Self {
+        let (renew_at, not_after) = (issued.facts().renew_at(), issued.facts().not_after);
+        Self { issued, why, renew_at, not_after }
     }
 }
 
-/// What a certificate says, if it can stay.
+/// Returns why a certificate cannot stay.
 fn judge(
-    issued: &Issued,
+    issued: &CertificateAndKey,
     purpose: &Purpose,
     authorities: &Authorities,
     now: Timestamp,
-) -> Result<Facts, Why> {
-    let pem = issued.certificate.as_bytes();
-    Pair::parse(pem, issued.key.as_bytes()).map_err(|_| Why::Missing)?;
-    let facts = Facts::of_pem(pem).ok_or(Why::Missing)?;
-    if !is_for(&facts, purpose) {
+) -> Result<(), Why> {
+    let (pem, facts) = (issued.certificate().as_bytes(), issued.facts());
+    if !is_for(facts, purpose) {
         return Err(Why::Names);
     }
     if !authorities.trust().is_some_and(|trust| trust.believes(pem, purpose, now)) {
         return Err(Why::Distrusted);
     }
-    if facts.renew_at() <= now { Err(Why::Age) } else { Ok(facts) }
+    if facts.renew_at() <= now { Err(Why::Age) } else { Ok(()) }
 }
 
 /// Whether a certificate is for just these names.

@@ -12,7 +12,7 @@ mod leaf;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
-use visnyk_runtime::pki::{Issued, Purpose, SenderName};
+use visnyk_runtime::pki::{CertificateAndKey, Purpose, SenderName};
 
 use crate::children::SecretData;
 use crate::children::remark::Remark;
@@ -68,7 +68,7 @@ pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Want
         look_again = look_again.min(leaf.renew_at);
         not_after = Some(leaf.not_after);
         remarks.extend(leaf.why.map(Remark::ServerCertificate));
-        insert(&mut server, "", leaf.issued);
+        insert(&mut server, "", &leaf.issued);
     }
     Ok(Wanted { authorities, server, look_again, not_after, remarks })
 }
@@ -86,15 +86,15 @@ pub fn decide_sender(
 }
 
 /// Puts a certificate and its key into a Secret.
-pub fn insert(data: &mut SecretData, prefix: &str, Issued { certificate, key }: Issued) {
-    data.insert(format!("{prefix}{CERTIFICATE}"), certificate.into_bytes());
-    data.insert(format!("{prefix}{KEY}"), key.into_bytes());
+pub fn insert(data: &mut SecretData, prefix: &str, issued: &CertificateAndKey) {
+    data.insert(format!("{prefix}{CERTIFICATE}"), issued.certificate().into());
+    data.insert(format!("{prefix}{KEY}"), issued.key().into());
 }
 
-/// Certificate and key of a Secret; none where one is missing or no text.
-fn issued(data: &SecretData, prefix: &str) -> Option<Issued> {
-    let text = |key: &str| String::from_utf8(data.get(&format!("{prefix}{key}"))?.clone()).ok();
-    Some(Issued { certificate: text(CERTIFICATE)?, key: text(KEY)? })
+/// Certificate and key of a Secret; none where one is missing or no text, or they cannot be used together.
+fn issued(data: &SecretData, prefix: &str) -> Option<CertificateAndKey> {
+    let text = |key: &str| std::str::from_utf8(data.get(&format!("{prefix}{key}"))?).ok();
+    CertificateAndKey::parse(text(CERTIFICATE)?.as_bytes(), text(KEY)?.as_bytes()).ok()
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stan
     let first = decide_sender(None, prefix, &quay(), &authorities, start()).unwrap();
     assert_eq!(first.why, Some(Why::Missing));
     let mut peers = SecretData::from([("ships.log.url".to_owned(), b"https://log".to_vec())]);
-    insert(&mut peers, prefix, first.issued.clone());
+    insert(&mut peers, prefix, &first.issued);
     let again = |peers: &SecretData, sender: &SenderName, authorities: &Authorities, now| {
         decide_sender(Some(peers), prefix, sender, authorities, now).unwrap()
     };

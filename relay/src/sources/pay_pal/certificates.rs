@@ -16,7 +16,7 @@ use visnyk_crds::valid::PayPalEnvironment;
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fetch::{Fetch, FetchError};
 use visnyk_engine::deliver::tls::TlsError;
-use visnyk_runtime::crypto::CertifiedKey;
+use visnyk_runtime::crypto::VerifiedPublicKey;
 use visnyk_runtime::guard::Policy;
 use visnyk_runtime::observe::causes::with_causes;
 
@@ -65,7 +65,7 @@ struct Source {
 
 #[derive(Default)]
 struct Known {
-    keys: VecDeque<(String, Arc<CertifiedKey>)>,
+    keys: VecDeque<(String, Arc<VerifiedPublicKey>)>,
     in_vain: VecDeque<(String, Instant)>,
     /// When the host could last not be reached.
     unreachable: Option<Instant>,
@@ -132,7 +132,7 @@ impl Certificates {
     }
 
     /// The key of the certificate at this address, if it was fetched and is still valid.
-    pub fn known(&self, url: &str, now: Timestamp) -> Option<Arc<CertifiedKey>> {
+    pub fn known(&self, url: &str, now: Timestamp) -> Option<Arc<VerifiedPublicKey>> {
         let known = self.lock();
         let (_, key) = known.keys.iter().find(|(known, _)| known == url)?;
         key.is_valid_at(now).then(|| Arc::clone(key))
@@ -162,7 +162,7 @@ impl Certificates {
         let document = source.fetch.get(uri, LARGEST, PATIENCE).await;
         let is_unreachable = matches!(document, Err(FetchError::Late(_) | FetchError::Request(_)));
         let key = match document {
-            Ok(pem) => CertifiedKey::check(&pem, &source.roots, source.name, now)
+            Ok(pem) => VerifiedPublicKey::check(&pem, &source.roots, source.name, now)
                 .map_err(|error| with_causes(&error)),
             Err(error) => Err(with_causes(&error)),
         };

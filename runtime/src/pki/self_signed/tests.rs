@@ -1,11 +1,11 @@
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
 use super::*;
-use crate::pki::{CA_LIFE, CLOCK_SKEW, Facts};
+use crate::pki::{CA_LIFE, CLOCK_SKEW};
 
-fn names(pair: &Pair) -> BTreeSet<String> {
-    let facts = Facts::of(pair.key.end_entity_cert().unwrap()).unwrap();
-    facts.addresses.iter().map(ToString::to_string).chain(facts.dns_names).collect()
+fn names(pair: &CertificateAndKey) -> BTreeSet<String> {
+    let facts = pair.facts();
+    facts.addresses.iter().map(ToString::to_string).chain(facts.dns_names.clone()).collect()
 }
 
 fn listing(folder: &Path) -> Vec<String> {
@@ -37,7 +37,7 @@ fn leaf_is_for_its_names_and_the_ways_to_this_machine() {
     assert_eq!(names(&leaf), expected.map(String::from).into());
     let anywhere = authority.leaf(&[], "::".parse().unwrap()).unwrap();
     assert_eq!(names(&anywhere), ["127.0.0.1", "::1", "localhost"].map(String::from).into());
-    let days = (leaf.not_after.as_second() - Timestamp::now().as_second()) / 86_400;
+    let days = (leaf.facts().not_after.as_second() - Timestamp::now().as_second()) / 86_400;
     assert!((89..=90).contains(&days), "{days}");
 }
 
@@ -72,9 +72,9 @@ fn authority_that_expires_before_its_leaf_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let almost_over = Timestamp::now() - CA_LIFE + LEAF_LIFE - CLOCK_SKEW;
     let authority = Authority::make(almost_over).unwrap();
-    let old = &authority.pem().certificate;
+    let old = authority.pem().certificate();
     fs::write(folder.path().join("ca.crt"), old).unwrap();
-    fs::write(folder.path().join("ca.key"), &authority.pem().key).unwrap();
+    fs::write(folder.path().join("ca.key"), authority.pem().key()).unwrap();
     KeptAuthority::open(folder.path()).unwrap();
     assert_ne!(fs::read_to_string(folder.path().join("ca.crt")).unwrap(), *old);
 }

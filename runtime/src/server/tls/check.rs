@@ -1,4 +1,4 @@
-//! What `check` says of the Secrets that a listener needs.
+//! Check of the Secrets that a listener needs, for the `check` command.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use visnyk_crds::valid::{Listener, ListenerTls};
 
 use crate::{
     observe::causes::with_causes,
-    pki::{Trust, certificates::Pair},
+    pki::{CertificateAndKey, Trust},
 };
 
 /// Returns what is wrong with the Secrets of a listener in this folder: a line per mistake with its place in the manifest.
@@ -15,10 +15,11 @@ pub fn check(listener: &Listener, secrets_dir: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     if let ListenerTls::Secret { name } = &listener.tls {
         let place = format!("spec.listener.tls: secret {name}");
-        match Pair::read(&secrets_dir.join(name)) {
+        match CertificateAndKey::read(&secrets_dir.join(name)) {
             Err(error) => lines.push(format!("{place}: {}", with_causes(&error))),
-            Ok(pair) if pair.not_after <= Timestamp::now() => {
-                lines.push(format!("{place}: the certificate in tls.crt has expired at {}", pair.not_after));
+            Ok(pair) if pair.facts().not_after <= Timestamp::now() => {
+                let not_after = pair.facts().not_after;
+                lines.push(format!("{place}: the certificate in tls.crt has expired at {not_after}"));
             }
             Ok(_) => {}
         }

@@ -1,5 +1,5 @@
-//! What the operator may change by the chart's `ValidatingAdmissionPolicy`s: of its own pods one annotation, of relays
-//! one finalizer.
+//! Changes that the chart's `ValidatingAdmissionPolicy`s allow the operator: of its own pods one annotation, of
+//! relays one finalizer.
 
 use std::fmt::Debug;
 
@@ -100,7 +100,7 @@ async fn foreign_pod(client: &Client, namespace: &str) -> String {
         .name_any()
 }
 
-/// What the API server says against a change, if anything.
+/// Returns the refusal of a change by the API server, if there is one.
 async fn refusal<K>(objects: &Api<K>, name: &str, change: &Patch<impl Serialize + Debug>) -> Option<String>
 where
     K: Clone + Debug + DeserializeOwned,

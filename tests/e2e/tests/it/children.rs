@@ -12,7 +12,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, relay};
 use visnyk_e2e::traffic::Traffic;
 
-/// What other projects define: group, version, kind and plural.
+/// Kinds that other projects define: group, version, kind and plural.
 const OPTIONAL: [(&str, &str, &str, &str); 4] = [
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
     ("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies"),
@@ -20,7 +20,7 @@ const OPTIONAL: [(&str, &str, &str, &str); 4] = [
     ("cert-manager.io", "v1", "Certificate", "certificates"),
 ];
 
-/// What every cluster knows.
+/// Kinds that every cluster knows.
 const USUAL: [(&str, &str, &str, &str); 10] = [
     ("", "v1", "ServiceAccount", "serviceaccounts"),
     ("", "v1", "ConfigMap", "configmaps"),

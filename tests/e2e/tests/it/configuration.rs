@@ -11,7 +11,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{RELAY, Stage, add_source, collector, relay, restarts, uids};
 use visnyk_e2e::traffic::{self, Ledger, Traffic, assert_collected, collected};
 
-/// How soon a change is live on every replica.
+/// Time within which a change is active on every replica.
 const LIVE: Duration = Duration::from_secs(5);
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! What the restart scripts were for, and more: whatever goes away or hangs comes back by itself, and of what was
-//! accepted nothing is lost.
+//! Recovery without help: each process that ends or hangs is restarted, and no accepted event is lost.
 
 use std::time::{Duration, Instant};
 
@@ -96,8 +95,8 @@ async fn deleted_pods_come_back_and_what_the_collector_missed_arrives_afterwards
     .await;
 }
 
-/// What runs goes on, and whoever falls ill meanwhile is looked after when the kubelet is back. It may take a pod for
-/// not ready until it has asked, and then no request gets through to an only replica.
+/// Shows that running pods continue, and that pods that fail meanwhile are restarted when the kubelet is back. The
+/// kubelet may take a pod for not ready until it has probed it, and then no request gets through to an only replica.
 #[tokio::test]
 async fn restarted_kubelet_restarts_no_pod_and_goes_on_healing() {
     with_temp_ns(async |client, namespace| {

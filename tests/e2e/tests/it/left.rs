@@ -1,5 +1,5 @@
-//! What a relay has not delivered when it is scaled down or deleted, for each `spool.onDelete`, by the ledger of who
-//! sent it and the log of who gets it.
+//! Undelivered events of a relay that is scaled down or deleted, for each `spool.onDelete`, by the sender's ledger
+//! and the receiver's log.
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -118,7 +118,7 @@ async fn relay_that_is_scaled_up_again_delivers_what_was_left() {
     .await;
 }
 
-/// What is lost is lost as the spec says, and nothing else is.
+/// Shows that exactly those events are lost that the spec gives up.
 #[tokio::test]
 async fn relay_that_discards_takes_along_what_it_had_and_nothing_of_the_next() {
     with_temp_ns(async |client, namespace| {

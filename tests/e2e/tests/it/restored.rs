@@ -13,7 +13,7 @@ use visnyk_crds::WebhookRelay;
 use visnyk_e2e::stage::{RELAY, Stage, is_ready, relay, uids};
 use visnyk_e2e::traffic::Traffic;
 
-/// What is deleted or edited is restored within this.
+/// Time within which a deleted or edited object is restored.
 const RESTORED: Duration = Duration::from_secs(5);
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn nothing_was_denied_and_every_right_was_used() {
     assert_eq!(unused, BTreeSet::new(), "were never used");
 }
 
-/// What was asked by the account of the release that is installed.
+/// Returns the requests of the installed release's account.
 async fn requests(client: &Client) -> Vec<AuditEvent> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM);
     let account = accounts.get("visnyk-operator").await.unwrap();
@@ -41,8 +41,8 @@ async fn requests(client: &Client) -> Vec<AuditEvent> {
     log.events(|event| event.user.username == ACCOUNT && event.request_received_timestamp >= since).unwrap()
 }
 
-/// What was refused, by rules or by admission, but for Events in a namespace that is going: a test that has ended
-/// waits for nobody.
+/// Returns the requests that rules or admission refused. Events in a namespace that is being deleted are left out,
+/// because a test that has ended does not wait for the operator.
 fn refusals(asked: &[AuditEvent]) -> Vec<String> {
     let is_going = |event: &AuditEvent| event.message().contains("because it is being terminated");
     let is_excused = |event: &AuditEvent| is_going(event) && !event.is_denied();

@@ -1,4 +1,5 @@
-//! What takes new pods: with two replicas no sender notices, with one there is a gap, and nothing is lost either way.
+//! Changes that replace the pods: with two replicas no request is refused, with one there is a gap, and nothing is
+//! lost either way.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use visnyk_e2e::traffic::{TOKEN, sender};
 
 use crate::rollout::roll;
 
-/// How soon a changed Secret is live.
+/// Time within which a changed Secret is active.
 const LIVE: Duration = Duration::from_secs(5);
 
 /// A relay whose senders show a token.

@@ -1,5 +1,5 @@
-//! Whom relays trust and what they follow: a lost authority is replaced and made known, a Collector of another
-//! namespace lets in whom it names, a Service that leads away is not followed.
+//! Trust between relays and Collectors: a lost authority is replaced and published, a Collector of another namespace
+//! admits the relays that it lists, a Service that leads away is not followed.
 
 use std::collections::BTreeSet;
 

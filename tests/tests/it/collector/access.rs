@@ -1,4 +1,4 @@
-//! Who may send, as the certificates of real relays say.
+//! Access of senders, by the certificates of real relays.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What changes without a restart: manifest and certificate. A bad new one changes nothing.
+//! Changes without a restart: manifest and certificate. A bad new one changes nothing.
 
 use std::fs;
 

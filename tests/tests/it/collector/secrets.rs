@@ -1,4 +1,4 @@
-//! What a collector must not tell is in no log, metric, status or refusal, however much is logged.
+//! Secrets of a collector are in no log, metric, status or refusal, at any level of the log.
 
 use std::fs;
 

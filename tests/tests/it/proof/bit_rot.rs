@@ -33,7 +33,7 @@ const PAGE: usize = 4096;
 /// In one file: most of it is still to be read then.
 const MOST_FLIPS: usize = 100;
 
-/// How long one takes at most.
+/// Maximum time of a start.
 const START: Duration = by_build(Duration::from_secs(2), Duration::from_secs(8));
 
 struct World {
@@ -231,7 +231,7 @@ async fn fold(file: &Path) {
     connection.close().await.unwrap();
 }
 
-/// What is done to the state file and its log.
+/// Harm to the state file and its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
     Flips,

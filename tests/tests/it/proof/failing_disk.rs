@@ -22,9 +22,9 @@ use visnyk_tests::{
     tally::{Manner, Tally},
 };
 
-/// What cannot be read is lost together.
+/// Size in bytes of the unit that is lost together when it cannot be read.
 const PAGE: usize = 4096;
-/// How soon the relay has to say that it is not ready.
+/// Time within which the relay must be not ready.
 const SOON: Duration = by_build(Duration::from_secs(1), Duration::from_secs(3));
 
 fn faults(calls: &[Call]) -> Vec<Fault> {

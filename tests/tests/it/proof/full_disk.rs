@@ -16,8 +16,8 @@ use visnyk_tests::{
     tally::{Manner, Tally},
 };
 
-/// How soon it has to accept again once each destination has taken something. Before that it waits for their breakers,
-/// which ask whether they are back the more seldom the longer they were not.
+/// Time within which it has to accept again once each destination has taken something. Before that it waits for their
+/// breakers, whose trials become rarer the longer a destination fails.
 const SOON: Duration = Duration::from_secs(5);
 /// Longer than a breaker is ever open: a minute, and a fifth of that by chance.
 const ASKED: Duration = Duration::from_secs(80);

@@ -86,7 +86,7 @@ fn place(url: &str) -> Option<SocketAddr> {
     Some((ip, url.port_or_known_default()?).into())
 }
 
-/// What became of all attempts for a destination, by the metrics: `denied` and nothing else.
+/// Asserts, by the metrics, that all attempts for a destination were `denied`.
 async fn assert_only_denied(relay: &Relay, names: &[String]) {
     let (_, metrics) = relay.probes.get("/metrics").await.unwrap();
     for name in names {
@@ -165,7 +165,8 @@ async fn knock(place: SocketAddr) -> bool {
     timeout(Duration::from_secs(5), TcpStream::connect(place)).await.is_ok_and(|stream| stream.is_ok())
 }
 
-/// What a name answers. It turns once in eight times: a destination that fails five times in a row is left alone.
+/// Returns the answer for a name. It changes once in eight times: a destination that fails five times in a row is
+/// left alone.
 fn changing(name: &str, before: usize) -> Option<Answer> {
     let [metadata, private, loopback, loopback6] = INNER;
     let all = [metadata, private, loopback, loopback6];
@@ -218,7 +219,7 @@ async fn all_arrive<const N: usize>(events: u64, named: [(&'static str, u16); N]
     named.map(|(name, _)| denied(&metrics, name))
 }
 
-/// How many attempts for a destination the guard denied, by the metrics.
+/// Returns the number of attempts for a destination that the guard denied, by the metrics.
 fn denied(metrics: &str, name: &str) -> u64 {
     let of = format!("delivery_attempts_total{{destination=\"{name}\",outcome=\"denied\"}} ");
     let counts = metrics.lines().filter_map(|line| line.split_once(&of)?.1.parse::<u64>().ok());

@@ -34,9 +34,10 @@ use visnyk_tests::{
 /// Twice what they have alone, or this: the machine runs the attack, too.
 const SLOWEST: Duration = by_build(Duration::from_millis(20), Duration::from_secs(3));
 const MEMORY: u64 = 64 << 20;
-/// What the allocator keeps of an attack is there for the next one: a second one may leave no more than its own disorder.
+/// Memory in bytes that a second attack may leave beyond the first: the allocator keeps some of the first for the
+/// next.
 const LEFT_BEHIND: u64 = 24 << 20;
-/// How soon what attackers had is given back once they have gone.
+/// Time within which the memory of attackers is freed once they have gone.
 const RETURN: Duration = Duration::from_secs(30);
 
 const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -57,7 +58,7 @@ struct Attack {
     least: Shown,
 }
 
-/// How an attack shows.
+/// Evidence of an attack.
 #[derive(Clone, Copy)]
 enum Shown {
     /// In so many frames, chunks or requests that were sent.
@@ -174,7 +175,7 @@ impl Siege {
         self.recovers().await;
     }
 
-    /// What honest senders saw beside something, and the memory that it took.
+    /// Asserts the limits for honest senders beside something, and for the memory that it took.
     fn judges(&self, what: &str, beside: &Seen, peak: u64) {
         let (alone, p99) = (self.alone.p99(), beside.p99());
         let sent = beside.latencies.len() + beside.failures.len();

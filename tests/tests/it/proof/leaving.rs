@@ -27,9 +27,9 @@ use visnyk_tests::{
     tally::{Manner, Tally},
 };
 
-/// How long a relay goes on accepting: more than the balancer takes to learn.
+/// Time for which a relay continues to accept: more than the balancer takes to learn.
 const GRACE: Duration = Duration::from_secs(2);
-/// What a busy machine needs beside to end a process.
+/// Further time that a busy machine needs to end a process.
 const TO_END: Duration = Duration::from_secs(5);
 const SENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 

@@ -29,11 +29,11 @@ const SPOOL: &str = "4Gi";
 const KEEPS_PACE: u32 = RATE * 3 / 4;
 const SENDERS: u32 = 32;
 const BETWEEN_KILLS: Duration = Duration::from_secs(10);
-/// How long the well destination is measured alone.
+/// Time for which the well destination is measured alone.
 const ALONE: Duration = by_build(Duration::from_secs(10), Duration::from_secs(4));
 /// So long before a kill, and after the start that follows, an event may have had to wait for that.
 const AROUND_A_KILL: Duration = Duration::from_secs(1);
-/// How much later an event may arrive because the machine has seven more to serve. One that waited for another
+/// Delay allowed because the machine has seven more destinations to serve. An event that waited for another
 /// destination would wait for its timeouts, and each the longer the more came before it.
 const BUSY: Duration = by_build(Duration::from_millis(20), Duration::from_secs(2));
 const MIB: u64 = 1 << 20;

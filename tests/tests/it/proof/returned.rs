@@ -22,9 +22,9 @@ const WAITING: u64 = 100_000;
 /// Of one event; 200 a second.
 const WORK: Duration = Duration::from_millis(5);
 const CONCURRENCY: usize = 16;
-/// How long it is watched in the short form.
+/// Time for which it is watched in the short form.
 const WATCHED: Duration = Duration::from_secs(10);
-/// What is fresh elsewhere arrives within milliseconds, on a machine that does nothing else.
+/// Maximum delay of a fresh event elsewhere, which takes milliseconds on an idle machine.
 const FRESH: Duration = Duration::from_secs(1);
 const MIB: u64 = 1 << 20;
 

@@ -29,9 +29,9 @@ const SENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const EVERY: Duration = Duration::from_millis(10);
 /// One pair in so many is bad.
 const BAD: u64 = 4;
-/// What the relay may have open more than before: the tests' own questions to it.
+/// Further files that the relay may have open: the tests' own requests to it.
 const FILES: usize = 2;
-/// What it may grow by, most of which is what a crowd of handshakes takes at once on a busy machine.
+/// Memory in bytes by which it may grow, most of which is what many handshakes take at once on a busy machine.
 const GROWN: u64 = 16 << 20;
 
 /// The certificates that could be shown, in the order in which they were swapped in.
@@ -42,7 +42,7 @@ struct Served {
     settled: usize,
 }
 
-/// What became of handshakes.
+/// Outcomes of handshakes.
 #[derive(Debug, Default)]
 struct Seen {
     succeeded: u64,

@@ -1,4 +1,4 @@
-//! What a stranger with testssl.sh finds out about a relay's listener, which a collector shares: nothing old, nothing weak.
+//! Findings of testssl.sh at a relay's listener, which a collector shares: nothing old, nothing weak.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,8 +21,8 @@ const SHORT: &[&str] = &["-p", "-e", "-P"];
 /// headers of HTTP tell browsers: senders are none.
 const LONG: &[&str] = &["-p", "-e", "-P", "-s", "-f", "-S", "-U"];
 
-/// What it may find all the same: the authority is the relay's own, and whoever trusts it gets a new certificate long
-/// before a list of those revoked would be read.
+/// Finding that is allowed: the authority is the relay's own, and its clients get a new certificate long before a
+/// list of those revoked would be read.
 const EXCEPTED: &str = "cert_revocation";
 
 #[derive(Debug, Deserialize)]

@@ -12,7 +12,7 @@ use visnyk_tests::{
     sink::{Behaviour, Sink},
 };
 
-/// What a command that succeeds prints.
+/// Returns the output of a command that succeeds.
 fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()

@@ -52,7 +52,7 @@ async fn accepted_events_survive_kills_under_load() {
     );
 }
 
-/// How often a sink took what it had taken before.
+/// Returns the number of events that a sink took again.
 fn repeats(sink: &Sink) -> usize {
     sink.ledger().values().map(|arrivals| arrivals.len() - 1).sum()
 }

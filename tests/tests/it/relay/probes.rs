@@ -1,4 +1,4 @@
-//! What a relay shows of itself, and how it goes.
+//! Probes of a relay, and its shutdown.
 
 use std::{os::unix::process::ExitStatusExt, time::Duration};
 

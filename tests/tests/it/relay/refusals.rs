@@ -1,4 +1,4 @@
-//! What is not accepted, with a reason, and never delivered.
+//! Requests that are refused, with a reason, and never delivered.
 
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What changes without a restart, and what a bad change changes: nothing.
+//! Changes without a restart; a bad change changes nothing.
 
 use serde_json::{Value, json};
 use visnyk_tests::{

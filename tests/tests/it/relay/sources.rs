@@ -46,7 +46,7 @@ fn examples() -> Vec<(PathBuf, Value)> {
     paths.into_iter().map(parse).collect()
 }
 
-/// What the relay counts under a name, by its labels.
+/// Returns the values of a metric of the relay, by its labels.
 async fn metric(relay: &Relay, name: &str) -> Vec<String> {
     let (_, text) = relay.probes.get("/metrics").await.unwrap();
     let mut lines: Vec<String> =

@@ -123,7 +123,7 @@ proptest! {
         prop_assert!(cluster.is_believed_by(&bundle, now));
         let server = cluster.server.as_ref().unwrap();
         prop_assert_eq!(&server[BUNDLE], bundle.as_bytes());
-        prop_assert!(visnyk_runtime::pki::certificates::Pair::parse(&server[CERTIFICATE], &server[KEY]).is_ok());
+        prop_assert!(visnyk_runtime::pki::CertificateAndKey::parse(&server[CERTIFICATE], &server[KEY]).is_ok());
         let repaired = cluster.clone();
         prop_assert_eq!(cluster.visit(&names(), now).remarks, []);
         prop_assert_eq!(cluster, repaired);

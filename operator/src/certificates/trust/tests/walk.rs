@@ -35,7 +35,7 @@ impl World {
             sender.why.is_some() || last.server != wanted.server[CERTIFICATE] || !wanted.remarks.is_empty()
         });
         let look_again = wanted.look_again.min(sender.renew_at);
-        insert(&mut self.peers, "", sender.issued);
+        insert(&mut self.peers, "", &sender.issued);
         if changed {
             let mounted = Mounted {
                 trust: wanted.authorities.trust().unwrap(),

@@ -9,14 +9,13 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
     version,
 };
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::pki::{Authority, Distrust, Issued, Purpose, SenderName, Trust};
+use crate::pki::{Authority, CertificateAndKey, Distrust, Purpose, SenderName, Trust, pem::private_key};
 use crate::server::client_certificate::ClientCertificate;
 
-/// Who the requests of a connection are said to be from.
+/// Answers with the sender that the requests of a connection are said to be from.
 async fn who(certificate: Option<Extension<ClientCertificate>>) -> String {
     let sender = certificate.and_then(|Extension(certificate)| certificate.sender(Timestamp::now()));
     sender.map_or_else(|| "nobody".to_owned(), |sender| sender.uri())
@@ -26,7 +25,7 @@ fn authority() -> Authority {
     Authority::make(Timestamp::now()).unwrap()
 }
 
-fn relay_of(authority: &Authority, namespace: &str) -> Issued {
+fn relay_of(authority: &Authority, namespace: &str) -> CertificateAndKey {
     let sender = SenderName { namespace: namespace.into(), name: "quay".into() };
     authority.issue(&Purpose::Sender(sender), Timestamp::now()).unwrap()
 }
@@ -38,16 +37,16 @@ fn roots(trusted: &str) -> RootCertStore {
 }
 
 /// A client that takes up its earlier session where the server lets it.
-fn client(trusted: &str, identity: Option<&Issued>) -> TlsConnector {
+fn client(trusted: &str, identity: Option<&CertificateAndKey>) -> TlsConnector {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots(trusted));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(Issued { certificate, key }) => {
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(vec![der(certificate)], key).unwrap()
+        Some(identity) => {
+            let key = private_key(identity.key().as_bytes()).unwrap();
+            builder.with_client_auth_cert(vec![der(identity.certificate())], key).unwrap()
         }
     };
     config.resumption = Resumption::in_memory_sessions(8);
@@ -103,7 +102,7 @@ impl Gate {
         fs::read_to_string(self.folder.path().join("data/tls/ca.crt")).unwrap()
     }
 
-    fn client(&self, identity: Option<&Issued>) -> TlsConnector {
+    fn client(&self, identity: Option<&CertificateAndKey>) -> TlsConnector {
         client(&self.server_ca(), identity)
     }
 
@@ -111,7 +110,7 @@ impl Gate {
         connect_tls(client, self.served.address, "localhost").await.unwrap()
     }
 
-    /// Who the listener takes a client for, and whether it took up an earlier session.
+    /// Returns the identity that the listener sees of a client, and the kind of the handshake.
     async fn takes(&self, client: &TlsConnector) -> (String, rustls::HandshakeKind) {
         let mut stream = self.connect(client).await;
         let who = asked(&mut stream).await;
@@ -127,7 +126,7 @@ impl Gate {
     }
 }
 
-/// Who the listener takes the client of a connection for now.
+/// Returns the identity that the listener now sees of the client of a connection.
 async fn asked(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> String {
     exchange(stream, GET).await.split("\r\n\r\n").nth(1).unwrap().to_owned()
 }
@@ -138,7 +137,7 @@ fn naming(secret: &str) -> Wanted {
 }
 
 fn pem(authority: &Authority) -> &str {
-    &authority.pem().certificate
+    authority.pem().certificate()
 }
 
 const QUAY: &str = "visnyk://ships/quay";
@@ -147,7 +146,7 @@ const QUAY: &str = "visnyk://ships/quay";
 async fn client_is_who_its_certificate_says_and_without_one_it_is_nobody() {
     let (ours, other) = (authority(), authority());
     let gate = Gate::open("127.34.1.1", Some(pem(&ours))).await;
-    let who = async |identity: Option<&Issued>| gate.who(&gate.client(identity)).await;
+    let who = async |identity: Option<&CertificateAndKey>| gate.who(&gate.client(identity)).await;
     assert_eq!(who(Some(&relay_of(&ours, "ships"))).await, QUAY);
     assert_eq!(who(None).await, "nobody");
     assert_eq!(who(Some(&relay_of(&other, "ships"))).await, "nobody", "another authority's certificate");
@@ -161,9 +160,9 @@ async fn client_that_has_another_key_than_its_certificates_is_refused_in_the_han
     let ours = authority();
     let gate = Gate::open("127.34.1.7", Some(pem(&ours))).await;
     let (stolen, own) = (relay_of(&ours, "ships"), relay_of(&ours, "sea"));
-    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    let key = private_key(own.key().as_bytes()).unwrap();
     let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
-    let pair = CertifiedKey::new(vec![der(&stolen.certificate)], key);
+    let pair = CertifiedKey::new(vec![der(stolen.certificate())], key);
     for version in [&version::TLS13, &version::TLS12] {
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[version])
@@ -270,12 +269,12 @@ async fn certificate_of_two_relays_is_of_neither_and_one_that_expired_of_nobody(
     let trusting =
         |bundle: &str| Arc::new(ArcSwapOption::from_pointee(Trust::in_bundle(bundle.as_bytes()).unwrap()));
     let issued = relay_of(&ours, "ships");
-    let certificate = ClientCertificate::of(&[der(&issued.certificate)], trusting(pem(&ours))).unwrap();
+    let certificate = ClientCertificate::of(&[der(issued.certificate())], trusting(pem(&ours))).unwrap();
     assert_eq!(certificate.sender(now).unwrap().namespace, "ships");
     let later = now + crate::pki::LEAF_LIFE * 2;
     assert_eq!((certificate.sender(later), certificate.proven(later)), (None, Err(Distrust::Time)));
     // One that comes before its time, whoever is asked first.
-    let early = ClientCertificate::of(&[der(&issued.certificate)], trusting(pem(&ours))).unwrap();
+    let early = ClientCertificate::of(&[der(issued.certificate())], trusting(pem(&ours))).unwrap();
     assert_eq!(early.proven(now - crate::pki::CLOCK_SKEW * 2), Err(Distrust::Time));
 
     let mut params = rcgen::CertificateParams::default();
@@ -293,10 +292,10 @@ async fn certificate_that_others_keep_fresh_is_shown_and_no_authority_is_made() 
     let authority = authority();
     let put = |revision| {
         let purpose = Purpose::Server { names: vec!["localhost".into()], addresses: vec![] };
-        let Issued { certificate, key } = authority.issue(&purpose, Timestamp::now()).unwrap();
+        let issued = authority.issue(&purpose, Timestamp::now()).unwrap();
         fs::create_dir_all(&tls_dir).unwrap();
-        kubelet_writes(&tls_dir, revision, &[("tls.crt", &certificate), ("tls.key", &key)]);
-        certificate
+        kubelet_writes(&tls_dir, revision, &[("tls.crt", issued.certificate()), ("tls.key", issued.key())]);
+        issued.certificate().to_owned()
     };
     let first = put(1);
     let files = TlsFiles { tls_dir: Some(tls_dir.clone()), ..files(folder.path(), "127.34.1.6") };

@@ -10,10 +10,10 @@ use visnyk_tests::{
 
 use super::Siege;
 
-/// What would be a request of its own for a server that reads the one around it otherwise.
+/// Request that a server would see if it read the request around it differently.
 const INNER: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 15\r\n\r\n{\"smuggled\": 1}";
 
-/// How a request's length is said ambiguously, or a header is hidden: its head without the first line and host.
+/// Heads of requests, without the first line and host, that give an ambiguous length or hide a header.
 const HEADS: &[&str] = &[
     // Length and chunks, in either order.
     "content-length: 5\r\ntransfer-encoding: chunked\r\n",
@@ -124,7 +124,7 @@ async fn is_refused(wire: &Wire, said: &str) {
     }
 }
 
-/// What a server that speaks HTTP/1 to the next one would pass on as two requests.
+/// Returns requests that a server which speaks HTTP/1 to the next one would pass on as two.
 fn downgraded() -> Vec<Vec<u8>> {
     let request = |more: &[u8], body: &[u8]| {
         let headers = frame(Kind::Headers, END_HEADERS, 1, &[POST, more].concat());

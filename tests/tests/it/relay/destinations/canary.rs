@@ -1,4 +1,4 @@
-//! What deliveries are proven with is in their headers and nowhere else, however much is logged.
+//! Credentials of deliveries are in their headers and nowhere else, at any level of the log.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use visnyk_tests::{
 use super::start;
 
 const TOKEN: &str = "canary-t0ken-5f1e";
-/// What some put into a URL or a header is no less a secret than what is in a Secret.
+/// Secrets that users write into a URL or a header instead of a Secret.
 const WRITTEN: [&str; 4] =
     ["canary-path-5f1e", "canary-query-5f1e", "canary-login-5f1e", "canary-literal-5f1e"];
 

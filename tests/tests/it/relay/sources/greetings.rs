@@ -1,4 +1,4 @@
-//! What a provider sends to see whether anybody is there is answered, and is no event.
+//! Requests with which providers check an endpoint are answered, and are no events.
 
 use serde_json::json;
 use visnyk_tests::{

@@ -1,4 +1,4 @@
-//! A sink for a [`crate::flood`]: it keeps count of numbers instead of requests, and sees that no byte was changed.
+//! A sink for very many events: it keeps count of numbers instead of requests, and sees that no byte was changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,22 +12,25 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, combinators::BoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::{net::TcpStream, time::sleep};
 
-use crate::{address::Address, flood::number};
+use crate::{
+    address::Address,
+    numbered::number,
+    server::{Serve, Server},
+};
 
 /// A running destination.
 #[derive(Debug)]
 pub struct Tally {
     address: Address,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    _server: Server,
 }
 
-/// What it does with events.
+/// Reaction of a destination to events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
     /// Takes each.
@@ -61,14 +64,14 @@ struct Shared {
     present: AtomicUsize,
 }
 
-/// What came.
+/// Requests that came.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    /// How often it took each event.
+    /// Number of times that it took each event.
     pub taken: BTreeMap<u64, u32>,
     /// Events that it once refused.
     pub refused: BTreeSet<u64>,
-    /// How many bodies were not those of their event.
+    /// Number of bodies that were not those of their event.
     pub altered: u64,
     /// When it took its first.
     pub first: Option<Instant>,
@@ -79,7 +82,7 @@ pub struct Book {
 }
 
 const PORT: u16 = 8000;
-/// How long each half of [`Manner::Flaps`] lasts.
+/// Length of each half of [`Manner::Flaps`].
 const FLAP: Duration = Duration::from_secs(2);
 
 impl Tally {
@@ -95,10 +98,9 @@ impl Tally {
 
     /// Starts a destination at an address where there was none.
     pub async fn start_at(address: Address, manner: Manner) -> Self {
-        let socket = TcpListener::bind(address.port(PORT)).await.unwrap();
         let shared = Arc::new(Shared { manner: Mutex::new(manner), ..Shared::default() });
-        let task = tokio::spawn(serve(socket, shared.clone()));
-        Self { address, shared, task }
+        let server = Server::start(address.port(PORT), shared.clone()).await;
+        Self { address, shared, _server: server }
     }
 
     /// Where events are sent.
@@ -111,7 +113,7 @@ impl Tally {
         *self.shared.manner.lock().unwrap() = manner;
     }
 
-    /// What came so far.
+    /// Returns the requests that came so far.
     pub fn book(&self) -> Book {
         self.shared.book.lock().unwrap().clone()
     }
@@ -121,31 +123,23 @@ impl Tally {
         self.shared.book.lock().unwrap().first
     }
 
-    /// How many different events it took so far.
+    /// Returns the number of different events that it took so far.
     pub fn taken(&self) -> usize {
         self.shared.book.lock().unwrap().taken.len()
     }
 }
 
-impl Drop for Tally {
-    fn drop(&mut self) {
-        self.task.abort();
+type Answer = Response<Full<Bytes>>;
+
+impl Serve for Arc<Shared> {
+    fn accept(&self, stream: TcpStream) -> Option<TcpStream> {
+        Some(stream)
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> io::Result<Answer> {
+        answer(self, request).await
     }
 }
-
-async fn serve(socket: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
-        let shared = shared.clone();
-        let service = service_fn(move |request| answer(shared.clone(), request));
-        // The other side may break off as it likes.
-        tokio::spawn(
-            async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).await },
-        );
-    }
-}
-
-type Answer = Response<BoxBody<Bytes, io::Error>>;
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Answer> {
     let manner = shared.manner.lock().unwrap().clone();
@@ -174,7 +168,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
 }
 
 fn status(status: StatusCode) -> Answer {
-    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed());
+    let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
 }

@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take on a machine that is busy with other things. Reached only by failures.
+/// Maximum time of anything on a machine that is busy with other things. Reached only by failures.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks every few milliseconds until the answer satisfies, and returns that answer.

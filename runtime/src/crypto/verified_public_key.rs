@@ -6,12 +6,14 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::client::{WebPkiServerVerifier, danger::ServerCertVerifier};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{ServerName, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::pki::pem::certificates;
 
 /// An RSA key, and until when its certificate is valid.
 #[derive(Debug)]
-pub struct CertifiedKey {
+pub struct VerifiedPublicKey {
     key: UnparsedPublicKey<Vec<u8>>,
     not_after: Timestamp,
 }
@@ -33,7 +35,7 @@ pub enum CertificateError {
     Untrusted(#[source] rustls::Error),
 }
 
-impl CertifiedKey {
+impl VerifiedPublicKey {
     /// The key of the first certificate of this PEM, if `roots` vouch for it and for its name at this time, perhaps by
     /// way of the other certificates in it.
     pub fn check(
@@ -42,9 +44,7 @@ impl CertifiedKey {
         name: &'static str,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|_| CertificateError::Pem)?;
+        let chain = certificates(pem).map_err(|_| CertificateError::Pem)?;
         let (leaf, between) = chain.split_first().ok_or(CertificateError::Pem)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider).build();
@@ -65,12 +65,12 @@ impl CertifiedKey {
         })
     }
 
-    /// Whether it is still valid.
+    /// Returns whether its certificate is still valid.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         now <= self.not_after
     }
 
-    /// Whether the other half of this key signed the message, by RSA (PKCS #1 v1.5) with SHA-256.
+    /// Returns whether the private key of this public key signed the message, by RSA (PKCS #1 v1.5) with SHA-256.
     pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify(message, signature).is_ok()
     }

@@ -11,15 +11,14 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-    time::sleep,
-};
+use hyper::body::Incoming;
+use tokio::{net::TcpStream, time::sleep};
 
-use crate::{address::Address, patience::eventually};
+use crate::{
+    address::Address,
+    patience::eventually,
+    server::{Serve, Server},
+};
 
 /// A running destination.
 #[derive(Debug)]
@@ -27,10 +26,10 @@ pub struct Sink {
     place: SocketAddr,
     _reservation: Option<Address>,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    _server: Server,
 }
 
-/// What a destination does with a request.
+/// Reaction of a destination to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes it.
@@ -85,10 +84,9 @@ impl Sink {
     }
 
     async fn listen(place: SocketAddr, reservation: Option<Address>, behaviour: Behaviour) -> Self {
-        let socket = TcpListener::bind(place).await.unwrap();
         let shared = Arc::new(Shared { behaviour: Mutex::new(behaviour), ..Shared::default() });
-        let task = tokio::spawn(serve(socket, shared.clone()));
-        Self { place, _reservation: reservation, shared, task }
+        let server = Server::start(place, shared.clone()).await;
+        Self { place, _reservation: reservation, shared, _server: server }
     }
 
     /// Where events are sent.
@@ -135,29 +133,20 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn serve(socket: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
-        tokio::spawn(connection(stream, shared.clone()));
-    }
-}
-
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    if shared.behaviour() == Behaviour::Reset {
+impl Serve for Arc<Shared> {
+    fn accept(&self, stream: TcpStream) -> Option<TcpStream> {
+        if self.behaviour() != Behaviour::Reset {
+            return Some(stream);
+        }
         // Closing without lingering sends RST.
         let _ = stream.set_zero_linger();
-        shared.note(None, &HeaderMap::new(), Bytes::new(), None);
-        return;
+        self.note(None, &HeaderMap::new(), Bytes::new(), None);
+        None
     }
-    let service = service_fn(move |request| answer(shared.clone(), request));
-    // The other side may break off as it likes.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+
+    async fn answer(self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+        answer(self, request).await
+    }
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
