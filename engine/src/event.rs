@@ -1,12 +1,11 @@
 //! The event and its envelope: what a source hands to the journal and a destination gets back,
 //! byte for byte, over attempts, restarts and redrives.
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::state::Key;
 
 /// One accepted webhook, as it is journalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +52,24 @@ impl Envelope {
     pub fn key(&self) -> Option<Key> {
         let id = self.attributes.id.as_deref()?;
         Some(Key::new(&self.source, self.attributes.origin.as_deref(), id))
+    }
+}
+
+/// Hash of a source, an origin and the id that the sender gave. Two events with the same key are the same event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(pub(crate) [u8; 16]);
+
+impl Key {
+    /// Returns the hash of these three. Each is hashed with its length, so that `a` and `bc` differ from `ab` and `c`.
+    pub fn new(source: &str, origin: Option<&str>, id: &str) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [source, origin.unwrap_or_default(), id] {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&context.finish().as_ref()[..16]);
+        Self(key)
     }
 }
 

@@ -18,12 +18,11 @@ use crate::deliver::last_failures::LastFailures;
 use crate::deliver::memory::Memory;
 use crate::deliver::metrics::DeliveryMetrics;
 use crate::deliver::waits::Waits;
-use crate::event::{Envelope, Event};
+use crate::event::{Envelope, Event, Key};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::state::{
-    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
-    Ledger, Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions,
-    Wanted,
+    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Ledger,
+    Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// The open spool. Clones share it.

@@ -32,7 +32,7 @@ pub use ledger::{Begin, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};
-pub use seen::{First, Key, Seen, SeenBatch, SeenEvent, SeenPage};
+pub use seen::{First, Seen, SeenBatch, SeenEvent, SeenPage};
 pub use shared::SharedLedgers;
 pub use status::{DestinationStatus, Lifecycle};
 pub use store::{CommitError, EventError, EventReader, OpenError, Store, StoreOptions};

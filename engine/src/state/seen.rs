@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use aws_lc_rs::digest;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::Seq;
 use super::limits::database_bytes;
+use crate::event::Key;
 
 /// However large the state file may be.
 const MOST: usize = 1_000_000;
@@ -22,10 +22,6 @@ const SHARE: u64 = 8;
 const COST: u64 = 48;
 /// The bytes of an event on a page.
 const EVENT: usize = 16 + 16 + 8;
-
-/// Stands for the id of an event, of the place it comes from, and of its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key(pub(super) [u8; 16]);
 
 /// One event that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,20 +88,6 @@ struct Page {
     row: i64,
     keys: Vec<Key>,
     until_ms: i64,
-}
-
-impl Key {
-    /// Of these three; no two differ in nothing but where one ends and the next begins.
-    pub fn new(source: &str, origin: Option<&str>, id: &str) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [source, origin.unwrap_or_default(), id] {
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&context.finish().as_ref()[..16]);
-        Self(key)
-    }
 }
 
 impl Seen {

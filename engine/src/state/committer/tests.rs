@@ -5,10 +5,11 @@ use tempfile::TempDir;
 
 use super::super::fake::{FakeJournal, postponed, wanted};
 use super::super::{
-    DestinationId, Ending, First, Key, Ledger, Ledgers, Lifecycle, Loaded, Record, SeenEvent, SeenPage,
+    DestinationId, Ending, First, Ledger, Ledgers, Lifecycle, Loaded, Record, SeenEvent, SeenPage,
     StoreOptions,
 };
 use super::*;
+use crate::event::Key;
 
 struct Setup {
     dir: TempDir,
