@@ -7,35 +7,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use visnyk_crds::spool_layout::SpoolLayout;
-use visnyk_crds::valid::{Destination, SpoolKind, Target};
+use visnyk_crds::valid::{Deduplicate, Destination, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::Ticker;
 
-use crate::deliver::dispatcher::Shared;
-use crate::deliver::last_failures::LastFailures;
-use crate::deliver::memory::Memory;
-use crate::deliver::metrics::DeliveryMetrics;
-use crate::deliver::waits::Waits;
 use crate::event::{Envelope, Event, Key};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::state::{
-    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Ledger,
-    Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions, Wanted,
+    self, Accepted, Begin, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
+    EventReader, Expired, First, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, SeenEvent, Select,
+    Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// The open spool. Clones share it.
 #[derive(Clone)]
 pub struct Spool {
-    /// What dispatchers work with.
-    pub shared: Shared,
+    parts: SpoolParts,
     committer: Committer,
     seen: Arc<Mutex<Seen>>,
     recovery: Recovery,
     set_aside: Option<PathBuf>,
     state_lost: bool,
     max_body_size: u64,
+}
+
+/// The parts of the spool that are read and changed while events are delivered. Clones share them.
+#[derive(Clone)]
+pub(crate) struct SpoolParts {
+    /// The accepted events.
+    pub journal: Journal,
+    /// The state of each destination.
+    pub ledgers: SharedLedgers,
+    /// Reader of the events that the state file holds.
+    pub events: EventReader,
+    /// Condition of the state file. Deliveries pause while it is not good.
+    pub condition: watch::Receiver<state::Condition>,
 }
 
 /// Why a spool cannot be opened.
@@ -66,12 +75,12 @@ pub enum SpoolError {
     Journal(#[source] journal::OpenError),
 }
 
-/// What became of an event that is accepted once.
+/// The outcome of [`Spool::append`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It was accepted.
+    /// The event was accepted with this sequence.
     New(Seq),
-    /// It had been accepted before, as this.
+    /// The event was accepted before, with this id, and is not accepted again.
     Repeat(Uuid),
 }
 
@@ -140,11 +149,9 @@ impl Spool {
                     free.free_through(seq);
                 }
             });
-        let state = committer.condition();
-        let (metrics, waits, memory) = (DeliveryMetrics::default(), Waits::default(), Memory::default());
-        let last_failures = LastFailures::default();
-        let shared = Shared { journal, ledgers, events, state, metrics, waits, last_failures, memory };
-        Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
+        let condition = committer.condition();
+        let parts = SpoolParts { journal, ledgers, events, condition };
+        Ok(Self { parts, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
     /// Makes the ledgers those of these destinations once that is committed, so that no event accepted from now on is
@@ -159,7 +166,7 @@ impl Spool {
         let wanted: Vec<Wanted> = destinations.iter().map(wanted).collect();
         let now_ms = Timestamp::now().as_millisecond();
         let Configured { ids, added, resumed, enabled, removed } =
-            self.committer.configure(wanted, now_ms, self.shared.journal.clone()).await?;
+            self.committer.configure(wanted, now_ms, self.parts.journal.clone()).await?;
         tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
         let spool = self.clone();
         // A panic has been reported where it happened; the age of some events is then not known.
@@ -170,21 +177,18 @@ impl Spool {
     /// Learns how old the oldest event of each removed destination is. Of the others their dispatchers tell.
     fn look_at_removed(&self) {
         let removed: Vec<_> = {
-            let ledgers = self.shared.ledgers();
+            let ledgers = self.ledgers();
             let removed =
                 ledgers.iter().filter(|ledger| matches!(ledger.lifecycle(), Lifecycle::Removed { .. }));
             removed.map(|ledger| (ledger.id(), ledger.read_from())).collect()
         };
         for (id, after) in removed {
-            let mut reader = self.shared.journal.reader(after);
+            let mut reader = self.parts.journal.reader(after);
             while let Ok(Some(entry)) = reader.next() {
                 let Entry::Record { seq, bytes } = entry else { continue };
                 let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
-                let begun = self
-                    .shared
-                    .ledgers()
-                    .get_mut(id)
-                    .map(|ledger| ledger.begin(seq, envelope.received_at_ms));
+                let begun =
+                    self.ledgers().get_mut(id).map(|ledger| ledger.begin(seq, envelope.received_at_ms));
                 if begun != Some(Begin::AlreadyFinished) {
                     break;
                 }
@@ -204,13 +208,39 @@ impl Spool {
 
     /// Ends the journal's writer.
     pub async fn close(&self) {
-        self.shared.journal.clone().close().await;
+        self.parts.journal.clone().close().await;
     }
 
     /// Drops every undelivered event of a destination that nobody delivers to; answers how many.
     pub fn discard(&self, id: DestinationId) -> u64 {
-        let mut ledgers = self.shared.ledgers();
-        ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
+        let mut ledgers = self.ledgers();
+        ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.parts.journal))
+    }
+
+    /// Makes dead letters of a destination pending again, due at `now_ms`, with no attempt counted.
+    pub fn redrive(&self, id: DestinationId, select: Select<'_>, now_ms: i64) -> Redriven {
+        self.ledgers().get_mut(id).map(|ledger| ledger.redrive(select, now_ms)).unwrap_or_default()
+    }
+
+    /// Returns the id and the name of each destination, removed ones included.
+    pub fn destinations(&self) -> Vec<(DestinationId, String)> {
+        self.ledgers().iter().map(|ledger| (ledger.id(), ledger.name().to_owned())).collect()
+    }
+
+    /// Returns the dead letters of a destination, oldest first.
+    pub fn dead_letters(&self, id: DestinationId) -> Vec<DeadLetter> {
+        self.ledgers().get(id).map(|ledger| ledger.dead_letters().collect()).unwrap_or_default()
+    }
+
+    /// Reads an event that the state file holds for a destination: a waiting one or a dead letter. `None`: it is not
+    /// there, or cannot be read.
+    pub async fn held_event(&self, id: DestinationId, seq: Seq) -> Option<Event> {
+        let at = self.ledgers().get(id)?.event(seq)?;
+        let record = match at {
+            EventAt::Memory(record) => record,
+            EventAt::Stored(at) => self.parts.events.read(at).await.ok()?,
+        };
+        Event::decode(&record).ok()
     }
 
     /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
@@ -219,7 +249,7 @@ impl Spool {
         let [retain_ms, elapsed_ms] =
             [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let in_force = in_force.iter().map(|destination| &*destination.name).collect();
-        self.shared.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.shared.journal)
+        self.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.parts.journal)
     }
 
     /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each
@@ -228,7 +258,7 @@ impl Spool {
         if windows.is_empty() {
             return Ok(());
         }
-        let mut reader = self.shared.journal.reader(self.seen().kept_through());
+        let mut reader = self.parts.journal.reader(self.seen().kept_through());
         while let Some(entry) = reader.next_insisting()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
@@ -239,20 +269,32 @@ impl Spool {
         Ok(())
     }
 
-    /// Accepts an event, unless one of the same source, origin and id was accepted within `window`. One that is
-    /// being accepted right now is waited for.
+    /// Appends an event, and returns once it is on disk. With `deduplicate`, an event whose source, origin and id are
+    /// those of an event that was accepted within the window is not appended again. If that event is being appended,
+    /// this waits for its outcome.
     ///
     /// # Errors
-    /// It was not accepted; see [`Journal::append`].
+    /// The event was not accepted; see [`Journal::append`].
     ///
     /// # Cancel safety
-    /// It may be accepted, and is then remembered, although the future was dropped.
-    pub async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
+    /// The event may be accepted, and is then remembered, although the future was dropped.
+    pub async fn append(
+        &self,
+        event: &Event,
+        deduplicate: Option<&Deduplicate>,
+    ) -> Result<Appended, AppendError> {
+        match deduplicate {
+            Some(deduplicate) => self.append_once(event, deduplicate.window).await,
+            None => self.parts.journal.append(event.encode()).await.map(Appended::New),
+        }
+    }
+
+    async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
         let envelope = &event.envelope;
         let Some(key) = envelope.key() else {
-            return self.shared.journal.append(event.encode()).await.map(Appended::New);
+            return self.parts.journal.append(event.encode()).await.map(Appended::New);
         };
-        let watermark = self.shared.journal.watermark();
+        let watermark = self.parts.journal.watermark();
         loop {
             let synced = *watermark.borrow();
             let first = self.seen().begin(key, envelope.received_at_ms, synced);
@@ -265,7 +307,7 @@ impl Spool {
         }
         let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
         let appending = tokio::spawn(async move {
-            let appended = spool.shared.journal.append(record).await;
+            let appended = spool.parts.journal.append(record).await;
             spool.seen().settle(key, appended.is_ok().then_some(event));
             appended
         });
@@ -278,6 +320,15 @@ impl Spool {
         (seen.len(), seen.forgotten())
     }
 
+    /// Returns the parts that deliveries work with.
+    pub(crate) fn parts(&self) -> &SpoolParts {
+        &self.parts
+    }
+
+    fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
+        self.parts.ledgers.lock()
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,16 +336,21 @@ impl Spool {
     /// Returns why no event can be accepted now. Of a full journal it names the destination whose undelivered events
     /// are the oldest in it: until these are delivered or discarded, nothing is freed.
     pub fn problem(&self) -> Option<String> {
-        match self.shared.journal.condition() {
+        match self.parts.journal.condition() {
             journal::Condition::Writable => None,
             journal::Condition::Failing { reason } => Some(reason),
             journal::Condition::Full => {
-                let ledgers = self.shared.ledgers.lock_unnoticed();
-                let holder = ledgers.holder_of_oldest(&self.shared.journal).map(Ledger::name);
+                let ledgers = self.parts.ledgers.lock_unnoticed();
+                let holder = ledgers.holder_of_oldest(&self.parts.journal).map(Ledger::name);
                 let of = |name| format!("full: its oldest undelivered event is for destination {name:?}");
                 Some(holder.map_or_else(|| "full".into(), of))
             }
         }
+    }
+
+    /// Returns the condition of the state file, as it changes.
+    pub fn state_condition(&self) -> watch::Receiver<state::Condition> {
+        self.parts.condition.clone()
     }
 
     /// The largest body whose event fits a segment.
@@ -319,9 +375,9 @@ impl Spool {
 
     /// The sum of promise 2: every number is of the same moment.
     pub fn snapshot(&self) -> Snapshot {
-        let ledgers = self.shared.ledgers();
+        let ledgers = self.ledgers();
         let moment =
-            Moment { journal: &self.shared.journal, watermark: Accepted::watermark(&self.shared.journal) };
+            Moment { journal: &self.parts.journal, watermark: Accepted::watermark(&self.parts.journal) };
         let accepted = moment.accepted_through(moment.watermark);
         Snapshot { accepted, destinations: ledgers.snapshot(&moment) }
     }

@@ -18,6 +18,7 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::{Source, ValidatedRelay};
 use visnyk_engine::deliver::client::Outbound;
 use visnyk_engine::deliver::fleet::Fleet;
+use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::deliver::resolver::SetUpError;
 use visnyk_engine::deliver::tls::TlsError;
 use visnyk_engine::spool::Spool;
@@ -170,11 +171,13 @@ async fn run_once(
     let resolver = outbound.resolver.clone();
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let gates = gates(&secrets_dir, &outbound, &intake_metrics, &valid.sources)?;
-    let told = Status::of(&spool, &configuration, &gates, &intake_metrics, tls.as_ref());
+    let fleet = Fleet::new(&spool, outbound, watchdog.clone());
+    let deliveries = fleet.report();
+    let told = Status::of(&spool, &deliveries, &configuration, &gates, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
 
-    register(&metrics, &listener_metrics, &intake_metrics, &spool);
-    let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
+    register(&metrics, &listener_metrics, &intake_metrics, &deliveries, &spool);
+    let fleet = Arc::new(Mutex::new(fleet));
     Fleet::apply(&fleet, &destinations).await;
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", BOUND);
@@ -222,7 +225,7 @@ async fn run_once(
             ticker: watchdog.register("accept loop", BOUND),
             metrics: listener_metrics,
         };
-        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.shared.state.clone());
+        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.state_condition());
         Ok(accept(listener, router, readiness, signals, grace, state).await)
     } else {
         started.store(true, Ordering::Relaxed);
@@ -255,12 +258,18 @@ async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
     spool.keep_state(stop, || ticker.tick()).await;
 }
 
-fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
+fn register(
+    metrics: &Metrics,
+    listener: &ListenerMetrics,
+    intake: &IntakeMetrics,
+    deliveries: &DeliveryReport,
+    spool: &Spool,
+) {
     metrics.register(|registry| {
         listener.register(registry);
         intake.register(registry);
-        spool.shared.metrics.register(registry);
-        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+        deliveries.metrics.register(registry);
+        registry.register_collector(Box::new(SpoolMetrics::new(spool, deliveries)));
     });
 }
 
@@ -318,7 +327,7 @@ async fn deliver_pending(
             (0, 0) => Ok(Ended::Asked),
             (dead_lettered, damaged) => Err(RunError::Undelivered { dead_lettered, damaged }),
         },
-        () = broken(spool.shared.state.clone()) => Ok(Ended::StateBroken),
+        () = broken(spool.state_condition()) => Ok(Ended::StateBroken),
         () = Drain::new().on_signal(signals, readiness, Duration::ZERO) => {
             Err(RunError::Interrupted { pending: pending() })
         }

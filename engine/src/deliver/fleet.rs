@@ -12,13 +12,15 @@ use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::client::{Outbound, Sender};
-use super::dispatcher::{Command, Dispatcher, Shared};
+use super::dispatcher::{Command, DispatchContext, Dispatcher};
+use super::report::DeliveryReport;
 use crate::journal::Seq;
+use crate::spool::Spool;
 use crate::state::DestinationId;
 
 /// The dispatchers of a process.
 pub struct Fleet {
-    shared: Shared,
+    context: DispatchContext,
     outbound: Outbound,
     watchdog: Watchdog,
     running: HashMap<String, Running>,
@@ -42,8 +44,14 @@ pub struct NotRunning(pub String);
 
 impl Fleet {
     /// No dispatchers yet; [`Fleet::apply`] starts them.
-    pub fn new(shared: Shared, outbound: Outbound, watchdog: Watchdog) -> Self {
-        Self { shared, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
+        let context = DispatchContext::new(spool);
+        Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    }
+
+    /// Returns the reports of its dispatchers.
+    pub fn report(&self) -> DeliveryReport {
+        self.context.report.clone()
     }
 
     /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
@@ -110,7 +118,7 @@ impl Fleet {
         for name in gone {
             self.stop(&name);
         }
-        self.shared.memory.divide_among(destinations.len());
+        self.context.memory.divide_among(destinations.len());
         for (id, destination) in destinations {
             let Some(sender) = senders.remove(&destination.name).map(Arc::new) else { continue };
             if self.running.contains_key(&destination.name) {
@@ -153,9 +161,9 @@ impl Fleet {
 
     fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<Sender>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.shared.waits.set(&destination.name, sender.waits_for());
+        self.context.report.waits.set(&destination.name, sender.waits_for());
         let previous = self.stopping.remove(&destination.name);
-        let (shared, watchdog) = (self.shared.clone(), self.watchdog.clone());
+        let (context, watchdog) = (self.context.clone(), self.watchdog.clone());
         let (served, its_sender) = (destination.clone(), Arc::clone(&sender));
         let task = tokio::spawn(async move {
             if let Some(previous) = previous {
@@ -163,7 +171,7 @@ impl Fleet {
                 let _ = previous.await;
             }
             let ticker = watchdog.register(format!("dispatcher {}", served.name), BOUND);
-            Dispatcher::new(shared, id, served, its_sender, receiver, ticker).run().await;
+            Dispatcher::new(context, id, served, its_sender, receiver, ticker).run().await;
         });
         let running = Running { id, destination: destination.clone(), sender, commands, task };
         self.running.insert(destination.name.clone(), running);
@@ -174,7 +182,7 @@ impl Fleet {
         if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
-            self.shared.waits.set(&destination.name, sender.waits_for());
+            self.context.report.waits.set(&destination.name, sender.waits_for());
             running.destination = destination;
             running.sender = sender;
         }
@@ -182,8 +190,8 @@ impl Fleet {
 
     fn stop(&mut self, name: &str) {
         let _ = self.tell(name, Command::Stop);
-        self.shared.waits.set(name, None);
-        self.shared.last_failures.clear(name);
+        self.context.report.waits.set(name, None);
+        self.context.report.last_failures.clear(name);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }

@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod peer;
 pub mod pins;
 pub mod rate;
+pub mod report;
 pub mod resolver;
 pub mod retry_after;
 pub mod route;

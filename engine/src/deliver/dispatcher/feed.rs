@@ -1,6 +1,7 @@
 //! The fresh events of one destination, read ahead from the journal a chunk at a time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
+use super::event_log::{EventLog, LogReader};
 use crate::event::Event;
-use crate::journal::{self, Condition, Entry, Journal, Position, ReadError, Reader, Seq};
+use crate::journal::{self, Entry, Position, ReadError, Seq};
 
 /// Entries taken from the reader at a time: enough to hide the hop to a blocking thread, little to hold.
 const ENTRIES_PER_READ: usize = 256;
@@ -36,13 +38,13 @@ pub(super) enum Item {
     Void { first: Seq, last: Seq },
 }
 
-type Read = (Box<Reader>, Vec<Item>, Option<ReadError>);
+type Read = (Box<dyn LogReader>, Vec<Item>, Option<ReadError>);
 
 /// What is read but not yet started, and the reader that brings more.
 pub(super) struct Feed {
     items: VecDeque<Item>,
     source: Source,
-    journal: Journal,
+    log: Arc<dyn EventLog>,
     watermark: watch::Receiver<Seq>,
     /// Reads in a row that failed at the same place, and when to try the next.
     failing: Option<(u32, Instant)>,
@@ -52,7 +54,7 @@ pub(super) struct Feed {
 }
 
 enum Source {
-    Idle(Box<Reader>),
+    Idle(Box<dyn LogReader>),
     Reading(JoinHandle<Read>),
     /// Between the two.
     Moving,
@@ -60,13 +62,13 @@ enum Source {
 
 impl Feed {
     /// A feed whose first entry is the one behind `after`.
-    pub fn new(journal: Journal, after: Seq) -> Self {
-        let (reader, watermark) = (journal.reader(after), journal.watermark());
+    pub fn new(log: Arc<dyn EventLog>, after: Seq) -> Self {
+        let (reader, watermark) = (log.reader(after), log.watch_watermark());
         let position = reader.position();
         Self {
             items: VecDeque::new(),
-            source: Source::Idle(Box::new(reader)),
-            journal,
+            source: Source::Idle(reader),
+            log,
             watermark,
             failing: None,
             read_to: after,
@@ -133,8 +135,7 @@ impl Feed {
     /// Whether what failed was tried often enough. While the disk takes no writes either, it is the disk that is not
     /// there, and that says nothing about the records on it.
     fn gives_up(&self) -> bool {
-        self.failing.is_some_and(|(tries, _)| tries >= journal::TRIES)
-            && !matches!(self.journal.condition(), Condition::Failing { .. })
+        self.failing.is_some_and(|(tries, _)| tries >= journal::TRIES) && !self.log.is_failing()
     }
 
     async fn begin_read(&mut self) {
@@ -153,7 +154,7 @@ impl Feed {
     }
 }
 
-fn read_chunk(mut reader: Box<Reader>, gives_up: bool) -> Read {
+fn read_chunk(mut reader: Box<dyn LogReader>, gives_up: bool) -> Read {
     if gives_up && reader.give_up() {
         warn!(
             after = reader.position().after,
@@ -207,13 +208,11 @@ fn last_seq(item: &Item) -> Seq {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures::FutureExt;
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::journal::{Folder, Options};
+    use crate::journal::{Folder, Journal, Options};
 
     #[tokio::test]
     async fn read_that_the_end_of_the_runtime_cancels_is_no_panic() {
@@ -222,7 +221,7 @@ mod tests {
         let disk = Arc::new(Folder::open(folder.path()).unwrap());
         let (journal, _) = Journal::open(disk, &options, || ()).unwrap();
         journal.append("record".into()).await.unwrap();
-        let mut feed = Feed::new(journal.clone(), 0);
+        let mut feed = Feed::new(Arc::new(journal.clone()), 0);
         let runtime = Builder::new_current_thread().build().unwrap();
         let ended = runtime.handle().clone();
         runtime.shutdown_background();

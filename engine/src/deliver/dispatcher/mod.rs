@@ -2,8 +2,10 @@
 //! events when they fall due, and tells the ledger how each attempt ended. No destination shares anything with
 //! another but the disk, and of the memory each has its part.
 
+mod context;
 mod due;
 mod early;
+mod event_log;
 mod feed;
 mod run;
 mod settle;
@@ -12,7 +14,7 @@ mod start;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,54 +24,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use visnyk_crds::valid::Destination;
 use visnyk_runtime::observe::watchdog::Ticker;
 
+pub use self::context::DispatchContext;
 use self::due::DueQueue;
 use self::early::Early;
+pub use self::event_log::{EventLog, LogReader};
 use self::feed::Feed;
 use self::settle::Finished;
 use super::breaker::Breaker;
 use super::client::Sender;
-use super::last_failures::LastFailures;
-use super::memory::Memory;
-use super::metrics::DeliveryMetrics;
 use super::rate::Rate;
-use super::waits::Waits;
 use crate::event::Event;
-use crate::journal::{Journal, Seq};
-use crate::state::{Begin, Condition, DestinationId, EventReader, Ledger, Ledgers, Postponed, SharedLedgers};
-
-/// What every dispatcher of a process works with.
-#[derive(Clone)]
-pub struct Shared {
-    /// Where the events are.
-    pub journal: Journal,
-    /// Who has had which.
-    pub ledgers: SharedLedgers,
-    /// Reads the bytes of waiting events.
-    pub events: EventReader,
-    /// Whether what happens can be remembered; deliveries pause while it cannot.
-    pub state: watch::Receiver<Condition>,
-    /// Attempts by outcome.
-    pub metrics: DeliveryMetrics,
-    /// What destinations wait for that are not delivered to.
-    pub waits: Waits,
-    /// Why deliveries fail.
-    pub last_failures: LastFailures,
-    /// What destinations may have under way at once.
-    pub memory: Memory,
-}
-
-impl Shared {
-    /// The ledgers, for as long as a line of code.
-    pub fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
-        self.ledgers.lock()
-    }
-
-    /// Tells one destination's ledger something. A destination whose retention ended has none any more, and
-    /// whatever is said of it then is about events that are already counted.
-    fn ledger<R: Default>(&self, id: DestinationId, tell: impl FnOnce(&mut Ledger) -> R) -> R {
-        self.ledgers().get_mut(id).map(tell).unwrap_or_default()
-    }
-}
+use crate::journal::Seq;
+use crate::state::{Begin, DestinationId, Postponed};
 
 /// What a dispatcher can be told while it runs.
 pub enum Command {
@@ -85,7 +51,7 @@ pub enum Command {
 
 /// The actor; [`Dispatcher::run`] is its life.
 pub struct Dispatcher {
-    shared: Shared,
+    context: DispatchContext,
     id: DestinationId,
     destination: Destination,
     sender: Arc<Sender>,
@@ -110,7 +76,7 @@ pub struct Dispatcher {
     last_origin: Origin,
 
     breaker: Breaker,
-    /// Whether [`LastFailures`] has one of this destination.
+    /// Whether [`LastFailures`](super::last_failures::LastFailures) has one of this destination.
     has_failed: bool,
     rate: Option<Rate>,
     /// The destination asked for silence until then.
@@ -151,23 +117,23 @@ enum Phase {
 impl Dispatcher {
     /// A dispatcher for a destination that the ledgers know by `id`, going on where its cursor stands.
     pub fn new(
-        shared: Shared,
+        context: DispatchContext,
         id: DestinationId,
         destination: Destination,
         sender: Arc<Sender>,
         commands: mpsc::UnboundedReceiver<Command>,
         ticker: Ticker,
     ) -> Self {
-        let feed = start::feed(&shared, id);
-        let due = start::waiting_due(&shared, id);
-        let paused_until = start::paused_until(&shared, id);
+        let feed = start::feed(&context, id);
+        let due = start::waiting_due(&context, id);
+        let paused_until = start::paused_until(&context, id);
         Self {
             breaker: Breaker::new(destination.concurrency),
             has_failed: false,
             rate: destination.rate_limit.map(Rate::new),
-            phase: start::phase(&shared, id),
-            watermark: shared.journal.watermark(),
-            shared,
+            phase: start::phase(&context, id),
+            watermark: context.log.watch_watermark(),
+            context,
             id,
             destination,
             sender,

@@ -51,7 +51,7 @@ impl Dispatcher {
             read = self.feed.fill() => if let Err(error) = read {
                 error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
             },
-            _ = self.shared.state.changed(), if *self.shared.state.borrow() != Condition::Good => {}
+            _ = self.context.condition.changed(), if *self.context.condition.borrow() != Condition::Good => {}
             Ok(()) = self.watermark.changed(), if self.destination.backlog.is_some() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }
@@ -86,7 +86,7 @@ impl Dispatcher {
         });
         if moved {
             self.has_failed = false;
-            self.shared.last_failures.clear(&self.destination.name);
+            self.context.report.last_failures.clear(&self.destination.name);
             self.early.away();
         }
         if moved || destination.concurrency != self.destination.concurrency {
@@ -94,11 +94,11 @@ impl Dispatcher {
         }
         if moved {
             self.paused_until = None;
-            self.shared.ledger(self.id, |ledger| ledger.set_pause(None));
+            self.context.ledger(self.id, |ledger| ledger.set_pause(None));
         }
         self.destination = destination;
         if self.phase == Phase::Disabled {
-            self.phase = start::phase(&self.shared, self.id);
+            self.phase = start::phase(&self.context, self.id);
         }
         info!(destination = %self.destination.name, moved, "destination reconfigured");
     }
@@ -108,14 +108,14 @@ impl Dispatcher {
         if self.discards.is_empty() || !self.in_flight.is_empty() {
             return;
         }
-        let through = *self.shared.journal.watermark().borrow();
-        let dropped = self.shared.ledger(self.id, |ledger| ledger.discard(through, &self.shared.journal));
+        let through = *self.context.log.watch_watermark().borrow();
+        let dropped = self.context.ledger(self.id, |ledger| ledger.discard(through, &*self.context.log));
         self.due.clear();
         self.early.clear();
         self.held.clear();
-        self.feed = start::feed(&self.shared, self.id);
+        self.feed = start::feed(&self.context, self.id);
         // It may have been one of these that it could not read.
-        self.shared.waits.set(&self.destination.name, self.sender.waits_for());
+        self.context.report.waits.set(&self.destination.name, self.sender.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
         for answer in self.discards.drain(..) {
             // A caller that went away does not want to know.

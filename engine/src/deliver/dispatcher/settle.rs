@@ -96,7 +96,7 @@ impl Dispatcher {
         }
         match ended {
             Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
-                self.shared.metrics.delivered(&self.destination.name, took);
+                self.context.report.metrics.delivered(&self.destination.name, took);
                 self.breaker.answered(begun);
                 self.early.delivered(early.is_some(), &self.due, self.destination.concurrency);
                 self.finish(origin, seq, Ending::Delivered);
@@ -104,10 +104,10 @@ impl Dispatcher {
                 debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
             }
             Ended::Answered { record, event, result: Err(failure) } => {
-                self.shared.metrics.failed(&self.destination.name, failure.kind, took);
+                self.context.report.metrics.failed(&self.destination.name, failure.kind, took);
                 self.learn(&failure, begun);
                 self.has_failed = true;
-                self.shared.last_failures.note(&self.destination.name, &failure);
+                self.context.report.last_failures.note(&self.destination.name, &failure);
                 self.settle_failure(Failed { seq, origin, attempts, early, record, event, failure });
             }
             Ended::Unreadable { reason } => {
@@ -125,7 +125,7 @@ impl Dispatcher {
     fn forget_failure(&mut self) {
         if self.has_failed && self.due.oldest().is_none() {
             self.has_failed = false;
-            self.shared.last_failures.clear(&self.destination.name);
+            self.context.report.last_failures.clear(&self.destination.name);
         }
     }
 
@@ -156,7 +156,7 @@ impl Dispatcher {
         self.paused_until = Some(now + pause);
         let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let until_ms = Timestamp::now().as_millisecond().saturating_add_unsigned(for_ms);
-        self.shared.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
+        self.context.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
     }
 
     fn settle_failure(&mut self, failed: Failed) {
@@ -193,7 +193,7 @@ impl Dispatcher {
         warn!(destination = %self.destination.name, event = %failed.event.envelope.id,
             "destination answered 410 and is disabled until its address changes");
         self.phase = Phase::Disabled;
-        self.shared.ledger(self.id, Ledger::disable);
+        self.context.ledger(self.id, Ledger::disable);
         match failed.origin {
             Origin::Waiting => self.due.insert(Instant::now(), failed.seq),
             Origin::Fresh => {
@@ -209,7 +209,7 @@ impl Dispatcher {
         let postponed = postponed(failed.attempts, delay, &failed.failure);
         let Failed { seq, origin, .. } = failed;
         let due_at = Instant::now() + delay;
-        let waits = self.shared.ledger(self.id, |ledger| match origin {
+        let waits = self.context.ledger(self.id, |ledger| match origin {
             Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
             Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
                 Ok(placed) => placed.then_some(Place::Waiting),
@@ -253,7 +253,7 @@ impl Dispatcher {
             reason: failed.failure.to_string().into(),
         };
         let Failed { seq, origin, .. } = failed;
-        let buried = self.shared.ledgers().get_mut(self.id).map(|ledger| match origin {
+        let buried = self.context.ledgers().get_mut(self.id).map(|ledger| match origin {
             Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
             Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
         });
@@ -267,7 +267,7 @@ impl Dispatcher {
     }
 
     pub(super) fn finish(&self, origin: Origin, seq: Seq, ending: Ending) {
-        self.shared.ledger(self.id, |ledger| match origin {
+        self.context.ledger(self.id, |ledger| match origin {
             Origin::Fresh => ledger.finish_fresh(seq, ending),
             Origin::Waiting => ledger.finish_waiting(seq, ending),
         });

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use super::due::DueQueue;
 use super::feed::{Feed, Item};
 use super::settle::{Attempt, Ended, Finished, Stored};
-use super::{Dispatcher, Held, Origin, Phase, Shared, Started};
+use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
 use crate::deliver::breaker::{self, Allowance, Generation};
 use crate::deliver::client::Sender;
 use crate::event::Event;
@@ -48,7 +48,7 @@ impl Dispatcher {
         if self.sender.waits_for().is_some() {
             return shut;
         }
-        if *self.shared.state.borrow_and_update() != Condition::Good {
+        if *self.context.condition.borrow_and_update() != Condition::Good {
             return shut;
         }
         self.paused_until = self.paused_until.filter(|until| *until > now);
@@ -71,7 +71,7 @@ impl Dispatcher {
     /// of whatever size.
     fn is_share_used_up(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
-        !self.in_flight.is_empty() && bytes >= self.shared.memory.share()
+        !self.in_flight.is_empty() && bytes >= self.context.memory.share()
     }
 
     /// Whether events that are held in memory leave no place for the one at the front.
@@ -80,7 +80,7 @@ impl Dispatcher {
         self.front == Some(Begin::Yes)
             && !self.held.is_empty()
             && (self.held.len() + self.in_flight.len() >= self.destination.concurrency
-                || bytes >= self.shared.memory.share())
+                || bytes >= self.context.memory.share())
     }
 
     /// Moves what is held in memory to the waiting room, as far as that has room again.
@@ -88,7 +88,7 @@ impl Dispatcher {
         if self.held.is_empty() {
             return;
         }
-        let mut ledgers = self.shared.ledgers();
+        let mut ledgers = self.context.ledgers();
         let Some(ledger) = ledgers.get_mut(self.id) else { return };
         let due = &mut self.due;
         self.held.retain(|seq, Held { record, event, postponed }| {
@@ -139,7 +139,7 @@ impl Dispatcher {
             return Some(Attempt { early, ..read(seq, postponed.attempts, record, event) });
         }
         let waiting =
-            self.shared.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
+            self.context.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
         let (event, WaitingEvent { size, postponed, .. }) = waiting?;
         let (attempts, stored) = (postponed.attempts, Stored::At(event));
         Some(Attempt { seq, origin: Origin::Waiting, attempts, size, early, stored })
@@ -161,7 +161,7 @@ impl Dispatcher {
     pub(super) fn look_at_front(&mut self) {
         self.front = None;
         while let Some(item) = self.feed.front() {
-            let mut ledgers = self.shared.ledgers();
+            let mut ledgers = self.context.ledgers();
             let Some(ledger) = ledgers.get_mut(self.id) else {
                 // Nobody counts what becomes of its events any more, so nothing may become of them.
                 self.phase = Phase::Stopping;
@@ -197,7 +197,7 @@ impl Dispatcher {
     /// shown. What waits goes on.
     fn wait_for_newer(&self) {
         if let Some(Item::Newer { reason, .. }) = self.feed.front() {
-            self.shared.waits.set(&self.destination.name, Some(reason));
+            self.context.report.waits.set(&self.destination.name, Some(reason));
         }
     }
 
@@ -207,7 +207,7 @@ impl Dispatcher {
         self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
         let begun = self.breaker.generation();
         let sender = Arc::clone(&self.sender);
-        let events = self.shared.events.clone();
+        let events = self.context.events.clone();
         self.in_flight.push(carry_out(attempt, begun, sender, events).boxed());
     }
 
@@ -224,9 +224,9 @@ impl Dispatcher {
     }
 
     fn backlog_bytes(&self) -> u64 {
-        let unread = self.shared.journal.bytes_after(self.feed.position());
+        let unread = self.context.log.bytes_after(self.feed.position());
         let started: u64 = self.started.values().map(|started| started.bytes).sum();
-        let waiting = self.shared.ledger(self.id, |ledger| ledger.waiting_bytes());
+        let waiting = self.context.ledger(self.id, |ledger| ledger.waiting_bytes());
         waiting + self.held_bytes() + started + self.feed.buffered_bytes() + unread
     }
 
@@ -300,17 +300,17 @@ pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes,
 }
 
 /// A feed from where the destination's cursor stands.
-pub(super) fn feed(shared: &Shared, id: DestinationId) -> Feed {
-    let after = shared.ledger(id, |ledger| ledger.read_from());
-    Feed::new(shared.journal.clone(), after)
+pub(super) fn feed(context: &DispatchContext, id: DestinationId) -> Feed {
+    let after = context.ledger(id, |ledger| ledger.read_from());
+    Feed::new(Arc::clone(&context.log), after)
 }
 
 /// When each waiting event falls due on this process's clock: never later than its own delay from now.
-pub(super) fn waiting_due(shared: &Shared, id: DestinationId) -> DueQueue {
+pub(super) fn waiting_due(context: &DispatchContext, id: DestinationId) -> DueQueue {
     let now = Instant::now();
     let now_ms = Timestamp::now().as_millisecond();
     let mut due = DueQueue::default();
-    shared.ledger(id, |ledger| {
+    context.ledger(id, |ledger| {
         for event in ledger.waiting() {
             due.insert(now + Duration::from_millis(event.postponed.remaining_ms(now_ms)), event.seq);
         }
@@ -319,15 +319,15 @@ pub(super) fn waiting_due(shared: &Shared, id: DestinationId) -> DueQueue {
 }
 
 /// Until when the destination asked to be left alone before this process began.
-pub(super) fn paused_until(shared: &Shared, id: DestinationId) -> Option<Instant> {
+pub(super) fn paused_until(context: &DispatchContext, id: DestinationId) -> Option<Instant> {
     let now_ms = Timestamp::now().as_millisecond();
-    let remaining_ms = shared.ledger(id, |ledger| ledger.pause())?.remaining_ms(now_ms);
+    let remaining_ms = context.ledger(id, |ledger| ledger.pause())?.remaining_ms(now_ms);
     Some(Instant::now() + Duration::from_millis(remaining_ms))
 }
 
 /// Whether the destination takes events. Without a ledger there is nothing to deliver.
-pub(super) fn phase(shared: &Shared, id: DestinationId) -> Phase {
-    match shared.ledgers().get(id).map(Ledger::lifecycle) {
+pub(super) fn phase(context: &DispatchContext, id: DestinationId) -> Phase {
+    match context.ledgers().get(id).map(Ledger::lifecycle) {
         Some(Lifecycle::Disabled) => Phase::Disabled,
         Some(Lifecycle::Active | Lifecycle::Removed { .. }) => Phase::Delivering,
         None => Phase::Stopping,

@@ -41,7 +41,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let watchdog = Watchdog::new();
         let spool = open(&folder, &watchdog).await;
-        let fleet = Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog));
+        let fleet = Mutex::new(Fleet::new(&spool, outbound, watchdog));
         let stop = CancellationToken::new();
         let keeper = spool.clone();
         let stopped = stop.clone();
@@ -61,7 +61,7 @@ impl World {
     }
 
     async fn append(&self, record: Bytes) -> Seq {
-        self.spool.shared.journal.append(record).await.unwrap()
+        self.spool.parts().journal.append(record).await.unwrap()
     }
 
     fn status(&self) -> DestinationStatus {
@@ -160,7 +160,7 @@ async fn last_failure_is_told_until_nothing_waits_for_another_try() {
         Retry { schedule: vec![Duration::ZERO, Duration::from_millis(100)], jitter_percent: 0 };
     sink.set(Answer::status("422 Unprocessable Content"));
     let mut world = World::new(std::slice::from_ref(&destination)).await;
-    let failures = world.spool.shared.last_failures.clone();
+    let failures = world.fleet.lock().await.report().last_failures;
     world.accept("{\"secret\":1}").await;
     world.until("told", |_| failures.of("sink").is_some()).await;
     assert_eq!(failures.of("sink").as_deref(), Some("answered 422"));
@@ -237,7 +237,7 @@ async fn record_of_a_newer_version_stops_its_reader_and_loses_nothing() {
     world.append(of_a_later_version(&body_event("newer"))).await;
     world.accept("after").await;
     world.until("delivered", |status| status.delivered == 1).await;
-    let waits = world.spool.shared.waits.clone();
+    let waits = world.fleet.lock().await.report().waits;
     world.until("told", |_| waits.of("sink").is_some()).await;
     let reason = waits.of("sink").unwrap();
     assert!(reason.contains("version 250") && reason.contains("start the version that wrote it"), "{reason}");
@@ -254,7 +254,7 @@ async fn record_of_a_newer_version_stops_its_reader_and_loses_nothing() {
 #[tokio::test]
 async fn waiting_event_of_a_newer_version_keeps_waiting() {
     let world = World::new(&[]).await;
-    let load = async |record| load(Stored::At(EventAt::Memory(record)), &world.spool.shared.events).await;
+    let load = async |record| load(Stored::At(EventAt::Memory(record)), &world.spool.parts().events).await;
     let newer = of_a_later_version(&body_event("newer"));
     assert!(matches!(load(newer).await, Err(Ended::Unavailable { .. })));
     assert!(matches!(load(Bytes::from_static(b"\0junk junk")).await, Err(Ended::Unreadable { .. })));
@@ -266,7 +266,7 @@ async fn age_of_what_a_removed_destination_has_is_known_after_a_restart() {
     let destination = destination("http://127.0.0.1:1/");
     let spool = open(&folder, &watchdog).await;
     spool.configure(&[destination]).await.unwrap();
-    spool.shared.journal.append(body_event("{}")).await.unwrap();
+    spool.parts().journal.append(body_event("{}")).await.unwrap();
     spool.close().await;
     drop(spool);
     let spool = open(&folder, &watchdog).await;
