@@ -11,8 +11,8 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
-use super::client::{Outbound, Sender};
-use super::dispatcher::{Command, DispatchContext, Dispatcher};
+use super::channels::http::client::{Outbound, Sender};
+use super::dispatch::{Command, DispatchContext, Dispatcher};
 use super::report::DeliveryReport;
 use crate::journal::Seq;
 use crate::spool::Spool;

@@ -19,7 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
-use super::{client::Outbound, failure::Kind, resolver::Resolver};
+use super::channels::http::{client::Outbound, resolver::Resolver};
+use super::failure::Kind;
 use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::Destination;
-use visnyk_engine::deliver::client::Outbound;
+use visnyk_engine::deliver::channels::http::client::Outbound;
 use visnyk_engine::event::Envelope;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};

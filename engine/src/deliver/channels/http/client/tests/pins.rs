@@ -11,7 +11,7 @@ use visnyk_crds::valid::{DestinationTls, SecretRef};
 
 use super::tls::{Authority, authority, leaf, roots, send_with, server, sink};
 use super::*;
-use crate::deliver::pins::Pin;
+use crate::deliver::channels::http::pins::Pin;
 
 fn pin(key: &impl PublicKeyData) -> Pin {
     digest(&SHA256, &key.subject_public_key_info()).as_ref().try_into().unwrap()

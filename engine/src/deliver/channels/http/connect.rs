@@ -24,10 +24,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 use visnyk_runtime::guard::{Denied, Policy};
 
-use super::{
-    failure::Kind,
-    resolver::{LookupError, Resolver},
-};
+use super::resolver::{LookupError, Resolver};
+use crate::deliver::failure::Kind;
 
 /// How long an address has before the next one is tried beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);

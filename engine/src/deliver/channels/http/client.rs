@@ -18,14 +18,14 @@ use super::{
     authorization::Authorization,
     credentials,
     exchange::{self, failed_exchange, throw_away},
-    failure::{Failure, Kind},
-    format::{self, Message},
     peer::{self, PeerError, Said},
     resolver::{Resolver, SetUpError},
-    retry_after,
     route::Route,
     tls,
 };
+use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::format::{self, Message};
+use crate::deliver::retry_after;
 use crate::event::Event;
 
 /// What all senders of a process share. Cheap to clone.

@@ -9,7 +9,7 @@ use visnyk_runtime::crypto::signed_header::{notation, payload};
 use visnyk_runtime::crypto::standard_webhooks::{SigningKey, signed};
 use visnyk_runtime::host::secrets::Secrets;
 
-use super::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
+use crate::deliver::format::{Message, WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 
 use super::event_log::EventLog;
-use crate::deliver::memory::Memory;
+use crate::deliver::dispatch::memory::Memory;
 use crate::deliver::report::DeliveryReport;
 use crate::spool::Spool;
 use crate::state::{Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};

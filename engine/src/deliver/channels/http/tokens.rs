@@ -18,7 +18,7 @@ use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
 use super::exchange::{self, HttpClient, LONGEST_ANSWER, failed_exchange};
-use super::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, Kind};
 
 /// How long a token is kept whose server does not say.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);

@@ -17,7 +17,7 @@ use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::settle::{Ended, Stored};
 use super::start::load;
-use crate::deliver::client::Outbound;
+use crate::deliver::channels::http::client::Outbound;
 use crate::deliver::fleet::Fleet;
 use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, outbound};
 use crate::journal::Seq;

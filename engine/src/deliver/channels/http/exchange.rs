@@ -16,10 +16,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use visnyk_runtime::observe::causes::{causes, with_causes};
 
-use super::{
-    connect::{ConnectError, Connector},
-    failure::{Failure, Kind},
-};
+use super::connect::{ConnectError, Connector};
+use crate::deliver::failure::{Failure, Kind};
 
 /// Of an answer's body no more is read than this: enough for the connection to be used again after
 /// any reasonable answer, and no more than a nuisance from an unreasonable one.

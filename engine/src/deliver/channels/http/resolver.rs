@@ -111,7 +111,7 @@ impl Resolver {
 
     /// Asks this name server alone.
     #[cfg(test)]
-    pub(super) fn of_name_server(address: std::net::SocketAddr) -> Self {
+    pub(in crate::deliver) fn of_name_server(address: std::net::SocketAddr) -> Self {
         use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 
         let mut server = NameServerConfig::udp(address.ip());

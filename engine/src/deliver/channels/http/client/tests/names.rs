@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::deliver::testing::{knock, name_server};
 
-const FORBIDDEN: &[&str] = &include!("../../../../../runtime/src/guard/forbidden.in");
+const FORBIDDEN: &[&str] = &include!("../../../../../../../runtime/src/guard/forbidden.in");
 
 const OPEN: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// On this machine too, so that a connection to it would succeed, but not allowed.

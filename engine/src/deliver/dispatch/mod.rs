@@ -2,16 +2,21 @@
 //! events when they fall due, and tells the ledger how each attempt ended. No destination shares anything with
 //! another but the disk, and of the memory each has its part.
 
+pub mod breaker;
 mod context;
 mod due;
 mod early;
 mod event_log;
 mod feed;
+pub mod memory;
+pub mod rate;
 mod run;
+pub mod schedule;
 mod settle;
 mod start;
 #[cfg(test)]
 mod tests;
+pub mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,15 +29,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use visnyk_crds::valid::Destination;
 use visnyk_runtime::observe::watchdog::Ticker;
 
+use self::breaker::Breaker;
 pub use self::context::DispatchContext;
 use self::due::DueQueue;
 use self::early::Early;
 pub use self::event_log::{EventLog, LogReader};
 use self::feed::Feed;
+use self::rate::Rate;
 use self::settle::Finished;
-use super::breaker::Breaker;
-use super::client::Sender;
-use super::rate::Rate;
+use super::channels::http::client::Sender;
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Begin, DestinationId, Postponed};

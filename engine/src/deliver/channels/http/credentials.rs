@@ -121,10 +121,10 @@ mod tests {
     use std::marker::PhantomData;
 
     use super::*;
-    use crate::deliver::authorization::Authorization;
-    use crate::deliver::headers::secret_value;
-    use crate::deliver::peer::{Peer, Said};
-    use crate::deliver::tokens::{Token, Tokens};
+    use crate::deliver::channels::http::authorization::Authorization;
+    use crate::deliver::channels::http::headers::secret_value;
+    use crate::deliver::channels::http::peer::{Peer, Said};
+    use crate::deliver::channels::http::tokens::{Token, Tokens};
 
     struct Kind<T>(PhantomData<T>);
 

@@ -17,7 +17,6 @@ use super::{
     connect::{ConnectError, Connector},
     credentials::Credentials,
     exchange::{self, HttpClient, Reuse, misconfigured},
-    failure::{Failure, Kind},
     headers::ExtraHeaders,
     peer::{Peer, PeerError, Said},
     pins::Pin,
@@ -25,6 +24,7 @@ use super::{
     tls::{self, Identity},
     tokens::{TokenRequest, Tokens},
 };
+use crate::deliver::failure::{Failure, Kind};
 
 /// What attempts are made with.
 pub struct Route {

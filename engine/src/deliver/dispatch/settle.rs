@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::{Dispatcher, Held, Origin, Phase};
-use crate::deliver::breaker::Generation;
-use crate::deliver::client::Delivered;
+use crate::deliver::channels::http::client::Delivered;
+use crate::deliver::dispatch::breaker::Generation;
+use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
 use crate::deliver::failure::{Failure, Kind};
 use crate::deliver::retry_after;
-use crate::deliver::verdict::{Reach, Verdict, ending, reach, verdict};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Death, Ending, EventAt, EventError, Ledger, Pause, Postponed, Record};

@@ -12,8 +12,8 @@ use super::due::DueQueue;
 use super::feed::{Feed, Item};
 use super::settle::{Attempt, Ended, Finished, Stored};
 use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
-use crate::deliver::breaker::{self, Allowance, Generation};
-use crate::deliver::client::Sender;
+use crate::deliver::channels::http::client::Sender;
+use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{

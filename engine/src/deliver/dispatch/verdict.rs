@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use visnyk_crds::valid::Destination;
 
-use super::failure::{Failure, Kind};
 use super::schedule;
+use crate::deliver::failure::{Failure, Kind};
 
 /// What becomes of an event whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::observe::causes::with_causes;
 
 use super::{Command, Dispatcher, Phase, start};
-use crate::deliver::breaker::Breaker;
-use crate::deliver::client::Sender;
-use crate::deliver::rate::Rate;
+use crate::deliver::channels::http::client::Sender;
+use crate::deliver::dispatch::breaker::Breaker;
+use crate::deliver::dispatch::rate::Rate;
 use crate::journal::Seq;
 use crate::state::Condition;
 

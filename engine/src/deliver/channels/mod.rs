@@ -1,0 +1,3 @@
+//! The ways in which an attempt leaves the relay.
+
+pub mod http;
