@@ -11,7 +11,7 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
-use super::channels::http::client::{Outbound, Sender};
+use super::channels::http::client::{HttpChannel, Outbound};
 use super::dispatch::{Command, DispatchContext, Dispatcher};
 use super::report::DeliveryReport;
 use crate::journal::Seq;
@@ -31,7 +31,7 @@ pub struct Fleet {
 struct Running {
     id: DestinationId,
     destination: Destination,
-    sender: Arc<Sender>,
+    sender: Arc<HttpChannel>,
     /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
@@ -62,9 +62,9 @@ impl Fleet {
             (fleet.changed(destinations), fleet.outbound.clone())
         };
         let senders = run_blocking(|| {
-            let sender = |destination: &Destination, before: Option<Arc<Sender>>| match before {
+            let sender = |destination: &Destination, before: Option<Arc<HttpChannel>>| match before {
                 Some(before) => before.changed_to(destination),
-                None => Sender::new(destination, &outbound),
+                None => HttpChannel::new(destination, &outbound),
             };
             changed.into_iter().map(|(one, before)| (one.name.clone(), sender(one, before))).collect()
         });
@@ -79,7 +79,8 @@ impl Fleet {
             fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.sender))).collect()
         };
         let refreshed: Vec<_> = run_blocking(|| {
-            let news = |(destination, sender): (_, Arc<Sender>)| Some((destination, sender.refreshed()?));
+            let news =
+                |(destination, sender): (_, Arc<HttpChannel>)| Some((destination, sender.refreshed()?));
             running.into_iter().filter_map(news).collect()
         });
         let mut fleet = fleet.lock().await;
@@ -92,7 +93,7 @@ impl Fleet {
     fn changed<'a>(
         &self,
         destinations: &'a [(DestinationId, Destination)],
-    ) -> Vec<(&'a Destination, Option<Arc<Sender>>)> {
+    ) -> Vec<(&'a Destination, Option<Arc<HttpChannel>>)> {
         let change = |(id, wanted): &'a (DestinationId, Destination)| {
             let running = self.running.get(&wanted.name).filter(|running| running.id == *id);
             let is_changed = running.is_none_or(|running| running.destination != *wanted);
@@ -104,7 +105,7 @@ impl Fleet {
     fn install(
         &mut self,
         destinations: &[(DestinationId, Destination)],
-        mut senders: HashMap<String, Sender>,
+        mut senders: HashMap<String, HttpChannel>,
     ) {
         let gone: Vec<String> = self
             .running
@@ -130,7 +131,7 @@ impl Fleet {
     }
 
     /// The sender of a destination that is being delivered to.
-    pub fn sender(&self, name: &str) -> Option<Arc<Sender>> {
+    pub fn sender(&self, name: &str) -> Option<Arc<HttpChannel>> {
         self.running.get(name).map(|running| Arc::clone(&running.sender))
     }
 
@@ -159,7 +160,7 @@ impl Fleet {
         }
     }
 
-    fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<Sender>) {
+    fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<HttpChannel>) {
         let (commands, receiver) = mpsc::unbounded_channel();
         self.context.report.waits.set(&destination.name, sender.waits_for());
         let previous = self.stopping.remove(&destination.name);
@@ -177,7 +178,7 @@ impl Fleet {
         self.running.insert(destination.name.clone(), running);
     }
 
-    fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {
+    fn replace(&mut self, destination: Destination, sender: Arc<HttpChannel>) {
         let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&sender));
         if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)

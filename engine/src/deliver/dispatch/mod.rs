@@ -45,7 +45,7 @@ use crate::state::{Begin, DestinationId, Postponed};
 /// What a dispatcher can be told while it runs.
 pub enum Command {
     /// The destination's settings or its peer's files changed; its cursor and waiting events stay.
-    Reconfigure(Box<Destination>, Arc<Sender>),
+    Reconfigure(Box<Destination>, Arc<HttpChannel>),
     /// These dead letters are waiting again, due now.
     Redriven(Vec<Seq>),
     /// Drop every event accepted so far and not yet delivered; answers how many that were.
@@ -59,7 +59,7 @@ pub struct Dispatcher {
     context: DispatchContext,
     id: DestinationId,
     destination: Destination,
-    sender: Arc<Sender>,
+    sender: Arc<HttpChannel>,
     commands: mpsc::UnboundedReceiver<Command>,
     ticker: Ticker,
 
@@ -125,7 +125,7 @@ impl Dispatcher {
         context: DispatchContext,
         id: DestinationId,
         destination: Destination,
-        sender: Arc<Sender>,
+        sender: Arc<HttpChannel>,
         commands: mpsc::UnboundedReceiver<Command>,
         ticker: Ticker,
     ) -> Self {

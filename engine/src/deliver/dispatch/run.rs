@@ -77,7 +77,7 @@ impl Dispatcher {
 
     /// What is in flight ends by the old settings. The breaker starts anew only where what it guards did: a
     /// changed rate or certificate says nothing about a host that is down.
-    fn reconfigure(&mut self, destination: Destination, sender: Arc<Sender>) {
+    fn reconfigure(&mut self, destination: Destination, sender: Arc<HttpChannel>) {
         let moved = destination.target != self.destination.target;
         self.sender = sender;
         self.rate = destination.rate_limit.map(|limit| match self.rate.take() {

@@ -269,7 +269,7 @@ fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
 async fn carry_out(
     attempt: Attempt,
     generation: Generation,
-    sender: Arc<Sender>,
+    sender: Arc<HttpChannel>,
     events: EventReader,
 ) -> Finished {
     let began = Instant::now();

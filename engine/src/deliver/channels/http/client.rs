@@ -1,4 +1,4 @@
-//! Makes the attempts: one [`Sender`] per destination, with its connections, its trust, its proof and its address
+//! Makes the attempts: one [`HttpChannel`] per destination, with its connections, its trust, its proof and its address
 //! guard. It holds no opinion on what a failure means; the dispatcher asks the schedule and the breaker.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -57,7 +57,7 @@ impl Outbound {
 }
 
 /// Sends to one destination.
-pub struct Sender {
+pub struct HttpChannel {
     outbound: Outbound,
     destination: Destination,
     /// What the peers folder said, for a Collector or a Service.
@@ -75,8 +75,8 @@ pub struct Delivered {
     pub status: u16,
 }
 
-impl Sender {
-    /// Never fails: where a file is missing, [`Sender::waits_for`] says so until [`Sender::refreshed`] finds it there.
+impl HttpChannel {
+    /// Never fails: where a file is missing, [`HttpChannel::waits_for`] says so until [`HttpChannel::refreshed`] finds it there.
     /// Reads files.
     pub fn new(destination: &Destination, outbound: &Outbound) -> Self {
         Self::with(destination, outbound, None)

@@ -18,7 +18,7 @@ use super::*;
 use crate::deliver::testing::{Answer, Sink, attempted_at, destination, event, outbound};
 
 async fn send_to(destination: &Destination) -> Result<Delivered, Failure> {
-    Sender::new(destination, &outbound()).send(&event(&[], b"{}"), attempted_at()).await
+    HttpChannel::new(destination, &outbound()).send(&event(&[], b"{}"), attempted_at()).await
 }
 
 async fn outcome(answer: Answer) -> Result<u16, Kind> {

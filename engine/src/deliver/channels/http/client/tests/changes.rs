@@ -6,7 +6,7 @@ use super::tls::{authority, roots};
 use super::*;
 
 /// Sends once, and returns how many connections there have been since the sink began.
-async fn connections_after_sending(sender: &Sender, sink: &Sink) -> usize {
+async fn connections_after_sending(sender: &HttpChannel, sink: &Sink) -> usize {
     assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap().status, 200);
     sink.connections()
 }
@@ -17,7 +17,7 @@ async fn changes_of_a_destination_keep_the_connections_that_do_not_depend_on_the
     let first = destination(&sink.url());
     let elsewhere = format!("http://{}/other", sink.address).parse().unwrap();
     let patient = Retry { schedule: vec![Duration::from_secs(1)], jitter_percent: 0 };
-    let mut sender = Sender::new(&first, &outbound());
+    let mut sender = HttpChannel::new(&first, &outbound());
     assert_eq!(connections_after_sending(&sender, &sink).await, 1);
     for changed in [
         Destination { retry: patient, ..first.clone() },
@@ -38,7 +38,7 @@ async fn changes_of_what_connections_depend_on_close_them() {
     let first = destination(&sink.url());
     let ranges = vec!["127.0.0.0/8".parse().unwrap()];
     let named = format!("http://localhost:{}/in", sink.address.port()).parse().unwrap();
-    let mut sender = Sender::new(&first, &Outbound { roots: roots(&authority()), ..outbound() });
+    let mut sender = HttpChannel::new(&first, &Outbound { roots: roots(&authority()), ..outbound() });
     assert_eq!(connections_after_sending(&sender, &sink).await, 1);
     let tls = |tls| Destination { tls, ..first.clone() };
     for (index, changed) in [

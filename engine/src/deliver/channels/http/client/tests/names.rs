@@ -24,7 +24,7 @@ async fn open_and_trap() -> (Sink, Sink) {
 
 async fn send_through(resolver: Resolver, name: &str, port: u16) -> Result<u16, Kind> {
     let outbound = Outbound { resolver, ..outbound() };
-    let sender = Sender::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
+    let sender = HttpChannel::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
     let result = sender.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
@@ -118,7 +118,7 @@ async fn service_is_reached_at_its_own_addresses_and_at_no_others() {
         let resolver = name_server(move |_| (None, answers.clone())).await;
         let outbound = Outbound { resolver, peers_dir: peers.path().into(), ..outbound() };
         let destination = Destination { target: target.clone(), ..destination("http://unused/") };
-        let result = Sender::new(&destination, &outbound).send(&event(&[], b"{}"), attempted_at()).await;
+        let result = HttpChannel::new(&destination, &outbound).send(&event(&[], b"{}"), attempted_at()).await;
         result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
     };
     assert_eq!(send(vec![OPEN]).await, Ok(200));

@@ -55,7 +55,7 @@ async fn only_a_pinned_key_is_trusted_and_only_if_it_is_vouched_for() {
     let send = async |pins: Vec<Pin>, trusted: &Authority| {
         let destination = to(&sink, DestinationTls { pins, ..DestinationTls::default() });
         let outbound = Outbound { roots: roots(trusted), ..outbound() };
-        let result = Sender::new(&destination, &outbound).send(&event(&[], b"{}"), attempted_at()).await;
+        let result = HttpChannel::new(&destination, &outbound).send(&event(&[], b"{}"), attempted_at()).await;
         result.map(|delivered| delivered.status).map_err(|failure| (failure.kind, failure.detail))
     };
     assert_eq!(send(vec![current], &ours).await, Ok(200));
@@ -128,7 +128,7 @@ async fn certificates_that_cannot_be_used_are_named_and_read_again_when_they_cha
         identity: Some([secret("tls.crt"), secret("tls.key")]),
         ..DestinationTls::default()
     };
-    let sender = Sender::new(&to(&sink, tls), &outbound);
+    let sender = HttpChannel::new(&to(&sink, tls), &outbound);
     let waits = sender.waits_for().unwrap();
     assert!(waits.contains("secret pilot/ca.crt cannot be read"), "{waits}");
     assert!(waits.contains("secret pilot/tls.crt certificates cannot be used"), "{waits}");

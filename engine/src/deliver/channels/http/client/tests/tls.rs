@@ -63,7 +63,7 @@ fn write_peer(folder: &Path, url: &str, files: &[(&str, &str)]) {
 }
 
 pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, Kind> {
-    let result = Sender::new(destination, outbound).send(&event(&[], b"{}"), attempted_at()).await;
+    let result = HttpChannel::new(destination, outbound).send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
 
@@ -78,7 +78,7 @@ async fn authority_that_is_shown_as_a_destinations_own_certificate_is_named() {
     let key = PrivateKeyDer::from_pem_slice(own.key().serialize_pem().as_bytes()).unwrap();
     let sink = sink(builder.with_single_cert(chain, key).unwrap()).await;
     let trusting = Outbound { roots: roots(&own), ..outbound() };
-    let sender = Sender::new(&destination(&format!("https://{}/", sink.address)), &trusting);
+    let sender = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
     let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Tls);
     assert!(
@@ -180,7 +180,7 @@ async fn server_that_speaks_http2_gets_it_over_one_connection() {
             .await
     });
 
-    let sender = Sender::new(
+    let sender = HttpChannel::new(
         &destination(&format!("https://{address}/")),
         &Outbound { roots: roots(&ours), ..outbound() },
     );
@@ -200,7 +200,7 @@ async fn sender_is_refreshed_exactly_when_the_peers_files_change() {
     let folder = tempfile::tempdir().unwrap();
     let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
 
-    let sender = Sender::new(&collector(), &outbound);
+    let sender = HttpChannel::new(&collector(), &outbound);
     let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Misconfigured);
     assert_eq!(failure.detail, "peers folder has no apps.store.url");
