@@ -11,7 +11,8 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
-use super::channels::http::client::{HttpChannel, Outbound};
+use super::channels::http::client::Outbound;
+use super::channels::{self, Channel};
 use super::dispatch::{Command, DispatchContext, Dispatcher};
 use super::report::DeliveryReport;
 use crate::journal::Seq;
@@ -31,7 +32,7 @@ pub struct Fleet {
 struct Running {
     id: DestinationId,
     destination: Destination,
-    sender: Arc<HttpChannel>,
+    channel: Arc<dyn Channel>,
     /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
@@ -61,43 +62,43 @@ impl Fleet {
             let fleet = fleet.lock().await;
             (fleet.changed(destinations), fleet.outbound.clone())
         };
-        let senders = run_blocking(|| {
-            let sender = |destination: &Destination, before: Option<Arc<HttpChannel>>| match before {
-                Some(before) => before.changed_to(destination),
-                None => HttpChannel::new(destination, &outbound),
+        let opened = run_blocking(|| {
+            let open = |(destination, before): (&Destination, Option<Arc<dyn Channel>>)| {
+                let channel = channels::open(destination, &outbound, before.as_deref());
+                (destination.name.clone(), channel)
             };
-            changed.into_iter().map(|(one, before)| (one.name.clone(), sender(one, before))).collect()
+            changed.into_iter().map(open).collect()
         });
-        fleet.lock().await.install(destinations, senders);
+        fleet.lock().await.install(destinations, opened);
     }
 
-    /// Gives new senders to the destinations of which the peers folder or the Secrets say something new. Files are read
+    /// Gives new opened to the destinations of which the peers folder or the Secrets say something new. Files are read
     /// while others can use the fleet.
     pub async fn reload_files(fleet: &Mutex<Self>) {
         let running: Vec<_> = {
             let fleet = fleet.lock().await;
-            fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.sender))).collect()
+            fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.channel))).collect()
         };
         let refreshed: Vec<_> = run_blocking(|| {
             let news =
-                |(destination, sender): (_, Arc<HttpChannel>)| Some((destination, sender.refreshed()?));
+                |(destination, channel): (_, Arc<dyn Channel>)| Some((destination, channel.refreshed()?));
             running.into_iter().filter_map(news).collect()
         });
         let mut fleet = fleet.lock().await;
-        for (destination, sender) in refreshed {
-            fleet.replace(destination, Arc::new(sender));
+        for (destination, channel) in refreshed {
+            fleet.replace(destination, channel);
         }
     }
 
-    /// The destinations that need another sender than they have, and the one that they have.
+    /// The destinations that need another channel than they have, and the one that they have.
     fn changed<'a>(
         &self,
         destinations: &'a [(DestinationId, Destination)],
-    ) -> Vec<(&'a Destination, Option<Arc<HttpChannel>>)> {
+    ) -> Vec<(&'a Destination, Option<Arc<dyn Channel>>)> {
         let change = |(id, wanted): &'a (DestinationId, Destination)| {
             let running = self.running.get(&wanted.name).filter(|running| running.id == *id);
             let is_changed = running.is_none_or(|running| running.destination != *wanted);
-            is_changed.then(|| (wanted, running.map(|running| Arc::clone(&running.sender))))
+            is_changed.then(|| (wanted, running.map(|running| Arc::clone(&running.channel))))
         };
         destinations.iter().filter_map(change).collect()
     }
@@ -105,7 +106,7 @@ impl Fleet {
     fn install(
         &mut self,
         destinations: &[(DestinationId, Destination)],
-        mut senders: HashMap<String, HttpChannel>,
+        mut opened: HashMap<String, Arc<dyn Channel>>,
     ) {
         let gone: Vec<String> = self
             .running
@@ -121,18 +122,18 @@ impl Fleet {
         }
         self.context.memory.divide_among(destinations.len());
         for (id, destination) in destinations {
-            let Some(sender) = senders.remove(&destination.name).map(Arc::new) else { continue };
+            let Some(channel) = opened.remove(&destination.name) else { continue };
             if self.running.contains_key(&destination.name) {
-                self.replace(destination.clone(), sender);
+                self.replace(destination.clone(), channel);
             } else {
-                self.start(*id, destination, sender);
+                self.start(*id, destination, channel);
             }
         }
     }
 
-    /// The sender of a destination that is being delivered to.
-    pub fn sender(&self, name: &str) -> Option<Arc<HttpChannel>> {
-        self.running.get(name).map(|running| Arc::clone(&running.sender))
+    /// The channel of a destination that is being delivered to.
+    pub fn channel(&self, name: &str) -> Option<Arc<dyn Channel>> {
+        self.running.get(name).map(|running| Arc::clone(&running.channel))
     }
 
     /// Tells a dispatcher that dead letters of its destination are waiting again.
@@ -160,32 +161,32 @@ impl Fleet {
         }
     }
 
-    fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<HttpChannel>) {
+    fn start(&mut self, id: DestinationId, destination: &Destination, channel: Arc<dyn Channel>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.context.report.waits.set(&destination.name, sender.waits_for());
+        self.context.report.waits.set(&destination.name, channel.waits_for());
         let previous = self.stopping.remove(&destination.name);
         let (context, watchdog) = (self.context.clone(), self.watchdog.clone());
-        let (served, its_sender) = (destination.clone(), Arc::clone(&sender));
+        let (served, its_channel) = (destination.clone(), Arc::clone(&channel));
         let task = tokio::spawn(async move {
             if let Some(previous) = previous {
                 // Two dispatchers of one destination would send the same events.
                 let _ = previous.await;
             }
             let ticker = watchdog.register(format!("dispatcher {}", served.name), BOUND);
-            Dispatcher::new(context, id, served, its_sender, receiver, ticker).run().await;
+            Dispatcher::new(context, id, served, its_channel, receiver, ticker).run().await;
         });
-        let running = Running { id, destination: destination.clone(), sender, commands, task };
+        let running = Running { id, destination: destination.clone(), channel, commands, task };
         self.running.insert(destination.name.clone(), running);
     }
 
-    fn replace(&mut self, destination: Destination, sender: Arc<HttpChannel>) {
-        let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&sender));
+    fn replace(&mut self, destination: Destination, channel: Arc<dyn Channel>) {
+        let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&channel));
         if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
-            self.context.report.waits.set(&destination.name, sender.waits_for());
+            self.context.report.waits.set(&destination.name, channel.waits_for());
             running.destination = destination;
-            running.sender = sender;
+            running.channel = channel;
         }
     }
 

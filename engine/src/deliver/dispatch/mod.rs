@@ -37,7 +37,7 @@ pub use self::event_log::{EventLog, LogReader};
 use self::feed::Feed;
 use self::rate::Rate;
 use self::settle::Finished;
-use super::channels::http::client::Sender;
+use super::channels::Channel;
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Begin, DestinationId, Postponed};
@@ -45,7 +45,7 @@ use crate::state::{Begin, DestinationId, Postponed};
 /// What a dispatcher can be told while it runs.
 pub enum Command {
     /// The destination's settings or its peer's files changed; its cursor and waiting events stay.
-    Reconfigure(Box<Destination>, Arc<HttpChannel>),
+    Reconfigure(Box<Destination>, Arc<dyn Channel>),
     /// These dead letters are waiting again, due now.
     Redriven(Vec<Seq>),
     /// Drop every event accepted so far and not yet delivered; answers how many that were.
@@ -59,7 +59,7 @@ pub struct Dispatcher {
     context: DispatchContext,
     id: DestinationId,
     destination: Destination,
-    sender: Arc<HttpChannel>,
+    channel: Arc<dyn Channel>,
     commands: mpsc::UnboundedReceiver<Command>,
     ticker: Ticker,
 
@@ -125,7 +125,7 @@ impl Dispatcher {
         context: DispatchContext,
         id: DestinationId,
         destination: Destination,
-        sender: Arc<HttpChannel>,
+        channel: Arc<dyn Channel>,
         commands: mpsc::UnboundedReceiver<Command>,
         ticker: Ticker,
     ) -> Self {
@@ -141,7 +141,7 @@ impl Dispatcher {
             context,
             id,
             destination,
-            sender,
+            channel,
             commands,
             ticker,
             feed,

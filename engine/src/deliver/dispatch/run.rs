@@ -10,7 +10,7 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::observe::causes::with_causes;
 
 use super::{Command, Dispatcher, Phase, start};
-use crate::deliver::channels::http::client::Sender;
+use crate::deliver::channels::Channel;
 use crate::deliver::dispatch::breaker::Breaker;
 use crate::deliver::dispatch::rate::Rate;
 use crate::journal::Seq;
@@ -59,7 +59,7 @@ impl Dispatcher {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Reconfigure(destination, sender) => self.reconfigure(*destination, sender),
+            Command::Reconfigure(destination, channel) => self.reconfigure(*destination, channel),
             Command::Redriven(seqs) => self.redriven(&seqs),
             Command::Discard(answer) => self.discards.push(answer),
             Command::Stop => self.phase = Phase::Stopping,
@@ -77,9 +77,9 @@ impl Dispatcher {
 
     /// What is in flight ends by the old settings. The breaker starts anew only where what it guards did: a
     /// changed rate or certificate says nothing about a host that is down.
-    fn reconfigure(&mut self, destination: Destination, sender: Arc<HttpChannel>) {
+    fn reconfigure(&mut self, destination: Destination, channel: Arc<dyn Channel>) {
         let moved = destination.target != self.destination.target;
-        self.sender = sender;
+        self.channel = channel;
         self.rate = destination.rate_limit.map(|limit| match self.rate.take() {
             Some(rate) => rate.changed_to(limit),
             None => Rate::new(limit),
@@ -115,7 +115,7 @@ impl Dispatcher {
         self.held.clear();
         self.feed = start::feed(&self.context, self.id);
         // It may have been one of these that it could not read.
-        self.context.report.waits.set(&self.destination.name, self.sender.waits_for());
+        self.context.report.waits.set(&self.destination.name, self.channel.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
         for answer in self.discards.drain(..) {
             // A caller that went away does not want to know.

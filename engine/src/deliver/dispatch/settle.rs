@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::{Dispatcher, Held, Origin, Phase};
-use crate::deliver::channels::http::client::Delivered;
+use crate::deliver::channels::Delivered;
 use crate::deliver::dispatch::breaker::Generation;
 use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
 use crate::deliver::failure::{Failure, Kind};

@@ -12,7 +12,7 @@ use super::due::DueQueue;
 use super::feed::{Feed, Item};
 use super::settle::{Attempt, Ended, Finished, Stored};
 use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
-use crate::deliver::channels::http::client::Sender;
+use crate::deliver::channels::Channel;
 use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
 use crate::event::Event;
 use crate::journal::Seq;
@@ -45,7 +45,7 @@ impl Dispatcher {
             return shut;
         }
         // A file is not there: an attempt could only fail, or go out without its proof.
-        if self.sender.waits_for().is_some() {
+        if self.channel.waits_for().is_some() {
             return shut;
         }
         if *self.context.condition.borrow_and_update() != Condition::Good {
@@ -206,9 +206,9 @@ impl Dispatcher {
         self.in_flight_bytes += attempt.size;
         self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
         let begun = self.breaker.generation();
-        let sender = Arc::clone(&self.sender);
+        let channel = Arc::clone(&self.channel);
         let events = self.context.events.clone();
-        self.in_flight.push(carry_out(attempt, begun, sender, events).boxed());
+        self.in_flight.push(carry_out(attempt, begun, channel, events).boxed());
     }
 
     /// Drops the oldest events of a destination that bounds its own backlog, until the rest fits.
@@ -269,14 +269,14 @@ fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
 async fn carry_out(
     attempt: Attempt,
     generation: Generation,
-    sender: Arc<HttpChannel>,
+    channel: Arc<dyn Channel>,
     events: EventReader,
 ) -> Finished {
     let began = Instant::now();
     let Attempt { seq, origin, attempts, size, early, stored } = attempt;
     let ended = match load(stored, &events).await {
         Ok((record, event)) => {
-            let result = sender.send(&event, Timestamp::now()).await;
+            let result = channel.send(&event, Timestamp::now()).await;
             Ended::Answered { record, event, result }
         }
         Err(ended) => ended,

@@ -304,7 +304,7 @@ async fn slow_disk_holds_up_neither_the_fleet_nor_other_tasks() {
     };
     let using = Arc::clone(&world);
     let (say, hear) = mpsc::channel();
-    tokio::spawn(async move { say.send(using.fleet.lock().await.sender("sink").is_some()) });
+    tokio::spawn(async move { say.send(using.fleet.lock().await.channel("sink").is_some()) });
     let used = hear.recv_timeout(Duration::from_secs(10));
     fs::write(&slow, "second").unwrap();
     fs::rename(&slow, &path).unwrap();

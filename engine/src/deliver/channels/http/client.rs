@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -23,12 +24,13 @@ use super::{
     route::Route,
     tls,
 };
+use crate::deliver::channels::{Channel, Delivered};
 use crate::deliver::failure::{Failure, Kind};
 use crate::deliver::format::{self, Message};
 use crate::deliver::retry_after;
 use crate::event::Event;
 
-/// What all senders of a process share. Cheap to clone.
+/// What all channels of a process share. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
     /// Whom to ask for addresses.
@@ -68,13 +70,6 @@ pub struct HttpChannel {
     route: Result<Route, Failure>,
 }
 
-/// An attempt that delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivered {
-    /// The success it was answered with.
-    pub status: u16,
-}
-
 impl HttpChannel {
     /// Never fails: where a file is missing, [`HttpChannel::waits_for`] says so until [`HttpChannel::refreshed`] finds it there.
     /// Reads files.
@@ -82,10 +77,9 @@ impl HttpChannel {
         Self::with(destination, outbound, None)
     }
 
-    /// Returns a sender for the destination as it is now. It uses the connections of this one if nothing that they
+    /// Returns a channel to the destination as it is now. It uses the connections of this one if nothing that they
     /// depend on has changed: address, addresses that are open, trust, and certificates. Reads files.
-    #[must_use]
-    pub fn changed_to(&self, destination: &Destination) -> Self {
+    fn with_connections(&self, destination: &Destination) -> Self {
         Self::with(destination, &self.outbound, self.route.as_ref().ok())
     }
 
@@ -95,40 +89,6 @@ impl HttpChannel {
         let secrets = credentials::contents(destination, &outbound.secrets_dir);
         let route = Route::of(destination, said.as_ref(), outbound, before);
         Self { outbound: outbound.clone(), destination: destination.clone(), said, secrets, route }
-    }
-
-    /// A new sender, if the peers folder or the Secrets say something new about this destination. Reads files.
-    pub fn refreshed(&self) -> Option<Self> {
-        let said_same = match (&self.said, peer::read(&self.outbound.peers_dir, &self.destination.target)) {
-            (Some(Ok(old)), Some(Ok(new))) => *old == new,
-            (Some(Err(old)), Some(Err(new))) => old.to_string() == new.to_string(),
-            (None, None) => true,
-            _ => false,
-        };
-        let secrets = credentials::contents(&self.destination, &self.outbound.secrets_dir);
-        let is_same = said_same && secrets == self.secrets;
-        (!is_same).then(|| self.changed_to(&self.destination))
-    }
-
-    /// What has to be mended before any attempt makes sense: a missing or unusable Secret, or file of a peer.
-    pub fn waits_for(&self) -> Option<&str> {
-        self.route.as_ref().err().map(|failure| &failure.detail[..])
-    }
-
-    /// One attempt. `now` is the wall clock, for the headers, for what is signed, and for dates in `Retry-After`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it abandons the attempt; the destination may have got the event.
-    pub async fn send(&self, event: &Event, now: Timestamp) -> Result<Delivered, Failure> {
-        let form = || format::message(self.destination.format, event, now, &self.outbound.time_zone);
-        self.attempt(run_blocking_if_large(event.body.len(), form), Some(event), now).await
-    }
-
-    /// One sign of life; never tried again.
-    pub async fn send_heartbeat(&self, now: Timestamp) -> Result<Delivered, Failure> {
-        let message = format::heartbeat(self.destination.format, now, &self.outbound.time_zone);
-        self.attempt(message, None, now).await
     }
 
     async fn attempt(
@@ -204,6 +164,42 @@ impl HttpChannel {
         }
         let failure = Failure::new(Kind::Status(status), &format!("answered {status}"));
         Err(Failure { retry_after, ..failure })
+    }
+}
+
+impl Channel for HttpChannel {
+    fn send<'a>(&'a self, event: &'a Event, now: Timestamp) -> BoxFuture<'a, Result<Delivered, Failure>> {
+        let attempt = async move {
+            let form = || format::message(self.destination.format, event, now, &self.outbound.time_zone);
+            self.attempt(run_blocking_if_large(event.body.len(), form), Some(event), now).await
+        };
+        attempt.boxed()
+    }
+
+    fn send_heartbeat(&self, now: Timestamp) -> BoxFuture<'_, Result<Delivered, Failure>> {
+        let message = format::heartbeat(self.destination.format, now, &self.outbound.time_zone);
+        self.attempt(message, None, now).boxed()
+    }
+
+    /// Names a missing or unusable Secret, or file of a peer.
+    fn waits_for(&self) -> Option<&str> {
+        self.route.as_ref().err().map(|failure| &failure.detail[..])
+    }
+
+    fn changed_to(&self, destination: &Destination) -> Arc<dyn Channel> {
+        Arc::new(self.with_connections(destination))
+    }
+
+    fn refreshed(&self) -> Option<Arc<dyn Channel>> {
+        let said_same = match (&self.said, peer::read(&self.outbound.peers_dir, &self.destination.target)) {
+            (Some(Ok(old)), Some(Ok(new))) => *old == new,
+            (Some(Err(old)), Some(Err(new))) => old.to_string() == new.to_string(),
+            (None, None) => true,
+            _ => false,
+        };
+        let secrets = credentials::contents(&self.destination, &self.outbound.secrets_dir);
+        let is_same = said_same && secrets == self.secrets;
+        (!is_same).then(|| self.changed_to(&self.destination))
     }
 }
 

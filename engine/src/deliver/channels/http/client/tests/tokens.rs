@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use visnyk_crds::valid::{Authorization, ClientCredentials, SecretRef};
 
 use super::*;
+use crate::deliver::channels;
 use crate::deliver::testing::name_server;
 
 const CANARY: &str = "canary:c1/ient secret";
@@ -45,7 +46,7 @@ fn world(destination_url: &str, token_url: &str) -> World {
     }
 }
 
-async fn send(sender: &HttpChannel) -> Result<u16, (Kind, String)> {
+async fn send(sender: &dyn Channel) -> Result<u16, (Kind, String)> {
     let result = sender.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| (failure.kind, failure.detail))
 }
@@ -127,14 +128,14 @@ async fn a_changed_destination_keeps_its_token_until_the_token_s_secrets_change(
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, _) = serve(|_, _| status(200)).await;
     let world = world(&url, &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    assert_eq!(send(&sender).await, Ok(200));
+    let sender = channels::open(&world.destination, &world.outbound, None);
+    assert_eq!(send(&*sender).await, Ok(200));
     let sender = sender.changed_to(&Destination { concurrency: 9, ..world.destination.clone() });
-    assert_eq!(send(&sender).await, Ok(200));
+    assert_eq!(send(&*sender).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
     write(&world.outbound.secrets_dir, "secret", "another");
     let sender = sender.refreshed().unwrap();
-    assert_eq!(send(&sender).await, Ok(200));
+    assert_eq!(send(&*sender).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 2);
 }
 
