@@ -10,13 +10,13 @@ use uuid::Uuid;
 /// One accepted webhook, as it is journalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What is known about the body; never the body itself.
+    /// Everything that is known about the body, without the body.
     pub envelope: Envelope,
     /// The body as it came. Signatures cover these bytes, so nothing ever rewrites them.
     pub body: Bytes,
 }
 
-/// What came with a body.
+/// The metadata of a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Random; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
@@ -30,14 +30,14 @@ pub struct Envelope {
     /// The request's headers in their order, names in lowercase, without those that its source does not keep
     /// ([`visnyk_crds::headers`]).
     pub headers: Vec<(String, Vec<u8>)>,
-    /// What the sender says about the event.
+    /// The sender's statements about the event.
     pub attributes: Box<Attributes>,
 }
 
-/// What a sender says about its event, in its own words and only after it proved who it is.
+/// A sender's statements about its event, in its own words. They are read only after the sender was verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// What happened, such as `push`.
+    /// Type of the event, such as `push`.
     pub kind: Option<String>,
     /// Tells this event from others of the same source and origin, and is the same when it is sent again.
     pub id: Option<String>,
@@ -48,7 +48,7 @@ pub struct Attributes {
 }
 
 impl Envelope {
-    /// What the event is called when it is sent again, if its sender says that.
+    /// Returns the key under which a repeat of the event is recognized; `None` if its sender gave no id.
     pub fn key(&self) -> Option<Key> {
         let id = self.attributes.id.as_deref()?;
         Some(Key::new(&self.source, self.attributes.origin.as_deref(), id))
@@ -93,7 +93,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether another version of Visnyk can read it.
+    /// Returns whether another version of Visnyk can read it.
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::NewerVersion(_))
     }

@@ -47,7 +47,7 @@ pub(crate) struct SpoolParts {
     pub condition: watch::Receiver<state::Condition>,
 }
 
-/// Why a spool cannot be opened.
+/// The reason for which a spool cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The folder cannot be used.
@@ -55,14 +55,14 @@ pub enum SpoolError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// Two segments for the largest event do not fit.
     #[error("spec.spool: {size} bytes are too few for bodies of up to {max_body_size} bytes")]
     TooSmall {
-        /// What there is.
+        /// Bytes that there are.
         size: u64,
         /// `spec.listener.maxBodySize`.
         max_body_size: u64,
@@ -89,7 +89,7 @@ pub enum Appended {
 pub struct Snapshot {
     /// Events accepted since the journal began.
     pub accepted: u64,
-    /// What became of them, by destination.
+    /// Counts of the events, by destination.
     pub destinations: Vec<DestinationStatus>,
 }
 
@@ -314,7 +314,7 @@ impl Spool {
         appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)
     }
 
-    /// How many ids are remembered, and how many were forgotten before their time.
+    /// Returns the number of ids that are remembered, and of ids that were forgotten before their time.
     pub fn remembered(&self) -> (usize, u64) {
         let seen = self.seen();
         (seen.len(), seen.forgotten())
@@ -358,7 +358,7 @@ impl Spool {
         self.max_body_size
     }
 
-    /// What was found when it was opened.
+    /// Returns the findings of its opening.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
@@ -368,7 +368,7 @@ impl Spool {
         self.set_aside.as_deref()
     }
 
-    /// Whether the state file did not know any more, when it was opened, how far destinations were.
+    /// Returns whether the state file had lost the positions of destinations when it was opened.
     pub fn state_lost(&self) -> bool {
         self.state_lost
     }
@@ -414,7 +414,7 @@ fn seen_event(key: Key, envelope: &Envelope, window: Duration) -> SeenEvent {
     SeenEvent { key, event: envelope.id, until_ms: envelope.received_at_ms.saturating_add(window_ms) }
 }
 
-/// What the spool may take, but never more than the file system has.
+/// Returns the bytes that the spool may use: the configured size, but never more than the file system has.
 fn size(kind: SpoolKind, folder: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;
     let whole = stat.f_blocks.saturating_mul(stat.f_frsize);

@@ -1,4 +1,4 @@
-//! What a destination asks for with `Retry-After`, in both of its forms (RFC 9110 section 10.2.3).
+//! The value of `Retry-After`, in both of its forms (RFC 9110 section 10.2.3).
 
 use std::time::{Duration, SystemTime};
 
@@ -20,8 +20,8 @@ pub fn parse(value: &[u8], now: SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST_FOR_EVENT))
 }
 
-/// How long the whole destination is to be left alone: only these two statuses speak for more than
-/// the one event.
+/// Returns the duration for which nothing is sent to the whole destination. Only these two statuses mean more than the
+/// one event.
 pub fn for_destination(status: u16, retry_after: Option<Duration>) -> Option<Duration> {
     matches!(status, 429 | 503).then_some(retry_after?.min(LONGEST_FOR_DESTINATION))
 }

@@ -1,4 +1,4 @@
-//! Why destinations are not delivered to although they could be: what the manifest refers to is not there.
+//! The destinations whose deliveries wait for something that the manifest refers to and that is not there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tracing::{info, warn};
 pub struct Waits(Arc<Mutex<HashMap<String, String>>>);
 
 impl Waits {
-    /// What a destination waits for, if it does.
+    /// Returns the reason for which a destination waits; `None` if it does not wait.
     pub fn of(&self, destination: &str) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(destination).cloned()
     }

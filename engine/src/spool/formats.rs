@@ -1,5 +1,5 @@
-//! What every version of Visnyk has written: a folder each in `fixtures/spool`, which this version must open and find
-//! whole. Where the present version writes something new, `UPDATE_EXPECT=1` with a new [`NAME`] keeps a folder of it.
+//! The formats of every version of Visnyk: a folder each in `fixtures/spool`, which this version must open and find
+//! whole. When this version writes something new, `UPDATE_EXPECT=1` with a new [`NAME`] keeps a folder of it.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};

@@ -72,12 +72,12 @@ struct World {
     ledgers: Ledgers,
     ids: Vec<DestinationId>,
     readers: Vec<Reader>,
-    /// What was acknowledged, by number.
+    /// Acknowledged records, by number.
     acknowledged: BTreeMap<u64, Bytes>,
     appended: u64,
-    /// How often each destination was sent each record.
+    /// Number of deliveries of each record, by destination.
     sent: Vec<BTreeMap<u64, u32>>,
-    /// Whether anything may be repeated: something was forgotten.
+    /// Set once anything may be repeated, because something was forgotten.
     forgot: bool,
 }
 

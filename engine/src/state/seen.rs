@@ -26,9 +26,9 @@ const EVENT: usize = 16 + 16 + 8;
 /// One event that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenEvent {
-    /// What its sender will call it again.
+    /// Key of the event in its repeats.
     pub key: Key,
-    /// What it is called here.
+    /// Id of the event.
     pub event: Uuid,
     /// Until when it is remembered, in milliseconds since the Unix epoch.
     pub until_ms: i64,
@@ -39,11 +39,11 @@ pub struct SeenEvent {
 pub struct SeenPage {
     /// Its key.
     pub row: i64,
-    /// What is on it; never more than fits a row.
+    /// Its events, at most as many as fit a row.
     pub events: Vec<SeenEvent>,
 }
 
-/// What one transaction writes.
+/// The changes that one transaction writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenBatch {
     /// New rows.
@@ -54,7 +54,7 @@ pub struct SeenBatch {
     pub through: Seq,
 }
 
-/// What an event is.
+/// The answer to an event that is about to be appended.
 #[derive(Debug)]
 pub enum First {
     /// New: append it, and then call [`Seen::settle`], whatever came of it.
@@ -91,7 +91,8 @@ struct Page {
 }
 
 impl Seen {
-    /// What the file holds, and up to where it has the journal's ids; `reserve` is how many bytes the state may take.
+    /// Makes the ids of the file, which has those of the journal up to `through`. `reserve` is the number of bytes that
+    /// the state may use.
     pub fn open(mut pages: Vec<SeenPage>, through: Seq, reserve: u64) -> Self {
         let most = usize::try_from(database_bytes(reserve) / SHARE / COST).unwrap_or(MOST);
         let mut seen = Self {
@@ -128,7 +129,8 @@ impl Seen {
         }
     }
 
-    /// Whether an event is the first of its key. `synced` is a sequence that was synced before the event is appended.
+    /// Returns whether an event is the first of its key. `synced` is a sequence that was synced before the event is
+    /// appended.
     pub fn begin(&mut self, key: Key, now_ms: i64, synced: Seq) -> First {
         match self.known.get(&key) {
             Some((event, until_ms)) if *until_ms > now_ms => return First::No(*event),
@@ -141,7 +143,7 @@ impl Seen {
         First::Yes
     }
 
-    /// What came of an event that was the first: it was accepted and is remembered, or it was not.
+    /// Records the outcome of an event that was the first: it was accepted and is remembered, or it was not.
     pub fn settle(&mut self, key: Key, accepted: Option<SeenEvent>) {
         if let Some(event) = accepted {
             self.known.insert(key, (event.event, event.until_ms));
@@ -152,7 +154,7 @@ impl Seen {
         self.in_flight.remove(&key);
     }
 
-    /// What is to be written, if the journal is synced up to here. Hand it to [`Seen::committed`] or
+    /// Returns the ids to write, if the journal is synced up to `synced`. Hand it to [`Seen::committed`] or
     /// [`Seen::failed`].
     pub fn take_batch(&mut self, synced: Seq, now_ms: i64) -> SeenBatch {
         self.forget(now_ms);
@@ -186,17 +188,17 @@ impl Seen {
         }
     }
 
-    /// How many ids are remembered.
+    /// Returns the number of ids that are remembered.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether none is.
+    /// Returns whether none is remembered.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// How many ids were forgotten before their time, to make room.
+    /// Returns the number of ids that were forgotten before their time, to make room.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }

@@ -21,7 +21,7 @@ const JITTER_PERCENT: u8 = 20;
 pub struct Breaker {
     concurrency: usize,
     state: State,
-    /// How long it opens next time.
+    /// Duration of the next open phase.
     next_span: Duration,
     /// Raised by each opening; outcomes of requests begun before it are old news.
     generation: Generation,
@@ -37,7 +37,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation(u64);
 
-/// What may be in flight now.
+/// Requests that may be in flight now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
     /// A request may begin while fewer than this many are in flight; at least 1.
@@ -46,7 +46,7 @@ pub enum Allowance {
     NotUntil(Instant),
 }
 
-/// What the breaker is doing, for metrics and status.
+/// Phase of the breaker, for metrics and status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The configured concurrency is allowed.
@@ -71,7 +71,7 @@ impl Breaker {
         }
     }
 
-    /// What may be in flight now.
+    /// Returns the number of requests that may be in flight now.
     pub fn allowance(&self, now: Instant) -> Allowance {
         match self.state {
             State::Flowing { allowed, .. } => Allowance::UpTo(allowed),
@@ -80,7 +80,7 @@ impl Breaker {
         }
     }
 
-    /// What it is doing.
+    /// Returns the phase.
     pub fn phase(&self, now: Instant) -> Phase {
         match self.state {
             State::Flowing { allowed, .. } if allowed == self.concurrency => Phase::Closed,

@@ -14,7 +14,7 @@ pub(super) struct Early {
     /// The destination failed as a whole, and has delivered nothing since.
     is_away: bool,
     queue: VecDeque<Seq>,
-    /// How many may be under way at once.
+    /// Maximum number of early attempts in flight.
     allowed: usize,
     under_way: usize,
 }

@@ -22,7 +22,7 @@ const BYTES_PER_READ: usize = 256 * 1024;
 /// The wait between a read of the journal that failed and the next.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What the journal has behind the last thing it had.
+/// An entry of the journal, decoded.
 pub(super) enum Item {
     Event {
         seq: Seq,
@@ -40,7 +40,7 @@ pub(super) enum Item {
 
 type Read = (Box<dyn LogReader>, Vec<Item>, Option<ReadError>);
 
-/// What is read but not yet started, and the reader that brings more.
+/// The events that are read and not started, and the reader of more.
 pub(super) struct Feed {
     items: VecDeque<Item>,
     source: Source,
@@ -132,8 +132,8 @@ impl Feed {
         error.map_or(Ok(()), Err)
     }
 
-    /// Whether what failed was tried often enough. While the disk takes no writes either, it is the disk that is not
-    /// there, and that says nothing about the records on it.
+    /// Returns whether the failed read was tried often enough. While the disk accepts no writes either, the disk is not
+    /// there, which says nothing about the records on it.
     fn gives_up(&self) -> bool {
         self.failing.is_some_and(|(tries, _)| tries >= journal::TRIES) && !self.log.is_failing()
     }

@@ -1,5 +1,5 @@
-//! How many bytes of events a destination may have under way at once: an equal share of what all may, so that one
-//! that hangs takes nothing from the others.
+//! Bytes of events that a destination may have in flight: each has an equal share, so that one that hangs takes nothing
+//! from the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// that come in have as much again, and the rest is for everything else.
 const UNDER_WAY: u64 = 64 << 20;
 
-/// What all destinations may have under way. Clones share it.
+/// Memory for the events in flight to all destinations. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     destinations: Arc<AtomicUsize>,

@@ -42,7 +42,7 @@ use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Begin, DestinationId, Postponed};
 
-/// What a dispatcher can be told while it runs.
+/// A command to a running dispatcher.
 pub enum Command {
     /// The destination's settings or its peer's files changed; its cursor and waiting events stay.
     Reconfigure(Box<Destination>, Arc<dyn Channel>),
@@ -66,7 +66,7 @@ pub struct Dispatcher {
     /// Wakes the loop of a destination that bounds its backlog, since new events may push out old ones.
     watermark: watch::Receiver<Seq>,
     feed: Feed,
-    /// Whether the event at the feed's front may start, as far as the ledger is concerned.
+    /// The ledger's answer about the event at the feed's front.
     front: Option<Begin>,
     due: DueQueue,
     early: Early,
@@ -81,7 +81,7 @@ pub struct Dispatcher {
     last_origin: Origin,
 
     breaker: Breaker,
-    /// Whether [`LastFailures`](super::last_failures::LastFailures) has one of this destination.
+    /// Set while [`LastFailures`](super::last_failures::LastFailures) has one of this destination.
     has_failed: bool,
     rate: Option<Rate>,
     /// The destination asked for silence until then.

@@ -16,7 +16,7 @@ use crate::deliver::dispatch::rate::Rate;
 use crate::journal::Seq;
 use crate::state::Condition;
 
-/// How long the loop may sleep: the watchdog's bound is many times that.
+/// Maximum sleep of the loop: a small part of the watchdog's bound.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
@@ -75,8 +75,8 @@ impl Dispatcher {
         }
     }
 
-    /// What is in flight ends by the old settings. The breaker starts anew only where what it guards did: a
-    /// changed rate or certificate says nothing about a host that is down.
+    /// Applies changed settings. Attempts in flight end by the old ones. The breaker starts anew only where its
+    /// destination did: a changed rate or certificate says nothing about a host that is down.
     fn reconfigure(&mut self, destination: Destination, channel: Arc<dyn Channel>) {
         let moved = destination.target != self.destination.target;
         self.channel = channel;

@@ -1,4 +1,4 @@
-//! What the end of an attempt means: delivered, tried again later, dead, or the destination is gone.
+//! The end of an attempt: its event is delivered, tried again later or dead-lettered, or the destination is gone.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{Death, Ending, EventAt, EventError, Ledger, Pause, Postponed, Record};
 
-/// How long an event waits that could not be read, or that should die where there is no room for the dead.
+/// Delay for an event that could not be read, or for which there is no room among the dead letters.
 const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
 
 /// One try at one event, about to be made.
@@ -55,7 +55,7 @@ pub(super) struct Finished {
     pub took: Duration,
 }
 
-/// How it ended.
+/// Result of an attempt.
 pub(super) enum Ended {
     /// The destination answered, or could not be reached.
     Answered { record: Bytes, event: Event, result: Result<Delivered, Failure> },
@@ -129,7 +129,8 @@ impl Dispatcher {
         }
     }
 
-    /// What a failure says of the destination as a whole.
+    /// Applies the meaning of a failure for the destination as a whole: to the breaker, and to the pause that it asks
+    /// for.
     fn learn(&mut self, failure: &Failure, begun: Generation) {
         let now = Instant::now();
         let before = self.breaker.generation();

@@ -67,14 +67,14 @@ impl Dispatcher {
         Some(Gate { opens_at: Some(ready_at) })
     }
 
-    /// Whether another event would be more than the destination may hold in memory. One may always be under way,
-    /// of whatever size.
+    /// Returns whether another event would exceed the destination's share of memory. One event of any size may always
+    /// be in flight.
     fn is_share_used_up(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
         !self.in_flight.is_empty() && bytes >= self.context.memory.share()
     }
 
-    /// Whether events that are held in memory leave no place for the one at the front.
+    /// Returns whether the events held in memory leave no place for the event at the front.
     fn is_front_kept_by_held(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
         self.front == Some(Begin::Yes)
@@ -230,8 +230,8 @@ impl Dispatcher {
         waiting + self.held_bytes() + started + self.feed.buffered_bytes() + unread
     }
 
-    /// Whether there was one to drop. One in flight is given up too, whatever comes of it: while it is pending it
-    /// holds its segment of the journal, and with it all that came later.
+    /// Drops the oldest event, and returns whether there was one. One in flight is dropped too, whatever its outcome:
+    /// while it is pending, it keeps its segment of the journal and everything after it.
     fn drop_oldest(&mut self) -> bool {
         let oldest_started = self.started.first_key_value().map(|(seq, _)| *seq);
         let Some(seq) = self.due.oldest().into_iter().chain(oldest_started).min() else {
@@ -325,7 +325,7 @@ pub(super) fn paused_until(context: &DispatchContext, id: DestinationId) -> Opti
     Some(Instant::now() + Duration::from_millis(remaining_ms))
 }
 
-/// Whether the destination takes events. Without a ledger there is nothing to deliver.
+/// Returns whether the destination takes events. Without a ledger there is nothing to deliver.
 pub(super) fn phase(context: &DispatchContext, id: DestinationId) -> Phase {
     match context.ledgers().get(id).map(Ledger::lifecycle) {
         Some(Lifecycle::Disabled) => Phase::Disabled,

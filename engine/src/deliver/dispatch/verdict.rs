@@ -1,4 +1,4 @@
-//! What the end of an attempt means for its event. Pure: the dispatcher brings the randomness and keeps the time.
+//! The meaning of a failed attempt for its event. Pure: the dispatcher supplies randomness and time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use visnyk_crds::valid::Destination;
 use super::schedule;
 use crate::deliver::failure::{Failure, Kind};
 
-/// What becomes of an event whose attempt failed.
+/// The next step for an event whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is tried again after this long.
@@ -18,7 +18,7 @@ pub enum Verdict {
     Gone,
 }
 
-/// What a failure says something about.
+/// The object that a failure says something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The destination as a whole.
@@ -29,7 +29,7 @@ pub enum Reach {
     Event,
 }
 
-/// What a failure at a destination says something about.
+/// Returns the object that a failure at a destination says something about.
 pub fn reach(destination: &Destination, kind: Kind) -> Reach {
     match kind {
         _ if kind.is_outage() => Reach::Outage,
@@ -40,7 +40,7 @@ pub fn reach(destination: &Destination, kind: Kind) -> Reach {
     }
 }
 
-/// What a failure means whatever the schedule says; `None` if the schedule decides.
+/// Returns the meaning of a failure that does not depend on the schedule; `None` if the schedule decides.
 pub fn ending(destination: &Destination, failure: &Failure) -> Option<Verdict> {
     match failure.kind {
         Kind::Status(status) if destination.final_statuses.contains(status) => Some(Verdict::Dead),

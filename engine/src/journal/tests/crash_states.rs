@@ -12,7 +12,7 @@ use crate::extent::extent;
 use crate::journal::header::{DATA_START, HEADER_BLOCK, Header};
 use crate::journal::sim::{Lie, Operation, SimDisk};
 
-/// What chance keeps of one cut.
+/// Number of random outcomes of one cut.
 const SUBSETS: u64 = 4;
 
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ fn die(mut world: World, seed: u64, figures: &mut Figures) {
     figures.states += 1;
 }
 
-/// What was written before a sync tells which one it is.
+/// The last write before a sync identifies it.
 mod syncs {
     use super::{DATA_START, HEADER_BLOCK, Header};
 

@@ -19,7 +19,7 @@ use crate::journal::segment::SeqRange;
 use crate::journal::sim::SimDisk;
 use crate::journal::{Disk, Entry, Log, OpenError, Options, Reader};
 
-/// What the simulated disk takes for each byte that is written, the copies that a reader makes, and some room.
+/// Bytes of memory for each written byte: the copies of the simulated disk and of a reader, and some room.
 const TIMES: u64 = 6;
 /// Whatever the size: the zeroes of a new file, which are written a mebibyte at a time; errors, lists, names.
 const FIXED: u64 = (1 << 20) + (256 << 10);

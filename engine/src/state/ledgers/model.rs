@@ -82,7 +82,7 @@ struct Run {
     ledgers: Ledgers,
     ids: Vec<DestinationId>,
     model: Model,
-    /// What is in the file.
+    /// The model of the file's content.
     kept: Model,
     out: Option<(Batch, Model)>,
 }
@@ -107,7 +107,7 @@ impl Run {
         place.map(|term| *term = to).is_some()
     }
 
-    /// What happens to the journal and to the file.
+    /// Applies an action to the journal or to the file.
     fn act(&mut self, action: Action) -> Result<(), TestCaseError> {
         match action {
             Action::Accept => {
@@ -151,7 +151,7 @@ impl Run {
         Ok(())
     }
 
-    /// What happens to events.
+    /// Applies an action to events.
     fn settle(&mut self, action: Action) -> Result<(), TestCaseError> {
         let ended = |ending| match ending {
             Ending::Delivered => Term::Delivered,

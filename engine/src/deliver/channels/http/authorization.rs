@@ -1,4 +1,4 @@
-//! What a destination lets the relay in by: a fixed header, or a token that has to be fetched.
+//! Credentials in the `Authorization` header: a fixed value, or a token that is fetched.
 
 use std::sync::Arc;
 

@@ -30,10 +30,10 @@ use crate::deliver::format::{self, Message};
 use crate::deliver::retry_after;
 use crate::event::Event;
 
-/// What all channels of a process share. Cheap to clone.
+/// Resources that all channels of a process share. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
-    /// Whom to ask for addresses.
+    /// Resolver of host names.
     pub resolver: Resolver,
     /// The authorities that vouch for destinations given by URL.
     pub roots: Arc<RootCertStore>,
@@ -62,17 +62,17 @@ impl Outbound {
 pub struct HttpChannel {
     outbound: Outbound,
     destination: Destination,
-    /// What the peers folder said, for a Collector or a Service.
+    /// Content of the peers folder for a Collector or a Service.
     said: Option<Result<Said, PeerError>>,
-    /// What the files of its Secrets held.
+    /// Contents of the files of its Secrets.
     secrets: Vec<Option<Vec<u8>>>,
     /// Where to and how, or why that cannot be.
     route: Result<Route, Failure>,
 }
 
 impl HttpChannel {
-    /// Never fails: where a file is missing, [`HttpChannel::waits_for`] says so until [`HttpChannel::refreshed`] finds it there.
-    /// Reads files.
+    /// Makes a channel. It never fails: where a file is missing, [`Channel::waits_for`] says so until
+    /// [`Channel::refreshed`] finds it. Reads files.
     pub fn new(destination: &Destination, outbound: &Outbound) -> Self {
         Self::with(destination, outbound, None)
     }

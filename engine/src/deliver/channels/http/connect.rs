@@ -27,7 +27,7 @@ use visnyk_runtime::guard::{Denied, Policy};
 use super::resolver::{LookupError, Resolver};
 use crate::deliver::failure::Kind;
 
-/// How long an address has before the next one is tried beside it (RFC 8305).
+/// Time that one address has before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// More addresses than this of one name are not tried.
 const MOST_ADDRESSES: usize = 16;
@@ -37,9 +37,9 @@ const MOST_ADDRESSES: usize = 16;
 pub struct Connector {
     /// Which addresses it may have.
     pub policy: Arc<Policy>,
-    /// Whom to ask for them.
+    /// Resolver of their names.
     pub resolver: Resolver,
-    /// Whom to trust there.
+    /// TLS client with the certificates that are trusted.
     pub tls: TlsConnector,
     /// The name to prove; absent: the URL's host.
     pub server_name: Option<ServerName<'static>>,
@@ -62,7 +62,7 @@ pub enum ConnectError {
     Tcp {
         /// Where to.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

@@ -16,19 +16,19 @@ use super::sign::Signer;
 use super::tls::{self, Identity};
 use super::tokens::TokenRequest;
 
-/// What one destination's requests are proven with.
+/// Credentials and certificates of the requests to one destination.
 pub struct Credentials {
     /// Signs them.
     pub signer: Option<Signer>,
     /// Fixed credentials.
     pub fixed: Option<HeaderValue>,
-    /// How tokens are asked for, and who may vouch for whom they are asked of.
+    /// Request for tokens, and the CA certificates of the token endpoint; `None`: those of the system.
     pub tokens: Option<(TokenRequest, Option<Arc<RootCertStore>>)>,
     /// Headers that the manifest adds.
     pub headers: ExtraHeaders,
-    /// Who may vouch for the destination; absent: whom the system trusts.
+    /// CA certificates of the destination; `None`: those of the system.
     pub authorities: Option<Arc<RootCertStore>>,
-    /// Whom the relay proves to be.
+    /// Client certificate of the relay.
     pub identity: Option<Identity>,
 }
 
@@ -105,7 +105,7 @@ pub fn contents(destination: &Destination, secrets_dir: &Path) -> Vec<Option<Vec
     destination.secrets().into_iter().map(|secret| fs::read(path(secret)).ok()).collect()
 }
 
-/// What is wrong with the secrets of these destinations, a line per mistake with its place in the manifest.
+/// Returns the mistakes in the secrets of these destinations: a line each, with its place in the manifest.
 pub fn check(destinations: &[Destination], secrets_dir: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, destination) in destinations.iter().enumerate() {
@@ -128,7 +128,7 @@ mod tests {
 
     struct Kind<T>(PhantomData<T>);
 
-    /// What holds for every type, unless it has a constant of its own by that name.
+    /// The constant of every type that has no inherent constant of that name.
     trait Unshown {
         const IS_SHOWN: bool = false;
     }

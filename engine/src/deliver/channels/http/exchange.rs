@@ -33,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(15);
 /// An HTTP/2 connection is shared by all requests: a dead one must not fail more than these seconds' worth.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a request is made again that the server says it did not process.
+/// Maximum number of attempts at a request that the server says it did not process.
 const MOST_TRIES: u32 = 200;
 /// The wait before that, times the tries so far: enough for a connection's end to be known.
 const AGAIN_AFTER: Duration = Duration::from_millis(2);
@@ -43,7 +43,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Whether connections are used again.
+/// Reuse of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
     /// For a while: as many as there were requests at once.
@@ -124,8 +124,9 @@ pub async fn throw_away(mut body: Incoming, deadline: Instant) {
     let _ = timeout_at(deadline.min(Instant::now() + BODY_PATIENCE), reading).await;
 }
 
-/// What kind of failure an exchange ended with: known where the connection was not made, to be looked
-/// for among the causes where it broke. None of our errors, nor of the libraries', carries a query string or a header.
+/// Returns the failure that an error of an exchange means. It is known if the connection was not made, and is looked
+/// for among the causes if the connection broke. No error of ours or of the libraries contains a query string or a
+/// header.
 pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
     let mut kind = Kind::Reset;
     for error in causes(error) {
@@ -145,7 +146,7 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
     Failure::new(kind, &with_causes(error))
 }
 
-/// What the manifest refers to cannot be used.
+/// Returns the failure of a destination whose manifest refers to something that cannot be used.
 pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
     Failure::new(Kind::Misconfigured, &with_causes(error))
 }

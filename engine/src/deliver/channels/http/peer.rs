@@ -16,18 +16,18 @@ use visnyk_crds::valid::Target;
 
 use super::tls::Identity;
 
-/// What the peers folder says about one Collector.
+/// Content of the peers folder for one Collector.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Where it is: `http` or `https`.
     pub url: Url,
     /// The authorities that may vouch for it, as PEM; there whenever the URL is `https`.
     pub authorities: Option<Vec<u8>>,
-    /// Who we are to it.
+    /// Certificate that the relay proves itself with.
     pub identity: Option<Identity>,
 }
 
-/// What the peers folder says about a destination.
+/// Content of the peers folder for one destination.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Said {
     /// Of a Collector.
@@ -56,7 +56,7 @@ pub enum PeerError {
     Half(String),
 }
 
-/// What is said about a destination; nothing where it does not depend on the peers folder.
+/// Reads the content of the peers folder for a destination; `None` if the destination does not depend on it.
 pub fn read(folder: &Path, target: &Target) -> Option<Result<Said, PeerError>> {
     match target {
         Target::Url(_) => None,

@@ -33,7 +33,7 @@ pub struct Resolver(Arc<Inner>);
 struct Inner {
     current: ArcSwap<TokioResolver>,
     files: Files,
-    /// What the files held when they were last read.
+    /// Contents of the files when they were last read.
     read: Mutex<Contents>,
 }
 

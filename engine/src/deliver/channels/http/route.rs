@@ -26,26 +26,26 @@ use super::{
 };
 use crate::deliver::failure::{Failure, Kind};
 
-/// What attempts are made with.
+/// Connections, credentials and headers of the attempts at one destination.
 pub struct Route {
     /// Where to.
     pub uri: Uri,
     /// Over which connections.
     pub client: HttpClient,
-    /// What these connections depend on.
+    /// Facts that these connections depend on.
     reach: Reach,
     /// The same of the connections to where tokens come from, if any do.
     token_reach: Option<Reach>,
-    /// What signs each request.
+    /// Signer of each request; `None`: requests are not signed.
     pub signer: Option<Signer>,
-    /// What lets it in.
+    /// Credentials of each request.
     pub authorization: Option<Authorization>,
-    /// What stands beside it.
+    /// Further headers of each request.
     pub headers: ExtraHeaders,
 }
 
-/// What connections depend on: whom they lead to, which addresses are open, who is trusted, and who the relay proves to
-/// be. Connections of an equal reach can be used on.
+/// Facts that connections depend on: the server, the addresses that are open, the CA certificates, and the client
+/// certificate. Connections of an equal reach can be used again.
 #[derive(PartialEq)]
 struct Reach {
     server: (Option<Scheme>, Option<Authority>),
@@ -54,7 +54,7 @@ struct Reach {
     server_name: Option<ServerName<'static>>,
 }
 
-/// Who is trusted at the other end, and who the relay proves to be there.
+/// CA certificates for the server, and the relay's client certificate.
 struct Trust {
     roots: Arc<RootCertStore>,
     pins: Vec<Pin>,

@@ -1,4 +1,4 @@
-//! How a request proves who sent it: signed anew for each attempt, over the bytes that go out.
+//! Signatures of requests: made for each attempt, over the bytes that are sent.
 
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Whom a delivery trusts, and who it proves to be.
+//! TLS of deliveries: CA certificates for the server, and the relay's client certificate.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ pub fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
 }
 
 impl Identity {
-    /// Whether chain and key can be used together.
+    /// Checks that the chain and the key belong together.
     pub fn check(&self) -> Result<(), TlsError> {
         client(Arc::new(RootCertStore::empty()), &[], Some(self)).map(drop)
     }

@@ -20,7 +20,7 @@ use super::authorization::{basic, bearer};
 use super::exchange::{self, HttpClient, LONGEST_ANSWER, failed_exchange};
 use crate::deliver::failure::{Failure, Kind};
 
-/// How long a token is kept whose server does not say.
+/// Time for which a token is used if its server does not say.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);
 /// A token is not used for the last of its life, at most this much of it: the destination's clock may be ahead.
 const LAST_OF_LIFE: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub struct Tokens {
     state: Mutex<State>,
 }
 
-/// What is sent to the authorization server.
+/// Request to the authorization server.
 #[derive(PartialEq)]
 pub struct TokenRequest {
     uri: Uri,
@@ -92,7 +92,7 @@ impl TokenRequest {
 }
 
 impl Tokens {
-    /// Whether they are asked for by just this.
+    /// Returns whether these tokens are the ones that `request` gets.
     pub fn are_asked_for_by(&self, request: &TokenRequest) -> bool {
         self.request == *request
     }

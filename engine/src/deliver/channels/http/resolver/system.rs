@@ -32,7 +32,7 @@ pub(super) struct Contents {
     hosts: Vec<u8>,
 }
 
-/// What the files say.
+/// Resolver settings of the system's files.
 pub(super) struct Settings {
     pub(super) config: ResolverConfig,
     pub(super) options: ResolverOpts,

@@ -1,4 +1,4 @@
-//! What becomes of each way in which a destination can answer, or not.
+//! The outcome of each way in which a destination can answer, or fail to.
 
 use super::*;
 use crate::deliver::testing::Sink;

@@ -106,7 +106,7 @@ async fn name_that_changes_its_answer_never_leads_astray() {
     assert_eq!((open.requests().len(), trap.connections()), (delivered, 0));
 }
 
-/// What its name answers may change; what the operator wrote is what counts.
+/// The answers for its name may change. Only the addresses that the operator wrote are used.
 #[tokio::test]
 async fn service_is_reached_at_its_own_addresses_and_at_no_others() {
     let (open, trap) = open_and_trap().await;

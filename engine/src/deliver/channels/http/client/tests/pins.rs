@@ -1,4 +1,4 @@
-//! Whom a destination by URL has to prove to be, as its manifest says it.
+//! Identities that a destination by URL must prove, as its manifest says.
 
 use std::{fs, path::Path};
 

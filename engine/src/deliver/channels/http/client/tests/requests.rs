@@ -1,4 +1,4 @@
-//! What a request is beside its body, and which answers are which.
+//! The parts of a request besides its body, and the meaning of each status.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Whom the sender trusts, and who it proves to be.
+//! The servers that the channel trusts, and the identity that it proves.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! What goes over the wire, byte for byte.
+//! The bytes of a request on the wire.
 
 use std::process::Command;
 
