@@ -84,7 +84,8 @@ async fn proxies_of_the_environment_are_ignored() {
     let proxy_url = format!("http://{}", proxy.address);
     let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["deliver::client::tests::wire::sends_where_the_variable_says", "--exact", "--ignored"]);
+    let (_crate, module) = module_path!().split_once("::").unwrap();
+    child.args([&format!("{module}::sends_where_the_variable_says"), "--exact", "--ignored"]);
     child.envs(names.map(|name| (name, &proxy_url))).env("SINK_URL", sink.url()).env_remove("NO_PROXY");
     let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}");
