@@ -17,7 +17,7 @@ use visnyk_runtime::observe::watchdog::Ticker;
 use crate::event::{Envelope, Event, Key};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::state::{
-    self, Accepted, Begin, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
+    self, Accepted, Admission, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
     EventReader, Expired, First, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, SeenEvent, Select,
     Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
@@ -189,7 +189,7 @@ impl Spool {
                 let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
                 let begun =
                     self.ledgers().get_mut(id).map(|ledger| ledger.begin(seq, envelope.received_at_ms));
-                if begun != Some(Begin::AlreadyFinished) {
+                if begun != Some(Admission::AlreadyFinished) {
                     break;
                 }
             }
@@ -301,14 +301,14 @@ impl Spool {
             match first {
                 First::No(event) => return Ok(Appended::Repeat(event)),
                 // It closes when the first is settled.
-                First::Wait(mut settled) => _ = settled.changed().await,
+                First::Wait(mut completed) => _ = completed.changed().await,
                 First::Yes => break,
             }
         }
         let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
         let appending = tokio::spawn(async move {
             let appended = spool.parts.journal.append(record).await;
-            spool.seen().settle(key, appended.is_ok().then_some(event));
+            spool.seen().complete(key, appended.is_ok().then_some(event));
             appended
         });
         appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)

@@ -172,7 +172,7 @@ impl Collector for SpoolMetrics {
         let mut family = encoder.encode_descriptor("destination_waiting", help, None, kind)?;
         for destination in &snapshot.destinations {
             let labels = [("destination", destination.name.as_str())];
-            let waits = self.deliveries.waits.of(&destination.name).is_some();
+            let waits = self.deliveries.blocked.of(&destination.name).is_some();
             ConstGauge::new(u64::from(waits)).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -103,7 +103,7 @@ fn destination(
         pending: counts.pending,
         oldest_pending_seconds: counts.oldest_pending_ms.map(age),
         state: lifecycle(counts.lifecycle),
-        waits_for: deliveries.waits.of(&counts.name),
+        waits_for: deliveries.blocked.of(&counts.name),
         last_failure: deliveries.last_failures.of(&counts.name),
     }
 }

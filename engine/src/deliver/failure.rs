@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest [`Failure::detail`], in bytes.
-const LONGEST_DETAIL: usize = 200;
+const MAX_DETAIL: usize = 200;
 
 /// An attempt that did not deliver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +88,7 @@ impl Failure {
         let detail = detail.chars().filter(|char| !char.is_control());
         let mut bounded = String::new();
         for char in detail {
-            if bounded.len() + char.len_utf8() > LONGEST_DETAIL {
+            if bounded.len() + char.len_utf8() > MAX_DETAIL {
                 break;
             }
             bounded.push(char);
@@ -115,6 +115,6 @@ mod tests {
     #[test]
     fn detail_is_short_and_on_one_line() {
         let failure = Failure::new(Kind::Reset, &"\n\u{1b}ї".repeat(1000));
-        assert_eq!(failure.detail, "ї".repeat(LONGEST_DETAIL / 2));
+        assert_eq!(failure.detail, "ї".repeat(MAX_DETAIL / 2));
     }
 }

@@ -120,7 +120,7 @@ impl Fleet {
         for name in gone {
             self.stop(&name);
         }
-        self.context.memory.divide_among(destinations.len());
+        self.context.in_flight_budget.divide_among(destinations.len());
         for (id, destination) in destinations {
             let Some(channel) = opened.remove(&destination.name) else { continue };
             if self.running.contains_key(&destination.name) {
@@ -163,7 +163,7 @@ impl Fleet {
 
     fn start(&mut self, id: DestinationId, destination: &Destination, channel: Arc<dyn Channel>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.context.report.waits.set(&destination.name, channel.waits_for());
+        self.context.report.blocked.set(&destination.name, channel.waits_for());
         let previous = self.stopping.remove(&destination.name);
         let (context, watchdog) = (self.context.clone(), self.watchdog.clone());
         let (served, its_channel) = (destination.clone(), Arc::clone(&channel));
@@ -184,7 +184,7 @@ impl Fleet {
         if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
-            self.context.report.waits.set(&destination.name, channel.waits_for());
+            self.context.report.blocked.set(&destination.name, channel.waits_for());
             running.destination = destination;
             running.channel = channel;
         }
@@ -192,7 +192,7 @@ impl Fleet {
 
     fn stop(&mut self, name: &str) {
         let _ = self.tell(name, Command::Stop);
-        self.context.report.waits.set(name, None);
+        self.context.report.blocked.set(name, None);
         self.context.report.last_failures.clear(name);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);

@@ -5,6 +5,7 @@
 //! it carries, and [`visnyk_runtime::guard`] says where it may go. The [`fleet`] keeps the dispatchers in step with the
 //! configuration.
 
+pub mod blocked_destinations;
 pub mod channels;
 pub mod dispatch;
 pub mod failure;
@@ -14,7 +15,6 @@ pub mod last_failures;
 pub mod metrics;
 pub mod report;
 pub mod retry_after;
-pub mod waits;
 
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,8 @@
 //! Everything that deliveries report, for metrics and `/status`.
 
+use super::blocked_destinations::BlockedDestinations;
 use super::last_failures::LastFailures;
 use super::metrics::DeliveryMetrics;
-use super::waits::Waits;
 
 /// Reports of the dispatchers of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +10,7 @@ pub struct DeliveryReport {
     /// Attempts by destination and outcome.
     pub metrics: DeliveryMetrics,
     /// The destinations whose deliveries wait for something, such as a Secret.
-    pub waits: Waits,
+    pub blocked: BlockedDestinations,
     /// The failure of the last attempt, by destination.
     pub last_failures: LastFailures,
 }

@@ -20,7 +20,7 @@ const FIXED: usize = 8 + 4 + 4 + 16 + 6 * 8;
 const VOID: usize = 16;
 const CRC: usize = 4;
 /// More than a journal ever counts to, events and bytes; sums and differences of smaller numbers are numbers, too.
-const MOST: u64 = 1 << 60;
+const MAX_COUNT: u64 = 1 << 60;
 
 /// Header of one use of a segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +133,9 @@ impl Header {
     /// Returns whether the numbers are possible: a right checksum does not say who wrote it.
     fn makes_sense(&self) -> bool {
         let Self { number, first_seq, accepted_before, bytes_before, oldest_live, .. } = *self;
-        let is_own = |void: &SeqRange| first_seq <= void.first && void.first <= void.last && void.last < MOST;
-        [number, first_seq, accepted_before, bytes_before].iter().all(|count| *count < MOST)
+        let is_own =
+            |void: &SeqRange| first_seq <= void.first && void.first <= void.last && void.last < MAX_COUNT;
+        [number, first_seq, accepted_before, bytes_before].iter().all(|count| *count < MAX_COUNT)
             && first_seq > 0
             && oldest_live <= number
             && self.voids.iter().all(is_own)

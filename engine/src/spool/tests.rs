@@ -13,13 +13,13 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::extent::cases;
 use crate::journal::sim::{Operation, SimDisk};
 use crate::journal::{Entry, Log, Options, Reader, View};
 use crate::state::{
-    Accepted, Begin, Death, DestinationId, Ending, EventAt, Ledgers, Lifecycle, Postponed, Record, Select,
-    Seq, Store, StoreOptions, Wanted,
+    Accepted, Admission, Death, DestinationId, Ending, EventAt, Ledgers, Lifecycle, Postponed, Record,
+    Select, Seq, Store, StoreOptions, Wanted,
 };
+use crate::test_effort::cases;
 
 const SEGMENT: u64 = 16 << 10;
 const DESTINATIONS: [&str; 2] = ["archive", "pager"];
@@ -170,9 +170,9 @@ impl World {
                 }
                 Entry::Void { first, last } => ledger.void(first, last),
                 Entry::Record { seq, bytes } => match ledger.begin(seq, 0) {
-                    Begin::AlreadyFinished => {}
-                    Begin::WindowFull => unreachable!("events end as they come"),
-                    Begin::Yes => {
+                    Admission::AlreadyFinished => {}
+                    Admission::WindowFull => unreachable!("events end as they come"),
+                    Admission::Yes => {
                         let record = Record { bytes: bytes.clone(), received_at_ms: 0 };
                         match outcome {
                             Outcome::Delivered => {

@@ -29,7 +29,7 @@ pub enum Ending {
 
 /// The answer to a delivery from the journal that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
+pub enum Admission {
     /// Yes.
     Yes,
     /// No, it ended before: read on.
@@ -110,16 +110,16 @@ impl Ledger {
 
     /// Asks to deliver an event from the journal. Without a later result it stays pending, and may begin
     /// again. Call it for the next event even while nothing can be sent: it tells how old that one is.
-    pub fn begin(&mut self, seq: Seq, received_at_ms: i64) -> Begin {
+    pub fn begin(&mut self, seq: Seq, received_at_ms: i64) -> Admission {
         if !self.window.needs(seq) {
-            return Begin::AlreadyFinished;
+            return Admission::AlreadyFinished;
         }
         if !self.window.admits(seq) {
-            return Begin::WindowFull;
+            return Admission::WindowFull;
         }
         self.reached_ms = self.reached_ms.max(Some(received_at_ms));
         self.begun.insert(seq, received_at_ms);
-        Begin::Yes
+        Admission::Yes
     }
 
     /// Returns whether an event of the journal still has to be delivered.

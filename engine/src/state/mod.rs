@@ -28,7 +28,7 @@ pub use configure::{Configured, Plan, Wanted};
 pub use held::{
     DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
 };
-pub use ledger::{Begin, Ending, Ledger, RoomFull};
+pub use ledger::{Admission, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};

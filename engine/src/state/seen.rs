@@ -14,7 +14,7 @@ use super::limits::database_bytes;
 use crate::event::Key;
 
 /// However large the state file may be.
-const MOST: usize = 1_000_000;
+const MAX_IDS: usize = 1_000_000;
 /// Ids of one row of the file.
 const PAGE: usize = 1024;
 /// The part of the database that ids may fill, and what one takes.
@@ -79,7 +79,7 @@ pub struct Seen {
     next_row: i64,
     through: Seq,
     committed_through: Seq,
-    most: usize,
+    max_len: usize,
     forgotten: u64,
 }
 
@@ -94,7 +94,7 @@ impl Seen {
     /// Makes the ids of the file, which has those of the journal up to `through`. `reserve` is the number of bytes that
     /// the state may use.
     pub fn open(mut pages: Vec<SeenPage>, through: Seq, reserve: u64) -> Self {
-        let most = usize::try_from(database_bytes(reserve) / SHARE / COST).unwrap_or(MOST);
+        let max_len = usize::try_from(database_bytes(reserve) / SHARE / COST).unwrap_or(MAX_IDS);
         let mut seen = Self {
             known: HashMap::new(),
             pages: VecDeque::new(),
@@ -104,7 +104,7 @@ impl Seen {
             next_row: pages.iter().map(|page| page.row).max().unwrap_or(0) + 1,
             through,
             committed_through: through,
-            most: most.min(MOST),
+            max_len: max_len.min(MAX_IDS),
             forgotten: 0,
         };
         pages.sort_unstable_by_key(|page| page.row);
@@ -144,7 +144,7 @@ impl Seen {
     }
 
     /// Records the outcome of an event that was the first: it was accepted and is remembered, or it was not.
-    pub fn settle(&mut self, key: Key, accepted: Option<SeenEvent>) {
+    pub fn complete(&mut self, key: Key, accepted: Option<SeenEvent>) {
         if let Some(event) = accepted {
             self.known.insert(key, (event.event, event.until_ms));
             self.unsaved.push(event);
@@ -207,7 +207,7 @@ impl Seen {
     fn forget(&mut self, now_ms: i64) {
         while let Some(page) = self.pages.front() {
             let is_over = page.until_ms <= now_ms;
-            if !is_over && self.known.len() <= self.most {
+            if !is_over && self.known.len() <= self.max_len {
                 return;
             }
             let Some(page) = self.pages.pop_front() else { return };
@@ -224,7 +224,7 @@ impl Seen {
             }
         }
         // Only while the file cannot be written is there nothing but these.
-        if self.known.len() > self.most {
+        if self.known.len() > self.max_len {
             for event in self.unsaved.drain(..PAGE.min(self.unsaved.len())) {
                 self.forgotten += u64::from(self.known.remove(&event.key).is_some());
             }

@@ -13,7 +13,7 @@ use super::schedule::jittered;
 const OUTAGES_TO_OPEN: u32 = 5;
 const REFUSALS_TO_OPEN: u32 = 20;
 const SHORTEST_SPAN: Duration = Duration::from_secs(1);
-const LONGEST_SPAN: Duration = Duration::from_mins(1);
+const MAX_SPAN: Duration = Duration::from_mins(1);
 const JITTER_PERCENT: u8 = 20;
 
 /// See the module.
@@ -153,7 +153,7 @@ impl Breaker {
 
     fn open(&mut self, now: Instant, random: f64) {
         self.state = State::Open { until: now + jittered(self.next_span, JITTER_PERCENT, random) };
-        self.next_span = (self.next_span * 2).min(LONGEST_SPAN);
+        self.next_span = (self.next_span * 2).min(MAX_SPAN);
         self.generation.0 += 1;
     }
 }

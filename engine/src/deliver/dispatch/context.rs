@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 
 use super::event_log::EventLog;
-use crate::deliver::dispatch::memory::Memory;
+use crate::deliver::dispatch::in_flight_budget::InFlightBudget;
 use crate::deliver::report::DeliveryReport;
 use crate::spool::Spool;
 use crate::state::{Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
@@ -24,7 +24,7 @@ pub struct DispatchContext {
     /// Attempts, failures and missing files, for metrics and `/status`.
     pub(in crate::deliver) report: DeliveryReport,
     /// Memory that each destination may use.
-    pub(in crate::deliver) memory: Memory,
+    pub(in crate::deliver) in_flight_budget: InFlightBudget,
 }
 
 impl DispatchContext {
@@ -37,7 +37,7 @@ impl DispatchContext {
             events: parts.events.clone(),
             condition: parts.condition.clone(),
             report: DeliveryReport::default(),
-            memory: Memory::default(),
+            in_flight_budget: InFlightBudget::default(),
         }
     }
 

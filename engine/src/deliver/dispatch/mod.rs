@@ -3,16 +3,16 @@
 //! another but the disk, and of the memory each has its part.
 
 pub mod breaker;
+mod complete;
 mod context;
 mod due;
 mod early;
 mod event_log;
 mod feed;
-pub mod memory;
+pub mod in_flight_budget;
 pub mod rate;
 mod run;
 pub mod schedule;
-mod settle;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -30,17 +30,17 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::observe::watchdog::Ticker;
 
 use self::breaker::Breaker;
+use self::complete::Finished;
 pub use self::context::DispatchContext;
 use self::due::DueQueue;
 use self::early::Early;
 pub use self::event_log::{EventLog, LogReader};
 use self::feed::Feed;
 use self::rate::Rate;
-use self::settle::Finished;
 use super::channels::Channel;
 use crate::event::Event;
 use crate::journal::Seq;
-use crate::state::{Begin, DestinationId, Postponed};
+use crate::state::{Admission, DestinationId, Postponed};
 
 /// A command to a running dispatcher.
 pub enum Command {
@@ -67,7 +67,7 @@ pub struct Dispatcher {
     watermark: watch::Receiver<Seq>,
     feed: Feed,
     /// The ledger's answer about the event at the feed's front.
-    front: Option<Begin>,
+    front: Option<Admission>,
     due: DueQueue,
     early: Early,
     /// Failed events for which the waiting room had no place; each keeps one of the places for requests, so that as

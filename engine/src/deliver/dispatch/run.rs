@@ -17,7 +17,7 @@ use crate::journal::Seq;
 use crate::state::Condition;
 
 /// Maximum sleep of the loop: a small part of the watchdog's bound.
-const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+const MAX_SLEEP: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
     /// Delivers until [`Command::Stop`], or until every handle is gone.
@@ -25,7 +25,7 @@ impl Dispatcher {
         info!(destination = %self.destination.name, "dispatcher started");
         // Told while its predecessor still had requests in flight.
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(command);
+            self.handle_command(command);
         }
         loop {
             self.ticker.tick();
@@ -42,12 +42,12 @@ impl Dispatcher {
 
     /// Waits for an ending, a command, fresh events, the state file or `next_start`, whichever is first.
     async fn wait(&mut self, next_start: Option<Instant>) {
-        let longest = Instant::now() + LONGEST_SLEEP;
+        let longest = Instant::now() + MAX_SLEEP;
         let until = next_start.map_or(longest, |at| at.min(longest));
         tokio::select! {
             biased;
-            Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.settle(finished),
-            command = self.commands.recv(), if self.phase != Phase::Stopping => self.obey(command.unwrap_or(Command::Stop)),
+            Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.complete(finished),
+            command = self.commands.recv(), if self.phase != Phase::Stopping => self.handle_command(command.unwrap_or(Command::Stop)),
             read = self.feed.fill() => if let Err(error) = read {
                 error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
             },
@@ -57,7 +57,7 @@ impl Dispatcher {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle_command(&mut self, command: Command) {
         match command {
             Command::Reconfigure(destination, channel) => self.reconfigure(*destination, channel),
             Command::Redriven(seqs) => self.redriven(&seqs),
@@ -115,7 +115,7 @@ impl Dispatcher {
         self.held.clear();
         self.feed = start::feed(&self.context, self.id);
         // It may have been one of these that it could not read.
-        self.context.report.waits.set(&self.destination.name, self.channel.waits_for());
+        self.context.report.blocked.set(&self.destination.name, self.channel.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");
         for answer in self.discards.drain(..) {
             // A caller that went away does not want to know.

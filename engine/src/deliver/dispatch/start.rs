@@ -8,16 +8,17 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
+use super::complete::{Attempt, Ended, Finished, Stored};
 use super::due::DueQueue;
 use super::feed::{Feed, Item};
-use super::settle::{Attempt, Ended, Finished, Stored};
 use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
 use crate::deliver::channels::Channel;
 use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{
-    Begin, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record, WaitingEvent,
+    Admission, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
+    WaitingEvent,
 };
 
 impl Dispatcher {
@@ -71,16 +72,16 @@ impl Dispatcher {
     /// be in flight.
     fn is_share_used_up(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
-        !self.in_flight.is_empty() && bytes >= self.context.memory.share()
+        !self.in_flight.is_empty() && bytes >= self.context.in_flight_budget.share()
     }
 
     /// Returns whether the events held in memory leave no place for the event at the front.
     fn is_front_kept_by_held(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
-        self.front == Some(Begin::Yes)
+        self.front == Some(Admission::Yes)
             && !self.held.is_empty()
             && (self.held.len() + self.in_flight.len() >= self.destination.concurrency
-                || bytes >= self.context.memory.share())
+                || bytes >= self.context.in_flight_budget.share())
     }
 
     /// Moves what is held in memory to the waiting room, as far as that has room again.
@@ -147,7 +148,7 @@ impl Dispatcher {
 
     /// The event at the front, unless those that are held keep its place.
     fn next_fresh(&mut self) -> Option<Attempt> {
-        if self.front != Some(Begin::Yes) || self.is_front_kept_by_held() {
+        if self.front != Some(Admission::Yes) || self.is_front_kept_by_held() {
             return None;
         }
         let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
@@ -185,7 +186,7 @@ impl Dispatcher {
                 }
             };
             drop(ledgers);
-            if matches!(front, Some(Begin::Yes | Begin::WindowFull)) {
+            if matches!(front, Some(Admission::Yes | Admission::WindowFull)) {
                 self.front = front;
                 return;
             }
@@ -197,7 +198,7 @@ impl Dispatcher {
     /// shown. What waits goes on.
     fn wait_for_newer(&self) {
         if let Some(Item::Newer { reason, .. }) = self.feed.front() {
-            self.context.report.waits.set(&self.destination.name, Some(reason));
+            self.context.report.blocked.set(&self.destination.name, Some(reason));
         }
     }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Authorization, Destination, Retry, SecretRef, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
-use super::settle::{Ended, Stored};
+use super::complete::{Ended, Stored};
 use super::start::load;
 use crate::deliver::channels::http::client::Outbound;
 use crate::deliver::fleet::Fleet;
@@ -237,7 +237,7 @@ async fn record_of_a_newer_version_stops_its_reader_and_loses_nothing() {
     world.append(of_a_later_version(&body_event("newer"))).await;
     world.accept("after").await;
     world.until("delivered", |status| status.delivered == 1).await;
-    let waits = world.fleet.lock().await.report().waits;
+    let waits = world.fleet.lock().await.report().blocked;
     world.until("told", |_| waits.of("sink").is_some()).await;
     let reason = waits.of("sink").unwrap();
     assert!(reason.contains("version 250") && reason.contains("start the version that wrote it"), "{reason}");

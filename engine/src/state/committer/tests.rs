@@ -155,7 +155,7 @@ async fn journal_keeps_an_event_until_its_id_is_in_the_file() {
     setup.committer.commit_now().await.unwrap();
     assert_eq!(*setup.freed.borrow(), Some(3));
 
-    setup.seen.lock().unwrap().settle(key, Some(event));
+    setup.seen.lock().unwrap().complete(key, Some(event));
     setup.postpone(10, 1);
     setup.committer.commit_now().await.unwrap();
     assert_eq!(*setup.freed.borrow(), Some(9));

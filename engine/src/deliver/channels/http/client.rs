@@ -19,7 +19,7 @@ use super::{
     authorization::Authorization,
     credentials,
     exchange::{self, failed_exchange, throw_away},
-    peer::{self, PeerError, Said},
+    peer::{self, PeerError, PeerInfo},
     resolver::{Resolver, SetUpError},
     route::Route,
     tls,
@@ -63,7 +63,7 @@ pub struct HttpChannel {
     outbound: Outbound,
     destination: Destination,
     /// Content of the peers folder for a Collector or a Service.
-    said: Option<Result<Said, PeerError>>,
+    peer: Option<Result<PeerInfo, PeerError>>,
     /// Contents of the files of its Secrets.
     secrets: Vec<Option<Vec<u8>>>,
     /// Where to and how, or why that cannot be.
@@ -85,10 +85,10 @@ impl HttpChannel {
 
     fn with(destination: &Destination, outbound: &Outbound, before: Option<&Route>) -> Self {
         // Read before they are used: what changes in between is found to be new next time.
-        let said = peer::read(&outbound.peers_dir, &destination.target);
+        let peer = peer::read(&outbound.peers_dir, &destination.target);
         let secrets = credentials::contents(destination, &outbound.secrets_dir);
-        let route = Route::of(destination, said.as_ref(), outbound, before);
-        Self { outbound: outbound.clone(), destination: destination.clone(), said, secrets, route }
+        let route = Route::of(destination, peer.as_ref(), outbound, before);
+        Self { outbound: outbound.clone(), destination: destination.clone(), peer, secrets, route }
     }
 
     async fn attempt(
@@ -191,14 +191,15 @@ impl Channel for HttpChannel {
     }
 
     fn refreshed(&self) -> Option<Arc<dyn Channel>> {
-        let said_same = match (&self.said, peer::read(&self.outbound.peers_dir, &self.destination.target)) {
+        let is_same_peer = match (&self.peer, peer::read(&self.outbound.peers_dir, &self.destination.target))
+        {
             (Some(Ok(old)), Some(Ok(new))) => *old == new,
             (Some(Err(old)), Some(Err(new))) => old.to_string() == new.to_string(),
             (None, None) => true,
             _ => false,
         };
         let secrets = credentials::contents(&self.destination, &self.outbound.secrets_dir);
-        let is_same = said_same && secrets == self.secrets;
+        let is_same = is_same_peer && secrets == self.secrets;
         (!is_same).then(|| self.changed_to(&self.destination))
     }
 }

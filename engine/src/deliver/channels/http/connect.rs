@@ -30,7 +30,7 @@ use crate::deliver::failure::Kind;
 /// Time that one address has before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// More addresses than this of one name are not tried.
-const MOST_ADDRESSES: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// Connects for one destination.
 #[derive(Clone)]
@@ -149,7 +149,7 @@ fn permitted(policy: &Policy, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Con
 
 /// The first of these to take the connection, each with a head start over the next.
 async fn connect_to_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectError> {
-    let mut waiting = addresses.iter().take(MOST_ADDRESSES);
+    let mut waiting = addresses.iter().take(MAX_ADDRESSES);
     let mut racing = FuturesUnordered::new();
     let mut failure = ConnectError::Host;
     loop {

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::deliver::channels::http::authorization::Authorization;
     use crate::deliver::channels::http::headers::secret_value;
-    use crate::deliver::channels::http::peer::{Peer, Said};
+    use crate::deliver::channels::http::peer::{Peer, PeerInfo};
     use crate::deliver::channels::http::tokens::{Token, Tokens};
 
     struct Kind<T>(PhantomData<T>);
@@ -160,7 +160,7 @@ mod tests {
             ExtraHeaders,
             Identity,
             Peer,
-            Said,
+            PeerInfo,
             Secrets<'static>,
             HeaderValue,
         ];

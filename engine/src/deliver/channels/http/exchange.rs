@@ -21,12 +21,12 @@ use crate::deliver::failure::{Failure, Kind};
 
 /// Of an answer's body no more is read than this: enough for the connection to be used again after
 /// any reasonable answer, and no more than a nuisance from an unreasonable one.
-pub const LONGEST_ANSWER: usize = 64 * 1024;
+pub const MAX_ANSWER: usize = 64 * 1024;
 /// Nor is it waited for any longer than this: by then its status has said all.
-const BODY_PATIENCE: Duration = Duration::from_secs(2);
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Room for an answer's headers.
-const LONGEST_HEAD: u32 = 64 * 1024;
-const MOST_HEADERS: usize = 128;
+const MAX_HEAD: u32 = 64 * 1024;
+const MAX_HEADERS: usize = 128;
 /// Below what most servers wait before they close an idle connection, so that few requests meet one
 /// that is just being closed. The pool looks once in this time, and so gives it back within twice as long.
 const IDLE: Duration = Duration::from_secs(15);
@@ -34,11 +34,11 @@ const IDLE: Duration = Duration::from_secs(15);
 const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// Maximum number of attempts at a request that the server says it did not process.
-const MOST_TRIES: u32 = 200;
+const MAX_TRIES: u32 = 200;
 /// The wait before that, times the tries so far: enough for a connection's end to be known.
 const AGAIN_AFTER: Duration = Duration::from_millis(2);
 /// And never more than this; most often the attempt's own timeout ends it first.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
@@ -63,13 +63,13 @@ pub fn client(connector: Connector, reuse: Reuse) -> HttpClient {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(idle)
-        .http1_max_buf_size(LONGEST_HEAD as usize)
-        .http1_max_headers(MOST_HEADERS)
+        .http1_max_buf_size(MAX_HEAD as usize)
+        .http1_max_headers(MAX_HEADERS)
         // The status decides: how a header line is written makes no difference to whoever reads none of them.
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
-        .http2_max_header_list_size(LONGEST_HEAD)
+        .http2_max_header_list_size(MAX_HEAD)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_EVERY)
         .build(connector)
@@ -90,9 +90,9 @@ pub async fn request(
     let mut tries = 0;
     loop {
         match client.request(request.clone()).await {
-            Err(error) if tries < MOST_TRIES && is_unprocessed(&error) => {
+            Err(error) if tries < MAX_TRIES && is_unprocessed(&error) => {
                 tries += 1;
-                sleep((AGAIN_AFTER * tries).min(LONGEST_WAIT)).await;
+                sleep((AGAIN_AFTER * tries).min(MAX_WAIT)).await;
             }
             ended => return ended,
         }
@@ -116,12 +116,12 @@ fn is_unprocessed(error: &legacy::Error) -> bool {
 pub async fn throw_away(mut body: Incoming, deadline: Instant) {
     let reading = async {
         let mut read = 0;
-        while read < LONGEST_ANSWER && !body.is_end_stream() {
+        while read < MAX_ANSWER && !body.is_end_stream() {
             let Some(Ok(frame)) = body.frame().await else { break };
             read += frame.data_ref().map_or(0, Bytes::len);
         }
     };
-    let _ = timeout_at(deadline.min(Instant::now() + BODY_PATIENCE), reading).await;
+    let _ = timeout_at(deadline.min(Instant::now() + BODY_TIMEOUT), reading).await;
 }
 
 /// Returns the failure that an error of an exchange means. It is known if the connection was not made, and is looked

@@ -55,11 +55,11 @@ impl Fetch {
     ///
     /// # Cancel safety
     /// Dropped, it gives up.
-    pub async fn get(&self, uri: Uri, most: usize, patience: Duration) -> Result<Bytes, FetchError> {
-        timeout(patience, self.document(uri, most)).await.map_err(|_| FetchError::Late(patience))?
+    pub async fn get(&self, uri: Uri, max_bytes: usize, limit: Duration) -> Result<Bytes, FetchError> {
+        timeout(limit, self.document(uri, max_bytes)).await.map_err(|_| FetchError::Late(limit))?
     }
 
-    async fn document(&self, uri: Uri, most: usize) -> Result<Bytes, FetchError> {
+    async fn document(&self, uri: Uri, max_bytes: usize) -> Result<Bytes, FetchError> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = uri;
         let response = exchange::request(&self.client, request).await.map_err(FetchError::Request)?;
@@ -71,8 +71,8 @@ impl Fetch {
             if let Ok(data) = frame.map_err(FetchError::Body)?.into_data() {
                 document.extend_from_slice(&data);
             }
-            if document.len() > most {
-                return Err(FetchError::TooLarge(most));
+            if document.len() > max_bytes {
+                return Err(FetchError::TooLarge(max_bytes));
             }
         }
         Ok(document.freeze())

@@ -29,7 +29,7 @@ pub struct Peer {
 
 /// Content of the peers folder for one destination.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum PeerInfo {
     /// Of a Collector.
     Collector(Peer),
     /// Of a Service: its addresses, of which there is at least one.
@@ -57,14 +57,14 @@ pub enum PeerError {
 }
 
 /// Reads the content of the peers folder for a destination; `None` if the destination does not depend on it.
-pub fn read(folder: &Path, target: &Target) -> Option<Result<Said, PeerError>> {
+pub fn read(folder: &Path, target: &Target) -> Option<Result<PeerInfo, PeerError>> {
     match target {
         Target::Url(_) => None,
         Target::Collector { namespace, name } => {
-            Some(read_collector(folder, namespace, name).map(Said::Collector))
+            Some(read_collector(folder, namespace, name).map(PeerInfo::Collector))
         }
         Target::Service { namespace, name, .. } => {
-            Some(read_service(folder, namespace, name).map(Said::Service))
+            Some(read_service(folder, namespace, name).map(PeerInfo::Service))
         }
     }
 }

@@ -22,9 +22,9 @@ use visnyk_runtime::host::file_watch::FileWatch;
 use self::system::{Contents, Files, Settings};
 
 /// A destination that moves is found again within this, whatever its zone says.
-const LONGEST_CACHED: Duration = Duration::from_mins(5);
+const MAX_CACHED: Duration = Duration::from_mins(5);
 /// A name that has just been made is found within this.
-const LONGEST_CACHED_ABSENCE: Duration = Duration::from_secs(5);
+const MAX_CACHED_ABSENCE: Duration = Duration::from_secs(5);
 
 /// The process's one resolver, with its cache. Cheap to clone.
 #[derive(Clone)]
@@ -131,8 +131,8 @@ fn build(settings: Settings) -> Result<TokioResolver, NetError> {
     let mut builder = TokioResolver::builder_with_config(settings.config, provider);
     let options = builder.options_mut();
     *options = settings.options;
-    options.positive_max_ttl = Some(LONGEST_CACHED);
-    options.negative_max_ttl = Some(LONGEST_CACHED_ABSENCE);
+    options.positive_max_ttl = Some(MAX_CACHED);
+    options.negative_max_ttl = Some(MAX_CACHED_ABSENCE);
     options.use_hosts_file = ResolveHosts::Never;
     let mut resolver = builder.build()?;
     resolver.set_hosts(Arc::new(settings.hosts));

@@ -18,7 +18,7 @@ use super::{
     credentials::Credentials,
     exchange::{self, HttpClient, Reuse, misconfigured},
     headers::ExtraHeaders,
-    peer::{Peer, PeerError, Said},
+    peer::{Peer, PeerError, PeerInfo},
     pins::Pin,
     sign::Signer,
     tls::{self, Identity},
@@ -75,7 +75,7 @@ impl Route {
     /// What is missing or cannot be used; no attempt makes sense before it is mended.
     pub fn of(
         destination: &Destination,
-        said: Option<&Result<Said, PeerError>>,
+        said: Option<&Result<PeerInfo, PeerError>>,
         outbound: &Outbound,
         before: Option<&Self>,
     ) -> Result<Self, Failure> {
@@ -91,10 +91,10 @@ impl Route {
                 let trust = Trust { roots, pins: destination.tls.pins.clone(), identity };
                 (url, public(destination), trust)
             }
-            (Target::Service { url, .. }, Some(Said::Service(addresses))) => {
+            (Target::Service { url, .. }, Some(PeerInfo::Service(addresses))) => {
                 (url, Policy::Exactly(addresses.clone()), Trust::nobody())
             }
-            (Target::Collector { .. }, Some(Said::Collector(peer))) => {
+            (Target::Collector { .. }, Some(PeerInfo::Collector(peer))) => {
                 (&peer.url, Policy::Peer, Trust::of_peer(peer).map_err(|error| misconfigured(&error))?)
             }
             (Target::Collector { .. } | Target::Service { .. }, _) => {

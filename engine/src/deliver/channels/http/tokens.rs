@@ -17,7 +17,7 @@ use visnyk_crds::valid::ClientCredentials;
 use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
-use super::exchange::{self, HttpClient, LONGEST_ANSWER, failed_exchange};
+use super::exchange::{self, HttpClient, MAX_ANSWER, failed_exchange};
 use crate::deliver::failure::{Failure, Kind};
 
 /// Time for which a token is used if its server does not say.
@@ -164,7 +164,7 @@ impl Tokens {
             .await
             .map_err(|error| of_exchange(failed_exchange(&error)))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|_| failed("no complete answer"))?.to_bytes();
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {

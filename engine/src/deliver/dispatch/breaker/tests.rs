@@ -149,7 +149,7 @@ proptest! {
             match breaker.allowance(now) {
                 Allowance::UpTo(allowed) => prop_assert!((1..=concurrency.max(1)).contains(&allowed)),
                 Allowance::NotUntil(until) => {
-                    prop_assert!(until > now && until - now <= LONGEST_SPAN.mul_f64(1.2));
+                    prop_assert!(until > now && until - now <= MAX_SPAN.mul_f64(1.2));
                     now = until;
                     prop_assert_eq!(breaker.allowance(now), Allowance::UpTo(1));
                 }

@@ -36,7 +36,7 @@ fn failures() -> Vec<Failure> {
     let kinds = (300..=599).map(Kind::Status).chain(WITHOUT_ANSWER);
     kinds
         .flat_map(|kind| {
-            [None, Some(Duration::from_secs(90)), Some(retry_after::LONGEST_FOR_EVENT)]
+            [None, Some(Duration::from_secs(90)), Some(retry_after::MAX_FOR_EVENT)]
                 .map(|retry_after| Failure { retry_after, ..Failure::new(kind, "broken") })
         })
         .collect()

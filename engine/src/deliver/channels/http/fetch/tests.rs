@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::deliver::testing::{Answer, Sink, knock, name_server, outbound};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn loopback() -> Policy {
     Policy::Allow(vec!["127.0.0.0/8".parse().unwrap()])
 }
 
 async fn get(fetch: &Fetch, url: &str) -> Result<Bytes, FetchError> {
-    fetch.get(url.parse().unwrap(), 10, PATIENCE).await
+    fetch.get(url.parse().unwrap(), 10, TIMEOUT).await
 }
 
 fn whole(body: &str) -> Answer {

@@ -10,11 +10,11 @@ const UNDER_WAY: u64 = 64 << 20;
 
 /// Memory for the events in flight to all destinations. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct InFlightBudget {
     destinations: Arc<AtomicUsize>,
 }
 
-impl Memory {
+impl InFlightBudget {
     /// From now on there are so many destinations.
     pub fn divide_among(&self, destinations: usize) {
         self.destinations.store(destinations, Ordering::Relaxed);
@@ -32,10 +32,10 @@ mod tests {
 
     #[test]
     fn destinations_have_equal_shares() {
-        let memory = Memory::default();
+        let budget = InFlightBudget::default();
         let shares = [0, 1, 4, 64].map(|destinations| {
-            memory.divide_among(destinations);
-            memory.clone().share()
+            budget.divide_among(destinations);
+            budget.clone().share()
         });
         assert_eq!(shares, [64 << 20, 64 << 20, 16 << 20, 1 << 20]);
     }

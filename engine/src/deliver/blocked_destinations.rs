@@ -7,9 +7,9 @@ use tracing::{info, warn};
 
 /// The reason of each destination that waits. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Waits(Arc<Mutex<HashMap<String, String>>>);
+pub struct BlockedDestinations(Arc<Mutex<HashMap<String, String>>>);
 
-impl Waits {
+impl BlockedDestinations {
     /// Returns the reason for which a destination waits; `None` if it does not wait.
     pub fn of(&self, destination: &str) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(destination).cloned()

@@ -84,7 +84,7 @@ struct Failed {
 }
 
 impl Dispatcher {
-    pub(super) fn settle(&mut self, finished: Finished) {
+    pub(super) fn complete(&mut self, finished: Finished) {
         let Finished { seq, origin, attempts, size, early, begun, ended, took } = finished;
         self.in_flight_bytes -= size;
         if early.is_some() {
@@ -105,10 +105,10 @@ impl Dispatcher {
             }
             Ended::Answered { record, event, result: Err(failure) } => {
                 self.context.report.metrics.failed(&self.destination.name, failure.kind, took);
-                self.learn(&failure, begun);
+                self.record_outcome(&failure, begun);
                 self.has_failed = true;
                 self.context.report.last_failures.note(&self.destination.name, &failure);
-                self.settle_failure(Failed { seq, origin, attempts, early, record, event, failure });
+                self.complete_failed(Failed { seq, origin, attempts, early, record, event, failure });
             }
             Ended::Unreadable { reason } => {
                 self.finish(origin, seq, Ending::Damaged);
@@ -131,7 +131,7 @@ impl Dispatcher {
 
     /// Applies the meaning of a failure for the destination as a whole: to the breaker, and to the pause that it asks
     /// for.
-    fn learn(&mut self, failure: &Failure, begun: Generation) {
+    fn record_outcome(&mut self, failure: &Failure, begun: Generation) {
         let now = Instant::now();
         let before = self.breaker.generation();
         match reach(&self.destination, failure.kind) {
@@ -160,7 +160,7 @@ impl Dispatcher {
         self.context.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
     }
 
-    fn settle_failure(&mut self, failed: Failed) {
+    fn complete_failed(&mut self, failed: Failed) {
         if let Some(due_at) = failed.early
             && ending(&self.destination, &failed.failure).is_none()
         {
@@ -168,7 +168,7 @@ impl Dispatcher {
         }
         match verdict(&self.destination, failed.attempts, &failed.failure, rand::random()) {
             Verdict::Again(delay) => self.postpone(failed, delay),
-            Verdict::Dead => self.bury(failed),
+            Verdict::Dead => self.dead_letter(failed),
             Verdict::Gone => self.disable(failed),
         }
     }
@@ -247,19 +247,19 @@ impl Dispatcher {
     }
 
     /// The schedule is over. Where there is no room for the dead the event keeps waiting: it is not ours to lose.
-    fn bury(&mut self, failed: Failed) {
+    fn dead_letter(&mut self, failed: Failed) {
         let death = Death {
             attempts: failed.attempts,
             died_at_ms: Timestamp::now().as_millisecond(),
             reason: failed.failure.to_string().into(),
         };
         let Failed { seq, origin, .. } = failed;
-        let buried = self.context.ledgers().get_mut(self.id).map(|ledger| match origin {
+        let placed = self.context.ledgers().get_mut(self.id).map(|ledger| match origin {
             Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
             Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
         });
-        let Some(buried) = buried else { return };
-        if buried.is_err() {
+        let Some(placed) = placed else { return };
+        if placed.is_err() {
             warn!(destination = %self.destination.name, seq, "no room for another dead letter, the event keeps waiting");
             return self.postpone(failed, WAIT_FOR_ROOM);
         }

@@ -3,7 +3,7 @@
 use proptest::prelude::ProptestConfig;
 
 /// Returns `short`, or `long` in the long form.
-pub(crate) fn extent(short: u64, long: u64) -> u64 {
+pub(crate) fn scaled(short: u64, long: u64) -> u64 {
     if std::env::var_os("VISNYK_SOAK").is_some() { long } else { short }
 }
 
