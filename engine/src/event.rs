@@ -1,23 +1,22 @@
 //! The event and its envelope: what a source hands to the journal and a destination gets back,
 //! byte for byte, over attempts, restarts and redrives.
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::state::Key;
-
 /// One accepted webhook, as it is journalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What is known about the body; never the body itself.
+    /// Everything that is known about the body, without the body.
     pub envelope: Envelope,
     /// The body as it came. Signatures cover these bytes, so nothing ever rewrites them.
     pub body: Bytes,
 }
 
-/// What came with a body.
+/// The metadata of a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Random; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
@@ -31,14 +30,14 @@ pub struct Envelope {
     /// The request's headers in their order, names in lowercase, without those that its source does not keep
     /// ([`visnyk_crds::headers`]).
     pub headers: Vec<(String, Vec<u8>)>,
-    /// What the sender says about the event.
+    /// The sender's statements about the event.
     pub attributes: Box<Attributes>,
 }
 
-/// What a sender says about its event, in its own words and only after it proved who it is.
+/// A sender's statements about its event, in its own words. They are read only after the sender was verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// What happened, such as `push`.
+    /// Type of the event, such as `push`.
     pub kind: Option<String>,
     /// Tells this event from others of the same source and origin, and is the same when it is sent again.
     pub id: Option<String>,
@@ -49,10 +48,28 @@ pub struct Attributes {
 }
 
 impl Envelope {
-    /// What the event is called when it is sent again, if its sender says that.
+    /// Returns the key under which a repeat of the event is recognized; `None` if its sender gave no id.
     pub fn key(&self) -> Option<Key> {
         let id = self.attributes.id.as_deref()?;
         Some(Key::new(&self.source, self.attributes.origin.as_deref(), id))
+    }
+}
+
+/// Hash of a source, an origin and the id that the sender gave. Two events with the same key are the same event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(pub(crate) [u8; 16]);
+
+impl Key {
+    /// Returns the hash of these three. Each is hashed with its length, so that `a` and `bc` differ from `ab` and `c`.
+    pub fn new(source: &str, origin: Option<&str>, id: &str) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [source, origin.unwrap_or_default(), id] {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&context.finish().as_ref()[..16]);
+        Self(key)
     }
 }
 
@@ -76,7 +93,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether another version of Visnyk can read it.
+    /// Returns whether another version of Visnyk can read it.
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::NewerVersion(_))
     }

@@ -4,8 +4,8 @@
 pub mod cloud_event_header;
 pub mod deliver;
 pub mod event;
-#[cfg(test)]
-mod extent;
 pub mod journal;
 pub mod spool;
 pub mod state;
+#[cfg(test)]
+mod test_effort;

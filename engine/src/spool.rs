@@ -7,30 +7,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use visnyk_crds::spool_layout::SpoolLayout;
-use visnyk_crds::valid::{Destination, SpoolKind, Target};
+use visnyk_crds::valid::{Deduplicate, Destination, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::Ticker;
 
-use crate::deliver::dispatcher::Shared;
-use crate::deliver::last_failures::LastFailures;
-use crate::deliver::memory::Memory;
-use crate::deliver::metrics::DeliveryMetrics;
-use crate::deliver::waits::Waits;
-use crate::event::{Envelope, Event};
+use crate::event::{Envelope, Event, Key};
 use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
 use crate::state::{
-    self, Accepted, Begin, Committer, Configured, DestinationId, DestinationStatus, Expired, First, Key,
-    Ledger, Ledgers, Lifecycle, NotCommitted, Seen, SeenEvent, Seq, SharedLedgers, Store, StoreOptions,
-    Wanted,
+    self, Accepted, Admission, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
+    EventReader, Expired, First, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, SeenEvent, Select,
+    Seq, SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// The open spool. Clones share it.
 #[derive(Clone)]
 pub struct Spool {
-    /// What dispatchers work with.
-    pub shared: Shared,
+    parts: SpoolParts,
     committer: Committer,
     seen: Arc<Mutex<Seen>>,
     recovery: Recovery,
@@ -39,7 +34,20 @@ pub struct Spool {
     max_body_size: u64,
 }
 
-/// Why a spool cannot be opened.
+/// The parts of the spool that are read and changed while events are delivered. Clones share them.
+#[derive(Clone)]
+pub(crate) struct SpoolParts {
+    /// The accepted events.
+    pub journal: Journal,
+    /// The state of each destination.
+    pub ledgers: SharedLedgers,
+    /// Reader of the events that the state file holds.
+    pub events: EventReader,
+    /// Condition of the state file. Deliveries pause while it is not good.
+    pub condition: watch::Receiver<state::Condition>,
+}
+
+/// The reason for which a spool cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The folder cannot be used.
@@ -47,14 +55,14 @@ pub enum SpoolError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// Two segments for the largest event do not fit.
     #[error("spec.spool: {size} bytes are too few for bodies of up to {max_body_size} bytes")]
     TooSmall {
-        /// What there is.
+        /// Bytes that there are.
         size: u64,
         /// `spec.listener.maxBodySize`.
         max_body_size: u64,
@@ -67,12 +75,12 @@ pub enum SpoolError {
     Journal(#[source] journal::OpenError),
 }
 
-/// What became of an event that is accepted once.
+/// The outcome of [`Spool::append`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It was accepted.
+    /// The event was accepted with this sequence.
     New(Seq),
-    /// It had been accepted before, as this.
+    /// The event was accepted before, with this id, and is not accepted again.
     Repeat(Uuid),
 }
 
@@ -81,7 +89,7 @@ pub enum Appended {
 pub struct Snapshot {
     /// Events accepted since the journal began.
     pub accepted: u64,
-    /// What became of them, by destination.
+    /// Counts of the events, by destination.
     pub destinations: Vec<DestinationStatus>,
 }
 
@@ -141,11 +149,9 @@ impl Spool {
                     free.free_through(seq);
                 }
             });
-        let state = committer.condition();
-        let (metrics, waits, memory) = (DeliveryMetrics::default(), Waits::default(), Memory::default());
-        let last_failures = LastFailures::default();
-        let shared = Shared { journal, ledgers, events, state, metrics, waits, last_failures, memory };
-        Ok(Self { shared, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
+        let condition = committer.condition();
+        let parts = SpoolParts { journal, ledgers, events, condition };
+        Ok(Self { parts, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
     /// Makes the ledgers those of these destinations once that is committed, so that no event accepted from now on is
@@ -160,7 +166,7 @@ impl Spool {
         let wanted: Vec<Wanted> = destinations.iter().map(wanted).collect();
         let now_ms = Timestamp::now().as_millisecond();
         let Configured { ids, added, resumed, enabled, removed } =
-            self.committer.configure(wanted, now_ms, self.shared.journal.clone()).await?;
+            self.committer.configure(wanted, now_ms, self.parts.journal.clone()).await?;
         tracing::info!(?added, ?resumed, ?enabled, ?removed, "destinations configured");
         let spool = self.clone();
         // A panic has been reported where it happened; the age of some events is then not known.
@@ -171,22 +177,19 @@ impl Spool {
     /// Learns how old the oldest event of each removed destination is. Of the others their dispatchers tell.
     fn look_at_removed(&self) {
         let removed: Vec<_> = {
-            let ledgers = self.shared.ledgers();
+            let ledgers = self.ledgers();
             let removed =
                 ledgers.iter().filter(|ledger| matches!(ledger.lifecycle(), Lifecycle::Removed { .. }));
             removed.map(|ledger| (ledger.id(), ledger.read_from())).collect()
         };
         for (id, after) in removed {
-            let mut reader = self.shared.journal.reader(after);
+            let mut reader = self.parts.journal.reader(after);
             while let Ok(Some(entry)) = reader.next() {
                 let Entry::Record { seq, bytes } = entry else { continue };
                 let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
-                let begun = self
-                    .shared
-                    .ledgers()
-                    .get_mut(id)
-                    .map(|ledger| ledger.begin(seq, envelope.received_at_ms));
-                if begun != Some(Begin::AlreadyFinished) {
+                let begun =
+                    self.ledgers().get_mut(id).map(|ledger| ledger.begin(seq, envelope.received_at_ms));
+                if begun != Some(Admission::AlreadyFinished) {
                     break;
                 }
             }
@@ -205,13 +208,39 @@ impl Spool {
 
     /// Ends the journal's writer.
     pub async fn close(&self) {
-        self.shared.journal.clone().close().await;
+        self.parts.journal.clone().close().await;
     }
 
     /// Drops every undelivered event of a destination that nobody delivers to; answers how many.
     pub fn discard(&self, id: DestinationId) -> u64 {
-        let mut ledgers = self.shared.ledgers();
-        ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.shared.journal))
+        let mut ledgers = self.ledgers();
+        ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.parts.journal))
+    }
+
+    /// Makes dead letters of a destination pending again, due at `now_ms`, with no attempt counted.
+    pub fn redrive(&self, id: DestinationId, select: Select<'_>, now_ms: i64) -> Redriven {
+        self.ledgers().get_mut(id).map(|ledger| ledger.redrive(select, now_ms)).unwrap_or_default()
+    }
+
+    /// Returns the id and the name of each destination, removed ones included.
+    pub fn destinations(&self) -> Vec<(DestinationId, String)> {
+        self.ledgers().iter().map(|ledger| (ledger.id(), ledger.name().to_owned())).collect()
+    }
+
+    /// Returns the dead letters of a destination, oldest first.
+    pub fn dead_letters(&self, id: DestinationId) -> Vec<DeadLetter> {
+        self.ledgers().get(id).map(|ledger| ledger.dead_letters().collect()).unwrap_or_default()
+    }
+
+    /// Reads an event that the state file holds for a destination: a waiting one or a dead letter. `None`: it is not
+    /// there, or cannot be read.
+    pub async fn held_event(&self, id: DestinationId, seq: Seq) -> Option<Event> {
+        let at = self.ledgers().get(id)?.event(seq)?;
+        let record = match at {
+            EventAt::Memory(record) => record,
+            EventAt::Stored(at) => self.parts.events.read(at).await.ok()?,
+        };
+        Event::decode(&record).ok()
     }
 
     /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
@@ -220,7 +249,7 @@ impl Spool {
         let [retain_ms, elapsed_ms] =
             [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let in_force = in_force.iter().map(|destination| &*destination.name).collect();
-        self.shared.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.shared.journal)
+        self.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.parts.journal)
     }
 
     /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each
@@ -229,7 +258,7 @@ impl Spool {
         if windows.is_empty() {
             return Ok(());
         }
-        let mut reader = self.shared.journal.reader(self.seen().kept_through());
+        let mut reader = self.parts.journal.reader(self.seen().kept_through());
         while let Some(entry) = reader.next_insisting()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
@@ -240,43 +269,64 @@ impl Spool {
         Ok(())
     }
 
-    /// Accepts an event, unless one of the same source, origin and id was accepted within `window`. One that is
-    /// being accepted right now is waited for.
+    /// Appends an event, and returns once it is on disk. With `deduplicate`, an event whose source, origin and id are
+    /// those of an event that was accepted within the window is not appended again. If that event is being appended,
+    /// this waits for its outcome.
     ///
     /// # Errors
-    /// It was not accepted; see [`Journal::append`].
+    /// The event was not accepted; see [`Journal::append`].
     ///
     /// # Cancel safety
-    /// It may be accepted, and is then remembered, although the future was dropped.
-    pub async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
+    /// The event may be accepted, and is then remembered, although the future was dropped.
+    pub async fn append(
+        &self,
+        event: &Event,
+        deduplicate: Option<&Deduplicate>,
+    ) -> Result<Appended, AppendError> {
+        match deduplicate {
+            Some(deduplicate) => self.append_once(event, deduplicate.window).await,
+            None => self.parts.journal.append(event.encode()).await.map(Appended::New),
+        }
+    }
+
+    async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
         let envelope = &event.envelope;
         let Some(key) = envelope.key() else {
-            return self.shared.journal.append(event.encode()).await.map(Appended::New);
+            return self.parts.journal.append(event.encode()).await.map(Appended::New);
         };
-        let watermark = self.shared.journal.watermark();
+        let watermark = self.parts.journal.watermark();
         loop {
             let synced = *watermark.borrow();
             let first = self.seen().begin(key, envelope.received_at_ms, synced);
             match first {
                 First::No(event) => return Ok(Appended::Repeat(event)),
                 // It closes when the first is settled.
-                First::Wait(mut settled) => _ = settled.changed().await,
+                First::Wait(mut completed) => _ = completed.changed().await,
                 First::Yes => break,
             }
         }
         let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
         let appending = tokio::spawn(async move {
-            let appended = spool.shared.journal.append(record).await;
-            spool.seen().settle(key, appended.is_ok().then_some(event));
+            let appended = spool.parts.journal.append(record).await;
+            spool.seen().complete(key, appended.is_ok().then_some(event));
             appended
         });
         appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)
     }
 
-    /// How many ids are remembered, and how many were forgotten before their time.
+    /// Returns the number of ids that are remembered, and of ids that were forgotten before their time.
     pub fn remembered(&self) -> (usize, u64) {
         let seen = self.seen();
         (seen.len(), seen.forgotten())
+    }
+
+    /// Returns the parts that deliveries work with.
+    pub(crate) fn parts(&self) -> &SpoolParts {
+        &self.parts
+    }
+
+    fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
+        self.parts.ledgers.lock()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -286,16 +336,21 @@ impl Spool {
     /// Returns why no event can be accepted now. Of a full journal it names the destination whose undelivered events
     /// are the oldest in it: until these are delivered or discarded, nothing is freed.
     pub fn problem(&self) -> Option<String> {
-        match self.shared.journal.condition() {
+        match self.parts.journal.condition() {
             journal::Condition::Writable => None,
             journal::Condition::Failing { reason } => Some(reason),
             journal::Condition::Full => {
-                let ledgers = self.shared.ledgers.lock_unnoticed();
-                let holder = ledgers.holder_of_oldest(&self.shared.journal).map(Ledger::name);
+                let ledgers = self.parts.ledgers.lock_unnoticed();
+                let holder = ledgers.holder_of_oldest(&self.parts.journal).map(Ledger::name);
                 let of = |name| format!("full: its oldest undelivered event is for destination {name:?}");
                 Some(holder.map_or_else(|| "full".into(), of))
             }
         }
+    }
+
+    /// Returns the condition of the state file, as it changes.
+    pub fn state_condition(&self) -> watch::Receiver<state::Condition> {
+        self.parts.condition.clone()
     }
 
     /// The largest body whose event fits a segment.
@@ -303,7 +358,7 @@ impl Spool {
         self.max_body_size
     }
 
-    /// What was found when it was opened.
+    /// Returns the findings of its opening.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
@@ -313,16 +368,16 @@ impl Spool {
         self.set_aside.as_deref()
     }
 
-    /// Whether the state file did not know any more, when it was opened, how far destinations were.
+    /// Returns whether the state file had lost the positions of destinations when it was opened.
     pub fn state_lost(&self) -> bool {
         self.state_lost
     }
 
     /// The sum of promise 2: every number is of the same moment.
     pub fn snapshot(&self) -> Snapshot {
-        let ledgers = self.shared.ledgers();
+        let ledgers = self.ledgers();
         let moment =
-            Moment { journal: &self.shared.journal, watermark: Accepted::watermark(&self.shared.journal) };
+            Moment { journal: &self.parts.journal, watermark: Accepted::watermark(&self.parts.journal) };
         let accepted = moment.accepted_through(moment.watermark);
         Snapshot { accepted, destinations: ledgers.snapshot(&moment) }
     }
@@ -359,7 +414,7 @@ fn seen_event(key: Key, envelope: &Envelope, window: Duration) -> SeenEvent {
     SeenEvent { key, event: envelope.id, until_ms: envelope.received_at_ms.saturating_add(window_ms) }
 }
 
-/// What the spool may take, but never more than the file system has.
+/// Returns the bytes that the spool may use: the configured size, but never more than the file system has.
 fn size(kind: SpoolKind, folder: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;
     let whole = stat.f_blocks.saturating_mul(stat.f_frsize);

@@ -8,7 +8,6 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
@@ -20,7 +19,7 @@ use visnyk_crds::contract::status::RelayStatus;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::event::Event;
 use visnyk_engine::spool::Spool;
-use visnyk_engine::state::{DeadLetter, DestinationId, EventAt, Select, Seq};
+use visnyk_engine::state::{DeadLetter, DestinationId, Select, Seq};
 use visnyk_runtime::server::problem::Problem;
 
 use crate::status::Status;
@@ -133,7 +132,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<RelayStatus> {
 async fn list(State(admin): State<Arc<Admin>>, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
     let destinations = admin.destinations(query.destination.as_deref())?;
     let lines = stream::iter(destinations).flat_map(move |(id, name)| {
-        let letters = stream::iter(admin.dead_letters(id));
+        let letters = stream::iter(admin.spool.dead_letters(id));
         let (admin, name): (_, Arc<str>) = (Arc::clone(&admin), name.into());
         letters.then(move |letter| line(Arc::clone(&admin), id, Arc::clone(&name), letter, query.bodies))
     });
@@ -147,7 +146,7 @@ async fn line(
     letter: DeadLetter,
     bodies: bool,
 ) -> serde_json::Result<String> {
-    let event = admin.event(id, letter.seq).await;
+    let event = admin.spool.held_event(id, letter.seq).await;
     let listed = to_listed(&destination, &letter, event.as_ref(), bodies);
     serde_json::to_string(&listed).map(|line| line + "\n")
 }
@@ -198,13 +197,7 @@ impl Admin {
         let select = chosen.map_or(Select::All, Select::Seqs);
         let now_ms = Timestamp::now().as_millisecond();
         let fleet = self.fleet.lock().await;
-        let redriven = self
-            .spool
-            .shared
-            .ledgers()
-            .get_mut(id)
-            .map(|ledger| ledger.redrive(select, now_ms))
-            .unwrap_or_default();
+        let redriven = self.spool.redrive(id, select, now_ms);
         let answer = RedriveAnswer { redriven: redriven.seqs.len(), no_room: redriven.no_room };
         // One that is not delivered to now finds them waiting when it is again.
         let _ = fleet.redriven(name, redriven.seqs);
@@ -213,12 +206,8 @@ impl Admin {
 
     /// Returns one destination, or all; removed ones included.
     fn destinations(&self, name: Option<&str>) -> Result<Vec<(DestinationId, String)>, Problem> {
-        let ledgers = self.spool.shared.ledgers();
-        let found: Vec<_> = ledgers
-            .iter()
-            .filter(|ledger| name.is_none_or(|name| name == ledger.name()))
-            .map(|ledger| (ledger.id(), ledger.name().to_owned()))
-            .collect();
+        let mut found = self.spool.destinations();
+        found.retain(|(_, known)| name.is_none_or(|name| name == known));
         match name {
             Some(name) if found.is_empty() => {
                 Err(Problem::bad_request(format!("there is no destination {name}")))
@@ -227,25 +216,12 @@ impl Admin {
         }
     }
 
-    fn dead_letters(&self, id: DestinationId) -> Vec<DeadLetter> {
-        self.spool.shared.ledgers().get(id).map(|ledger| ledger.dead_letters().collect()).unwrap_or_default()
-    }
-
-    async fn event(&self, id: DestinationId, seq: Seq) -> Option<Event> {
-        let place = self.spool.shared.ledgers().get(id)?.event(seq)?;
-        let record: Bytes = match place {
-            EventAt::Memory(record) => record,
-            EventAt::Stored(at) => self.spool.shared.events.read(at).await.ok()?,
-        };
-        Event::decode(&record).ok()
-    }
-
     /// Returns the sequences of these events among a destination's dead letters; all of them must be there.
     async fn seqs(&self, id: DestinationId, events: &[Uuid]) -> Result<Vec<Seq>, Problem> {
         let mut wanted: Vec<Uuid> = events.to_vec();
         let mut seqs = Vec::new();
-        for letter in self.dead_letters(id) {
-            let Some(event) = self.event(id, letter.seq).await else { continue };
+        for letter in self.spool.dead_letters(id) {
+            let Some(event) = self.spool.held_event(id, letter.seq).await else { continue };
             if let Some(at) = wanted.iter().position(|wanted| *wanted == event.envelope.id) {
                 wanted.swap_remove(at);
                 seqs.push(letter.seq);

@@ -48,10 +48,10 @@ pub async fn run(active: Arc<Configuration<Active>>, fleet: Arc<Mutex<Fleet>>, t
             continue;
         }
         for name in heartbeat.to {
-            if let Some(sender) = fleet.lock().await.sender(&name) {
+            if let Some(channel) = fleet.lock().await.channel(&name) {
                 // Each by itself: a destination that hangs must not delay another's.
                 tokio::spawn(async move {
-                    match sender.send_heartbeat(Timestamp::now()).await {
+                    match channel.send_heartbeat(Timestamp::now()).await {
                         Ok(_) => debug!(destination = name, "heartbeat sent"),
                         Err(failure) => warn!(destination = name, %failure, "heartbeat failed"),
                     }

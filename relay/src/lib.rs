@@ -24,7 +24,7 @@ use clap::Parser;
 
 use visnyk_crds::contract::exit;
 use visnyk_crds::{manifest, valid::ValidatedRelay};
-use visnyk_engine::deliver::credentials;
+use visnyk_engine::deliver::channels::http::credentials;
 use visnyk_runtime::guard;
 use visnyk_runtime::host::configuration;
 use visnyk_runtime::server::{drain::Signals, tls};

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationStatus;
 
@@ -112,7 +113,17 @@ impl IntakeMetrics {
 }
 
 /// The conservation sum of each destination, read when metrics are collected.
-pub struct SpoolMetrics(pub Spool);
+pub struct SpoolMetrics {
+    spool: Spool,
+    deliveries: DeliveryReport,
+}
+
+impl SpoolMetrics {
+    /// Returns a collector for this spool and what is delivered from it.
+    pub fn new(spool: &Spool, deliveries: &DeliveryReport) -> Self {
+        Self { spool: spool.clone(), deliveries: deliveries.clone() }
+    }
+}
 
 impl std::fmt::Debug for SpoolMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -122,7 +133,7 @@ impl std::fmt::Debug for SpoolMetrics {
 
 impl Collector for SpoolMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.spool.snapshot();
         let accepted = ConstCounter::new(snapshot.accepted);
         let help = "Events accepted since the spool began";
         accepted.encode(encoder.encode_descriptor(
@@ -131,7 +142,7 @@ impl Collector for SpoolMetrics {
             None,
             accepted.metric_type(),
         )?)?;
-        let (remembered, forgotten) = self.0.remembered();
+        let (remembered, forgotten) = self.spool.remembered();
         let remembered = ConstGauge::new(i64::try_from(remembered).unwrap_or(i64::MAX));
         let help = "Ids of accepted events that are remembered, so that none is accepted again";
         let kind = remembered.metric_type();
@@ -161,7 +172,7 @@ impl Collector for SpoolMetrics {
         let mut family = encoder.encode_descriptor("destination_waiting", help, None, kind)?;
         for destination in &snapshot.destinations {
             let labels = [("destination", destination.name.as_str())];
-            let waits = self.0.shared.waits.of(&destination.name).is_some();
+            let waits = self.deliveries.blocked.of(&destination.name).is_some();
             ConstGauge::new(u64::from(waits)).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use visnyk_crds::contract::status::{DestinationState, DestinationStatus, RelayStatus, SourceStatus};
-use visnyk_engine::deliver::dispatcher::Shared;
+use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{self, Lifecycle};
 use visnyk_runtime::admin::process_status;
@@ -20,28 +20,35 @@ use crate::sources::SourceEndpoint;
 #[derive(Clone)]
 pub struct Status {
     spool: Spool,
+    deliveries: DeliveryReport,
     active: Arc<Configuration<Active>>,
     intake: IntakeMetrics,
     tls: Option<Tls>,
 }
 
 impl Status {
-    /// Returns a status of the spool, the active configuration, the sources, the metrics, and the listener, if there
+    /// Returns a status of the spool, its deliveries, the active configuration, the sources, the metrics, and the listener, if there
     /// is one.
     pub fn of(
         spool: &Spool,
+        deliveries: &DeliveryReport,
         active: &Arc<Configuration<Active>>,
         intake: &IntakeMetrics,
         tls: Option<&Tls>,
     ) -> Self {
-        Self { spool: spool.clone(), active: Arc::clone(active), intake: intake.clone(), tls: tls.cloned() }
+        Self {
+            spool: spool.clone(),
+            deliveries: deliveries.clone(),
+            active: Arc::clone(active),
+            intake: intake.clone(),
+            tls: tls.cloned(),
+        }
     }
 
     /// Returns the status now.
     pub fn now(&self) -> RelayStatus {
         let Snapshot { accepted, destinations } = self.spool.snapshot();
         let now_ms = Timestamp::now().as_millisecond();
-        let shared = &self.spool.shared;
         let active = self.active.current();
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
         RelayStatus {
@@ -55,7 +62,10 @@ impl Status {
             torn_tail: self.spool.recovery().torn_tail,
             state_set_aside: self.spool.set_aside().map(|path| path.display().to_string()),
             state_lost: self.spool.state_lost(),
-            destinations: destinations.iter().map(|status| destination(status, shared, now_ms)).collect(),
+            destinations: destinations
+                .iter()
+                .map(|counts| destination(counts, &self.deliveries, now_ms))
+                .collect(),
             sources: active.endpoints.iter().map(|endpoint| self.source(endpoint)).collect(),
         }
     }
@@ -74,7 +84,11 @@ impl Status {
     }
 }
 
-fn destination(counts: &state::DestinationStatus, shared: &Shared, now_ms: i64) -> DestinationStatus {
+fn destination(
+    counts: &state::DestinationStatus,
+    deliveries: &DeliveryReport,
+    now_ms: i64,
+) -> DestinationStatus {
     let age = |at_ms: i64| now_ms.saturating_sub(at_ms).max(0).unsigned_abs() / 1000;
     DestinationStatus {
         name: counts.name.clone(),
@@ -86,8 +100,8 @@ fn destination(counts: &state::DestinationStatus, shared: &Shared, now_ms: i64) 
         pending: counts.pending,
         oldest_pending_seconds: counts.oldest_pending_ms.map(age),
         state: lifecycle(counts.lifecycle),
-        waits_for: shared.waits.of(&counts.name),
-        last_failure: shared.last_failures.of(&counts.name),
+        waits_for: deliveries.blocked.of(&counts.name),
+        last_failure: deliveries.last_failures.of(&counts.name),
     }
 }
 

@@ -1,24 +1,23 @@
-//! How an attempt ends when it does not end well, in the words that the breaker, the metrics and the
-//! waiting room need.
+//! Failures of attempts, in the terms that the breaker, the metrics and the waiting room need.
 
 use std::time::Duration;
 
 /// The longest [`Failure::detail`], in bytes.
-const LONGEST_DETAIL: usize = 200;
+const MAX_DETAIL: usize = 200;
 
 /// An attempt that did not deliver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Failure {
-    /// What kind of failure.
+    /// Kind of the failure.
     pub kind: Kind,
-    /// What the destination asked for with `Retry-After`, at most a day.
+    /// Delay that the destination asked for with `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
     /// For people: short, one line, without query strings, headers or anything of a body.
     pub detail: String,
 }
 
-/// What kind of failure.
+/// Kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// An answer that is no success.
@@ -37,13 +36,13 @@ pub enum Kind {
     Reset,
     /// The address guard let none of the addresses through.
     Denied,
-    /// What the manifest refers to is missing or unusable.
+    /// Something that the manifest refers to is missing or unusable.
     Misconfigured,
 }
 
 impl Kind {
-    /// Whether it says something about the destination as a whole, and so counts for the breaker.
-    /// An answer below 500 shows that somebody is there.
+    /// Returns whether it says something about the destination as a whole, and counts for the breaker. An answer below
+    /// 500 shows that the destination works.
     pub fn is_outage(self) -> bool {
         match self {
             Self::Status(status) => status >= 500,
@@ -58,7 +57,7 @@ impl Kind {
         }
     }
 
-    /// Whether the destination is gone for good (410) and wants no more.
+    /// Returns whether the destination is gone for good (410).
     pub fn is_gone(self) -> bool {
         self == Self::Status(410)
     }
@@ -89,7 +88,7 @@ impl Failure {
         let detail = detail.chars().filter(|char| !char.is_control());
         let mut bounded = String::new();
         for char in detail {
-            if bounded.len() + char.len_utf8() > LONGEST_DETAIL {
+            if bounded.len() + char.len_utf8() > MAX_DETAIL {
                 break;
             }
             bounded.push(char);
@@ -116,6 +115,6 @@ mod tests {
     #[test]
     fn detail_is_short_and_on_one_line() {
         let failure = Failure::new(Kind::Reset, &"\n\u{1b}ї".repeat(1000));
-        assert_eq!(failure.detail, "ї".repeat(LONGEST_DETAIL / 2));
+        assert_eq!(failure.detail, "ї".repeat(MAX_DETAIL / 2));
     }
 }

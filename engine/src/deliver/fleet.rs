@@ -11,14 +11,17 @@ use visnyk_crds::valid::Destination;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
-use super::client::{Outbound, Sender};
-use super::dispatcher::{Command, Dispatcher, Shared};
+use super::channels::http::client::Outbound;
+use super::channels::{self, Channel};
+use super::dispatch::{Command, DispatchContext, Dispatcher};
+use super::report::DeliveryReport;
 use crate::journal::Seq;
+use crate::spool::Spool;
 use crate::state::DestinationId;
 
 /// The dispatchers of a process.
 pub struct Fleet {
-    shared: Shared,
+    context: DispatchContext,
     outbound: Outbound,
     watchdog: Watchdog,
     running: HashMap<String, Running>,
@@ -29,7 +32,7 @@ pub struct Fleet {
 struct Running {
     id: DestinationId,
     destination: Destination,
-    sender: Arc<Sender>,
+    channel: Arc<dyn Channel>,
     /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
@@ -42,8 +45,14 @@ pub struct NotRunning(pub String);
 
 impl Fleet {
     /// No dispatchers yet; [`Fleet::apply`] starts them.
-    pub fn new(shared: Shared, outbound: Outbound, watchdog: Watchdog) -> Self {
-        Self { shared, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
+        let context = DispatchContext::new(spool);
+        Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    }
+
+    /// Returns the reports of its dispatchers.
+    pub fn report(&self) -> DeliveryReport {
+        self.context.report.clone()
     }
 
     /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
@@ -53,42 +62,43 @@ impl Fleet {
             let fleet = fleet.lock().await;
             (fleet.changed(destinations), fleet.outbound.clone())
         };
-        let senders = run_blocking(|| {
-            let sender = |destination: &Destination, before: Option<Arc<Sender>>| match before {
-                Some(before) => before.changed_to(destination),
-                None => Sender::new(destination, &outbound),
+        let opened = run_blocking(|| {
+            let open = |(destination, before): (&Destination, Option<Arc<dyn Channel>>)| {
+                let channel = channels::open(destination, &outbound, before.as_deref());
+                (destination.name.clone(), channel)
             };
-            changed.into_iter().map(|(one, before)| (one.name.clone(), sender(one, before))).collect()
+            changed.into_iter().map(open).collect()
         });
-        fleet.lock().await.install(destinations, senders);
+        fleet.lock().await.install(destinations, opened);
     }
 
-    /// Gives new senders to the destinations of which the peers folder or the Secrets say something new. Files are read
+    /// Gives new opened to the destinations of which the peers folder or the Secrets say something new. Files are read
     /// while others can use the fleet.
     pub async fn reload_files(fleet: &Mutex<Self>) {
         let running: Vec<_> = {
             let fleet = fleet.lock().await;
-            fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.sender))).collect()
+            fleet.running.values().map(|one| (one.destination.clone(), Arc::clone(&one.channel))).collect()
         };
         let refreshed: Vec<_> = run_blocking(|| {
-            let news = |(destination, sender): (_, Arc<Sender>)| Some((destination, sender.refreshed()?));
+            let news =
+                |(destination, channel): (_, Arc<dyn Channel>)| Some((destination, channel.refreshed()?));
             running.into_iter().filter_map(news).collect()
         });
         let mut fleet = fleet.lock().await;
-        for (destination, sender) in refreshed {
-            fleet.replace(destination, Arc::new(sender));
+        for (destination, channel) in refreshed {
+            fleet.replace(destination, channel);
         }
     }
 
-    /// The destinations that need another sender than they have, and the one that they have.
+    /// The destinations that need another channel than they have, and the one that they have.
     fn changed<'a>(
         &self,
         destinations: &'a [(DestinationId, Destination)],
-    ) -> Vec<(&'a Destination, Option<Arc<Sender>>)> {
+    ) -> Vec<(&'a Destination, Option<Arc<dyn Channel>>)> {
         let change = |(id, wanted): &'a (DestinationId, Destination)| {
             let running = self.running.get(&wanted.name).filter(|running| running.id == *id);
             let is_changed = running.is_none_or(|running| running.destination != *wanted);
-            is_changed.then(|| (wanted, running.map(|running| Arc::clone(&running.sender))))
+            is_changed.then(|| (wanted, running.map(|running| Arc::clone(&running.channel))))
         };
         destinations.iter().filter_map(change).collect()
     }
@@ -96,7 +106,7 @@ impl Fleet {
     fn install(
         &mut self,
         destinations: &[(DestinationId, Destination)],
-        mut senders: HashMap<String, Sender>,
+        mut opened: HashMap<String, Arc<dyn Channel>>,
     ) {
         let gone: Vec<String> = self
             .running
@@ -110,20 +120,20 @@ impl Fleet {
         for name in gone {
             self.stop(&name);
         }
-        self.shared.memory.divide_among(destinations.len());
+        self.context.in_flight_budget.divide_among(destinations.len());
         for (id, destination) in destinations {
-            let Some(sender) = senders.remove(&destination.name).map(Arc::new) else { continue };
+            let Some(channel) = opened.remove(&destination.name) else { continue };
             if self.running.contains_key(&destination.name) {
-                self.replace(destination.clone(), sender);
+                self.replace(destination.clone(), channel);
             } else {
-                self.start(*id, destination, sender);
+                self.start(*id, destination, channel);
             }
         }
     }
 
-    /// The sender of a destination that is being delivered to.
-    pub fn sender(&self, name: &str) -> Option<Arc<Sender>> {
-        self.running.get(name).map(|running| Arc::clone(&running.sender))
+    /// The channel of a destination that is being delivered to.
+    pub fn channel(&self, name: &str) -> Option<Arc<dyn Channel>> {
+        self.running.get(name).map(|running| Arc::clone(&running.channel))
     }
 
     /// Tells a dispatcher that dead letters of its destination are waiting again.
@@ -151,39 +161,39 @@ impl Fleet {
         }
     }
 
-    fn start(&mut self, id: DestinationId, destination: &Destination, sender: Arc<Sender>) {
+    fn start(&mut self, id: DestinationId, destination: &Destination, channel: Arc<dyn Channel>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.shared.waits.set(&destination.name, sender.waits_for());
+        self.context.report.blocked.set(&destination.name, channel.waits_for());
         let previous = self.stopping.remove(&destination.name);
-        let (shared, watchdog) = (self.shared.clone(), self.watchdog.clone());
-        let (served, its_sender) = (destination.clone(), Arc::clone(&sender));
+        let (context, watchdog) = (self.context.clone(), self.watchdog.clone());
+        let (served, its_channel) = (destination.clone(), Arc::clone(&channel));
         let task = tokio::spawn(async move {
             if let Some(previous) = previous {
                 // Two dispatchers of one destination would send the same events.
                 let _ = previous.await;
             }
             let ticker = watchdog.register(format!("dispatcher {}", served.name), BOUND);
-            Dispatcher::new(shared, id, served, its_sender, receiver, ticker).run().await;
+            Dispatcher::new(context, id, served, its_channel, receiver, ticker).run().await;
         });
-        let running = Running { id, destination: destination.clone(), sender, commands, task };
+        let running = Running { id, destination: destination.clone(), channel, commands, task };
         self.running.insert(destination.name.clone(), running);
     }
 
-    fn replace(&mut self, destination: Destination, sender: Arc<Sender>) {
-        let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&sender));
+    fn replace(&mut self, destination: Destination, channel: Arc<dyn Channel>) {
+        let command = Command::Reconfigure(Box::new(destination.clone()), Arc::clone(&channel));
         if self.tell(&destination.name, command).is_ok()
             && let Some(running) = self.running.get_mut(&destination.name)
         {
-            self.shared.waits.set(&destination.name, sender.waits_for());
+            self.context.report.blocked.set(&destination.name, channel.waits_for());
             running.destination = destination;
-            running.sender = sender;
+            running.channel = channel;
         }
     }
 
     fn stop(&mut self, name: &str) {
         let _ = self.tell(name, Command::Stop);
-        self.shared.waits.set(name, None);
-        self.shared.last_failures.clear(name);
+        self.context.report.blocked.set(name, None);
+        self.context.report.last_failures.clear(name);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }

@@ -1,4 +1,4 @@
-//! Why deliveries to destinations fail, for `/status`: the failure of the latest attempt, while one explains anything.
+//! The last failure of each destination, for `/status`: that of the latest attempt, while a failed event waits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

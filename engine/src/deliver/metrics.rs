@@ -1,4 +1,4 @@
-//! What deliveries look like from outside: attempts by destination and outcome, and how long they took.
+//! Metrics of deliveries: attempts by destination and outcome, and their durations.
 
 use std::time::Duration;
 

@@ -1,38 +1,20 @@
 //! The last stretch of an event's way: from the journal to a destination.
 //!
-//! The pure pieces stand alone: [`schedule`], [`retry_after`], [`breaker`], [`rate`] and [`memory`] say when an attempt may
-//! begin, [`verdict`] what its failure means, [`mod@format`] what it carries, [`sign`] and [`authorization`] what proves it,
-//! [`visnyk_runtime::guard`] where it may go. [`client`] makes the attempt and says how it ended; a [`dispatcher`] per
-//! destination puts
-//! them together, and the [`fleet`] keeps the dispatchers in step with the configuration.
+//! A [`dispatch`]er per destination says when an attempt may begin and what its failure means: its parts are pure, such as
+//! the schedule and the breaker. A channel of [`channels`] makes the attempt and says how it ended; [`mod@format`] makes what
+//! it carries, and [`visnyk_runtime::guard`] says where it may go. The [`fleet`] keeps the dispatchers in step with the
+//! configuration.
 
-pub mod authorization;
-pub mod breaker;
-pub mod client;
-pub mod connect;
-pub mod credentials;
-pub mod dispatcher;
-pub mod exchange;
+pub mod blocked_destinations;
+pub mod channels;
+pub mod dispatch;
 pub mod failure;
-pub mod fetch;
 pub mod fleet;
 pub mod format;
-pub mod headers;
 pub mod last_failures;
-pub mod memory;
 pub mod metrics;
-pub mod peer;
-pub mod pins;
-pub mod rate;
-pub mod resolver;
+pub mod report;
 pub mod retry_after;
-pub mod route;
-pub mod schedule;
-pub mod sign;
-pub mod tls;
-pub mod tokens;
-pub mod verdict;
-pub mod waits;
 
 #[cfg(test)]
 mod testing;

@@ -1,13 +1,13 @@
-//! What a destination asks for with `Retry-After`, in both of its forms (RFC 9110 section 10.2.3).
+//! The value of `Retry-After`, in both of its forms (RFC 9110 section 10.2.3).
 
 use std::time::{Duration, SystemTime};
 
 /// The longest that one event waits because its destination said so.
-pub const LONGEST_FOR_EVENT: Duration = Duration::from_hours(24);
+pub const MAX_FOR_EVENT: Duration = Duration::from_hours(24);
 /// The longest that a whole destination is left alone because it said so.
-pub const LONGEST_FOR_DESTINATION: Duration = Duration::from_hours(1);
+pub const MAX_FOR_DESTINATION: Duration = Duration::from_hours(1);
 
-/// The wait that a header value asks for, at most [`LONGEST_FOR_EVENT`]. A date in the past is no
+/// The wait that a header value asks for, at most [`MAX_FOR_EVENT`]. A date in the past is no
 /// wait, anything that is neither number nor date is ignored.
 pub fn parse(value: &[u8], now: SystemTime) -> Option<Duration> {
     let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
@@ -17,13 +17,13 @@ pub fn parse(value: &[u8], now: SystemTime) -> Option<Duration> {
     } else {
         httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_FOR_EVENT))
+    Some(wait.min(MAX_FOR_EVENT))
 }
 
-/// How long the whole destination is to be left alone: only these two statuses speak for more than
-/// the one event.
+/// Returns the duration for which nothing is sent to the whole destination. Only these two statuses mean more than the
+/// one event.
 pub fn for_destination(status: u16, retry_after: Option<Duration>) -> Option<Duration> {
-    matches!(status, 429 | 503).then_some(retry_after?.min(LONGEST_FOR_DESTINATION))
+    matches!(status, 429 | 503).then_some(retry_after?.min(MAX_FOR_DESTINATION))
 }
 
 #[cfg(test)]
@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn only_429_and_503_speak_for_the_destination_and_for_an_hour_at_most() {
-        let day = Some(LONGEST_FOR_EVENT);
-        assert_eq!(for_destination(429, day), Some(LONGEST_FOR_DESTINATION));
+        let day = Some(MAX_FOR_EVENT);
+        assert_eq!(for_destination(429, day), Some(MAX_FOR_DESTINATION));
         assert_eq!(for_destination(503, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(for_destination(503, None), None);
         for status in [200, 301, 400, 404, 408, 425, 500, 502, 504] {
@@ -85,7 +85,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic_or_wait_more_than_a_day(value in any::<Vec<u8>>()) {
-            prop_assert!(parse(&value, now()).unwrap_or_default() <= LONGEST_FOR_EVENT);
+            prop_assert!(parse(&value, now()).unwrap_or_default() <= MAX_FOR_EVENT);
         }
     }
 }

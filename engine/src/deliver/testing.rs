@@ -1,4 +1,4 @@
-//! What the tests of delivery share: events, destinations, and sinks that behave as badly as told.
+//! Support of the tests of delivery: events, destinations, and sinks that misbehave as told.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,7 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
-use super::{client::Outbound, failure::Kind, resolver::Resolver};
+use super::channels::http::{client::Outbound, resolver::Resolver};
+use super::failure::Kind;
 use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.
@@ -92,7 +93,7 @@ pub(super) fn outbound() -> Outbound {
     }
 }
 
-/// How a sink treats each request.
+/// The answer of a sink to each request.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     /// Sends this and waits for the next request on the same connection.
@@ -162,7 +163,7 @@ impl Sink {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
-    /// How many connections were accepted.
+    /// Returns the number of accepted connections.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

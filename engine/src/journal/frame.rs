@@ -25,7 +25,7 @@ impl Keys {
     }
 }
 
-/// What a frame says of its payload. Its mere existence means that the header's checksum was right.
+/// Header of a frame. A value of this type means that the header's checksum was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     payload_crc: u32,
@@ -59,9 +59,9 @@ pub(super) fn encode(buffer: &mut Vec<u8>, keys: Keys, seq: Seq, synced: Seq, pa
     buffer.resize(buffer.len().next_multiple_of(ALIGN as usize), 0);
 }
 
-/// Whether the header of the record `seq` may once have been in these zeroes. Of what a power cut or a
-/// lost sector leaves of one, at least a checksum is there, or a sequence: a lone bit that is none of its
-/// sequences has flipped by itself.
+/// Returns whether the header of the record `seq` may once have been in these zeroes. Of a header that a power cut or a
+/// lost sector has damaged, at least a checksum remains, or a sequence. A lone bit that is in none of its sequences has
+/// flipped by itself.
 pub(super) fn was_begun(bytes: &[u8; FRAME_HEADER], seq: Seq) -> bool {
     let (_, left) = FrameHeader::read(bytes);
     match bytes.iter().map(|byte| byte.count_ones()).sum() {
@@ -95,7 +95,7 @@ impl FrameHeader {
         frame_len(self.payload_len as usize)
     }
 
-    /// Whether these are the bytes that were written.
+    /// Returns whether `payload` has the bytes that were written.
     pub(super) fn is_of(&self, keys: Keys, payload: &[u8]) -> bool {
         payload.len() == self.payload_len as usize
             && crc32c::crc32c_append(keys.payload, payload) == self.payload_crc

@@ -9,7 +9,7 @@ use super::segment::SeqRange;
 pub(super) const HEADER_BLOCK: usize = 4096;
 /// Where frames begin, behind both copies.
 pub(super) const DATA_START: u64 = 2 * HEADER_BLOCK as u64;
-/// What keeps the header within a sector.
+/// Maximum number of voids with which the header fits a sector.
 pub(super) const MAX_VOIDS: usize = (SECTOR - FIXED - CRC) / VOID;
 
 const SECTOR: usize = 512;
@@ -20,9 +20,9 @@ const FIXED: usize = 8 + 4 + 4 + 16 + 6 * 8;
 const VOID: usize = 16;
 const CRC: usize = 4;
 /// More than a journal ever counts to, events and bytes; sums and differences of smaller numbers are numbers, too.
-const MOST: u64 = 1 << 60;
+const MAX_COUNT: u64 = 1 << 60;
 
-/// What one use of a segment file begins with.
+/// Header of one use of a segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Random; the same in all segments of a journal, so that a foreign file is noticed.
@@ -44,7 +44,7 @@ pub(super) struct Header {
     pub(super) voids: Vec<SeqRange>,
 }
 
-/// Why a copy of a header is not one.
+/// The reason for which a copy of a header cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadHeader {
     /// All zero: this segment was never used.
@@ -125,16 +125,17 @@ impl Header {
         header.makes_sense().then_some(Ok(header))
     }
 
-    /// Whether the next segment begins where this one has nothing any more.
+    /// Returns whether the next segment begins after the last sequence of this one.
     pub(super) fn ends_before(&self, next: &Self) -> bool {
         self.first_seq <= next.first_seq && self.voids.iter().all(|void| void.last < next.first_seq)
     }
 
-    /// Whether a journal may say this of itself: a right checksum alone tells nothing of who made it.
+    /// Returns whether the numbers are possible: a right checksum does not say who wrote it.
     fn makes_sense(&self) -> bool {
         let Self { number, first_seq, accepted_before, bytes_before, oldest_live, .. } = *self;
-        let is_own = |void: &SeqRange| first_seq <= void.first && void.first <= void.last && void.last < MOST;
-        [number, first_seq, accepted_before, bytes_before].iter().all(|count| *count < MOST)
+        let is_own =
+            |void: &SeqRange| first_seq <= void.first && void.first <= void.last && void.last < MAX_COUNT;
+        [number, first_seq, accepted_before, bytes_before].iter().all(|count| *count < MAX_COUNT)
             && first_seq > 0
             && oldest_live <= number
             && self.voids.iter().all(is_own)

@@ -40,15 +40,15 @@ struct Active {
     end: u64,
 }
 
-/// What became of a batch: the first `accepted` of its records have the sequences from `first` on, and
-/// are synced; the rest was refused.
+/// Outcome of a batch. The first `accepted` of its records have the sequences from `first` on, and are synced. The
+/// others were refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The sequence of the first record, if any was accepted.
     pub first: Seq,
-    /// How many were accepted.
+    /// Number of accepted records.
     pub accepted: usize,
-    /// Why the others were not.
+    /// Reason for which the others were refused.
     pub refusal: Option<AppendError>,
 }
 
@@ -85,12 +85,12 @@ impl Log {
         Ok((log, recovery))
     }
 
-    /// What readers need; it stays valid when the log is gone.
+    /// Returns the view for readers. It stays valid when the log is gone.
     pub fn view(&self) -> &View {
         &self.view
     }
 
-    /// Whether the next record has a chance.
+    /// Returns whether the next record can be accepted.
     pub fn condition(&self) -> &Condition {
         &self.condition
     }

@@ -40,7 +40,7 @@ use self::writer::{Queue, Tidy, Writer};
 /// Counts accepted events, from 1; never used twice for what anyone was told of.
 pub type Seq = u64;
 
-/// How large a journal is, and where it goes on.
+/// Size of a journal, and the sequence where it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of one segment file; a multiple of 4 KiB. It bounds the largest record.
@@ -68,7 +68,7 @@ impl Options {
     }
 }
 
-/// What was found when the journal was opened.
+/// Findings of the opening of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The first sequence that can still be read.
@@ -81,23 +81,23 @@ pub struct Recovery {
     pub torn_tail: u64,
     /// Live segments.
     pub segments: usize,
-    /// What an operator should know, a line each, naming the file: lost headers, truncated files.
+    /// Findings that an operator should know, a line each, with the file: lost headers, truncated files.
     pub notes: Vec<String>,
 }
 
-/// Why a journal cannot be opened. Nothing was changed.
+/// The reason for which a journal cannot be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The sizes make no sense.
     #[error("journal sizes do not fit together: {options:?}")]
     Size {
-        /// What was asked for.
+        /// The options that were given.
         options: Options,
     },
     /// The folder cannot be read.
     #[error("cannot list the journal's folder")]
     Folder {
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -106,7 +106,7 @@ pub enum OpenError {
     Disk {
         /// The segment's file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -151,13 +151,13 @@ pub enum OpenError {
     /// The journal's threads cannot be started.
     #[error("cannot start the journal's threads")]
     Threads {
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// Why an event was not accepted.
+/// The reason for which an event was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The journal has reached its bound, or the disk its end.
@@ -171,7 +171,7 @@ pub enum AppendError {
     TooLarge,
 }
 
-/// Whether events can be accepted.
+/// Ability of the journal to accept events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// They can.
@@ -180,7 +180,7 @@ pub enum Condition {
     Full,
     /// The last write, and its repetition, failed. Tried again every second.
     Failing {
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
 }
@@ -269,7 +269,7 @@ impl Journal {
         self.inner.view.bytes_after(position)
     }
 
-    /// Whether events can be accepted; at most a second old.
+    /// Returns whether events can be accepted. The answer is at most a second old.
     pub fn condition(&self) -> Condition {
         self.inner.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -20,7 +20,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     given_up: BTreeSet<u64>,
-    /// What the last read failed at.
+    /// The pages at which the last read failed.
     failed: Vec<u64>,
 }
 
@@ -76,12 +76,12 @@ impl Pages {
         true
     }
 
-    /// Whether any page was given up.
+    /// Returns whether any page was given up.
     pub(super) fn are_lacking(&self) -> bool {
         !self.given_up.is_empty()
     }
 
-    /// Whether any of these bytes was given up.
+    /// Returns whether any of these bytes was given up.
     pub(super) fn lack(&self, offset: u64, len: u64) -> bool {
         len > 0 && self.given_up.range(page(offset)..=page(offset + len - 1)).next().is_some()
     }

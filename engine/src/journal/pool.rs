@@ -24,7 +24,7 @@ pub(super) fn slot(name: &str) -> Option<u32> {
     digits.parse().ok().filter(|slot| file_name(*slot) == name)
 }
 
-/// Why there is no file for a new segment.
+/// The reason for which there is no file for a new segment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PoolError {
     /// The bound or the disk is reached.
@@ -41,7 +41,7 @@ impl From<io::Error> for PoolError {
     }
 }
 
-/// Whether an operation failed for want of space.
+/// Returns whether an operation failed because there is no space.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -59,7 +59,7 @@ pub(super) struct Pool {
     preparing: Mutex<()>,
 }
 
-/// What is in the folder.
+/// Content of the folder.
 #[derive(Default)]
 pub(super) struct Files {
     /// To be used next, those freed first in front: what is left is then next to the live segments,
@@ -95,7 +95,7 @@ impl Pool {
         }
     }
 
-    /// Whether [`Pool::take`] would not have to write.
+    /// Returns whether [`Pool::take`] would not have to write.
     pub(super) fn is_ready(&self) -> bool {
         !self.files().ready.is_empty()
     }

@@ -12,7 +12,7 @@ use super::pages::insist;
 use super::scan::{Found, Scan};
 use super::segment::{Catalog, Owned, Place};
 
-/// What a journal holds for one sequence, or for several in a row.
+/// The content of a journal for one sequence, or for several in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An accepted record.
@@ -45,12 +45,12 @@ pub enum Entry {
 pub struct ReadError {
     /// The segment's file.
     pub file: String,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub source: io::Error,
 }
 
-/// How far a reader is.
+/// Position of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The last sequence it has returned, or was told to start behind.
@@ -78,7 +78,7 @@ impl Reader {
         Self { disk, catalog, next_seq: after + 1, watermark: 0, current: None }
     }
 
-    /// How far it is.
+    /// Returns its position.
     pub fn position(&self) -> Position {
         let bytes = match (&self.current, self.catalog.locate(self.next_seq)) {
             _ if self.next_seq > self.catalog.watermark() => self.catalog.bytes(),
@@ -89,7 +89,7 @@ impl Reader {
         Position { after: self.next_seq - 1, bytes }
     }
 
-    /// What comes next; `None` at the watermark. It reads the disk, up to 256 KiB or one record at once.
+    /// Returns the next entry; `None` at the watermark. It reads the disk, up to 256 KiB or one record at once.
     ///
     /// # Guarantees
     /// The entries of a reader cover every sequence behind its start exactly once, in order.

@@ -1,6 +1,6 @@
-//! What the folder holds when a journal is opened. Reads two blocks of every file and walks the frames of
-//! the last segment only, so a backlog costs nothing; whatever cannot be used is named, never dropped
-//! in silence, and nothing is removed that might have held an event.
+//! The content of the folder when a journal is opened. Reads two blocks of every file and walks the frames of the last
+//! segment only, so a backlog costs nothing. Each file that cannot be used is named, and nothing is removed that might
+//! have held an event.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -187,7 +187,7 @@ fn read_header(file: &dyn DiskFile) -> io::Result<Result<(Header, usize), BadHea
     })
 }
 
-/// What somebody may still need. The rest is ready for its next use.
+/// Returns the segments that may still be needed. The others are ready for their next use.
 fn live_segments(folder: &mut FolderContent, segment_size: u64) -> Result<Vec<Used>, OpenError> {
     let Some((_, newest)) = folder.used.last_key_value() else {
         // An empty journal in place of one that cannot be read would be a loss that nobody sees.
@@ -222,7 +222,7 @@ struct Tail {
     end_seq: Seq,
     /// Where frames end.
     end: u64,
-    /// What is void in the last segment, and how much of it was not before.
+    /// Void sequences of the last segment. `torn` of them were not void before.
     voids: Vec<SeqRange>,
     torn: u64,
     /// Some of it cannot be read.
@@ -284,9 +284,9 @@ fn read_tail(disk: &dyn Disk, last: &Used, min_next_seq: Seq) -> io::Result<Tail
     Ok(Tail { end_seq, end: scan.at(), voids: header.voids, torn, is_lacking, is_clean })
 }
 
-/// What was read may be in memory only, and is about to be promised to the destinations. A sync alone would
-/// not do: if one has failed before, the system takes for clean what never reached the disk. So the
-/// last batch is written once more as it is, and so is the header, with what is void from now on.
+/// Writes the last batch and the header once more. The bytes that were read may be in memory only, and are about to be
+/// promised to the destinations. A sync alone would not be enough: after a failed sync the system takes pages for clean
+/// that never reached the disk. The header says from now on which sequences are void.
 fn write_back(file: &dyn DiskFile, header: &Header, from: u64, to: u64) -> io::Result<()> {
     file.write_all_at(&header.encode(), 0)?;
     write_again(file, from, to)?;

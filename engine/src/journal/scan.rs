@@ -30,7 +30,7 @@ pub(super) struct Scan {
     pages: Pages,
 }
 
-/// What lies next.
+/// The next thing in a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The expected record.
@@ -53,7 +53,7 @@ impl Scan {
         self.pages.give_up(&*self.file)
     }
 
-    /// Whether it did without anything.
+    /// Returns whether it gave up any bytes.
     pub(super) fn gave_up(&self) -> bool {
         self.pages.are_lacking()
     }
@@ -100,8 +100,8 @@ impl Scan {
         }
     }
 
-    /// Whether a frame was begun where the next one would be. Every batch ends with zeroes there, so the
-    /// left-overs of an earlier use are not mistaken for a torn frame. Of what cannot be read nobody knows.
+    /// Returns whether a frame was begun where the next one would be. Every batch ends with zeroes there, so the
+    /// remains of an earlier use are not taken for a torn frame. Bytes that cannot be read decide nothing.
     pub(super) fn is_torn(&mut self) -> io::Result<bool> {
         let expected = self.expected;
         if self.at < self.end && self.pages.lack(self.at, FRAME_HEADER as u64) {

@@ -21,7 +21,7 @@ impl SeqRange {
         (self.first..=self.last).contains(&seq)
     }
 
-    /// How many of these sequences are in `from..=through`.
+    /// Returns the number of these sequences in `from..=through`.
     pub(super) fn count_within(self, from: Seq, through: Seq) -> u64 {
         (self.last.min(through) + 1).saturating_sub(self.first.max(from))
     }
@@ -108,7 +108,7 @@ pub(super) struct Owned {
     pub(super) segment: Arc<Segment>,
     /// The first sequence that is not, or not yet, to be read in this segment.
     pub(super) limit: Seq,
-    /// What of the owned sequences was never acknowledged; nearly always nothing.
+    /// Owned sequences that were never acknowledged; nearly always none.
     pub(super) voids: Vec<SeqRange>,
 }
 
@@ -188,7 +188,7 @@ impl Catalog {
         self.read().segments.front().map(|segment| segment.first_seq)
     }
 
-    /// Whether what was just read of a segment was still that segment, and not its next use.
+    /// Returns whether the segment is still in the use that was just read, and not in its next one.
     pub(super) fn is_live(&self, segment: &Segment) -> bool {
         segment.number >= self.oldest_number.load(Ordering::Acquire)
     }
@@ -228,7 +228,7 @@ impl Catalog {
         live.segments.get(after).map_or(accepted, |next| accepted.min(next.accepted_before))
     }
 
-    /// How many segments are live.
+    /// Returns the number of live segments.
     pub(super) fn len(&self) -> usize {
         self.read().segments.len()
     }

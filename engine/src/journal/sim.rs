@@ -9,9 +9,9 @@ use rand::{Rng, RngExt};
 
 use super::disk::{Disk, DiskFile};
 
-/// What a power cut leaves whole.
+/// Unit that a power cut leaves whole or loses.
 const SECTOR: usize = 512;
-/// What can be read or cannot, in bytes.
+/// Unit that can be read or cannot, in bytes.
 const PAGE: u64 = 4096;
 
 /// One kind of operation on a [`SimDisk`].
@@ -62,9 +62,9 @@ type SimFile = u64;
 
 #[derive(Clone, Default)]
 struct Content {
-    /// What programs see.
+    /// Bytes that programs see.
     current: Vec<u8>,
-    /// What is on the platter for sure.
+    /// Bytes that are certainly on the disk.
     durable: Vec<u8>,
     /// Written and not synced.
     pending: Vec<(u64, Vec<u8>)>,
@@ -146,13 +146,13 @@ impl SimDisk {
         state.power_off_at = Some(state.operations + operations);
     }
 
-    /// Whether it has not gone yet.
+    /// Returns whether the power is still on.
     pub fn has_power(&self) -> bool {
         self.state().has_power()
     }
 
-    /// What the disk holds after a power cut now: everything synced, and of the rest whatever `rng`
-    /// picks, sector by sector. The old disk stays as it is; files open on it know nothing of the new one.
+    /// Returns the disk after a power cut now: it has everything synced, and of the rest what `rng` picks, sector by
+    /// sector. The old disk stays as it is; files open on it do not see the new one.
     #[must_use]
     pub fn after_power_cut(&self, rng: &mut impl Rng) -> Self {
         let old = self.state().clone();

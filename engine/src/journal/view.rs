@@ -1,5 +1,4 @@
-//! What everyone but the writer may do with a journal: read it, count it, and give back what nobody
-//! needs any more.
+//! The operations on a journal that do not need its writer: reading, counting, and freeing.
 
 use std::sync::Arc;
 
@@ -59,7 +58,7 @@ impl View {
         !freed.is_empty()
     }
 
-    /// Whether the next segment is ready.
+    /// Returns whether the next segment is ready.
     pub fn has_next(&self) -> bool {
         self.pool.is_ready()
     }

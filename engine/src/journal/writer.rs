@@ -13,12 +13,12 @@ use super::log::{Appended, Log};
 use super::view::View;
 use super::{AppendError, Condition, Seq};
 
-/// How often the thread shows that it is alive, and looks whether a trouble is over.
+/// Interval at which the thread ticks, and checks whether a failure is over.
 const TICK: Duration = Duration::from_secs(1);
 
 type Reply = oneshot::Sender<Result<Seq, AppendError>>;
 
-/// What appenders and the thread share.
+/// The records that wait, shared by the appenders and the thread.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,

@@ -1,5 +1,5 @@
-//! What every version of Visnyk has written: a folder each in `fixtures/spool`, which this version must open and find
-//! whole. Where the present version writes something new, `UPDATE_EXPECT=1` with a new [`NAME`] keeps a folder of it.
+//! The formats of every version of Visnyk: a folder each in `fixtures/spool`, which this version must open and find
+//! whole. When this version writes something new, `UPDATE_EXPECT=1` with a new [`NAME`] keeps a folder of it.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -86,7 +86,7 @@ async fn make(folder: &Path) {
     let wanted = |names: &[&str]| -> Vec<Wanted> {
         names.iter().map(|name| Wanted { name: (*name).into(), fingerprint: format!("to {name}") }).collect()
     };
-    let journal = spool.shared.journal.clone();
+    let journal = spool.parts.journal.clone();
     let all = wanted(&["archive", "pager", "tickets"]);
     let ids = spool.committer.configure(all, 5, journal.clone()).await.unwrap().ids;
     for number in 1..EVENTS {
@@ -95,7 +95,7 @@ async fn make(folder: &Path) {
     let last = spool.append_once(&event(EVENTS), Duration::MAX).await;
     assert_eq!(last, Ok(Appended::New(EVENTS)));
     {
-        let mut ledgers = spool.shared.ledgers();
+        let mut ledgers = spool.ledgers();
         let held = |number| Record { bytes: record(number), received_at_ms: received_at_ms(number) };
         let archive = ledgers.get_mut(ids[0]).unwrap();
         for seq in [1, 2, 3, 7] {
@@ -125,7 +125,7 @@ fn death() -> Death {
 async fn assert_whole(folder: &Path) {
     let spool = open(folder).await;
     assert_eq!((spool.recovery().torn_tail, spool.state_lost(), spool.set_aside()), (0, false, None));
-    let mut reader = spool.shared.journal.reader(0);
+    let mut reader = spool.parts.journal.reader(0);
     for number in 1..=EVENTS {
         let Some(Entry::Record { seq, bytes }) = reader.next().unwrap() else { panic!("no event {number}") };
         assert_eq!((seq, Event::decode(&bytes).unwrap()), (number, event(number)));
@@ -141,7 +141,7 @@ async fn assert_whole(folder: &Path) {
     assert_eq!(of("pager"), ([0, 0, 1, 1, 8], Lifecycle::Disabled));
     assert_eq!(of("tickets"), ([0, 0, 0, 0, 10], Lifecycle::Removed { at_ms: 7 }));
     let (held, paused) = {
-        let ledgers = spool.shared.ledgers();
+        let ledgers = spool.ledgers();
         let archive = ledgers.find("archive").unwrap();
         assert_eq!(archive.waiting_event(4).unwrap().postponed, postponed());
         assert_eq!(archive.dead_letters().next().unwrap().death, death());
@@ -151,7 +151,7 @@ async fn assert_whole(folder: &Path) {
     assert_eq!(paused, Some(WAIT));
     for (number, at) in held {
         let EventAt::Stored(at) = at else { panic!("{number} is not stored") };
-        let bytes = spool.shared.events.read(at).await.unwrap();
+        let bytes = spool.parts.events.read(at).await.unwrap();
         assert_eq!(Event::decode(&bytes).unwrap(), event(number));
     }
     spool.recall(&HashMap::from([("network".into(), Duration::MAX)])).unwrap();

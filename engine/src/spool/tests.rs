@@ -13,13 +13,13 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::extent::cases;
 use crate::journal::sim::{Operation, SimDisk};
 use crate::journal::{Entry, Log, Options, Reader, View};
 use crate::state::{
-    Accepted, Begin, Death, DestinationId, Ending, EventAt, Ledgers, Lifecycle, Postponed, Record, Select,
-    Seq, Store, StoreOptions, Wanted,
+    Accepted, Admission, Death, DestinationId, Ending, EventAt, Ledgers, Lifecycle, Postponed, Record,
+    Select, Seq, Store, StoreOptions, Wanted,
 };
+use crate::test_effort::cases;
 
 const SEGMENT: u64 = 16 << 10;
 const DESTINATIONS: [&str; 2] = ["archive", "pager"];
@@ -72,12 +72,12 @@ struct World {
     ledgers: Ledgers,
     ids: Vec<DestinationId>,
     readers: Vec<Reader>,
-    /// What was acknowledged, by number.
+    /// Acknowledged records, by number.
     acknowledged: BTreeMap<u64, Bytes>,
     appended: u64,
-    /// How often each destination was sent each record.
+    /// Number of deliveries of each record, by destination.
     sent: Vec<BTreeMap<u64, u32>>,
-    /// Whether anything may be repeated: something was forgotten.
+    /// Set once anything may be repeated, because something was forgotten.
     forgot: bool,
 }
 
@@ -170,9 +170,9 @@ impl World {
                 }
                 Entry::Void { first, last } => ledger.void(first, last),
                 Entry::Record { seq, bytes } => match ledger.begin(seq, 0) {
-                    Begin::AlreadyFinished => {}
-                    Begin::WindowFull => unreachable!("events end as they come"),
-                    Begin::Yes => {
+                    Admission::AlreadyFinished => {}
+                    Admission::WindowFull => unreachable!("events end as they come"),
+                    Admission::Yes => {
                         let record = Record { bytes: bytes.clone(), received_at_ms: 0 };
                         match outcome {
                             Outcome::Delivered => {

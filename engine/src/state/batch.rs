@@ -1,4 +1,4 @@
-//! What one transaction writes. Rows are whole: writing one twice, or a later one instead, is harmless.
+//! The rows that one transaction writes. Rows are whole: writing one twice, or a later one instead, is harmless.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct DestinationRow {
     pub accepted_at_creation: i64,
     /// Everything up to here is finished.
     pub cursor: Seq,
-    /// What is finished above the cursor.
+    /// The finished sequences above the cursor, encoded.
     pub window: Vec<u8>,
     /// Events it took.
     pub delivered: u64,
@@ -48,15 +48,15 @@ pub struct DestinationRow {
     pub dropped: u64,
     /// Events that were on disk and cannot be read.
     pub damaged: u64,
-    /// How many rows of its waiting room there must be: fewer are damage.
+    /// Number of rows of its waiting room. Fewer rows in the file mean damage.
     pub waiting: u64,
-    /// How many dead letters there must be.
+    /// Number of its dead letters.
     pub dead_lettered: u64,
-    /// Whether it is delivered to.
+    /// Lifecycle of the destination.
     pub lifecycle: Lifecycle,
-    /// How long it asked to be left alone, if it did.
+    /// Pause that it asked for.
     pub pause: Option<Pause>,
-    /// How long it has been removed while a process ran, in milliseconds.
+    /// Time for which it has been removed while a process ran, in milliseconds.
     pub removed_for_ms: u64,
 }
 
@@ -65,11 +65,11 @@ pub struct DestinationRow {
 pub struct HeldRow {
     /// Its key.
     pub row: i64,
-    /// Whose it is.
+    /// Id of its destination.
     pub destination: DestinationId,
     /// Its place in the journal.
     pub seq: Seq,
-    /// Why it is held.
+    /// Reason for which it is held.
     pub kind: Kind,
     /// Attempts that count towards its schedule.
     pub attempts: u32,

@@ -1,4 +1,4 @@
-//! What an operator may do to a destination's events: bring the dead back, or throw away.
+//! The commands on a destination's events: redrive of dead letters, and discard.
 
 use super::held::Postponed;
 use super::ledger::{Ending, Ledger};
@@ -14,7 +14,7 @@ pub enum Select<'a> {
     Seqs(&'a [Seq]),
 }
 
-/// What a redrive did.
+/// Result of a redrive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redriven {
     /// Events that are due now.

@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The pause after a commit that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Whether the state can be kept.
+/// Condition of the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Yes.
@@ -84,7 +84,7 @@ impl Committer {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Whether the state can be kept.
+    /// Returns the condition of the state file, as it changes.
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.inner.condition.subscribe()
     }
@@ -250,7 +250,7 @@ impl Inner {
         (self.free_through)(through.map(|through| through.min(kept)));
     }
 
-    /// Whether that is news.
+    /// Sets the condition, and returns whether it is another one than before.
     fn enter(&self, condition: Condition) -> bool {
         self.condition.send_if_modified(|now| std::mem::replace(now, condition) != condition)
     }

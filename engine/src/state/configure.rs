@@ -20,7 +20,7 @@ pub struct Wanted {
     pub fingerprint: String,
 }
 
-/// What a configuration changed.
+/// The changes of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configured {
     /// The key of each wanted destination, in their order.
@@ -35,7 +35,7 @@ pub struct Configured {
     pub removed: Vec<String>,
 }
 
-/// What a configuration will mean for the ledgers, once it is in the file. Nothing is changed yet.
+/// The changes that a configuration means for the ledgers, once it is in the file. Nothing is changed yet.
 #[derive(Clone, Debug)]
 pub struct Plan {
     wanted: Vec<Wanted>,
@@ -46,7 +46,7 @@ pub struct Plan {
     now_ms: i64,
 }
 
-/// What a configuration says of one ledger.
+/// The terms of a configuration for one ledger.
 #[derive(Debug, PartialEq, Eq)]
 struct Terms {
     name: String,
@@ -166,7 +166,7 @@ fn new_ledger(
 }
 
 impl Plan {
-    /// What a ledger is to be: as its destination is wanted, or removed.
+    /// Returns the terms of a ledger: those of the wanted destination, or removed.
     fn terms(&self, ledger: &Ledger) -> Terms {
         let mut wanted = self.ids.iter().zip(&self.wanted);
         match wanted.find(|(id, _)| **id == ledger.id) {
@@ -203,7 +203,7 @@ impl Ledger {
         }
     }
 
-    /// What it is where the configuration names it.
+    /// Returns the terms of a destination that the configuration names.
     fn wanted(&self, wanted: &Wanted) -> Terms {
         let is_same = self.fingerprint == wanted.fingerprint;
         let lifecycle = match self.lifecycle {
@@ -220,7 +220,7 @@ impl Ledger {
         }
     }
 
-    /// What it is where the configuration does not name it.
+    /// Returns the terms of a destination that the configuration does not name.
     fn unwanted(&self, now_ms: i64) -> Terms {
         let lifecycle = match self.lifecycle {
             removed @ Lifecycle::Removed { .. } => removed,

@@ -51,7 +51,7 @@ impl Accepted for FakeJournal {
     }
 }
 
-/// What the committed batches come to.
+/// The sum of the committed batches.
 #[derive(Clone, Debug, Default)]
 pub struct FakeFile {
     pub committed: bool,

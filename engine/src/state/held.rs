@@ -13,7 +13,7 @@ use super::limits::RoomLimits;
 /// An event's bytes as they were journalled, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What `Event::encode` wrote.
+    /// The encoded event: see `Event::encode`.
     pub bytes: Bytes,
     /// Milliseconds since the Unix epoch.
     pub received_at_ms: i64,
@@ -28,25 +28,25 @@ pub struct Postponed {
     pub due_at_ms: i64,
     /// The wait that was chosen, in milliseconds: no restart or clock makes it longer.
     pub delay_ms: u64,
-    /// Why the last attempt failed; cut at [`NOTE_BYTES`].
+    /// Failure of the last attempt, cut at [`NOTE_BYTES`].
     pub last_error: Arc<str>,
 }
 
-/// Why an event is tried no more.
+/// The end of an event that is not tried any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
     /// Attempts made.
     pub attempts: u32,
     /// Milliseconds since the Unix epoch.
     pub died_at_ms: i64,
-    /// What the last attempt said; cut at [`NOTE_BYTES`].
+    /// Failure of the last attempt, cut at [`NOTE_BYTES`].
     pub reason: Arc<str>,
 }
 
 /// Longest error or reason that is kept, in bytes.
 pub const NOTE_BYTES: usize = 256;
 
-/// Why an event is in the state file.
+/// Reason for which an event is in the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// For another attempt.
@@ -87,14 +87,14 @@ pub struct WaitingEvent {
 }
 
 impl Postponed {
-    /// How long to wait at `now_ms`: until it is due, but never longer than the wait once chosen,
-    /// whatever the clock did since.
+    /// Returns the wait that is left at `now_ms`: until it is due, but never longer than the wait once chosen, however
+    /// the clock has changed since.
     pub fn remaining_ms(&self, now_ms: i64) -> u64 {
         Pause { until_ms: self.due_at_ms, for_ms: self.delay_ms }.remaining_ms(now_ms)
     }
 }
 
-/// How long a destination asked to be left alone.
+/// Pause that a destination asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// In milliseconds since the Unix epoch.
@@ -104,7 +104,8 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// How much of it is left at `now_ms`, and never more than all of it, whatever the clock did since.
+    /// Returns the part of it that is left at `now_ms`, and never more than all of it, however the clock has changed
+    /// since.
     pub fn remaining_ms(&self, now_ms: i64) -> u64 {
         u64::try_from(self.until_ms.saturating_sub(now_ms)).unwrap_or(0).min(self.for_ms)
     }
@@ -119,7 +120,7 @@ pub struct DeadLetter {
     pub received_at_ms: i64,
     /// Its record's length in bytes.
     pub size: u64,
-    /// How it ended.
+    /// Its end.
     pub death: Death,
 }
 

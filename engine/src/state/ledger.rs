@@ -13,10 +13,10 @@ use super::status::Lifecycle;
 use super::window::{Covered, Window};
 use super::{DestinationId, Seq};
 
-/// How often the age of a removed destination is kept: a restart makes it younger by less than that.
+/// Interval at which the age of a removed destination is stored. A restart loses less than that.
 const KEPT_EVERY_MS: u64 = 600_000;
 
-/// How an event's delivery ended.
+/// The end of an event's delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The destination took it.
@@ -27,9 +27,9 @@ pub enum Ending {
     Damaged,
 }
 
-/// Whether a delivery from the journal begins.
+/// The answer to a delivery from the journal that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
+pub enum Admission {
     /// Yes.
     Yes,
     /// No, it ended before: read on.
@@ -59,14 +59,14 @@ pub struct Ledger {
     pub(super) dead: Room,
     pub(super) limits: RoomLimits,
     pub(super) pause: Option<Pause>,
-    /// How long a removed destination has been so while a process ran, in milliseconds.
+    /// Time for which a removed destination has been removed while a process ran, in milliseconds.
     pub(super) removed_for_ms: u64,
     /// When events in flight came, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
     /// When the newest event came that was begun, or since when this is known here: what the journal has behind it
     /// is no older, even if it cannot be read.
     pub(super) reached_ms: Option<i64>,
-    /// Whether its row changed since the last batch was taken.
+    /// Set while its row has changes that are in no batch.
     pub(super) changed: bool,
     /// Held events whose row changed since.
     pub(super) changed_held: BTreeSet<Seq>,
@@ -87,12 +87,12 @@ impl Ledger {
         &self.name
     }
 
-    /// Whether it is delivered to.
+    /// Returns the lifecycle of the destination.
     pub fn lifecycle(&self) -> Lifecycle {
         self.lifecycle
     }
 
-    /// How long it last asked to be left alone.
+    /// Returns the pause that it last asked for.
     pub fn pause(&self) -> Option<Pause> {
         self.pause
     }
@@ -110,19 +110,19 @@ impl Ledger {
 
     /// Asks to deliver an event from the journal. Without a later result it stays pending, and may begin
     /// again. Call it for the next event even while nothing can be sent: it tells how old that one is.
-    pub fn begin(&mut self, seq: Seq, received_at_ms: i64) -> Begin {
+    pub fn begin(&mut self, seq: Seq, received_at_ms: i64) -> Admission {
         if !self.window.needs(seq) {
-            return Begin::AlreadyFinished;
+            return Admission::AlreadyFinished;
         }
         if !self.window.admits(seq) {
-            return Begin::WindowFull;
+            return Admission::WindowFull;
         }
         self.reached_ms = self.reached_ms.max(Some(received_at_ms));
         self.begun.insert(seq, received_at_ms);
-        Begin::Yes
+        Admission::Yes
     }
 
-    /// Whether an event of the journal still has to be delivered.
+    /// Returns whether an event of the journal still has to be delivered.
     pub fn needs(&self, seq: Seq) -> bool {
         self.window.needs(seq)
     }
@@ -226,12 +226,13 @@ impl Ledger {
         }
     }
 
-    /// Whether an event of `size` bytes may wait.
+    /// Returns whether the waiting room has room for an event of `size` bytes.
     pub fn can_wait(&self, size: u64) -> bool {
         self.waiting.admits(size, self.limits)
     }
 
-    /// Whether an event of `size` bytes may die; if not, it stays where it is and is tried again.
+    /// Returns whether there is room for a dead letter of `size` bytes. Without room, the event stays where it is and
+    /// is tried again.
     pub fn can_dead_letter(&self, size: u64) -> bool {
         self.dead.admits(size, self.limits)
     }

@@ -33,11 +33,11 @@ pub struct Ledgers {
     /// Destinations whose deletion is not committed, with the cursor that still holds the journal.
     pub(super) expired: BTreeMap<DestinationId, Expiry>,
     pub(super) batch_is_out: bool,
-    /// Whether a configuration is on its way to the file: until it is there, or given up, nothing expires.
+    /// Set while a configuration is being written to the file. Until it is there, or given up, nothing expires.
     pub(super) is_planned: bool,
-    /// How far the journal has got, as far as is known here.
+    /// The highest synced sequence of the journal that is known here.
     pub(super) watermark: Seq,
-    /// How far it had got at the last commit; none since the file was opened.
+    /// The watermark of the last commit; `None`: there was no commit since the file was opened.
     pub(super) committed_watermark: Option<Seq>,
 }
 
@@ -122,8 +122,8 @@ impl Ledgers {
         self.watermark = self.watermark.max(watermark);
     }
 
-    /// Whether a batch would have anything to write. The first one always has: whether the file can be written
-    /// at all is better known before it matters.
+    /// Returns whether a batch would have anything to write. The first one always has: it shows early whether the file
+    /// can be written at all.
     pub fn changed(&self) -> bool {
         self.committed_watermark.is_none_or(|committed| committed < self.watermark)
             || !self.gone.is_empty()
@@ -131,8 +131,8 @@ impl Ledgers {
             || self.by_id.values().any(|ledger| ledger.changed)
     }
 
-    /// What changed since the last batch; `None` if nothing did or that batch is still out.
-    /// Hand it to [`Ledgers::committed`] or [`Ledgers::failed`].
+    /// Returns the changes since the last batch; `None` if there are none or that batch is still out. Hand it to
+    /// [`Ledgers::committed`] or [`Ledgers::failed`].
     pub fn take_batch(&mut self) -> Option<Batch> {
         if self.changed() { self.take_whole_batch() } else { None }
     }

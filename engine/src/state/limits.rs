@@ -1,4 +1,4 @@
-//! How many undelivered events the state file takes, so that its reserve always suffices.
+//! Limits of the undelivered events in the state file, with which its reserve always suffices.
 
 /// Bounds of one waiting room, or of one destination's dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct RoomLimits {
 impl RoomLimits {
     /// Most events of any room.
     pub const EVENTS: u64 = 10_000;
-    /// What an event costs besides its bytes: its row, its error, its share of pages.
+    /// Bytes of an event in the file besides its own: its row, its error, its share of pages.
     pub const COST: u64 = 512;
 
     /// 10,000 events or 64 MiB, or the destination's share of the reserve, whichever is smaller.

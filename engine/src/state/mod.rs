@@ -1,8 +1,8 @@
-//! What changes: how far each destination is, what waits for another attempt, what is dead.
+//! The state that changes: the position of each destination, the waiting events, and the dead letters.
 //!
-//! An event comes here when its delivery ends. [`Ledgers`] holds the truth in memory and is pure;
-//! the [`Store`] keeps it in an `SQLite` file, about ten times a second, one transaction at a time.
-//! It is never on the way of an accept, and losing its last batch can only repeat a delivery.
+//! An event comes here when its delivery ends. [`Ledgers`] holds the truth in memory and is pure; the [`Store`] keeps
+//! it in an `SQLite` file, about ten times a second, one transaction at a time. It is never on the way of an accept,
+//! and losing its last batch can only repeat a delivery.
 
 mod batch;
 mod commands;
@@ -28,11 +28,11 @@ pub use configure::{Configured, Plan, Wanted};
 pub use held::{
     DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
 };
-pub use ledger::{Begin, Ending, Ledger, RoomFull};
+pub use ledger::{Admission, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
 pub use limits::RoomLimits;
 pub use open::{Loaded, LostDestination, Repairs};
-pub use seen::{First, Key, Seen, SeenBatch, SeenEvent, SeenPage};
+pub use seen::{First, Seen, SeenBatch, SeenEvent, SeenPage};
 pub use shared::SharedLedgers;
 pub use status::{DestinationStatus, Lifecycle};
 pub use store::{CommitError, EventError, EventReader, OpenError, Store, StoreOptions};
@@ -45,10 +45,11 @@ pub use crate::journal::Seq;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DestinationId(pub u32);
 
-/// What the ledgers ask of the journal.
+/// The counts of the journal that the ledgers need.
 pub trait Accepted {
     /// The highest synced sequence.
     fn watermark(&self) -> Seq;
-    /// How many events the journal ever accepted with a sequence of at most `seq`; voids are not events.
+    /// Returns the number of events that the journal ever accepted with a sequence of at most `seq`. Voids are not
+    /// events.
     fn accepted_through(&self, seq: Seq) -> u64;
 }

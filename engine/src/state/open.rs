@@ -13,7 +13,7 @@ use super::status::Lifecycle;
 use super::window::{Covered, Window};
 use super::{Accepted, DestinationId, Seq};
 
-/// What the state file holds.
+/// The content of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Nothing was ever committed to this file: it is new, or took the place of a lost one.
@@ -34,7 +34,7 @@ pub struct Loaded {
     pub seen: Vec<SeenPage>,
     /// Up to where these are all the ids of the journal.
     pub seen_through: Seq,
-    /// How far the journal had got at the last commit.
+    /// The journal's watermark at the last commit.
     pub watermark: Seq,
 }
 
@@ -57,7 +57,7 @@ impl Loaded {
     }
 }
 
-/// What was wrong with the state when it was opened; empty when all was well.
+/// The faults of the state when it was opened; empty if there were none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
     /// The journal has taken events, and the file forgot destinations: those begin again at its oldest event.

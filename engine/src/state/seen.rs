@@ -6,15 +6,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use aws_lc_rs::digest;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::Seq;
 use super::limits::database_bytes;
+use crate::event::Key;
 
 /// However large the state file may be.
-const MOST: usize = 1_000_000;
+const MAX_IDS: usize = 1_000_000;
 /// Ids of one row of the file.
 const PAGE: usize = 1024;
 /// The part of the database that ids may fill, and what one takes.
@@ -23,16 +23,12 @@ const COST: u64 = 48;
 /// The bytes of an event on a page.
 const EVENT: usize = 16 + 16 + 8;
 
-/// Stands for the id of an event, of the place it comes from, and of its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key(pub(super) [u8; 16]);
-
 /// One event that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenEvent {
-    /// What its sender will call it again.
+    /// Key of the event in its repeats.
     pub key: Key,
-    /// What it is called here.
+    /// Id of the event.
     pub event: Uuid,
     /// Until when it is remembered, in milliseconds since the Unix epoch.
     pub until_ms: i64,
@@ -43,11 +39,11 @@ pub struct SeenEvent {
 pub struct SeenPage {
     /// Its key.
     pub row: i64,
-    /// What is on it; never more than fits a row.
+    /// Its events, at most as many as fit a row.
     pub events: Vec<SeenEvent>,
 }
 
-/// What one transaction writes.
+/// The changes that one transaction writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenBatch {
     /// New rows.
@@ -58,7 +54,7 @@ pub struct SeenBatch {
     pub through: Seq,
 }
 
-/// What an event is.
+/// The answer to an event that is about to be appended.
 #[derive(Debug)]
 pub enum First {
     /// New: append it, and then call [`Seen::settle`], whatever came of it.
@@ -83,7 +79,7 @@ pub struct Seen {
     next_row: i64,
     through: Seq,
     committed_through: Seq,
-    most: usize,
+    max_len: usize,
     forgotten: u64,
 }
 
@@ -94,24 +90,11 @@ struct Page {
     until_ms: i64,
 }
 
-impl Key {
-    /// Of these three; no two differ in nothing but where one ends and the next begins.
-    pub fn new(source: &str, origin: Option<&str>, id: &str) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [source, origin.unwrap_or_default(), id] {
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&context.finish().as_ref()[..16]);
-        Self(key)
-    }
-}
-
 impl Seen {
-    /// What the file holds, and up to where it has the journal's ids; `reserve` is how many bytes the state may take.
+    /// Makes the ids of the file, which has those of the journal up to `through`. `reserve` is the number of bytes that
+    /// the state may use.
     pub fn open(mut pages: Vec<SeenPage>, through: Seq, reserve: u64) -> Self {
-        let most = usize::try_from(database_bytes(reserve) / SHARE / COST).unwrap_or(MOST);
+        let max_len = usize::try_from(database_bytes(reserve) / SHARE / COST).unwrap_or(MAX_IDS);
         let mut seen = Self {
             known: HashMap::new(),
             pages: VecDeque::new(),
@@ -121,7 +104,7 @@ impl Seen {
             next_row: pages.iter().map(|page| page.row).max().unwrap_or(0) + 1,
             through,
             committed_through: through,
-            most: most.min(MOST),
+            max_len: max_len.min(MAX_IDS),
             forgotten: 0,
         };
         pages.sort_unstable_by_key(|page| page.row);
@@ -146,7 +129,8 @@ impl Seen {
         }
     }
 
-    /// Whether an event is the first of its key. `synced` is a sequence that was synced before the event is appended.
+    /// Returns whether an event is the first of its key. `synced` is a sequence that was synced before the event is
+    /// appended.
     pub fn begin(&mut self, key: Key, now_ms: i64, synced: Seq) -> First {
         match self.known.get(&key) {
             Some((event, until_ms)) if *until_ms > now_ms => return First::No(*event),
@@ -159,8 +143,8 @@ impl Seen {
         First::Yes
     }
 
-    /// What came of an event that was the first: it was accepted and is remembered, or it was not.
-    pub fn settle(&mut self, key: Key, accepted: Option<SeenEvent>) {
+    /// Records the outcome of an event that was the first: it was accepted and is remembered, or it was not.
+    pub fn complete(&mut self, key: Key, accepted: Option<SeenEvent>) {
         if let Some(event) = accepted {
             self.known.insert(key, (event.event, event.until_ms));
             self.unsaved.push(event);
@@ -170,7 +154,7 @@ impl Seen {
         self.in_flight.remove(&key);
     }
 
-    /// What is to be written, if the journal is synced up to here. Hand it to [`Seen::committed`] or
+    /// Returns the ids to write, if the journal is synced up to `synced`. Hand it to [`Seen::committed`] or
     /// [`Seen::failed`].
     pub fn take_batch(&mut self, synced: Seq, now_ms: i64) -> SeenBatch {
         self.forget(now_ms);
@@ -204,17 +188,17 @@ impl Seen {
         }
     }
 
-    /// How many ids are remembered.
+    /// Returns the number of ids that are remembered.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether none is.
+    /// Returns whether none is remembered.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// How many ids were forgotten before their time, to make room.
+    /// Returns the number of ids that were forgotten before their time, to make room.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -223,7 +207,7 @@ impl Seen {
     fn forget(&mut self, now_ms: i64) {
         while let Some(page) = self.pages.front() {
             let is_over = page.until_ms <= now_ms;
-            if !is_over && self.known.len() <= self.most {
+            if !is_over && self.known.len() <= self.max_len {
                 return;
             }
             let Some(page) = self.pages.pop_front() else { return };
@@ -240,7 +224,7 @@ impl Seen {
             }
         }
         // Only while the file cannot be written is there nothing but these.
-        if self.known.len() > self.most {
+        if self.known.len() > self.max_len {
             for event in self.unsaved.drain(..PAGE.min(self.unsaved.len())) {
                 self.forgotten += u64::from(self.known.remove(&event.key).is_some());
             }

@@ -1,9 +1,9 @@
-//! What the sum of promise 2 says about one destination, at one moment.
+//! The sum of promise 2 for one destination, at one moment.
 
 use super::ledger::Ledger;
 use super::{Accepted, DestinationId};
 
-/// Whether a destination is delivered to.
+/// Lifecycle of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
     /// Yes.
@@ -41,12 +41,12 @@ pub struct DestinationStatus {
     /// When the oldest pending event came, in milliseconds since the Unix epoch; while that one is not read yet or
     /// cannot be, when the one before it came.
     pub oldest_pending_ms: Option<i64>,
-    /// Whether it is delivered to.
+    /// Lifecycle of the destination.
     pub lifecycle: Lifecycle,
 }
 
 impl DestinationStatus {
-    /// Whether every accepted event is in exactly one term.
+    /// Returns whether every accepted event is in exactly one term.
     pub fn adds_up(&self) -> bool {
         self.accepted == self.delivered + self.dead_lettered + self.dropped + self.damaged + self.pending
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::Seq;
 
-/// How far above the cursor a delivery may begin, in sequences that are deliverable: it bounds what a
-/// stuck event makes the window remember.
+/// Maximum distance of a delivery above the cursor, in sequences that are deliverable. It bounds the memory that a
+/// stuck event costs the window.
 pub const WIDTH: u64 = 1024;
 
-/// Why sequences need no (further) delivery from the journal.
+/// The reason for which sequences need no further delivery from the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Covered {
     /// An event whose delivery ended, or that went to the waiting room.
@@ -52,12 +52,12 @@ impl Window {
         self.above.last_key_value().map_or(self.cursor, |(_, run)| run.last)
     }
 
-    /// Whether `seq` still has to be delivered from the journal.
+    /// Returns whether `seq` still has to be delivered from the journal.
     pub fn needs(&self, seq: Seq) -> bool {
         seq > self.cursor && self.above.range(..=seq).next_back().is_none_or(|(_, run)| run.last < seq)
     }
 
-    /// Whether a delivery of `seq` may begin: at most [`WIDTH`] deliverable sequences above the cursor.
+    /// Returns whether a delivery of `seq` may begin: at most [`WIDTH`] deliverable sequences above the cursor.
     pub fn admits(&self, seq: Seq) -> bool {
         let distance = seq.saturating_sub(self.cursor);
         // The runs are only walked when the plain distance is not answer enough.
@@ -146,7 +146,7 @@ impl Window {
     }
 }
 
-/// How many sequences two ranges share.
+/// Returns the number of sequences that two ranges share.
 fn overlap(a: (Seq, Seq), b: (Seq, Seq)) -> u64 {
     (a.1.min(b.1) + 1).saturating_sub(a.0.max(b.0))
 }

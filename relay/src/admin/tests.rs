@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::Destination;
-use visnyk_engine::deliver::client::Outbound;
+use visnyk_engine::deliver::channels::http::client::Outbound;
 use visnyk_engine::event::Envelope;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
@@ -78,12 +78,14 @@ async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination
     let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
     let destinations: [_; 1] = spool.configure(&valid.destinations).await.unwrap().try_into().unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
-    let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog)));
+    let fleet = Fleet::new(&spool, outbound, watchdog);
+    let deliveries = fleet.report();
+    let fleet = Arc::new(Mutex::new(fleet));
     Fleet::apply(&fleet, &destinations).await;
     let metrics = IntakeMetrics::default();
     let sources = SourceLoader::new(folder, PayPalCertificates::none(), metrics.clone());
     let active = Arc::new(Configuration::new(Active::load(valid, &sources)));
-    let status = Status::of(&spool, &active, &metrics, None);
+    let status = Status::of(&spool, &deliveries, &active, &metrics, None);
     (Admin { spool, fleet, status }, destinations)
 }
 
@@ -96,7 +98,7 @@ fn event() -> Event {
         headers: vec![],
         attributes: Box::default(),
     };
-    Event { envelope, body: Bytes::from_static(b"{}") }
+    Event { envelope, body: "{}".into() }
 }
 
 /// Makes the next commit wait for as long as this lives, or until it gives up.
@@ -109,8 +111,8 @@ async fn hold_up_commits(folder: &Path) -> SqliteConnection {
 
 /// Lets an event come and be given up.
 async fn dies(admin: &Admin, id: DestinationId) {
-    admin.spool.shared.journal.append(event().encode()).await.unwrap();
-    while admin.dead_letters(id).is_empty() {
+    admin.spool.append(&event(), None).await.unwrap();
+    while admin.spool.dead_letters(id).is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

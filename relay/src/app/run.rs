@@ -15,10 +15,11 @@ use tracing::{info, warn};
 use visnyk_crds::contract::exit;
 use visnyk_crds::manifest;
 use visnyk_crds::valid::{Source, ValidatedRelay};
-use visnyk_engine::deliver::client::Outbound;
+use visnyk_engine::deliver::channels::http::client::Outbound;
+use visnyk_engine::deliver::channels::http::resolver::SetUpError;
+use visnyk_engine::deliver::channels::http::tls::TlsError;
 use visnyk_engine::deliver::fleet::Fleet;
-use visnyk_engine::deliver::resolver::SetUpError;
-use visnyk_engine::deliver::tls::TlsError;
+use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{self, DestinationStatus};
 use visnyk_runtime::admin::health::{Health, HealthError};
@@ -171,9 +172,10 @@ async fn run_once(
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
     let sources = SourceLoader::new(&secrets_dir, certificates, intake_metrics.clone());
-
-    register(&metrics, &listener_metrics, &intake_metrics, &spool);
-    let fleet = Arc::new(Mutex::new(Fleet::new(spool.shared.clone(), outbound, watchdog.clone())));
+    let fleet = Fleet::new(&spool, outbound, watchdog.clone());
+    let deliveries = fleet.report();
+    register(&metrics, &listener_metrics, &intake_metrics, &deliveries, &spool);
+    let fleet = Arc::new(Mutex::new(fleet));
     let reload = Reload {
         manifest: args.manifest,
         secrets_dir,
@@ -184,7 +186,7 @@ async fn run_once(
         tls: tls.clone(),
     };
     reload.activate(valid, &destinations).await;
-    let told = Status::of(&spool, active, &intake_metrics, tls.as_ref());
+    let told = Status::of(&spool, &deliveries, active, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
     let stop = CancellationToken::new();
     let ticker = watchdog.register("state committer", BOUND);
@@ -222,7 +224,7 @@ async fn run_once(
             ticker: watchdog.register("accept loop", BOUND),
             metrics: listener_metrics,
         };
-        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.shared.state.clone());
+        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.state_condition());
         Ok(accept(listener, router, readiness, signals, grace, state).await)
     } else {
         started.store(true, Ordering::Relaxed);
@@ -255,12 +257,18 @@ async fn keep_state(spool: Spool, stop: CancellationToken, ticker: Ticker) {
     spool.keep_state(stop, || ticker.tick()).await;
 }
 
-fn register(metrics: &Metrics, listener: &ListenerMetrics, intake: &IntakeMetrics, spool: &Spool) {
+fn register(
+    metrics: &Metrics,
+    listener: &ListenerMetrics,
+    intake: &IntakeMetrics,
+    deliveries: &DeliveryReport,
+    spool: &Spool,
+) {
     metrics.register(|registry| {
         listener.register(registry);
         intake.register(registry);
-        spool.shared.metrics.register(registry);
-        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+        deliveries.metrics.register(registry);
+        registry.register_collector(Box::new(SpoolMetrics::new(spool, deliveries)));
     });
 }
 
@@ -318,7 +326,7 @@ async fn deliver_pending(
             (0, 0) => Ok(Ended::Asked),
             (dead_lettered, damaged) => Err(RunError::Undelivered { dead_lettered, damaged }),
         },
-        () = broken(spool.shared.state.clone()) => Ok(Ended::StateBroken),
+        () = broken(spool.state_condition()) => Ok(Ended::StateBroken),
         () = Drain::new().on_signal(signals, readiness, Duration::ZERO) => {
             Err(RunError::Interrupted { pending: pending() })
         }

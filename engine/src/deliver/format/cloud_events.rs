@@ -23,7 +23,7 @@ const JSON: &str = "application/json";
 /// Where the sender says nothing of what happened.
 const UNKNOWN_TYPE: &str = "dev.visnyk.event";
 const HEARTBEAT_TYPE: &str = "dev.visnyk.heartbeat";
-/// What a header's value writes as `%xx`, besides what is not ASCII (HTTP binding section 3.1.3.2).
+/// Characters that a header's value writes as `%xx`, besides those that are not ASCII (HTTP binding section 3.1.3.2).
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// Headers that are true of the body as it came, and of no other: checksums, coding, language and place.
@@ -103,7 +103,7 @@ pub(super) fn heartbeat(mode: Mode, at: Timestamp, message: Message) -> Message 
     cloud_event.message(mode, message.headers)
 }
 
-/// What is known of an event whose body is its data.
+/// Returns the attributes of an event whose body is its data.
 fn described(event: &Event) -> CloudEvent {
     let envelope = &event.envelope;
     let said = &envelope.attributes;
@@ -173,7 +173,7 @@ fn string(json: &RawValue) -> Option<String> {
     serde_json::from_str(json.get()).ok()
 }
 
-/// Whether data of this type is JSON, as it is where none is named.
+/// Returns whether data of this type is JSON. Without a type it is.
 fn is_json(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

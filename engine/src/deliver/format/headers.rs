@@ -10,7 +10,7 @@ pub(in crate::deliver) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_st
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("visnyk/", env!("CARGO_PKG_VERSION")));
 
-/// What says which event this is, when it is being sent, and by whom.
+/// Returns the headers with the event's id, the time of the attempt, and the relay's version.
 pub(super) fn of_attempt(id: Uuid, at: Timestamp) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     let mut buffer = Uuid::encode_buffer();
@@ -22,7 +22,7 @@ pub(super) fn of_attempt(id: Uuid, at: Timestamp) -> HeaderMap {
     headers
 }
 
-/// What says when something is being sent, and by whom.
+/// Returns the headers with the time of the heartbeat and the relay's version.
 pub(super) fn of_heartbeat(at: Timestamp) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));

@@ -1,4 +1,4 @@
-//! What a destination is sent: one file per format, and the headers that all of them carry.
+//! The request of each format: one file per format, and the headers that all of them have.
 
 mod cloud_events;
 mod headers;

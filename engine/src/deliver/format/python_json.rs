@@ -33,7 +33,7 @@ enum Value<'a> {
     /// Written as it was read: integers and literals.
     Verbatim(&'a str),
     Float(f64),
-    /// What stood between the quotes, known to be well formed.
+    /// The characters between the quotes, known to be well formed.
     Text(&'a str),
     Array(Vec<Value<'a>>),
     /// Keys as they will be written, which is unique for each key.
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What stands between the quotes.
+    /// Reads the characters between the quotes.
     fn string(&mut self) -> Option<&'a str> {
         if !self.take(b'"') {
             return None;

@@ -8,11 +8,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::world::{World, options};
-use crate::extent::extent;
 use crate::journal::header::{DATA_START, HEADER_BLOCK, Header};
 use crate::journal::sim::{Lie, Operation, SimDisk};
+use crate::test_effort::scaled;
 
-/// What chance keeps of one cut.
+/// Number of random outcomes of one cut.
 const SUBSETS: u64 = 4;
 
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ fn live(disk: &SimDisk, seed: u64, power_off_after: Option<u64>) -> World {
 
 #[test]
 fn no_power_cut_at_any_operation_of_any_life_loses_what_was_acknowledged() {
-    let wanted = extent(2_000, 50_000);
+    let wanted = scaled(2_000, 50_000);
     let mut figures = Figures::default();
     while figures.states < wanted {
         die_everywhere(figures.lives, None, &mut figures);
@@ -95,7 +95,7 @@ fn die(mut world: World, seed: u64, figures: &mut Figures) {
     figures.states += 1;
 }
 
-/// What was written before a sync tells which one it is.
+/// The last write before a sync identifies it.
 mod syncs {
     use super::{DATA_START, HEADER_BLOCK, Header};
 

@@ -19,7 +19,7 @@ use crate::journal::segment::SeqRange;
 use crate::journal::sim::SimDisk;
 use crate::journal::{Disk, Entry, Log, OpenError, Options, Reader};
 
-/// What the simulated disk takes for each byte that is written, the copies that a reader makes, and some room.
+/// Bytes of memory for each written byte: the copies of the simulated disk and of a reader, and some room.
 const TIMES: u64 = 6;
 /// Whatever the size: the zeroes of a new file, which are written a mebibyte at a time; errors, lists, names.
 const FIXED: u64 = (1 << 20) + (256 << 10);
@@ -201,14 +201,18 @@ fn sound() -> SimDisk {
 }
 
 /// Everything behind the start, in order and each once.
-fn read(reader: &mut Reader, most: u64) -> Vec<Entry> {
+fn read(reader: &mut Reader, max_entries: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {
         let after = reader.position().after;
         let Some(entry) = reader.next().unwrap() else { return entries };
         assert!(entry.last() > after, "{entry:?} behind {after}");
         entries.push(entry);
-        assert!(entries.len() as u64 <= most, "more entries than frames have room: {:?}", entries.last());
+        assert!(
+            entries.len() as u64 <= max_entries,
+            "more entries than frames have room: {:?}",
+            entries.last()
+        );
     }
 }
 
@@ -217,20 +221,20 @@ fn live_on(disk: &SimDisk, options: &Options, size: u64) -> Result<(), OpenError
     let disk = || Arc::new(disk.clone());
     let (mut log, recovery) = Log::open(disk(), options)?;
     assert!(recovery.next_seq >= options.min_next_seq);
-    let most = size / FRAME_HEADER as u64 + 16;
+    let max_entries = size / FRAME_HEADER as u64 + 16;
     let mut reader = log.view().reader(0);
-    read(&mut reader, most);
+    read(&mut reader, max_entries);
     let _ = (log.view().accepted_through(u64::MAX), log.view().bytes_after(&reader.position()));
     let next = Bytes::from_static(b"accepted afterwards");
     let appended = log.append_batch(std::slice::from_ref(&next));
     assert_eq!((appended.first, appended.refusal), (recovery.next_seq, None));
     let accepted = [Entry::Record { seq: appended.first, bytes: next }];
-    assert_eq!(read(&mut reader, most), accepted, "for who has read all before");
-    assert_eq!(read(&mut log.view().reader(appended.first - 1), most), accepted);
+    assert_eq!(read(&mut reader, max_entries), accepted, "for who has read all before");
+    assert_eq!(read(&mut log.view().reader(appended.first - 1), max_entries), accepted);
     drop(log);
     let options = Options { min_next_seq: appended.first + 1, ..options.clone() };
     let (log, _) = Log::open(disk(), &options)?;
-    assert_eq!(read(&mut log.view().reader(appended.first - 1), most), accepted, "after a restart");
+    assert_eq!(read(&mut log.view().reader(appended.first - 1), max_entries), accepted, "after a restart");
     Ok(())
 }
 
@@ -254,8 +258,8 @@ fn forged_segments_with_right_checksums() {
         let mut outcome = Ok(());
         let taken = measure(|| outcome = live_on(&disk, &options, size)).bytes_max;
         worst.set(worst.get().max(taken));
-        let most = FIXED + TIMES * size;
-        prop_assert!(taken <= most, "{taken} bytes for files of {size}");
+        let max_bytes = FIXED + TIMES * size;
+        prop_assert!(taken <= max_bytes, "{taken} bytes for files of {size}");
         match outcome {
             Ok(()) => opened.set(opened.get() + 1),
             Err(OpenError::Disk { source, .. }) => panic!("the disk is well, and yet: {source}"),

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::world::{SEGMENT, World, options};
-use crate::extent::cases;
 use crate::journal::Reader;
 use crate::journal::header::HEADER_BLOCK;
 use crate::journal::sim::Operation;
+use crate::test_effort::cases;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 

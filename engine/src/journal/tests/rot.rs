@@ -5,8 +5,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::world::{World, options};
-use crate::extent::extent;
 use crate::journal::Entry;
+use crate::test_effort::scaled;
 
 const BLOCK: usize = 4096;
 const SECTOR: usize = 512;
@@ -26,7 +26,7 @@ fn filled(random: &mut StdRng) -> World {
 
 #[test]
 fn one_harm_anywhere_in_the_journal_costs_exactly_the_records_it_hits() {
-    let harms = extent(2_000, 20_000);
+    let harms = scaled(2_000, 20_000);
     let (mut hit, mut harmless) = (0, 0);
     for seed in 0..harms {
         let mut random = StdRng::seed_from_u64(seed);

@@ -10,7 +10,7 @@ use futures::poll;
 use crate::journal::sim::SimDisk;
 use crate::journal::{Disk, DiskFile, Journal, Options};
 
-/// How many more syncs may end.
+/// Number of further syncs that may end.
 #[derive(Clone, Default)]
 struct Permits(Arc<(Mutex<usize>, Condvar)>);
 

@@ -34,7 +34,7 @@ pub(super) struct World {
     pub(super) voids: BTreeSet<Seq>,
     /// Nobody reads these any more.
     pub(super) freed: Seq,
-    /// What the state would have seen by now.
+    /// The highest sequence that the state would have seen by now.
     pub(super) state_max: Seq,
 }
 

@@ -5,10 +5,11 @@ use tempfile::TempDir;
 
 use super::super::fake::{FakeJournal, postponed, wanted};
 use super::super::{
-    DestinationId, Ending, First, Key, Ledger, Ledgers, Lifecycle, Loaded, Record, SeenEvent, SeenPage,
+    DestinationId, Ending, First, Ledger, Ledgers, Lifecycle, Loaded, Record, SeenEvent, SeenPage,
     StoreOptions,
 };
 use super::*;
+use crate::event::Key;
 
 struct Setup {
     dir: TempDir,
@@ -154,7 +155,7 @@ async fn journal_keeps_an_event_until_its_id_is_in_the_file() {
     setup.committer.commit_now().await.unwrap();
     assert_eq!(*setup.freed.borrow(), Some(3));
 
-    setup.seen.lock().unwrap().settle(key, Some(event));
+    setup.seen.lock().unwrap().complete(key, Some(event));
     setup.postpone(10, 1);
     setup.committer.commit_now().await.unwrap();
     assert_eq!(*setup.freed.borrow(), Some(9));

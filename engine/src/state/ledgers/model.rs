@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
-use super::super::{Accepted, Begin, Death, DestinationStatus, Ending, EventAt, Repairs, Select, Seq};
+use super::super::{Accepted, Admission, Death, DestinationStatus, Ending, EventAt, Repairs, Select, Seq};
 use super::{Batch, DestinationId, Ledger, Ledgers};
-use crate::extent::cases;
+use crate::test_effort::cases;
 
 fn death() -> Death {
     Death { attempts: 10, died_at_ms: 9_000, reason: "status 500".into() }
@@ -82,7 +82,7 @@ struct Run {
     ledgers: Ledgers,
     ids: Vec<DestinationId>,
     model: Model,
-    /// What is in the file.
+    /// The model of the file's content.
     kept: Model,
     out: Option<(Batch, Model)>,
 }
@@ -107,7 +107,7 @@ impl Run {
         place.map(|term| *term = to).is_some()
     }
 
-    /// What happens to the journal and to the file.
+    /// Applies an action to the journal or to the file.
     fn act(&mut self, action: Action) -> Result<(), TestCaseError> {
         match action {
             Action::Accept => {
@@ -146,13 +146,13 @@ impl Run {
                     .iter_mut()
                     .for_each(|(key, term)| *term = kept.get(key).copied().unwrap_or(Term::Fresh));
             }
-            _ => self.settle(action)?,
+            _ => self.complete(action)?,
         }
         Ok(())
     }
 
-    /// What happens to events.
-    fn settle(&mut self, action: Action) -> Result<(), TestCaseError> {
+    /// Applies an action to events.
+    fn complete(&mut self, action: Action) -> Result<(), TestCaseError> {
         let ended = |ending| match ending {
             Ending::Delivered => Term::Delivered,
             Ending::Dropped => Term::Dropped,
@@ -162,7 +162,7 @@ impl Run {
             Action::Finish(who, seq, ending) if self.is_event(seq) => {
                 let expected = self.go(who, seq, Term::Fresh, ended(ending));
                 let begin = self.ledger(who).begin(seq, 0);
-                prop_assert_eq!(begin, if expected { Begin::Yes } else { Begin::AlreadyFinished });
+                prop_assert_eq!(begin, if expected { Admission::Yes } else { Admission::AlreadyFinished });
                 prop_assert_eq!(self.ledger(who).finish_fresh(seq, ending), expected);
             }
             Action::Postpone(who, seq) if self.is_event(seq) => {

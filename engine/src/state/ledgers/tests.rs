@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Begin, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Record, Repairs,
-    RoomFull, Select, StoredEvent, WIDTH, Wanted,
+    Admission, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, Record,
+    Repairs, RoomFull, Select, StoredEvent, WIDTH, Wanted,
 };
 use super::*;
 
@@ -31,14 +31,15 @@ fn sum(ledgers: &Ledgers, name: &str, journal: &FakeJournal) -> [u64; 6] {
 fn only_1024_events_finish_above_a_stuck_one() {
     let (mut ledgers, _, _, ids) = ledgers(&["archive"], 3000);
     let ledger = ledgers.get_mut(ids[0]).unwrap();
-    let begun = (1..=3000).filter(|seq| *seq > 1 && ledger.begin(*seq, 0) == Begin::Yes).collect::<Vec<_>>();
+    let begun =
+        (1..=3000).filter(|seq| *seq > 1 && ledger.begin(*seq, 0) == Admission::Yes).collect::<Vec<_>>();
     assert_eq!(begun.len() as u64, WIDTH - 1);
     for seq in &begun {
         assert!(ledger.finish_fresh(*seq, Ending::Delivered));
     }
-    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (0, Begin::WindowFull));
+    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (0, Admission::WindowFull));
     assert!(ledger.finish_fresh(1, Ending::Delivered));
-    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (WIDTH, Begin::Yes));
+    assert_eq!((ledger.read_from(), ledger.begin(WIDTH + 1, 0)), (WIDTH, Admission::Yes));
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn lost_destination_is_known_by_name_or_target_keeps_what_it_holds_and_repeats_t
         // One waits from before the oldest, one is dead, and five come again.
         assert_eq!(sum(&ledgers, "pager", &journal), [7, 0, 1, 0, 0, 6]);
         assert_eq!(sum(&ledgers, "archive", &journal), [9, 4, 1, 0, 0, 4]);
-        assert_eq!(ledgers.get_mut(ids[1]).unwrap().begin(5, 0), Begin::AlreadyFinished);
+        assert_eq!(ledgers.get_mut(ids[1]).unwrap().begin(5, 0), Admission::AlreadyFinished);
         assert_eq!(ledgers.lowest_committed_cursor(), Some(3));
     }
 }

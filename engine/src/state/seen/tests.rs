@@ -17,7 +17,7 @@ fn open() -> Seen {
 /// Accepts an event that must be the first of its key.
 fn accept(seen: &mut Seen, number: u64, until_ms: i64) {
     assert!(matches!(seen.begin(key(number), 0, 0), First::Yes), "{number}");
-    seen.settle(key(number), Some(event(number, until_ms)));
+    seen.complete(key(number), Some(event(number, until_ms)));
 }
 
 fn is_repeat(seen: &mut Seen, number: u64, now_ms: i64) -> bool {
@@ -27,7 +27,7 @@ fn is_repeat(seen: &mut Seen, number: u64, now_ms: i64) -> bool {
             true
         }
         First::Yes => {
-            seen.settle(key(number), None);
+            seen.complete(key(number), None);
             false
         }
         First::Wait(_) => panic!("{number} is in flight"),
@@ -64,11 +64,11 @@ async fn repeat_of_an_event_in_flight_waits_for_what_becomes_of_it() {
     assert!(matches!(seen.begin(key(1), 0, 0), First::Yes));
     let First::Wait(mut wait) = seen.begin(key(1), 0, 0) else { panic!("not waiting") };
     assert!(!wait.has_changed().unwrap(), "nothing became of it yet");
-    seen.settle(key(1), None);
+    seen.complete(key(1), None);
     assert!(wait.changed().await.is_err());
     let First::Yes = seen.begin(key(1), 0, 0) else { panic!("the first was refused, so this is the first") };
     let First::Wait(mut wait) = seen.begin(key(1), 0, 0) else { panic!("not waiting") };
-    seen.settle(key(1), Some(event(1, 10)));
+    seen.complete(key(1), Some(event(1, 10)));
     assert!(wait.changed().await.is_err());
     assert!(is_repeat(&mut seen, 1, 0));
 }
@@ -86,7 +86,7 @@ fn file_never_says_that_it_has_an_id_which_is_still_in_flight() {
     );
     seen.committed(&batch);
     assert_eq!(seen.kept_through(), 7);
-    seen.settle(key(2), Some(event(2, 10)));
+    seen.complete(key(2), Some(event(2, 10)));
     let batch = seen.take_batch(9, 0);
     assert_eq!((batch.through, &batch.pages[0].events[..]), (9, &[event(2, 10)][..]));
 }
@@ -130,7 +130,7 @@ fn rows_go_when_their_time_is_over_and_ids_that_came_again_stay() {
     let first = seen.take_batch(2, 0);
     // 1 comes again after its time.
     assert!(matches!(seen.begin(key(1), 1_000, 2), First::Yes));
-    seen.settle(key(1), Some(event(1, 2_000)));
+    seen.complete(key(1), Some(event(1, 2_000)));
     let second = seen.take_batch(3, 1_000);
     assert_eq!(second.gone, [first.pages[0].row]);
     assert_eq!((seen.len(), seen.forgotten()), (1, 0));
@@ -141,7 +141,7 @@ fn rows_go_when_their_time_is_over_and_ids_that_came_again_stay() {
 fn oldest_ids_are_forgotten_and_counted_when_there_are_too_many() {
     // Room for 2,048.
     let mut seen = Seen::open(Vec::new(), 0, 2_048 * COST * SHARE * 4 / 3);
-    assert_eq!(seen.most, 2_048);
+    assert_eq!(seen.max_len, 2_048);
     for number in 0..2_048 {
         accept(&mut seen, number, 1_000);
         if number % 1024 == 1023 {

@@ -30,7 +30,7 @@ pub enum EventError {
 }
 
 impl EventError {
-    /// Whether the event is to be counted as damaged.
+    /// Returns whether the event must be counted as damaged.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged)
     }

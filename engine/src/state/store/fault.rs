@@ -1,8 +1,8 @@
-//! What `SQLite`'s errors mean for the state: wait, set aside, or give up.
+//! The meaning of `SQLite`'s errors for the state: wait, set the file aside, or give up.
 
 use super::OpenError;
 
-/// What an error says about the file.
+/// The meaning of an error for the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// No space.
@@ -13,7 +13,7 @@ pub(super) enum Class {
     Other,
 }
 
-/// Why a file cannot be used as it is.
+/// The reason for which a file cannot be used as it is.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// It is not what was written.

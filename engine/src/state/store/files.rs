@@ -23,7 +23,7 @@ pub(super) fn state(dir: &Path) -> PathBuf {
     dir.join("state.db")
 }
 
-/// What was salvaged, until it takes the state file's place.
+/// Path of the file with the salvaged rows, until it replaces the state file.
 pub(super) fn salvaged(dir: &Path) -> PathBuf {
     dir.join("state.db.salvaged")
 }

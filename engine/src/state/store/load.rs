@@ -66,20 +66,21 @@ pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
     }
 }
 
-/// What a file says of itself.
+/// The settings in a file.
 #[derive(Default)]
 pub(super) struct Meta {
-    /// Whether anything was ever committed.
+    /// Set once anything was committed.
     pub(super) committed: bool,
-    /// How far the journal had got.
+    /// The journal's watermark.
     pub(super) watermark: Seq,
-    /// How far the ids of accepted events are complete.
+    /// The sequence up to which the ids of accepted events are complete.
     pub(super) seen_through: Seq,
-    /// Who asked to be left alone, and who has been removed for how long.
+    /// Pauses and removals of destinations.
     pub(super) spans: Spans,
 }
 
-/// Who asked to be left alone: until when, and how long in all; both are needed. Who has been removed for how long.
+/// The pauses of destinations, each with its end and its length, of which both are needed; and the time for which each
+/// removed one has been removed.
 #[derive(Default)]
 pub(super) struct Spans {
     removed_for: HashMap<String, u64>,
@@ -160,7 +161,7 @@ fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
     (destination_crc(&whole) == int("crc")?).then_some((whole, window))
 }
 
-/// What an unreadable row still tells.
+/// Returns what an unreadable row still identifies.
 fn lost_destination(row: &SqliteRow) -> LostDestination {
     let text = |column: &str| {
         let bytes = row.try_get_unchecked::<Vec<u8>, _>(column).unwrap_or_default();

@@ -36,11 +36,11 @@ pub struct Store {
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
-    /// Whether the file says that something was committed to it.
+    /// Set if the file says that something was committed to it.
     marked: bool,
 }
 
-/// How the state file is kept.
+/// Options of the state file.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
     /// Most bytes on disk, the write-ahead log included.
@@ -63,7 +63,7 @@ pub enum OpenError {
     Files {
         /// Which file or folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

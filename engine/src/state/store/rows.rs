@@ -18,14 +18,14 @@ use crate::state::status::Lifecycle;
 /// Keys of `meta`.
 pub(super) const SCHEMA_KEY: &str = "schema";
 pub(super) const COMMITTED: &str = "committed";
-/// How far the journal has got.
+/// Key of the journal's watermark.
 pub(super) const WATERMARK: &str = "watermark";
-/// How far the ids of accepted events are complete.
+/// Key of the sequence up to which the ids of accepted events are complete.
 pub(super) const SEEN_THROUGH: &str = "seen_through";
 /// Until when a destination is to be left alone, and for how long in all; its key comes behind.
 pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
-/// How long a destination has been removed, by clocks that nobody sets; its key comes behind.
+/// Prefix of the time for which a destination has been removed, by a monotonic clock. The destination's key follows.
 pub(super) const REMOVED_FOR: &str = "removed_for ";
 
 /// Rows per statement: each statement costs a visit to the connection's thread.

@@ -1,5 +1,5 @@
-//! What can still be read of a damaged state file, in a new one: whole rows that have a record. What is
-//! missing then, the counts in the destinations' rows tell, and it is counted as damaged.
+//! The readable rows of a damaged state file, copied to a new one: whole rows that have a record. The counts in the
+//! destinations' rows show how many are missing; these are counted as damaged.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -80,8 +80,8 @@ async fn create(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// How the file says that its tables were made, their words a space apart. Where they begin is not compared: `VACUUM`
-/// may move them.
+/// Returns the definitions of the file's tables, with one space between words. The place where a table begins is not
+/// compared: `VACUUM` may move it.
 async fn described(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
     let rows = sqlx::query("SELECT sql FROM sqlite_schema").fetch_all(connection).await?;
     rows.iter().map(|row| Ok(words(row.try_get(0)?))).collect()

@@ -14,8 +14,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use visnyk_engine::deliver::client::Outbound;
-use visnyk_engine::deliver::resolver::Resolver;
+use visnyk_engine::deliver::channels::http::client::Outbound;
+use visnyk_engine::deliver::channels::http::resolver::Resolver;
 use visnyk_runtime::guard::Policy;
 
 use super::certificates::PACE;

@@ -1,7 +1,7 @@
 //! Flipped bits, missing pieces, files that are none: known or repeated, never altered, never silent.
 
 use super::*;
-use crate::extent::extent;
+use crate::test_effort::scaled;
 
 /// Of the file.
 const PAGE: usize = 4096;
@@ -270,7 +270,7 @@ async fn bit_that_flips_in_what_the_file_says_of_its_tables_costs_nothing() {
         let at = whole.windows(table.len()).position(|window| window == table.as_bytes()).unwrap();
         at..at + table.len()
     });
-    let step = usize::try_from(extent(31, 1)).unwrap();
+    let step = usize::try_from(scaled(31, 1)).unwrap();
     // A letter becomes another one, or none of any text.
     for (at, bit) in texts.step_by(step).flat_map(|at| [(at, 0x01), (at, 0x80)]) {
         let dir = TempDir::new().unwrap();

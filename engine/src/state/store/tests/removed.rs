@@ -1,4 +1,4 @@
-//! What happens to the state file from outside: who may read it, and what if it is removed while it is open.
+//! Changes of the state file from outside: its permissions, and its removal while it is open.
 
 use std::os::unix::fs::PermissionsExt;
 

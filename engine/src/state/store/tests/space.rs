@@ -1,4 +1,4 @@
-//! How much fits, and how fast it is written and read.
+//! The capacity of the state file, and the speed of its writes and reads.
 
 use std::time::Instant;
 

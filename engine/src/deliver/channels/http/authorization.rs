@@ -1,0 +1,47 @@
+//! Credentials in the `Authorization` header: a fixed value, or a token that is fetched.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use http::HeaderValue;
+use visnyk_crds::valid;
+use visnyk_runtime::host::secrets::Secrets;
+
+use super::headers::secret_value;
+use super::tokens::Tokens;
+
+/// The header `Authorization` of one destination's requests.
+pub enum Authorization {
+    /// The same each time.
+    Fixed(HeaderValue),
+    /// Fetched, and fetched anew.
+    Tokens(Arc<Tokens>),
+}
+
+/// Fixed credentials; none if their secrets cannot be used, or if there is nothing fixed about them.
+pub fn fixed(authorization: &valid::Authorization, secrets: &mut Secrets<'_>) -> Option<HeaderValue> {
+    match authorization {
+        valid::Authorization::Bearer { token } => secrets.read_as(token, |token| bearer(&token)),
+        valid::Authorization::Basic { username, password } => {
+            let username = secrets.read_as(username, without_colon);
+            let password = secrets.read(password);
+            basic(&username?, &password?).ok()
+        }
+        valid::Authorization::ClientCredentials(_) => None,
+    }
+}
+
+/// RFC 6750 section 2.1.
+pub(super) fn bearer(token: &[u8]) -> Result<HeaderValue, &'static str> {
+    secret_value([b"Bearer ", token].concat())
+}
+
+/// RFC 7617.
+pub(super) fn basic(username: &[u8], password: &[u8]) -> Result<HeaderValue, &'static str> {
+    let both = [username, password].join(&b':');
+    secret_value(format!("Basic {}", BASE64.encode(&both)))
+}
+
+fn without_colon(name: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+    if name.contains(&b':') { Err("has a colon") } else { Ok(name) }
+}

@@ -1,0 +1,298 @@
+//! The end of an attempt: its event is delivered, tried again later or dead-lettered, or the destination is gone.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::{debug, error, info, warn};
+
+use super::{Dispatcher, Held, Origin, Phase};
+use crate::deliver::channels::Delivered;
+use crate::deliver::dispatch::breaker::Generation;
+use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
+use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::retry_after;
+use crate::event::Event;
+use crate::journal::Seq;
+use crate::state::{Death, Ending, EventAt, EventError, Ledger, Pause, Postponed, Record};
+
+/// Delay for an event that could not be read, or for which there is no room among the dead letters.
+const WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
+
+/// One try at one event, about to be made.
+pub(super) struct Attempt {
+    pub seq: Seq,
+    pub origin: Origin,
+    /// Attempts made before this one.
+    pub attempts: u32,
+    /// Its record's length in bytes.
+    pub size: u64,
+    /// When it would have been due, if it is made before.
+    pub early: Option<Instant>,
+    pub stored: Stored,
+}
+
+/// Where the event's bytes are.
+pub(super) enum Stored {
+    /// At hand.
+    Read { record: Bytes, event: Event },
+    /// In the waiting room.
+    At(EventAt),
+}
+
+/// An attempt that is over.
+pub(super) struct Finished {
+    pub seq: Seq,
+    pub origin: Origin,
+    /// Attempts made, this one included.
+    pub attempts: u32,
+    /// Its record's length in bytes.
+    pub size: u64,
+    /// When it would have been due, if it was made before.
+    pub early: Option<Instant>,
+    pub begun: Generation,
+    pub ended: Ended,
+    pub took: Duration,
+}
+
+/// Result of an attempt.
+pub(super) enum Ended {
+    /// The destination answered, or could not be reached.
+    Answered { record: Bytes, event: Event, result: Result<Delivered, Failure> },
+    /// The stored bytes are not the event any more.
+    Unreadable { reason: String },
+    /// The waiting room cannot be read now.
+    Unavailable { reason: String },
+}
+
+impl From<EventError> for Ended {
+    fn from(error: EventError) -> Self {
+        let reason = error.to_string();
+        if error.is_damage() { Self::Unreadable { reason } } else { Self::Unavailable { reason } }
+    }
+}
+
+/// A failed attempt and the event it was made for.
+struct Failed {
+    seq: Seq,
+    origin: Origin,
+    attempts: u32,
+    early: Option<Instant>,
+    record: Bytes,
+    event: Event,
+    failure: Failure,
+}
+
+impl Dispatcher {
+    pub(super) fn complete(&mut self, finished: Finished) {
+        let Finished { seq, origin, attempts, size, early, begun, ended, took } = finished;
+        self.in_flight_bytes -= size;
+        if early.is_some() {
+            self.early.ended();
+        }
+        if self.started.remove(&seq).is_none() {
+            // Given up while it was in flight, and counted then.
+            return;
+        }
+        match ended {
+            Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
+                self.context.report.metrics.delivered(&self.destination.name, took);
+                self.breaker.answered(begun);
+                self.early.delivered(early.is_some(), &self.due, self.destination.concurrency);
+                self.finish(origin, seq, Ending::Delivered);
+                self.forget_failure();
+                debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
+            }
+            Ended::Answered { record, event, result: Err(failure) } => {
+                self.context.report.metrics.failed(&self.destination.name, failure.kind, took);
+                self.record_outcome(&failure, begun);
+                self.has_failed = true;
+                self.context.report.last_failures.note(&self.destination.name, &failure);
+                self.complete_failed(Failed { seq, origin, attempts, early, record, event, failure });
+            }
+            Ended::Unreadable { reason } => {
+                self.finish(origin, seq, Ending::Damaged);
+                error!(destination = %self.destination.name, seq, reason, "stored event is damaged");
+            }
+            Ended::Unavailable { reason } => {
+                self.due.insert(Instant::now() + WAIT_FOR_ROOM, seq);
+                error!(destination = %self.destination.name, seq, reason, "waiting event cannot be read now");
+            }
+        }
+    }
+
+    /// Forgets the last failure once no event waits that failed.
+    fn forget_failure(&mut self) {
+        if self.has_failed && self.due.oldest().is_none() {
+            self.has_failed = false;
+            self.context.report.last_failures.clear(&self.destination.name);
+        }
+    }
+
+    /// Applies the meaning of a failure for the destination as a whole: to the breaker, and to the pause that it asks
+    /// for.
+    fn record_outcome(&mut self, failure: &Failure, begun: Generation) {
+        let now = Instant::now();
+        let before = self.breaker.generation();
+        match reach(&self.destination, failure.kind) {
+            Reach::Outage => self.breaker.outage(begun, now, rand::random()),
+            Reach::Refusal => self.breaker.refused(begun, now, rand::random()),
+            Reach::Event => self.breaker.answered(begun),
+        }
+        if self.breaker.generation() != before {
+            self.early.away();
+        }
+        let Kind::Status(status) = failure.kind else { return };
+        if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
+            self.pause(now, pause);
+            info!(destination = %self.destination.name, seconds = pause.as_secs(), "destination asks to be left alone");
+        }
+    }
+
+    /// Nothing goes out for so long, after a restart neither.
+    fn pause(&mut self, now: Instant, pause: Duration) {
+        if self.paused_until >= Some(now + pause) {
+            return;
+        }
+        self.paused_until = Some(now + pause);
+        let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let until_ms = Timestamp::now().as_millisecond().saturating_add_unsigned(for_ms);
+        self.context.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
+    }
+
+    fn complete_failed(&mut self, failed: Failed) {
+        if let Some(due_at) = failed.early
+            && ending(&self.destination, &failed.failure).is_none()
+        {
+            return self.wait_on(failed, due_at);
+        }
+        match verdict(&self.destination, failed.attempts, &failed.failure, rand::random()) {
+            Verdict::Again(delay) => self.postpone(failed, delay),
+            Verdict::Dead => self.dead_letter(failed),
+            Verdict::Gone => self.disable(failed),
+        }
+    }
+
+    /// An attempt before its time changes nothing for its event.
+    fn wait_on(&mut self, failed: Failed, due_at: Instant) {
+        self.early.failed();
+        let Failed { seq, attempts, failure, .. } = &failed;
+        debug!(destination = %self.destination.name, seq, %failure, "early attempt failed");
+        match failed.origin {
+            Origin::Waiting => self.due.insert(due_at, *seq),
+            Origin::Fresh => {
+                let delay = due_at.saturating_duration_since(Instant::now());
+                let postponed = postponed(attempts.saturating_sub(1), delay, failure);
+                self.hold(failed, due_at, postponed);
+            }
+        }
+        self.rest_if_full();
+    }
+
+    /// The event stays pending where it is, and is due as soon as the destination is enabled.
+    fn disable(&mut self, failed: Failed) {
+        warn!(destination = %self.destination.name, event = %failed.event.envelope.id,
+            "destination answered 410 and is disabled until its address changes");
+        self.phase = Phase::Disabled;
+        self.context.ledger(self.id, Ledger::disable);
+        match failed.origin {
+            Origin::Waiting => self.due.insert(Instant::now(), failed.seq),
+            Origin::Fresh => {
+                let postponed = postponed(failed.attempts, Duration::ZERO, &failed.failure);
+                self.hold(failed, Instant::now(), postponed);
+            }
+        }
+    }
+
+    fn postpone(&mut self, failed: Failed, delay: Duration) {
+        info!(destination = %self.destination.name, event = %failed.event.envelope.id, seq = failed.seq,
+            attempts = failed.attempts, failure = %failed.failure, retry_in_seconds = delay.as_secs(), "delivery failed");
+        let postponed = postponed(failed.attempts, delay, &failed.failure);
+        let Failed { seq, origin, .. } = failed;
+        let due_at = Instant::now() + delay;
+        let waits = self.context.ledger(self.id, |ledger| match origin {
+            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
+            Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
+                Ok(placed) => placed.then_some(Place::Waiting),
+                Err(_) => Some(Place::Held),
+            },
+        });
+        match waits {
+            Some(Place::Waiting) if failed.failure.retry_after.is_some() => {
+                self.due.insert_asked(due_at, seq);
+            }
+            Some(Place::Waiting) => self.due.insert(due_at, seq),
+            Some(Place::Held) => {
+                self.hold(failed, due_at, postponed);
+                self.rest_if_full();
+            }
+            None => {}
+        }
+    }
+
+    fn hold(&mut self, failed: Failed, due_at: Instant, postponed: Postponed) {
+        let Failed { seq, record, event, .. } = failed;
+        self.due.insert(due_at, seq);
+        self.held.insert(seq, Held { record, event, postponed });
+    }
+
+    /// A destination that failed so many events that there is no place for another fails as a whole, whatever it
+    /// answers: from now on it is tried again and again whether it is back.
+    fn rest_if_full(&mut self) {
+        if self.held.len() >= self.destination.concurrency
+            && self.breaker.trip(Instant::now(), rand::random())
+        {
+            self.early.away();
+        }
+    }
+
+    /// The schedule is over. Where there is no room for the dead the event keeps waiting: it is not ours to lose.
+    fn dead_letter(&mut self, failed: Failed) {
+        let death = Death {
+            attempts: failed.attempts,
+            died_at_ms: Timestamp::now().as_millisecond(),
+            reason: failed.failure.to_string().into(),
+        };
+        let Failed { seq, origin, .. } = failed;
+        let placed = self.context.ledgers().get_mut(self.id).map(|ledger| match origin {
+            Origin::Waiting => ledger.dead_letter_waiting(seq, &death),
+            Origin::Fresh => ledger.dead_letter_fresh(seq, failed.to_record(), &death),
+        });
+        let Some(placed) = placed else { return };
+        if placed.is_err() {
+            warn!(destination = %self.destination.name, seq, "no room for another dead letter, the event keeps waiting");
+            return self.postpone(failed, WAIT_FOR_ROOM);
+        }
+        error!(destination = %self.destination.name, event = %failed.event.envelope.id, seq,
+            attempts = failed.attempts, failure = %failed.failure, "event is a dead letter");
+    }
+
+    pub(super) fn finish(&self, origin: Origin, seq: Seq, ending: Ending) {
+        self.context.ledger(self.id, |ledger| match origin {
+            Origin::Fresh => ledger.finish_fresh(seq, ending),
+            Origin::Waiting => ledger.finish_waiting(seq, ending),
+        });
+    }
+}
+
+fn postponed(attempts: u32, delay: Duration, failure: &Failure) -> Postponed {
+    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    Postponed {
+        attempts,
+        due_at_ms: Timestamp::now().as_millisecond().saturating_add_unsigned(delay_ms),
+        delay_ms,
+        last_error: failure.to_string().into(),
+    }
+}
+
+/// Where a failed event waits for its next attempt.
+enum Place {
+    Waiting,
+    Held,
+}
+
+impl Failed {
+    fn to_record(&self) -> Record {
+        Record { bytes: self.record.clone(), received_at_ms: self.event.envelope.received_at_ms }
+    }
+}

@@ -1,0 +1,54 @@
+//! Everything that the dispatchers of a process share.
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::sync::watch;
+
+use super::event_log::EventLog;
+use crate::deliver::dispatch::in_flight_budget::InFlightBudget;
+use crate::deliver::report::DeliveryReport;
+use crate::spool::Spool;
+use crate::state::{Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
+
+/// The spool as dispatchers use it, and what they report. Clones share it.
+#[derive(Clone)]
+pub struct DispatchContext {
+    /// The accepted events.
+    pub(super) log: Arc<dyn EventLog>,
+    /// The state of each destination.
+    ledgers: SharedLedgers,
+    /// Reader of the events in the waiting room.
+    pub(super) events: EventReader,
+    /// Condition of the state file. Deliveries pause while it is not good.
+    pub(super) condition: watch::Receiver<Condition>,
+    /// Attempts, failures and missing files, for metrics and `/status`.
+    pub(in crate::deliver) report: DeliveryReport,
+    /// Memory that each destination may use.
+    pub(in crate::deliver) in_flight_budget: InFlightBudget,
+}
+
+impl DispatchContext {
+    /// Makes a context of a spool, with nothing reported.
+    pub fn new(spool: &Spool) -> Self {
+        let parts = spool.parts();
+        Self {
+            log: Arc::new(parts.journal.clone()),
+            ledgers: parts.ledgers.clone(),
+            events: parts.events.clone(),
+            condition: parts.condition.clone(),
+            report: DeliveryReport::default(),
+            in_flight_budget: InFlightBudget::default(),
+        }
+    }
+
+    /// Locks the ledgers. Do not hold the guard across an await.
+    pub(super) fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
+        self.ledgers.lock()
+    }
+
+    /// Calls `change` with the ledger of a destination. A destination whose retention ended has none any more: its
+    /// events are counted, and the default is returned.
+    pub(super) fn ledger<R: Default>(&self, id: DestinationId, change: impl FnOnce(&mut Ledger) -> R) -> R {
+        self.ledgers().get_mut(id).map(change).unwrap_or_default()
+    }
+}

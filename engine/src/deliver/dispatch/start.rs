@@ -1,0 +1,336 @@
+//! Which event is started next, and what stands in the way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use jiff::Timestamp;
+use tracing::{error, warn};
+
+use super::complete::{Attempt, Ended, Finished, Stored};
+use super::due::DueQueue;
+use super::feed::{Feed, Item};
+use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
+use crate::deliver::channels::Channel;
+use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
+use crate::event::Event;
+use crate::journal::Seq;
+use crate::state::{
+    Admission, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
+    WaitingEvent,
+};
+
+impl Dispatcher {
+    /// Starts all that may start now. Answers when more may, if only time stands in the way.
+    pub(super) fn start_what_may_start(&mut self) -> Option<Instant> {
+        loop {
+            let now = Instant::now();
+            self.look_at_front();
+            self.use_free_room();
+            if let Some(gate) = self.closed_gate(now) {
+                return gate.opens_at;
+            }
+            let Some(attempt) = self.next_attempt(now) else { return self.due.next_due() };
+            if let Some(rate) = &mut self.rate {
+                rate.begin(now);
+            }
+            self.begin(attempt);
+        }
+    }
+
+    /// The first thing that forbids any start at all.
+    fn closed_gate(&mut self, now: Instant) -> Option<Gate> {
+        let shut = Some(Gate { opens_at: None });
+        if self.phase != Phase::Delivering || !self.discards.is_empty() {
+            return shut;
+        }
+        // A file is not there: an attempt could only fail, or go out without its proof.
+        if self.channel.waits_for().is_some() {
+            return shut;
+        }
+        if *self.context.condition.borrow_and_update() != Condition::Good {
+            return shut;
+        }
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        if self.paused_until.is_some() {
+            return Some(Gate { opens_at: self.paused_until });
+        }
+        match self.breaker.allowance(now) {
+            Allowance::NotUntil(until) => return Some(Gate { opens_at: Some(until) }),
+            Allowance::UpTo(allowed) if self.in_flight.len() >= allowed => return shut,
+            Allowance::UpTo(_) => {}
+        }
+        if self.is_share_used_up() {
+            return shut;
+        }
+        let ready_at = self.rate.as_mut().map(|rate| rate.ready_at(now)).filter(|at| *at > now)?;
+        Some(Gate { opens_at: Some(ready_at) })
+    }
+
+    /// Returns whether another event would exceed the destination's share of memory. One event of any size may always
+    /// be in flight.
+    fn is_share_used_up(&self) -> bool {
+        let bytes = self.in_flight_bytes + self.held_bytes();
+        !self.in_flight.is_empty() && bytes >= self.context.in_flight_budget.share()
+    }
+
+    /// Returns whether the events held in memory leave no place for the event at the front.
+    fn is_front_kept_by_held(&self) -> bool {
+        let bytes = self.in_flight_bytes + self.held_bytes();
+        self.front == Some(Admission::Yes)
+            && !self.held.is_empty()
+            && (self.held.len() + self.in_flight.len() >= self.destination.concurrency
+                || bytes >= self.context.in_flight_budget.share())
+    }
+
+    /// Moves what is held in memory to the waiting room, as far as that has room again.
+    fn use_free_room(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut ledgers = self.context.ledgers();
+        let Some(ledger) = ledgers.get_mut(self.id) else { return };
+        let due = &mut self.due;
+        self.held.retain(|seq, Held { record, event, postponed }| {
+            let received_at_ms = event.envelope.received_at_ms;
+            let moved =
+                ledger.postpone_fresh(*seq, Record { bytes: record.clone(), received_at_ms }, postponed);
+            if moved == Ok(false) {
+                due.remove(*seq);
+            }
+            moved.is_err()
+        });
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.held.values().map(|held| held.record.len() as u64).sum()
+    }
+
+    /// A waiting event that is due or a fresh one, in turn, so that neither starves the other.
+    fn next_attempt(&mut self, now: Instant) -> Option<Attempt> {
+        let attempt = match self.last_origin {
+            Origin::Fresh => self.next_waiting(now).or_else(|| self.next_fresh()),
+            Origin::Waiting => self.next_fresh().or_else(|| self.next_waiting(now)),
+        }?;
+        self.last_origin = attempt.origin;
+        Some(attempt)
+    }
+
+    fn next_waiting(&mut self, now: Instant) -> Option<Attempt> {
+        while let Some(seq) = self.due.pop_due(now) {
+            if let Some(attempt) = self.attempt_at(seq, None) {
+                return Some(attempt);
+            }
+        }
+        let probes = self.breaker.phase(now) == breaker::Phase::HalfOpen && self.is_front_kept_by_held();
+        while let Some((seq, due_at)) = self.early.next(&mut self.due, probes) {
+            if let Some(attempt) = self.attempt_at(seq, Some(due_at)) {
+                return Some(attempt);
+            }
+            self.early.ended();
+        }
+        None
+    }
+
+    /// An attempt at an event that waits, `early` if it would be due only then. Whatever left the waiting room
+    /// meanwhile, by a command or a rule, is simply not there any more.
+    fn attempt_at(&mut self, seq: Seq, early: Option<Instant>) -> Option<Attempt> {
+        if let Some(Held { record, event, postponed }) = self.held.remove(&seq) {
+            return Some(Attempt { early, ..read(seq, postponed.attempts, record, event) });
+        }
+        let waiting =
+            self.context.ledger(self.id, |ledger| Some((ledger.event(seq)?, ledger.waiting_event(seq)?)));
+        let (event, WaitingEvent { size, postponed, .. }) = waiting?;
+        let (attempts, stored) = (postponed.attempts, Stored::At(event));
+        Some(Attempt { seq, origin: Origin::Waiting, attempts, size, early, stored })
+    }
+
+    /// The event at the front, unless those that are held keep its place.
+    fn next_fresh(&mut self) -> Option<Attempt> {
+        if self.front != Some(Admission::Yes) || self.is_front_kept_by_held() {
+            return None;
+        }
+        let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
+        self.look_at_front();
+        Some(read(seq, 0, record, event))
+    }
+
+    /// Asks the ledger about the event at the front, past all that can never be sent: sequences that are no
+    /// events, damaged ones, and events that were finished above the cursor before a restart. Done even while
+    /// nothing may start, since the ledger learns from it how old the oldest event is.
+    pub(super) fn look_at_front(&mut self) {
+        self.front = None;
+        while let Some(item) = self.feed.front() {
+            let mut ledgers = self.context.ledgers();
+            let Some(ledger) = ledgers.get_mut(self.id) else {
+                // Nobody counts what becomes of its events any more, so nothing may become of them.
+                self.phase = Phase::Stopping;
+                return;
+            };
+            let front = match item {
+                Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
+                Item::Newer { seq, .. } if ledger.needs(*seq) => {
+                    drop(ledgers);
+                    return self.wait_for_newer();
+                }
+                Item::Newer { .. } => None,
+                Item::Damaged { first, last } => {
+                    let damaged = ledger.damaged(*first, *last);
+                    error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
+                    None
+                }
+                Item::Void { first, last } => {
+                    ledger.void(*first, *last);
+                    None
+                }
+            };
+            drop(ledgers);
+            if matches!(front, Some(Admission::Yes | Admission::WindowFull)) {
+                self.front = front;
+                return;
+            }
+            self.feed.pop();
+        }
+    }
+
+    /// Reads no further: an event that another version can read is passed over by no means, and what it waits for is
+    /// shown. What waits goes on.
+    fn wait_for_newer(&self) {
+        if let Some(Item::Newer { reason, .. }) = self.feed.front() {
+            self.context.report.blocked.set(&self.destination.name, Some(reason));
+        }
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
+        let bytes = if attempt.origin == Origin::Fresh { attempt.size } else { 0 };
+        self.in_flight_bytes += attempt.size;
+        self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
+        let begun = self.breaker.generation();
+        let channel = Arc::clone(&self.channel);
+        let events = self.context.events.clone();
+        self.in_flight.push(carry_out(attempt, begun, channel, events).boxed());
+    }
+
+    /// Drops the oldest events of a destination that bounds its own backlog, until the rest fits.
+    pub(super) fn drop_beyond_backlog(&mut self) {
+        let Some(limit) = self.destination.backlog else { return };
+        let mut dropped = 0_u64;
+        while self.backlog_bytes() > limit && self.drop_oldest() {
+            dropped += 1;
+        }
+        if dropped > 0 {
+            warn!(destination = %self.destination.name, dropped, "backlog is over its size, the oldest events are dropped");
+        }
+    }
+
+    fn backlog_bytes(&self) -> u64 {
+        let unread = self.context.log.bytes_after(self.feed.position());
+        let started: u64 = self.started.values().map(|started| started.bytes).sum();
+        let waiting = self.context.ledger(self.id, |ledger| ledger.waiting_bytes());
+        waiting + self.held_bytes() + started + self.feed.buffered_bytes() + unread
+    }
+
+    /// Drops the oldest event, and returns whether there was one. One in flight is dropped too, whatever its outcome:
+    /// while it is pending, it keeps its segment of the journal and everything after it.
+    fn drop_oldest(&mut self) -> bool {
+        let oldest_started = self.started.first_key_value().map(|(seq, _)| *seq);
+        let Some(seq) = self.due.oldest().into_iter().chain(oldest_started).min() else {
+            return self.drop_oldest_fresh();
+        };
+        self.due.remove(seq);
+        let held = self.held.remove(&seq).map(|_| Origin::Fresh);
+        let origin =
+            self.started.remove(&seq).map(|started| started.origin).or(held).unwrap_or(Origin::Waiting);
+        self.finish(origin, seq, Ending::Dropped);
+        true
+    }
+
+    fn drop_oldest_fresh(&mut self) -> bool {
+        self.look_at_front();
+        let Some(attempt) = self.next_fresh() else { return false };
+        self.finish(attempt.origin, attempt.seq, Ending::Dropped);
+        true
+    }
+}
+
+/// Something that forbids any start.
+struct Gate {
+    /// When it opens by itself; absent: an ending, a command or the disk opens it.
+    opens_at: Option<Instant>,
+}
+
+/// An attempt at an event that is not in the waiting room.
+fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
+    let size = record.len() as u64;
+    let stored = Stored::Read { record, event };
+    Attempt { seq, origin: Origin::Fresh, attempts, size, early: None, stored }
+}
+
+async fn carry_out(
+    attempt: Attempt,
+    generation: Generation,
+    channel: Arc<dyn Channel>,
+    events: EventReader,
+) -> Finished {
+    let began = Instant::now();
+    let Attempt { seq, origin, attempts, size, early, stored } = attempt;
+    let ended = match load(stored, &events).await {
+        Ok((record, event)) => {
+            let result = channel.send(&event, Timestamp::now()).await;
+            Ended::Answered { record, event, result }
+        }
+        Err(ended) => ended,
+    };
+    let took = began.elapsed();
+    Finished { seq, origin, attempts: attempts + 1, size, early, begun: generation, ended, took }
+}
+
+/// The event, from wherever its bytes are.
+pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
+    let record = match stored {
+        Stored::Read { record, event } => return Ok((record, event)),
+        Stored::At(EventAt::Memory(record)) => record,
+        Stored::At(EventAt::Stored(at)) => events.read(at).await.map_err(Ended::from)?,
+    };
+    match Event::decode(&record) {
+        Ok(event) => Ok((record, event)),
+        Err(error) if error.is_newer() => Err(Ended::Unavailable { reason: error.to_string() }),
+        Err(error) => Err(Ended::Unreadable { reason: error.to_string() }),
+    }
+}
+
+/// A feed from where the destination's cursor stands.
+pub(super) fn feed(context: &DispatchContext, id: DestinationId) -> Feed {
+    let after = context.ledger(id, |ledger| ledger.read_from());
+    Feed::new(Arc::clone(&context.log), after)
+}
+
+/// When each waiting event falls due on this process's clock: never later than its own delay from now.
+pub(super) fn waiting_due(context: &DispatchContext, id: DestinationId) -> DueQueue {
+    let now = Instant::now();
+    let now_ms = Timestamp::now().as_millisecond();
+    let mut due = DueQueue::default();
+    context.ledger(id, |ledger| {
+        for event in ledger.waiting() {
+            due.insert(now + Duration::from_millis(event.postponed.remaining_ms(now_ms)), event.seq);
+        }
+    });
+    due
+}
+
+/// Until when the destination asked to be left alone before this process began.
+pub(super) fn paused_until(context: &DispatchContext, id: DestinationId) -> Option<Instant> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let remaining_ms = context.ledger(id, |ledger| ledger.pause())?.remaining_ms(now_ms);
+    Some(Instant::now() + Duration::from_millis(remaining_ms))
+}
+
+/// Returns whether the destination takes events. Without a ledger there is nothing to deliver.
+pub(super) fn phase(context: &DispatchContext, id: DestinationId) -> Phase {
+    match context.ledgers().get(id).map(Ledger::lifecycle) {
+        Some(Lifecycle::Disabled) => Phase::Disabled,
+        Some(Lifecycle::Active | Lifecycle::Removed { .. }) => Phase::Delivering,
+        None => Phase::Stopping,
+    }
+}

@@ -1,0 +1,16 @@
+//! Everything that deliveries report, for metrics and `/status`.
+
+use super::blocked_destinations::BlockedDestinations;
+use super::last_failures::LastFailures;
+use super::metrics::DeliveryMetrics;
+
+/// Reports of the dispatchers of a process. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryReport {
+    /// Attempts by destination and outcome.
+    pub metrics: DeliveryMetrics,
+    /// The destinations whose deliveries wait for something, such as a Secret.
+    pub blocked: BlockedDestinations,
+    /// The failure of the last attempt, by destination.
+    pub last_failures: LastFailures,
+}
