@@ -4,12 +4,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
+use visnyk_engine::spool::Spool;
 use visnyk_engine::state;
 use visnyk_runtime::admin::health::Face;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 
-use crate::app::open::Opening;
 use crate::status::Status;
+
+/// Progress of the opening, for the endpoints.
+#[derive(Default)]
+pub struct Opening {
+    /// The spool, once it is open.
+    pub spool: OnceLock<Spool>,
+    /// Set when the first attempt failed, so that it is more than a start.
+    pub in_trouble: OnceLock<()>,
+}
 
 /// State that the endpoints show.
 pub struct RelayFace {

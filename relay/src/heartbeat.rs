@@ -11,7 +11,7 @@ use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::Ticker;
 
-use crate::app::active::Active;
+use crate::active::Active;
 
 /// Time of the last heartbeat, or of the relay's start.
 struct Rhythm {

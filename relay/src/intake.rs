@@ -23,14 +23,13 @@ use visnyk_runtime::blocking::run_blocking_if_large;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::{body::Bodies, listener::Peer, problem::Problem};
 
-use crate::app::active::Active;
+use crate::active::Active;
 use crate::body_kind::{self, InvalidJson};
 use crate::client;
 use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
-use crate::sources::{
-    Accepted, Answer, Refusal, Request as Judged, Said, SourceEndpoint, is_binary_cloud_event,
-};
+use crate::refusal::Refusal;
+use crate::sources::{Accepted, Answer, Request as Judged, Said, SourceEndpoint, is_binary_cloud_event};
 
 const INVALID_JSON: &str = "Invalid JSON";
 /// Header of the answer with the event's id.

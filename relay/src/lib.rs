@@ -1,5 +1,6 @@
 //! The relay: the way of an event from its sender to every destination.
 
+mod active;
 mod admin;
 mod app;
 mod args;
@@ -13,6 +14,7 @@ mod in_flight;
 mod intake;
 mod kept_headers;
 mod metrics;
+mod refusal;
 
 mod sources;
 mod status;

@@ -13,7 +13,7 @@ use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationStatus;
 
-use crate::sources::Refusal;
+use crate::refusal::Refusal;
 
 /// Counters of answers to senders. Clones share them.
 #[derive(Clone, Debug, Default)]

@@ -12,7 +12,7 @@ use visnyk_runtime::admin::process_status;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::tls::Tls;
 
-use crate::app::active::Active;
+use crate::active::Active;
 use crate::metrics::{Counts, IntakeMetrics};
 use crate::sources::SourceEndpoint;
 

@@ -20,7 +20,7 @@ use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;
-use crate::app::active::Active;
+use crate::active::Active;
 use crate::metrics::IntakeMetrics;
 use crate::sources::{PayPalCertificates, SourceLoader};
 

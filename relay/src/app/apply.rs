@@ -18,7 +18,7 @@ use visnyk_runtime::observe::watchdog::Ticker;
 use visnyk_runtime::server::drain::{ReloadSignal, SignalsError};
 use visnyk_runtime::{host::file_watch::FileWatch, server::tls::Tls};
 
-use crate::app::active::Active;
+use crate::active::Active;
 use crate::sources::SourceLoader;
 
 /// Everything that a change of files affects.

@@ -1,7 +1,6 @@
 //! The relay as a whole: opened ([`open`]), assembled and run until SIGTERM ([`run`]), and brought up to date when files
-//! change ([`apply`]). Its requests see one snapshot of the configuration ([`active`]).
+//! change ([`apply`]).
 
-pub mod active;
 pub mod apply;
 pub mod open;
 pub mod run;

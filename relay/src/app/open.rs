@@ -4,7 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+
 use std::time::Duration;
 
 use tracing::warn;
@@ -21,6 +21,8 @@ use visnyk_runtime::observe::{
     watchdog::{BOUND, Watchdog},
 };
 
+use crate::face::Opening;
+
 /// Everything that is opened in the data folder.
 pub struct Home {
     /// The spool.
@@ -31,15 +33,6 @@ pub struct Home {
     pub admin: AdminSocket,
     /// The lock that keeps other processes out.
     pub lock: FolderLock,
-}
-
-/// Progress of the opening, for the endpoints.
-#[derive(Default)]
-pub struct Opening {
-    /// The spool, once it is open.
-    pub spool: OnceLock<Spool>,
-    /// Set when the first attempt failed, so that it is more than a start.
-    pub in_trouble: OnceLock<()>,
 }
 
 /// The data folder cannot be opened.

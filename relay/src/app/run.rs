@@ -36,12 +36,12 @@ use visnyk_runtime::server::limits::{Limits, raise_open_files};
 use visnyk_runtime::server::listener::Listener;
 use visnyk_runtime::server::tls::{Tls, TlsFiles};
 
+use crate::active::Active;
 use crate::admin::{self, Admin};
-use crate::app::active::Active;
 use crate::app::apply::{Reload, Watches};
-use crate::app::open::{self, Home, HomeError, Opening};
+use crate::app::open::{self, Home, HomeError};
 use crate::args::RunArgs;
-use crate::face::RelayFace;
+use crate::face::{Opening, RelayFace};
 use crate::heartbeat;
 use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
