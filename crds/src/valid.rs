@@ -8,6 +8,7 @@ mod verify;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
@@ -178,13 +179,13 @@ pub struct Source {
     pub forward_headers: ForwardHeaders,
 }
 
-/// Exceptions from the rule which headers of a request are kept with its event; names in lowercase.
+/// Exceptions from the rule which headers of a request are kept with its event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForwardHeaders {
     /// Headers kept besides those that are kept by default.
-    pub allow: Vec<String>,
+    pub allow: Vec<HeaderName>,
     /// Headers never kept.
-    pub deny: Vec<String>,
+    pub deny: Vec<HeaderName>,
 }
 
 /// Rule for repeats.
@@ -199,8 +200,8 @@ pub struct Deduplicate {
 /// Place of an event's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdAt {
-    /// This header; its name is in lowercase.
-    Header(String),
+    /// This header.
+    Header(HeaderName),
     /// This path of fields in the JSON body. Never empty.
     Body(Vec<String>),
 }

@@ -1,5 +1,6 @@
 //! Signature, trust, headers and statuses of a delivery, after validation.
 
+use http::HeaderName;
 use std::ops::RangeInclusive;
 
 use url::Url;
@@ -76,8 +77,8 @@ pub struct DestinationTls {
 /// A header of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Name in lowercase.
-    pub name: String,
+    /// Name of the header.
+    pub name: HeaderName,
     /// Value of the header.
     pub value: HeaderContent,
 }

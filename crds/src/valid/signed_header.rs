@@ -1,12 +1,14 @@
 //! An HMAC in a header, which a source verifies and a destination creates, after validation.
 
+use http::HeaderName;
+
 pub use crate::api::{HmacAlgorithm, SignatureEncoding};
 
 /// Header and content of an HMAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHeader {
-    /// Name of the header, in lowercase.
-    pub header: String,
+    /// Name of the header.
+    pub header: HeaderName,
     /// The hash function.
     pub algorithm: HmacAlgorithm,
     /// Form of the signature.
@@ -15,8 +17,8 @@ pub struct SignedHeader {
     pub prefix: String,
     /// Parts that are signed. [`Part::Body`] occurs once, [`Part::Timestamp`] only if there is a header for it.
     pub payload: Vec<Part>,
-    /// Name of the header with the time, in lowercase.
-    pub timestamp_header: Option<String>,
+    /// Name of the header with the time.
+    pub timestamp_header: Option<HeaderName>,
 }
 
 /// A part of the signed text.

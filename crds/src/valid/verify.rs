@@ -1,5 +1,6 @@
 //! The proof that a sender must give, after validation.
 
+use http::HeaderName;
 use std::time::Duration;
 
 use super::{SecretRef, SignedHeader};
@@ -133,25 +134,27 @@ impl Verify {
             | Self::WooCommerce { secrets } => secrets.iter().collect(),
         }
     }
-    /// Returns the names of the headers that prove the sender, in any case of letters. Each is as good as a secret:
+    /// Returns the names of the headers that prove the sender. Each is as good as a secret:
     /// anyone who has one can send the request again.
-    pub fn proof_headers(&self) -> Vec<&str> {
-        match self {
-            Self::None | Self::ClientCertificate { .. } => Vec::new(),
-            Self::Basic { .. } | Self::Bearer { .. } => vec!["authorization"],
-            Self::GitHub { .. } | Self::Meta { .. } => vec!["x-hub-signature-256", "x-hub-signature"],
-            Self::GitLab { .. } => vec!["x-gitlab-token", "webhook-signature"],
-            Self::Hmac { signature, .. } => vec![&signature.header],
-            Self::PayPal { .. } => vec!["paypal-transmission-sig"],
-            Self::Shopify { .. } => vec!["x-shopify-hmac-sha256"],
-            Self::Slack { .. } => vec!["x-slack-signature"],
-            Self::StandardWebhooks { .. } => vec!["webhook-signature", "svix-signature"],
-            Self::Stripe { .. } => vec!["stripe-signature"],
-            Self::Telegram { .. } => vec!["x-telegram-bot-api-secret-token"],
-            Self::Twilio { .. } => vec!["x-twilio-signature"],
-            Self::WooCommerce { .. } => vec!["x-wc-webhook-signature"],
-        }
+    pub fn proof_headers(&self) -> Vec<HeaderName> {
+        let names: &[&str] = match self {
+            Self::Hmac { signature, .. } => return vec![signature.header.clone()],
+            Self::None | Self::ClientCertificate { .. } => &[],
+            Self::Basic { .. } | Self::Bearer { .. } => &["authorization"],
+            Self::GitHub { .. } | Self::Meta { .. } => &["x-hub-signature-256", "x-hub-signature"],
+            Self::GitLab { .. } => &["x-gitlab-token", "webhook-signature"],
+            Self::PayPal { .. } => &["paypal-transmission-sig"],
+            Self::Shopify { .. } => &["x-shopify-hmac-sha256"],
+            Self::Slack { .. } => &["x-slack-signature"],
+            Self::StandardWebhooks { .. } => &["webhook-signature", "svix-signature"],
+            Self::Stripe { .. } => &["stripe-signature"],
+            Self::Telegram { .. } => &["x-telegram-bot-api-secret-token"],
+            Self::Twilio { .. } => &["x-twilio-signature"],
+            Self::WooCommerce { .. } => &["x-wc-webhook-signature"],
+        };
+        names.iter().map(|name| HeaderName::from_static(name)).collect()
     }
+
     /// Returns whether headers of its senders may describe a CloudEvents event. All other senders have headers of
     /// their own, and do not sign CloudEvents headers.
     pub fn speaks_cloud_events(&self) -> bool {

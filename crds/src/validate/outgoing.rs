@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use http::header::AUTHORIZATION;
+
 use super::destination::parse_url;
 use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
-use super::the_one;
+use super::{header_name, the_one};
 use crate::api;
 use crate::contract::paths;
 use crate::problem::{Place, Problems};
@@ -101,13 +103,13 @@ pub(super) fn headers(
         taken.extend(signature.timestamp_header.clone());
     }
     if authorization.is_some() {
-        taken.insert("authorization".to_owned());
+        taken.insert(AUTHORIZATION);
     }
     let mut valid = Vec::with_capacity(headers.len());
     for (index, header) in headers.iter().enumerate() {
         let place = place.item(index);
-        let name = header.name.to_ascii_lowercase();
-        if api::RESERVED.contains(&&name[..]) {
+        let name = header_name(&header.name);
+        if api::RESERVED.contains(&name.as_str()) {
             problems.add(place.field("name"), api::IS_RESERVED);
         } else if !taken.insert(name.clone()) {
             problems.add(place.field("name"), format!("{name} is set already"));

@@ -1,6 +1,6 @@
 //! Validates an HMAC in a header, for sources and destinations.
 
-use super::template;
+use super::{header_name, template};
 use crate::api;
 use crate::problem::{Place, Problems};
 use crate::text::SignedPayload;
@@ -21,12 +21,12 @@ pub(super) fn signed_header(
         problems.add(place.clone(), api::TIME);
     }
     SignedHeader {
-        header: signed.header.to_ascii_lowercase(),
+        header: header_name(&signed.header),
         algorithm: signed.algorithm,
         encoding: signed.encoding,
         prefix: signed.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
         payload,
-        timestamp_header: signed.timestamp_header.as_ref().map(|header| header.to_ascii_lowercase()),
+        timestamp_header: signed.timestamp_header.as_ref().map(|name| header_name(name)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
-use super::verify;
+use super::{header_name, verify};
 use crate::api;
 use crate::bounds;
 use crate::headers;
@@ -70,12 +70,11 @@ fn forward_headers(
     problems: &mut Problems,
 ) -> ForwardHeaders {
     let Some(exceptions) = exceptions else { return ForwardHeaders::default() };
-    let names = |list: &[HeaderName]| list.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
+    let names = |list: &[HeaderName]| list.iter().map(|name| header_name(name)).collect::<Vec<_>>();
     let valid = ForwardHeaders { allow: names(&exceptions.allow), deny: names(&exceptions.deny) };
     let proofs = verify.map(Verify::proof_headers).unwrap_or_default();
     for (index, name) in valid.allow.iter().enumerate() {
-        let is_proof = proofs.iter().any(|proof| proof.eq_ignore_ascii_case(name));
-        if is_proof || headers::is_never_kept(name) {
+        if proofs.contains(name) || headers::is_never_kept(name.as_str()) {
             problems.add(place.field("allow").item(index), api::NEVER_KEPT);
         }
     }
@@ -106,7 +105,11 @@ fn id_at(expression: &IdExpression) -> IdAt {
         parts.push(part.to_owned());
         rest = tail;
     }
-    if expression.starts_with("headers") { IdAt::Header(parts.concat()) } else { IdAt::Body(parts) }
+    if expression.starts_with("headers") {
+        IdAt::Header(header_name(&parts.concat()))
+    } else {
+        IdAt::Body(parts)
+    }
 }
 
 /// Returns address ranges.
@@ -143,7 +146,10 @@ mod tests {
             id_at(&IdExpression::from(text))
         };
         let body = |parts: &[&str]| IdAt::Body(parts.iter().map(|part| (*part).to_owned()).collect());
-        assert_eq!(at("headers['x-request-id']"), IdAt::Header("x-request-id".into()));
+        assert_eq!(
+            at("headers['x-request-id']"),
+            IdAt::Header(http::HeaderName::from_static("x-request-id"))
+        );
         assert_eq!(at("body.id"), body(&["id"]));
         assert_eq!(at("body.event.id"), body(&["event", "id"]));
         assert_eq!(at("body['event-id'].of.a['b.c']"), body(&["event-id", "of", "a", "b.c"]));

@@ -16,21 +16,14 @@ use super::{Refusal, Request};
 pub struct Signature {
     keys: Vec<MacKey>,
     shape: SignedHeader,
-    header: HeaderName,
-    timestamp_header: Option<HeaderName>,
     tolerance: Duration,
 }
 
 impl Signature {
     /// Of this shape. A time in it has to be now, to the second, unless it has a tolerance.
     pub fn new(shape: &SignedHeader, refs: &[SecretRef], secrets: &mut Secrets<'_>) -> Self {
-        let name = |header: &str| {
-            HeaderName::from_bytes(header.as_bytes()).expect("the manifest's header names are valid")
-        };
         Self {
             keys: secrets.all(refs, |secret| MacKey::new(shape.algorithm, secret)),
-            header: name(&shape.header),
-            timestamp_header: shape.timestamp_header.as_deref().map(name),
             tolerance: Duration::ZERO,
             shape: shape.clone(),
         }
@@ -46,11 +39,11 @@ impl Signature {
         if self.keys.is_empty() {
             return Err(Refusal::NoSecret);
         }
-        let written = request.only(&self.header)?;
+        let written = request.only(&self.shape.header)?;
         let written = written.strip_prefix(self.shape.prefix.as_bytes()).ok_or(Refusal::Malformed)?;
         let signature = decode(self.shape.encoding, written)?;
         let mut timestamp = &b""[..];
-        if let Some(header) = &self.timestamp_header {
+        if let Some(header) = &self.shape.timestamp_header {
             timestamp = request.only(header)?;
             within(self.tolerance, seconds(timestamp)?, request.now)?;
         }
@@ -59,9 +52,9 @@ impl Signature {
 }
 
 /// The shape of an HMAC-SHA256 of the body alone.
-pub fn of_body(header: &str, encoding: SignatureEncoding, prefix: &str) -> SignedHeader {
+pub fn of_body(header: &'static str, encoding: SignatureEncoding, prefix: &str) -> SignedHeader {
     SignedHeader {
-        header: header.into(),
+        header: HeaderName::from_static(header),
         algorithm: HmacAlgorithm::SHA256,
         encoding,
         prefix: prefix.into(),

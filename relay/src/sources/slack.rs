@@ -1,5 +1,6 @@
 //! Slack: an HMAC of version, time and body. Before it sends events it asks whether it may.
 
+use http::HeaderName;
 use std::time::Duration;
 
 use visnyk_crds::valid::{Part, SecretRef, SignatureEncoding, SignedHeader};
@@ -19,7 +20,7 @@ impl Slack {
         let text = |text: &str| Part::Text(text.into());
         let shape = SignedHeader {
             payload: vec![text("v0:"), Part::Timestamp, text(":"), Part::Body],
-            timestamp_header: Some("x-slack-request-timestamp".into()),
+            timestamp_header: Some(HeaderName::from_static("x-slack-request-timestamp")),
             ..of_body("x-slack-signature", SignatureEncoding::Hex, "v0=")
         };
         Self(Signature::new(&shape, refs, secrets).with_tolerance(tolerance))

@@ -316,7 +316,7 @@ pub fn cases() -> Vec<Case> {
             Verify::Hmac {
                 secrets: secrets(),
                 signature: SignedHeader {
-                    header: "x-sig".into(),
+                    header: "x-sig".parse().unwrap(),
                     algorithm: HmacAlgorithm::SHA512,
                     encoding: SignatureEncoding::Base64,
                     prefix: "sig: ".into(),
@@ -326,7 +326,7 @@ pub fn cases() -> Vec<Case> {
                         Part::Text("|".into()),
                         Part::Body,
                     ],
-                    timestamp_header: Some("x-time".into()),
+                    timestamp_header: Some("x-time".parse().unwrap()),
                 },
                 tolerance: TOLERANCE,
             },

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use visnyk_crds::valid::{Header, HeaderContent, TemplatePart};
 use visnyk_runtime::host::secrets::Secrets;
 
-use super::sign::name;
 use crate::event::Event;
 
 /// The headers of one destination.
@@ -27,7 +26,7 @@ impl ExtraHeaders {
                     HeaderContent::Template(parts) => Value::Template(parts.clone()),
                     HeaderContent::Secret(secret) => Value::Secret(secrets.read_as(secret, secret_value)?),
                 };
-                Some((name(&header.name), value))
+                Some((header.name.clone(), value))
             })
             .collect();
         read.into_iter().collect::<Option<_>>().map(Self)

@@ -97,7 +97,7 @@ fn what_has_no_id_gets_one_so_that_it_can_be_verified() {
 #[test]
 fn hmac_is_of_what_the_manifest_says_and_stands_where_it_says() {
     let shape = |algorithm, encoding, payload| SignedHeader {
-        header: "x-sig".into(),
+        header: "x-sig".parse().unwrap(),
         algorithm,
         encoding,
         prefix: "v0=".into(),
@@ -121,7 +121,7 @@ fn hmac_is_of_what_the_manifest_says_and_stands_where_it_says() {
 
     let payload = vec![Part::Text("v0:".into()), Part::Timestamp, Part::Text(":".into()), Part::Body];
     let timed = SignedHeader {
-        timestamp_header: Some("x-time".into()),
+        timestamp_header: Some("x-time".parse().unwrap()),
         ..shape(HmacAlgorithm::SHA256, SignatureEncoding::Hex, payload)
     };
     let headers = of(timed);

@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Attributes;
 
 fn header(name: &str, parts: &[TemplatePart]) -> Header {
-    Header { name: name.into(), value: HeaderContent::Template(parts.to_vec()) }
+    Header { name: name.parse().unwrap(), value: HeaderContent::Template(parts.to_vec()) }
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn method_and_headers_are_those_of_the_manifest() {
             header("x-none", &[TemplatePart::Type]),
             header("x-theirs", &[text("ours")]),
             header("user-agent", &[text("harbour")]),
-            Header { name: "x-key".into(), value: HeaderContent::Secret(secret.clone()) },
+            Header { name: "x-key".parse().unwrap(), value: HeaderContent::Secret(secret.clone()) },
         ],
         authorization: Some(Authorization::Basic { username: secret.clone(), password: secret }),
         ..destination(&sink.url())
