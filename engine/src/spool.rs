@@ -53,7 +53,7 @@ pub enum SpoolError {
     /// The folder cannot be used.
     #[error("spool folder {} cannot be used", path.display())]
     Folder {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
         /// The system's error.
         #[source]
@@ -64,7 +64,7 @@ pub enum SpoolError {
     TooSmall {
         /// Bytes that there are.
         size: u64,
-        /// `spec.listener.maxBodySize`.
+        /// Largest body that is accepted: `spec.listener.maxBodySize`.
         max_body_size: u64,
     },
     /// The state file cannot be opened.
@@ -353,7 +353,7 @@ impl Spool {
         self.parts.condition.clone()
     }
 
-    /// The largest body whose event fits a segment.
+    /// Returns the length of the largest body whose event fits a segment.
     pub fn max_body_size(&self) -> u64 {
         self.max_body_size
     }
@@ -363,7 +363,7 @@ impl Spool {
         &self.recovery
     }
 
-    /// The state file that had to be set aside, if one had.
+    /// Returns the path of the state file that was set aside, if one was.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
@@ -373,7 +373,7 @@ impl Spool {
         self.state_lost
     }
 
-    /// The sum of promise 2: every number is of the same moment.
+    /// Returns the sum of promise 2. Every number is of the same moment.
     pub fn snapshot(&self) -> Snapshot {
         let ledgers = self.ledgers();
         let moment =

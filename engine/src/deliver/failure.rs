@@ -13,7 +13,7 @@ pub struct Failure {
     pub kind: Kind,
     /// Delay that the destination asked for with `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
-    /// For people: short, one line, without query strings, headers or anything of a body.
+    /// Text for people: short, one line, without query strings, headers or anything of a body.
     pub detail: String,
 }
 
@@ -24,7 +24,7 @@ pub enum Kind {
     Status(u16),
     /// No token to send with the request.
     Token,
-    /// No connection.
+    /// There was no connection.
     Connect,
     /// No address for the name.
     Dns,
@@ -62,7 +62,7 @@ impl Kind {
         self == Self::Status(410)
     }
 
-    /// The value of a metric's label; a small fixed set.
+    /// Returns the value of a metric's label. There are few of them.
     pub fn label(self) -> &'static str {
         match self {
             Self::Status(300..400) => "redirect",

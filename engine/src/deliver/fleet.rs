@@ -44,7 +44,7 @@ struct Running {
 pub struct NotRunning(pub String);
 
 impl Fleet {
-    /// No dispatchers yet; [`Fleet::apply`] starts them.
+    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them.
     pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
         let context = DispatchContext::new(spool);
         Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
@@ -90,7 +90,7 @@ impl Fleet {
         }
     }
 
-    /// The destinations that need another channel than they have, and the one that they have.
+    /// Returns the destinations that need another channel, each with the channel that it has.
     fn changed<'a>(
         &self,
         destinations: &'a [(DestinationId, Destination)],
@@ -131,7 +131,7 @@ impl Fleet {
         }
     }
 
-    /// The channel of a destination that is being delivered to.
+    /// Returns the channel of a destination that is being delivered to.
     pub fn channel(&self, name: &str) -> Option<Arc<dyn Channel>> {
         self.running.get(name).map(|running| Arc::clone(&running.channel))
     }

@@ -46,12 +46,12 @@ impl DeliveryMetrics {
         registry.register_with_unit("delivery_duration", help, Unit::Seconds, self.seconds.clone());
     }
 
-    /// An attempt that delivered.
+    /// Counts an attempt that delivered.
     pub fn delivered(&self, destination: &str, took: Duration) {
         self.ended(destination, "delivered", took);
     }
 
-    /// An attempt that did not.
+    /// Counts an attempt that failed.
     pub fn failed(&self, destination: &str, kind: Kind, took: Duration) {
         self.ended(destination, kind.label(), took);
     }

@@ -91,11 +91,11 @@ pub(super) struct Catalog {
 #[derive(Default)]
 struct Live {
     segments: VecDeque<Arc<Segment>>,
-    /// Ascending.
+    /// Void sequences, ascending.
     voids: Vec<SeqRange>,
 }
 
-/// Where to look for a sequence.
+/// The place to look for a sequence.
 pub(super) enum Place {
     /// In no live segment: the oldest begins at this sequence.
     Before(Seq),
@@ -113,7 +113,7 @@ pub(super) struct Owned {
 }
 
 impl Catalog {
-    /// `segments` oldest first; `voids` ascending.
+    /// Makes a catalog. `segments` are oldest first; `voids` are ascending.
     pub(super) fn new(
         segments: VecDeque<Arc<Segment>>,
         voids: Vec<SeqRange>,
@@ -129,7 +129,7 @@ impl Catalog {
         }
     }
 
-    /// The highest synced sequence.
+    /// Returns the highest synced sequence.
     pub(super) fn watermark(&self) -> Seq {
         self.watermark.load(Ordering::Acquire)
     }
@@ -146,8 +146,8 @@ impl Catalog {
         self.watermark.store(watermark, Ordering::Release);
     }
 
-    /// A new last segment: it owns every sequence from its first on. Returns the one before if that,
-    /// poisoned before anything in it was synced, now owns nothing.
+    /// Adds a new last segment, which owns every sequence from its first on. Returns the one before if that was
+    /// poisoned before anything in it was synced, and owns nothing now.
     pub(super) fn push(&self, segment: Arc<Segment>) -> Option<Arc<Segment>> {
         let mut live = self.write();
         let owns_nothing = |last: &Arc<Segment>| last.is_poisoned() && last.first_seq == segment.first_seq;
@@ -173,17 +173,17 @@ impl Catalog {
         freed
     }
 
-    /// The newest live segment.
+    /// Returns the newest live segment.
     pub(super) fn last(&self) -> Option<Arc<Segment>> {
         self.read().segments.back().map(Arc::clone)
     }
 
-    /// The number of the oldest live segment.
+    /// Returns the number of the oldest live segment.
     pub(super) fn oldest_number(&self) -> Option<u64> {
         self.read().segments.front().map(|segment| segment.number)
     }
 
-    /// The first sequence of the oldest live segment.
+    /// Returns the first sequence of the oldest live segment.
     pub(super) fn oldest_seq(&self) -> Option<Seq> {
         self.read().segments.front().map(|segment| segment.first_seq)
     }

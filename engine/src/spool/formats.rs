@@ -40,7 +40,7 @@ fn received_at_ms(number: u64) -> i64 {
     1_764_000_000_000 + number.cast_signed()
 }
 
-/// The first as the oldest version wrote it.
+/// Returns a record; the first is as the oldest version wrote it.
 fn record(number: u64) -> Bytes {
     if number > 1 {
         return event(number).encode();
@@ -80,7 +80,7 @@ async fn open(folder: &Path) -> Spool {
     Spool::open(folder, kind, 64 << 10, Watchdog::new().register("journal writer", BOUND)).await.unwrap()
 }
 
-/// Three destinations, one of them disabled and one removed, with events in every term.
+/// Makes three destinations, one of them disabled and one removed, with events in every term.
 async fn make(folder: &Path) {
     let spool = open(folder).await;
     let wanted = |names: &[&str]| -> Vec<Wanted> {

@@ -47,7 +47,7 @@ pub struct DestinationId(pub u32);
 
 /// The counts of the journal that the ledgers need.
 pub trait Accepted {
-    /// The highest synced sequence.
+    /// Returns the highest synced sequence.
     fn watermark(&self) -> Seq;
     /// Returns the number of events that the journal ever accepted with a sequence of at most `seq`. Voids are not
     /// events.

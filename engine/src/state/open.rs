@@ -41,7 +41,7 @@ pub struct Loaded {
 /// A destination whose row is unreadable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LostDestination {
-    /// Its key.
+    /// Id of the destination.
     pub id: DestinationId,
     /// Its name, as far as it can be told.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct LostDestination {
 }
 
 impl Loaded {
-    /// The highest sequence the file knows of: the journal goes on above it.
+    /// Returns the highest sequence that the file knows of: the journal goes on above it.
     pub fn max_seq(&self) -> Seq {
         let windows = self.destinations.iter().map(|(_, window)| window.last());
         windows.chain(self.held.iter().map(|row| row.seq)).fold(self.watermark, Seq::max)
@@ -132,8 +132,8 @@ impl Ledgers {
         (ledgers, repairs)
     }
 
-    /// A destination whose row was lost: it keeps what it holds, and begins again at the oldest event.
-    /// It counts as removed until the configuration knows it by name or target.
+    /// Restarts a destination whose row was lost: it keeps the events that it holds, and begins again at the oldest
+    /// event. It counts as removed until the configuration knows it by name or target.
     fn restart(
         &mut self,
         lost: LostDestination,

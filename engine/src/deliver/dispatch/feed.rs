@@ -56,12 +56,12 @@ pub(super) struct Feed {
 enum Source {
     Idle(Box<dyn LogReader>),
     Reading(JoinHandle<Read>),
-    /// Between the two.
+    /// State while a read begins.
     Moving,
 }
 
 impl Feed {
-    /// A feed whose first entry is the one behind `after`.
+    /// Makes a feed whose first entry is the one after `after`.
     pub fn new(log: Arc<dyn EventLog>, after: Seq) -> Self {
         let (reader, watermark) = (log.reader(after), log.watch_watermark());
         let position = reader.position();
@@ -84,7 +84,7 @@ impl Feed {
         self.items.pop_front()
     }
 
-    /// Where the reader stands: behind all that [`Feed::front`] will show before the next [`Feed::fill`].
+    /// Returns the reader's position: after everything that [`Feed::front`] will show before the next [`Feed::fill`].
     pub fn position(&self) -> &Position {
         &self.position
     }

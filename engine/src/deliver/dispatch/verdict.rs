@@ -25,7 +25,7 @@ pub enum Reach {
     Outage,
     /// The event, or the destination as a whole: many in a row are an outage.
     Refusal,
-    /// The event.
+    /// The event alone.
     Event,
 }
 

@@ -53,15 +53,15 @@ pub enum OpenError {
     /// Written by a version of Visnyk that this one does not know.
     #[error("state file has schema {found}, this version knows up to {known}")]
     NewerSchema {
-        /// The file's.
+        /// Version of the file's schema.
         found: i64,
-        /// Ours.
+        /// Highest version that is known.
         known: i64,
     },
     /// The file system refused.
     #[error("state file {path} cannot be moved or created")]
     Files {
-        /// Which file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
         /// The system's error.
         #[source]
@@ -150,7 +150,7 @@ impl Store {
         self.events.clone()
     }
 
-    /// For tests: harm that only the database itself can do.
+    /// Executes a statement of a test: harm that only the database itself can do.
     #[cfg(test)]
     pub(super) async fn execute(&self, statement: &'static str) {
         let mut writer = self.writer.lock().await;

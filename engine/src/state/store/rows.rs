@@ -15,7 +15,7 @@ use crate::state::held::{Kind, Pause};
 use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
 
-/// Keys of `meta`.
+/// Key of the schema's version in `meta`.
 pub(super) const SCHEMA_KEY: &str = "schema";
 pub(super) const COMMITTED: &str = "committed";
 /// Key of the journal's watermark.
@@ -86,7 +86,7 @@ pub(super) async fn write_seen(
     write_meta(connection, SEEN_THROUGH, batch.through.cast_signed()).await
 }
 
-/// A row of ids as it was written, if it is whole.
+/// Returns a row of ids as it was written, if it is whole.
 pub(super) fn seen_page(row: i64, events: &[u8], crc: i64) -> Option<SeenPage> {
     if seen_crc(row, events) == crc { SeenPage::decode(row, events) } else { None }
 }
@@ -175,7 +175,7 @@ pub(super) async fn write_held(
     Ok(())
 }
 
-/// The bytes of one record, if there are any.
+/// Reads the bytes of one record, if there are any.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     id: i64,

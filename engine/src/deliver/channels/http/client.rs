@@ -37,16 +37,16 @@ pub struct Outbound {
     pub resolver: Resolver,
     /// The authorities that vouch for destinations given by URL.
     pub roots: Arc<RootCertStore>,
-    /// Where the operator says where Collectors are.
+    /// The folder in which the operator writes the places of Collectors.
     pub peers_dir: PathBuf,
-    /// Where the Secrets are, as files `<secret>/<key>`.
+    /// The folder of the Secrets, as files `<secret>/<key>`.
     pub secrets_dir: PathBuf,
     /// The time zone that lines are written in.
     pub time_zone: TimeZone,
 }
 
 impl Outbound {
-    /// As the system is configured: resolver, certificate authorities, and `TZ`.
+    /// Makes the resources that the system is configured with: resolver, CA certificates, and the time zone of `TZ`.
     pub fn system(peers_dir: PathBuf, secrets_dir: PathBuf) -> Result<Self, SetUpError> {
         Ok(Self {
             resolver: Resolver::system()?,
@@ -66,7 +66,7 @@ pub struct HttpChannel {
     peer: Option<Result<PeerInfo, PeerError>>,
     /// Contents of the files of its Secrets.
     secrets: Vec<Option<Vec<u8>>>,
-    /// Where to and how, or why that cannot be.
+    /// The address and the credentials; or the reason for which there are none.
     route: Result<Route, Failure>,
 }
 

@@ -19,8 +19,8 @@ use visnyk_runtime::observe::causes::{causes, with_causes};
 use super::connect::{ConnectError, Connector};
 use crate::deliver::failure::{Failure, Kind};
 
-/// Of an answer's body no more is read than this: enough for the connection to be used again after
-/// any reasonable answer, and no more than a nuisance from an unreasonable one.
+/// Bytes of an answer's body that are read at most: enough for the connection to be used again after any reasonable
+/// answer, and harmless if the answer is not reasonable.
 pub const MAX_ANSWER: usize = 64 * 1024;
 /// Nor is it waited for any longer than this: by then its status has said all.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,10 +43,10 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Reuse of connections.
+/// The requests that a connection is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// For a while: as many as there were requests at once.
+    /// Many, for a while: as many connections are kept as there were requests at once.
     All,
     /// Never: each request is made to an address that was judged for it.
     None,

@@ -28,9 +28,9 @@ use crate::deliver::failure::{Failure, Kind};
 
 /// Connections, credentials and headers of the attempts at one destination.
 pub struct Route {
-    /// Where to.
+    /// Address of the requests.
     pub uri: Uri,
-    /// Over which connections.
+    /// Client with the connections.
     pub client: HttpClient,
     /// Facts that these connections depend on.
     reach: Reach,
@@ -124,7 +124,7 @@ impl Route {
         Ok(Self { uri, client, reach, token_reach, signer, authorization, headers })
     }
 
-    /// Its tokens, if they are asked for by this request over such connections.
+    /// Returns its tokens, if they are fetched by this request over such connections.
     fn tokens(&self, request: &TokenRequest, reach: &Reach) -> Option<Arc<Tokens>> {
         let Some(Authorization::Tokens(tokens)) = &self.authorization else { return None };
         let is_same = self.token_reach.as_ref() == Some(reach) && tokens.are_asked_for_by(request);
@@ -151,7 +151,7 @@ impl Reach {
 }
 
 impl Trust {
-    /// For plain HTTP: no TLS will be spoken, and nobody would be trusted if it were.
+    /// Returns the trust of plain HTTP, which uses no TLS and trusts no certificate.
     fn nobody() -> Self {
         Self { roots: Arc::new(RootCertStore::empty()), pins: Vec::new(), identity: None }
     }
