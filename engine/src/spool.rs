@@ -211,7 +211,7 @@ impl Spool {
         self.parts.journal.clone().close().await;
     }
 
-    /// Drops every undelivered event of a destination that nobody delivers to; answers how many.
+    /// Drops every undelivered event of a destination that no dispatcher serves. Returns the number of dropped events.
     pub fn discard(&self, id: DestinationId) -> u64 {
         let mut ledgers = self.ledgers();
         ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.parts.journal))
@@ -243,8 +243,9 @@ impl Spool {
         Event::decode(&record).ok()
     }
 
-    /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
-    /// in force. `elapsed` is what went by since the last call, by a clock that nobody sets.
+    /// Forgets destinations that have been removed for longer than `retain`, and drops the events that they still had.
+    /// Those that the active configuration names, `in_force`, stay. `elapsed` is the time since the last call, by a
+    /// monotonic clock.
     pub fn expire(&self, retain: Duration, elapsed: Duration, in_force: &[Destination]) -> Vec<Expired> {
         let [retain_ms, elapsed_ms] =
             [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));

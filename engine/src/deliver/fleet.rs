@@ -1,5 +1,5 @@
-//! The dispatchers of a process: one per destination of the configuration in force, started, reconfigured and
-//! stopped as that changes, none of them ever restarted for another's sake.
+//! The dispatchers of a process: one per destination of the active configuration, started, reconfigured and stopped as
+//! that changes. A change of one destination restarts no other dispatcher.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ struct Running {
     id: DestinationId,
     destination: Destination,
     channel: Arc<dyn Channel>,
-    /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
+    /// Unbounded: a dispatcher that waits for its predecessor reads none, and no caller may wait for it.
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
 }

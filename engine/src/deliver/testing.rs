@@ -82,7 +82,7 @@ pub(super) fn destination(url: &str) -> Destination {
     }
 }
 
-/// Trusts nobody, has no peers, and is in Kyiv.
+/// Returns resources without CA certificates and peers, in the time zone of Kyiv.
 pub(super) fn outbound() -> Outbound {
     Outbound {
         resolver: Resolver::system().unwrap(),

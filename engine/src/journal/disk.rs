@@ -34,8 +34,8 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at `offset`; after an error any of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Makes what was written outlast a power cut. After an error nobody knows what will. Fails, too, if the file
-    /// was removed or renamed: nobody would find in it what was written.
+    /// Makes the written bytes outlast a power cut. After an error it is not known which of them will. Fails, too, if
+    /// the file was removed or renamed: its bytes would not be found at the next start.
     fn sync_data(&self) -> io::Result<()>;
     /// Bytes in the file.
     fn len(&self) -> io::Result<u64>;

@@ -37,7 +37,7 @@ pub(super) struct Header {
     pub(super) accepted_before: u64,
     /// Bytes of frames before this segment since the journal began.
     pub(super) bytes_before: u64,
-    /// Segments with a smaller number held nothing anyone needed when this use began.
+    /// Number of the oldest segment that was needed when this use began.
     pub(super) oldest_live: u64,
     /// Sequences of this segment that were never acknowledged and cannot be read, as a recovery found
     /// while it was the last one: the only change a header ever sees. At most [`MAX_VOIDS`].

@@ -53,7 +53,7 @@ pub struct Appended {
 }
 
 impl Log {
-    /// Opens the journal in a folder that nobody else writes to.
+    /// Opens the journal in a folder that no other process writes to.
     pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<(Self, Recovery), OpenError> {
         options.check()?;
         let found = recover(&*disk, options)?;

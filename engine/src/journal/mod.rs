@@ -1,4 +1,4 @@
-//! The journal: accepted events and nothing else, append-only and immutable, synced before anyone is told.
+//! The journal: accepted events and nothing else, append-only and immutable, synced before they are acknowledged.
 //! An event comes here from its source, before the 2xx, and is read from here once per destination.
 //!
 //! In layers, from the disk upwards: [`disk`] touches files, `pages` reads around what they do not give,
@@ -37,7 +37,7 @@ pub use self::reader::{Entry, Position, ReadError, Reader};
 pub use self::view::View;
 use self::writer::{Queue, Tidy, Writer};
 
-/// Counts accepted events, from 1; never used twice for what anyone was told of.
+/// Sequence of an accepted event, from 1. No sequence that was acknowledged is used twice.
 pub type Seq = u64;
 
 /// Size of a journal, and the sequence where it goes on.
@@ -76,7 +76,7 @@ pub struct Recovery {
     /// The next event's sequence.
     pub next_seq: Seq,
     /// Records at the very end that were begun and are not whole; at least, for a torn one does not say
-    /// how many came behind it. A power cut leaves them and nobody was told of them, unless the disk has
+    /// how many came behind it. A power cut leaves them, and they were not acknowledged, unless the disk has
     /// damaged the last batch since.
     pub torn_tail: u64,
     /// Number of live segments.
@@ -203,7 +203,7 @@ struct Inner {
 }
 
 impl Journal {
-    /// Opens the journal in a folder that nobody else writes to, and starts its threads. Takes as long as
+    /// Opens the journal in a folder that no other process writes to, and starts its threads. Takes as long as
     /// reading the headers of all segments and the frames of the last. `tick` is called from the
     /// writer's loop, at least about every second while that runs.
     pub fn open(

@@ -19,8 +19,8 @@ pub enum Entry {
     Record {
         /// Sequence of the record.
         seq: Seq,
-        /// The bytes that were appended. They share a chunk of up to 256 KiB with their neighbours:
-        /// whoever keeps a small record for long should copy it.
+        /// The bytes that were appended. They share a chunk of up to 256 KiB with their neighbours: copy a small record
+        /// that is kept for long.
         bytes: Bytes,
     },
     /// Accepted, and not to be read any more.
@@ -30,7 +30,7 @@ pub enum Entry {
         /// The last of them.
         last: Seq,
     },
-    /// Never acknowledged to anyone, and not there.
+    /// Sequences that were never acknowledged, and have no record.
     Void {
         /// The first of these sequences.
         first: Seq,

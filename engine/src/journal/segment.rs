@@ -40,7 +40,7 @@ pub(super) struct Segment {
     pub(super) size: u64,
     /// Everything before this offset is synced; of a segment of an earlier run that is not gone on in, the size.
     synced_end: AtomicU64,
-    /// A write or sync failed, and what lies behind `synced_end` is anyone's guess; or a page cannot be read. The
+    /// A write or sync failed, and the bytes behind `synced_end` are not known; or a page cannot be read. The
     /// file is never used again.
     poisoned: AtomicBool,
 }

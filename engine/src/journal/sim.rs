@@ -184,7 +184,7 @@ impl SimDisk {
         Some(state.contents.get(state.files.get(name)?)?.current.clone())
     }
 
-    /// Replaces a file, synced, behind everyone's back; `None` removes it.
+    /// Replaces a file, synced, without an operation of the journal; `None` removes it.
     pub fn set_content(&self, name: &str, bytes: Option<Vec<u8>>) {
         let mut state = self.state();
         let Some(bytes) = bytes else {

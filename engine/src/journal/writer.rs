@@ -1,5 +1,5 @@
 //! The thread that owns the log. It takes everything that waits, writes it at once, syncs once, and then
-//! tells everyone: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
+//! replies to all: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct Queue {
 struct Waiting {
     records: Vec<Bytes>,
     replies: Vec<Reply>,
-    /// The thread sleeps, so that somebody has to wake it.
+    /// Set while the thread sleeps and must be woken.
     idle: bool,
     closing: bool,
 }

@@ -82,9 +82,9 @@ impl Ledgers {
         self.by_id.values()
     }
 
-    /// Forgets destinations that have been removed for at least `retain_ms`, and drops what they had. Never one of
-    /// those that the configuration in force names. `elapsed_ms` is what went by since the last call, by a clock that
-    /// nobody sets: what the wall clock does makes no event older.
+    /// Forgets destinations that have been removed for at least `retain_ms`, and drops the events that they had. Those
+    /// that the active configuration names stay. `elapsed_ms` is the time since the last call, by a monotonic clock: a
+    /// change of the wall clock makes no event older.
     pub fn expire(
         &mut self,
         retain_ms: u64,

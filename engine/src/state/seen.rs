@@ -57,7 +57,7 @@ pub struct SeenBatch {
 /// The answer to an event that is about to be appended.
 #[derive(Debug)]
 pub enum First {
-    /// New: append it, and then call [`Seen::settle`], whatever came of it.
+    /// New: append it, and then call [`Seen::complete`] with the outcome.
     Yes,
     /// Accepted before, as this.
     No(Uuid),

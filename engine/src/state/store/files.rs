@@ -16,7 +16,7 @@ use super::fault::{Class, Fault, class};
 /// A check of the whole structure reads the whole file: up to this size at every start (some 100 ms),
 /// beyond only when damage was met before.
 const ALWAYS_CHECKED: u64 = 64 << 20;
-/// Read and written by this user, and by nobody else.
+/// Mode of a file that only its owner reads and writes.
 const PRIVATE: u32 = 0o600;
 
 pub(super) fn state(dir: &Path) -> PathBuf {

@@ -78,7 +78,7 @@ pub enum CommitError {
     /// No space, in the file system or within the file's bounds. Trying again later makes sense.
     #[error("no space for the state file")]
     Full(#[source] sqlx::Error),
-    /// Anything else: nobody knows what is on disk until the file is opened again.
+    /// Any other error: the content of the file is not known until it is opened again.
     #[error("state file cannot be written")]
     Broken(#[source] sqlx::Error),
 }

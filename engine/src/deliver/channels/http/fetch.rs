@@ -37,7 +37,7 @@ pub enum FetchError {
     /// The answer was not 200.
     #[error("answered {0}")]
     Status(StatusCode),
-    /// The document is larger than anyone needs.
+    /// The document is larger than the given limit.
     #[error("answer has more than {0} bytes")]
     TooLarge(usize),
 }

@@ -75,17 +75,17 @@ impl Route {
     /// What is missing or cannot be used; no attempt makes sense before it is mended.
     pub fn of(
         destination: &Destination,
-        said: Option<&Result<PeerInfo, PeerError>>,
+        info: Option<&Result<PeerInfo, PeerError>>,
         outbound: &Outbound,
         before: Option<&Self>,
     ) -> Result<Self, Failure> {
-        let said = said.map(|said| said.as_ref().map_err(misconfigured)).transpose()?;
+        let info = info.map(|info| info.as_ref().map_err(misconfigured)).transpose()?;
         let Credentials { signer, fixed, tokens, headers, authorities, identity } =
             Credentials::read(destination, &outbound.secrets_dir).map_err(|problems| {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 Failure::new(Kind::Misconfigured, &problems.join(", "))
             })?;
-        let (url, policy, trust) = match (&destination.target, said) {
+        let (url, policy, trust) = match (&destination.target, info) {
             (Target::Url(url), _) => {
                 let roots = authorities.unwrap_or_else(|| Arc::clone(&outbound.roots));
                 let trust = Trust { roots, pins: destination.tls.pins.clone(), identity };

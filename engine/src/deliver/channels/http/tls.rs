@@ -23,7 +23,7 @@ pub enum TlsError {
     /// The parts do not fit together.
     #[error("certificates cannot be used")]
     Unusable(#[source] rustls::Error),
-    /// There is nobody to vouch for anybody.
+    /// There is no CA certificate.
     #[error("there is no certificate authority")]
     Nobody(#[source] VerifierBuilderError),
 }

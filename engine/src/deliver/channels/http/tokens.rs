@@ -24,7 +24,7 @@ use crate::deliver::failure::{Failure, Kind};
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);
 /// A token is not used for the last of its life, at most this much of it: the destination's clock may be ahead.
 const LAST_OF_LIFE: Duration = Duration::from_secs(30);
-/// Whoever waited for a fetch that failed fails with it, instead of asking again.
+/// Time for which the failure of a fetch counts: a request that waited for it fails with it, instead of fetching again.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
 /// The tokens of one destination.

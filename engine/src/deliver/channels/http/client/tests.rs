@@ -1,4 +1,4 @@
-//! The sender against sinks that behave badly, over real sockets.
+//! The channel against sinks that behave badly, over real sockets.
 
 mod answers;
 mod changes;

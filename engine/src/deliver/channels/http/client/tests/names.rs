@@ -24,8 +24,8 @@ async fn open_and_trap() -> (Sink, Sink) {
 
 async fn send_through(resolver: Resolver, name: &str, port: u16) -> Result<u16, Kind> {
     let outbound = Outbound { resolver, ..outbound() };
-    let sender = HttpChannel::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
-    let result = sender.send(&event(&[], b"{}"), attempted_at()).await;
+    let channel = HttpChannel::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
+    let result = channel.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
 

@@ -128,17 +128,17 @@ async fn certificates_that_cannot_be_used_are_named_and_read_again_when_they_cha
         identity: Some([secret("tls.crt"), secret("tls.key")]),
         ..DestinationTls::default()
     };
-    let sender = HttpChannel::new(&to(&sink, tls), &outbound);
-    let waits = sender.waits_for().unwrap();
+    let channel = HttpChannel::new(&to(&sink, tls), &outbound);
+    let waits = channel.waits_for().unwrap();
     assert!(waits.contains("secret pilot/ca.crt cannot be read"), "{waits}");
     assert!(waits.contains("secret pilot/tls.crt certificates cannot be used"), "{waits}");
-    assert!(sender.refreshed().is_none());
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err().kind, Kind::Misconfigured);
+    assert!(channel.refreshed().is_none());
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err().kind, Kind::Misconfigured);
     assert_eq!(sink.connections(), 0);
 
     write(folder.path(), "ca.crt", &ours.pem());
     write(folder.path(), "tls.key", &key);
-    let sender = sender.refreshed().unwrap();
-    assert_eq!(sender.waits_for(), None);
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
+    let channel = channel.refreshed().unwrap();
+    assert_eq!(channel.waits_for(), None);
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
 }

@@ -78,8 +78,8 @@ async fn authority_that_is_shown_as_a_destinations_own_certificate_is_named() {
     let key = PrivateKeyDer::from_pem_slice(own.key().serialize_pem().as_bytes()).unwrap();
     let sink = sink(builder.with_single_cert(chain, key).unwrap()).await;
     let trusting = Outbound { roots: roots(&own), ..outbound() };
-    let sender = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
-    let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
+    let channel = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
+    let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Tls);
     assert!(
         failure.detail.ends_with("is marked as an authority's (CA:TRUE): issue one that is not"),
@@ -180,15 +180,15 @@ async fn server_that_speaks_http2_gets_it_over_one_connection() {
             .await
     });
 
-    let sender = HttpChannel::new(
+    let channel = HttpChannel::new(
         &destination(&format!("https://{address}/")),
         &Outbound { roots: roots(&ours), ..outbound() },
     );
     let event = event(&[("connection", "close")], b"{}");
     for _ in 0..3 {
-        assert_eq!(sender.send(&event, attempted_at()).await, Ok(Delivered { status: 202 }));
+        assert_eq!(channel.send(&event, attempted_at()).await, Ok(Delivered { status: 202 }));
     }
-    let together = (0..50).map(|_| sender.send(&event, attempted_at()));
+    let together = (0..50).map(|_| channel.send(&event, attempted_at()));
     for result in futures::future::join_all(together).await {
         assert_eq!(result, Ok(Delivered { status: 202 }));
     }
@@ -200,19 +200,19 @@ async fn sender_is_refreshed_exactly_when_the_peers_files_change() {
     let folder = tempfile::tempdir().unwrap();
     let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
 
-    let sender = HttpChannel::new(&collector(), &outbound);
-    let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
+    let channel = HttpChannel::new(&collector(), &outbound);
+    let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Misconfigured);
     assert_eq!(failure.detail, "peers folder has no apps.store.url");
-    assert!(sender.refreshed().is_none());
+    assert!(channel.refreshed().is_none());
 
     write_peer(folder.path(), &sink.url(), &[]);
-    let sender = sender.refreshed().unwrap();
-    assert!(sender.refreshed().is_none());
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
+    let channel = channel.refreshed().unwrap();
+    assert!(channel.refreshed().is_none());
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
 
     write_peer(folder.path(), "http://127.0.0.1:1/", &[]);
-    assert!(sender.refreshed().is_some());
+    assert!(channel.refreshed().is_some());
 }
 
 #[tokio::test]
