@@ -20,22 +20,22 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
 use super::channels::http::{client::Outbound, resolver::Resolver};
-use super::failure::Kind;
+use super::failure::FailureKind;
 use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.
 pub(super) const RECEIVED_AT_MS: i64 = 1_694_355_871_123;
 
 /// Every way in which an attempt fails without an answer.
-pub(super) const WITHOUT_ANSWER: [Kind; 8] = [
-    Kind::Token,
-    Kind::Connect,
-    Kind::Dns,
-    Kind::Tls,
-    Kind::Timeout,
-    Kind::Reset,
-    Kind::Denied,
-    Kind::Misconfigured,
+pub(super) const WITHOUT_ANSWER: [FailureKind; 8] = [
+    FailureKind::Token,
+    FailureKind::Connect,
+    FailureKind::Dns,
+    FailureKind::Tls,
+    FailureKind::Timeout,
+    FailureKind::Reset,
+    FailureKind::Denied,
+    FailureKind::Misconfigured,
 ];
 
 /// Returns a time some while after the event was received.

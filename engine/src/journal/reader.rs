@@ -10,7 +10,7 @@ use super::Seq;
 use super::disk::Disk;
 use super::pages::insist;
 use super::scan::{Found, Scan};
-use super::segment::{Catalog, Owned, Place};
+use super::segment::{Catalog, Location, Owned};
 
 /// The content of a journal for one sequence, or for several in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +83,8 @@ impl Reader {
         let bytes = match (&self.current, self.catalog.locate(self.next_seq)) {
             _ if self.next_seq > self.catalog.watermark() => self.catalog.bytes(),
             (Some(Current { owned, scan: Some(scan) }), _) => owned.segment.bytes_at(scan.at()),
-            (_, Place::In(owned)) => owned.segment.bytes_before,
-            (_, Place::Before(_)) => 0,
+            (_, Location::In(owned)) => owned.segment.bytes_before,
+            (_, Location::Before(_)) => 0,
         };
         Position { after: self.next_seq - 1, bytes }
     }
@@ -107,12 +107,12 @@ impl Reader {
             }
             if self.current.as_ref().is_none_or(|current| self.next_seq >= current.owned.limit) {
                 match self.catalog.locate(self.next_seq) {
-                    Place::Before(oldest) => {
+                    Location::Before(oldest) => {
                         let (first, last) = (self.next_seq, self.watermark.min(oldest - 1));
                         self.next_seq = last + 1;
                         return Ok(Some(Entry::Damaged { first, last }));
                     }
-                    Place::In(owned) => self.enter(owned)?,
+                    Location::In(owned) => self.enter(owned)?,
                 }
             }
             let Some(current) = &mut self.current else { continue };

@@ -96,7 +96,7 @@ struct Live {
 }
 
 /// The place to look for a sequence.
-pub(super) enum Place {
+pub(super) enum Location {
     /// In no live segment: the oldest begins at this sequence.
     Before(Seq),
     /// In this segment, if anywhere.
@@ -194,17 +194,17 @@ impl Catalog {
     }
 
     /// Where `seq`, which is at most the watermark, is to be looked for.
-    pub(super) fn locate(&self, seq: Seq) -> Place {
+    pub(super) fn locate(&self, seq: Seq) -> Location {
         let live = self.read();
         let watermark = self.watermark();
         // Of several segments with the same first sequence the last one owns it.
         let after = live.segments.partition_point(|segment| segment.first_seq <= seq);
         let Some(segment) = after.checked_sub(1).and_then(|index| live.segments.get(index)) else {
-            return Place::Before(live.segments.front().map_or(watermark + 1, |first| first.first_seq));
+            return Location::Before(live.segments.front().map_or(watermark + 1, |first| first.first_seq));
         };
         let limit = live.segments.get(after).map_or(watermark + 1, |next| next.first_seq);
         let owned = |void: &&SeqRange| void.last >= seq && void.first < limit;
-        Place::In(Owned {
+        Location::In(Owned {
             segment: Arc::clone(segment),
             limit,
             voids: live.voids.iter().filter(owned).copied().collect(),

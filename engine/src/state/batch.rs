@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::held::{Kind, Pause};
+use super::held::{HeldKind, Pause};
 use super::seen::SeenBatch;
 use super::status::Lifecycle;
 use super::{DestinationId, Seq};
@@ -70,7 +70,7 @@ pub struct HeldRow {
     /// Its place in the journal.
     pub seq: Seq,
     /// Reason for which it is held.
-    pub kind: Kind,
+    pub kind: HeldKind,
     /// Attempts that count towards its schedule.
     pub attempts: u32,
     /// Time at which it is due, or died, in milliseconds since the Unix epoch.

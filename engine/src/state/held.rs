@@ -48,7 +48,7 @@ pub const NOTE_BYTES: usize = 256;
 
 /// Reason for which an event is in the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum HeldKind {
     /// It waits for another attempt.
     Waiting,
     /// It is a dead letter, which waits for a redrive or a discard.

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{Batch, HeldRow};
-use super::held::Kind;
+use super::held::HeldKind;
 use super::ledger::Ledger;
 use super::limits::RoomLimits;
 use super::status::{DestinationStatus, Lifecycle};
@@ -236,8 +236,8 @@ impl Ledgers {
 fn held_row(ledger: &mut Ledger, seq: Seq, next_row: &mut i64) -> Option<HeldRow> {
     let destination = ledger.id;
     let (kind, held) = match ledger.waiting.get_mut(seq) {
-        Some(held) => (Kind::Waiting, held),
-        None => (Kind::Dead, ledger.dead.get_mut(seq)?),
+        Some(held) => (HeldKind::Waiting, held),
+        None => (HeldKind::Dead, ledger.dead.get_mut(seq)?),
     };
     let row = *held.row.get_or_insert_with(|| {
         *next_row += 1;

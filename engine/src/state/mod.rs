@@ -26,7 +26,7 @@ pub use commands::{Redriven, Select};
 pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Plan, Wanted};
 pub use held::{
-    DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
+    DeadLetter, Death, EventAt, HeldKind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
 };
 pub use ledger::{Admission, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};

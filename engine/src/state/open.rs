@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::batch::{DestinationRow, HeldRow};
-use super::held::{Held, Kind};
+use super::held::{Held, HeldKind};
 use super::ledger::Ledger;
 use super::ledgers::Ledgers;
 use super::seen::SeenPage;
@@ -178,8 +178,8 @@ impl Ledger {
             self.window.cover(row.seq, row.seq, Covered::Skipped);
         }
         let room = match row.kind {
-            Kind::Waiting => &mut self.waiting,
-            Kind::Dead => &mut self.dead,
+            HeldKind::Waiting => &mut self.waiting,
+            HeldKind::Dead => &mut self.dead,
         };
         room.insert(row.seq, Held::from_row(row));
     }

@@ -10,7 +10,7 @@ use super::{Dispatcher, Held, Origin, Phase};
 use crate::deliver::channels::Delivered;
 use crate::deliver::dispatch::breaker::Generation;
 use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 use crate::deliver::retry_after;
 use crate::event::Event;
 use crate::journal::Seq;
@@ -142,7 +142,7 @@ impl Dispatcher {
         if self.breaker.generation() != before {
             self.early.away();
         }
-        let Kind::Status(status) = failure.kind else { return };
+        let FailureKind::Status(status) = failure.kind else { return };
         if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
             self.pause(now, pause);
             info!(destination = %self.destination.name, seconds = pause.as_secs(), "destination asks to be left alone");
@@ -211,18 +211,18 @@ impl Dispatcher {
         let Failed { seq, origin, .. } = failed;
         let due_at = Instant::now() + delay;
         let waits = self.context.ledger(self.id, |ledger| match origin {
-            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
+            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(WaitingPlace::Waiting),
             Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
-                Ok(placed) => placed.then_some(Place::Waiting),
-                Err(_) => Some(Place::Held),
+                Ok(placed) => placed.then_some(WaitingPlace::Waiting),
+                Err(_) => Some(WaitingPlace::Held),
             },
         });
         match waits {
-            Some(Place::Waiting) if failed.failure.retry_after.is_some() => {
+            Some(WaitingPlace::Waiting) if failed.failure.retry_after.is_some() => {
                 self.due.insert_asked(due_at, seq);
             }
-            Some(Place::Waiting) => self.due.insert(due_at, seq),
-            Some(Place::Held) => {
+            Some(WaitingPlace::Waiting) => self.due.insert(due_at, seq),
+            Some(WaitingPlace::Held) => {
                 self.hold(failed, due_at, postponed);
                 self.rest_if_full();
             }
@@ -286,7 +286,7 @@ fn postponed(attempts: u32, delay: Duration, failure: &Failure) -> Postponed {
 }
 
 /// The place in which a failed event waits for its next attempt.
-enum Place {
+enum WaitingPlace {
     Waiting,
     Held,
 }

@@ -11,7 +11,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
 use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
-use crate::state::held::{Kind, Pause};
+use crate::state::held::{HeldKind, Pause};
 use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
 
@@ -216,15 +216,15 @@ fn bind_record<'q>(query: Statement<'q>, row: &'q HeldRow) -> Statement<'q> {
     query.bind(row.row).bind(row.record.as_deref())
 }
 
-pub(super) fn kind_column(kind: Kind) -> i64 {
+pub(super) fn kind_column(kind: HeldKind) -> i64 {
     match kind {
-        Kind::Waiting => 0,
-        Kind::Dead => 1,
+        HeldKind::Waiting => 0,
+        HeldKind::Dead => 1,
     }
 }
 
-pub(super) fn kind_of(column: i64) -> Option<Kind> {
-    [Kind::Waiting, Kind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
+pub(super) fn kind_of(column: i64) -> Option<HeldKind> {
+    [HeldKind::Waiting, HeldKind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
 }
 
 pub(super) fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {

@@ -25,7 +25,7 @@ use super::{
     tls,
 };
 use crate::deliver::channels::{Channel, Delivered};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 use crate::deliver::format::{self, Message};
 use crate::deliver::retry_after;
 use crate::event::Event;
@@ -150,7 +150,7 @@ impl HttpChannel {
     ) -> Result<Delivered, Failure> {
         let late = || {
             let timeout = self.destination.timeout;
-            Failure::new(Kind::Timeout, &format!("no answer within {timeout:?}"))
+            Failure::new(FailureKind::Timeout, &format!("no answer within {timeout:?}"))
         };
         let response = timeout_at(deadline, exchange::request(&route.client, request))
             .await
@@ -162,7 +162,7 @@ impl HttpChannel {
         if self.destination.success.contains(status) {
             return Ok(Delivered { status });
         }
-        let failure = Failure::new(Kind::Status(status), &format!("answered {status}"));
+        let failure = Failure::new(FailureKind::Status(status), &format!("answered {status}"));
         Err(Failure { retry_after, ..failure })
     }
 }
@@ -211,7 +211,7 @@ fn with(request: &Request<Full<Bytes>>, authorization: &HeaderValue) -> Request<
 }
 
 fn is_unauthorized(result: &Result<Delivered, Failure>) -> bool {
-    let refused = Kind::Status(StatusCode::UNAUTHORIZED.as_u16());
+    let refused = FailureKind::Status(StatusCode::UNAUTHORIZED.as_u16());
     result.as_ref().is_err_and(|failure| failure.kind == refused)
 }
 

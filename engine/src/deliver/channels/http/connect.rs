@@ -25,7 +25,7 @@ use tower_service::Service;
 use visnyk_runtime::guard::{Denied, Policy};
 
 use super::resolver::{LookupError, Resolver};
-use crate::deliver::failure::Kind;
+use crate::deliver::failure::FailureKind;
 
 /// Time that one address has before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -78,13 +78,13 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Returns the kind of failure that it means for a delivery.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Host => Kind::Misconfigured,
-            Self::Lookup(_) => Kind::Dns,
-            Self::Denied(_) => Kind::Denied,
-            Self::Tcp { .. } => Kind::Connect,
-            Self::AuthorityAsLeaf | Self::Tls(_) => Kind::Tls,
+            Self::Host => FailureKind::Misconfigured,
+            Self::Lookup(_) => FailureKind::Dns,
+            Self::Denied(_) => FailureKind::Denied,
+            Self::Tcp { .. } => FailureKind::Connect,
+            Self::AuthorityAsLeaf | Self::Tls(_) => FailureKind::Tls,
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use visnyk_runtime::observe::causes::{causes, with_causes};
 
 use super::connect::{ConnectError, Connector};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// Bytes of an answer's body that are read at most: enough for the connection to be used again after any reasonable
 /// answer, and harmless if the answer is not reasonable.
@@ -128,19 +128,19 @@ pub async fn throw_away(mut body: Incoming, deadline: Instant) {
 /// for among the causes if the connection broke. No error of ours or of the libraries contains a query string or a
 /// header.
 pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
-    let mut kind = Kind::Reset;
+    let mut kind = FailureKind::Reset;
     for error in causes(error) {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
             return Failure::new(error.kind(), &with_causes(error));
         }
         if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
-            kind = Kind::Connect;
+            kind = FailureKind::Connect;
         }
         // A server that refuses a client's certificate says so only after the handshake (TLS 1.3).
         if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
             && inner.is::<rustls::Error>()
         {
-            kind = Kind::Tls;
+            kind = FailureKind::Tls;
         }
     }
     Failure::new(kind, &with_causes(error))
@@ -148,5 +148,5 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
 
 /// Returns the failure of a destination whose manifest refers to something that cannot be used.
 pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
-    Failure::new(Kind::Misconfigured, &with_causes(error))
+    Failure::new(FailureKind::Misconfigured, &with_causes(error))
 }

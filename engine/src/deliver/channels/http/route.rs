@@ -24,7 +24,7 @@ use super::{
     tls::{self, Identity},
     tokens::{TokenRequest, Tokens},
 };
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// Connections, credentials and headers of the attempts at one destination.
 pub struct Route {
@@ -83,7 +83,7 @@ impl Route {
         let Credentials { signer, fixed, tokens, headers, authorities, identity } =
             Credentials::read(destination, &outbound.secrets_dir).map_err(|problems| {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                Failure::new(Kind::Misconfigured, &problems.join(", "))
+                Failure::new(FailureKind::Misconfigured, &problems.join(", "))
             })?;
         let (url, policy, trust) = match (&destination.target, info) {
             (Target::Url(url), _) => {

@@ -18,7 +18,7 @@ use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
 use super::exchange::{self, HttpClient, MAX_ANSWER, failed_exchange};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// Time for which a token is used if its server does not say.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);
@@ -183,7 +183,7 @@ impl Token {
 }
 
 fn failed(detail: &str) -> Failure {
-    Failure::new(Kind::Token, &format!("token request: {detail}"))
+    Failure::new(FailureKind::Token, &format!("token request: {detail}"))
 }
 
 /// Returns one of the codes of section 5.2. Anything else in the answer does not belong in a log.

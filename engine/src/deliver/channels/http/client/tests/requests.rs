@@ -75,6 +75,6 @@ async fn success_is_what_the_manifest_says() {
         assert_eq!(outcome(&format!("{status} x")).await, Ok(Delivered { status }));
     }
     for status in [200, 205, 303, 410, 500] {
-        assert_eq!(outcome(&format!("{status} x")).await, Err(Kind::Status(status)));
+        assert_eq!(outcome(&format!("{status} x")).await, Err(FailureKind::Status(status)));
     }
 }

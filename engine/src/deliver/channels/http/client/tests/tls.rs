@@ -62,7 +62,7 @@ fn write_peer(folder: &Path, url: &str, files: &[(&str, &str)]) {
     }
 }
 
-pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, Kind> {
+pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, FailureKind> {
     let result = HttpChannel::new(destination, outbound).send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
@@ -80,7 +80,7 @@ async fn authority_that_is_shown_as_a_destinations_own_certificate_is_named() {
     let trusting = Outbound { roots: roots(&own), ..outbound() };
     let channel = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
     let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
-    assert_eq!(failure.kind, Kind::Tls);
+    assert_eq!(failure.kind, FailureKind::Tls);
     assert!(
         failure.detail.ends_with("is marked as an authority's (CA:TRUE): issue one that is not"),
         "{failure}"
@@ -95,7 +95,7 @@ async fn destination_by_url_is_trusted_through_the_systems_authorities() {
     let trusting = Outbound { roots: roots(&ours), ..outbound() };
     assert_eq!(send_with(&destination, &trusting).await, Ok(200));
     let distrusting = Outbound { roots: roots(&authority()), ..outbound() };
-    assert_eq!(send_with(&destination, &distrusting).await, Err(Kind::Tls));
+    assert_eq!(send_with(&destination, &distrusting).await, Err(FailureKind::Tls));
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn certificate_for_another_name_is_not_trusted() {
     let sink = sink(server(&ours, "127.0.0.3", None)).await;
     let outbound = Outbound { roots: roots(&ours), ..outbound() };
     let destination = destination(&format!("https://{}/", sink.address));
-    assert_eq!(send_with(&destination, &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&destination, &outbound).await, Err(FailureKind::Tls));
     assert_eq!(sink.requests().len(), 0);
 }
 
@@ -116,7 +116,10 @@ async fn plain_text_where_tls_was_expected_is_no_trust() {
         ..destination(&format!("https://{}/", sink.address))
     };
     // This sink waits for the end of a request that never looks like one.
-    assert!(matches!(send_with(&destination, &outbound()).await, Err(Kind::Tls | Kind::Timeout)));
+    assert!(matches!(
+        send_with(&destination, &outbound()).await,
+        Err(FailureKind::Tls | FailureKind::Timeout)
+    ));
 }
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn peer_is_trusted_through_its_own_authority_alone() {
     let imposter = sink(server(&systems, "127.0.0.1", None)).await;
     let ca = peers.pem();
     write_peer(folder.path(), &format!("https://{}/", imposter.address), &[("ca.crt", &ca)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 
     let peer = sink(server(&peers, "127.0.0.1", None)).await;
     write_peer(folder.path(), &format!("https://{}/", peer.address), &[]);
@@ -145,7 +148,7 @@ async fn peer_that_demands_a_certificate_gets_it() {
     let ca = peers.pem();
 
     write_peer(folder.path(), &url, &[("ca.crt", &ca)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 
     let (certificate, key) = leaf(&peers, "relay", ExtendedKeyUsagePurpose::ClientAuth);
     write_peer(folder.path(), &url, &[("tls.crt", &certificate), ("tls.key", &key)]);
@@ -153,7 +156,7 @@ async fn peer_that_demands_a_certificate_gets_it() {
 
     let (stranger, key) = leaf(&authority(), "relay", ExtendedKeyUsagePurpose::ClientAuth);
     write_peer(folder.path(), &url, &[("tls.crt", &stranger), ("tls.key", &key)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 }
 
 /// Both protocols are offered; which one it is, is the server's choice.
@@ -202,7 +205,7 @@ async fn sender_is_refreshed_exactly_when_the_peers_files_change() {
 
     let channel = HttpChannel::new(&collector(), &outbound);
     let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
-    assert_eq!(failure.kind, Kind::Misconfigured);
+    assert_eq!(failure.kind, FailureKind::Misconfigured);
     assert_eq!(failure.detail, "peers folder has no apps.store.url");
     assert!(channel.refreshed().is_none());
 
@@ -229,7 +232,7 @@ async fn peers_files_that_do_not_fit_together_are_said_to_be_misconfigured() {
         let folder = tempfile::tempdir().unwrap();
         let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
         write_peer(folder.path(), "https://127.0.0.1:1/", &files);
-        assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Misconfigured));
+        assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Misconfigured));
     }
 }
 
@@ -238,5 +241,5 @@ async fn link_local_peer_is_denied() {
     let folder = tempfile::tempdir().unwrap();
     let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
     write_peer(folder.path(), "http://169.254.169.254/", &[]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Denied));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Denied));
 }

@@ -46,7 +46,7 @@ fn world(destination_url: &str, token_url: &str) -> World {
     }
 }
 
-async fn send(channel: &dyn Channel) -> Result<u16, (Kind, String)> {
+async fn send(channel: &dyn Channel) -> Result<u16, (FailureKind, String)> {
     let result = channel.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| (failure.kind, failure.detail))
 }
@@ -157,7 +157,7 @@ async fn a_destination_that_refuses_every_token_is_no_reason_to_fetch_more_of_th
     let world = world(&url, &tokens);
     let channel = HttpChannel::new(&world.destination, &world.outbound);
     for _ in 0..10 {
-        assert_eq!(send(&channel).await, Err((Kind::Status(401), "answered 401".into())));
+        assert_eq!(send(&channel).await, Err((FailureKind::Status(401), "answered 401".into())));
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 2);
 }
@@ -208,7 +208,7 @@ async fn without_a_token_nothing_is_sent_and_the_reason_tells_no_secret() {
         let (tokens, _) = serve(move |_, _| json(status, &text)).await;
         let world = world(&sink.url(), &tokens);
         let result = send(&HttpChannel::new(&world.destination, &world.outbound)).await;
-        assert_eq!(result, Err((Kind::Token, reason.to_owned())));
+        assert_eq!(result, Err((FailureKind::Token, reason.to_owned())));
     }
     assert_eq!(sink.connections(), 0);
 }
@@ -219,7 +219,7 @@ async fn those_that_waited_for_a_fetch_that_failed_fail_with_it() {
     let world = world("http://127.0.0.1:1/", &tokens);
     let channel = HttpChannel::new(&world.destination, &world.outbound);
     let all = futures::future::join_all((0..20).map(|_| send(&channel))).await;
-    assert!(all.iter().all(|result| matches!(result, Err((Kind::Token, _)))), "{all:?}");
+    assert!(all.iter().all(|result| matches!(result, Err((FailureKind::Token, _)))), "{all:?}");
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
 }
 
@@ -232,7 +232,7 @@ async fn the_token_request_is_not_redirected() {
     .await;
     let world = world("http://127.0.0.1:1/", &tokens);
     let result = send(&HttpChannel::new(&world.destination, &world.outbound)).await;
-    assert_eq!(result, Err((Kind::Token, "token request: answered 307".into())));
+    assert_eq!(result, Err((FailureKind::Token, "token request: answered 307".into())));
     assert_eq!(reached.load(Ordering::SeqCst), 0);
 }
 
@@ -241,7 +241,7 @@ async fn the_token_request_passes_the_address_guard() {
     for url in ["http://169.254.169.254/token", "http://127.0.0.2:1/token", "http://[::1]:1/token"] {
         let world = world("http://127.0.0.1:1/", url);
         let (kind, detail) = send(&HttpChannel::new(&world.destination, &world.outbound)).await.unwrap_err();
-        assert_eq!(kind, Kind::Token);
+        assert_eq!(kind, FailureKind::Token);
         assert!(detail.starts_with("token request: ") && detail.ends_with(" address"), "{detail}");
     }
 }
@@ -262,7 +262,7 @@ async fn a_name_that_changes_its_answer_leads_the_token_request_nowhere_else() {
     for _ in 0..20 {
         // A new channel each time: no failure is remembered, and no connection kept.
         let (kind, detail) = send(&HttpChannel::new(&world.destination, &world.outbound)).await.unwrap_err();
-        assert_eq!(kind, Kind::Token);
+        assert_eq!(kind, FailureKind::Token);
         denied += usize::from(detail.ends_with("is a private or special-purpose address"));
     }
     assert!(denied >= 5, "{denied} of 20 were denied");
