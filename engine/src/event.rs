@@ -21,7 +21,7 @@ pub struct Event {
 pub struct Envelope {
     /// Random; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
     pub id: Uuid,
-    /// When the whole request had been read, in milliseconds since the Unix epoch.
+    /// Time at which the whole request had been read, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
     /// The source's name in the manifest.
     pub source: String,
@@ -41,9 +41,9 @@ pub struct Attributes {
     pub kind: Option<String>,
     /// Tells this event from others of the same source and origin, and is the same when it is sent again.
     pub id: Option<String>,
-    /// Where it happened: the `source` of a CloudEvents event.
+    /// Origin of the event: the `source` of a CloudEvents event.
     pub origin: Option<String>,
-    /// When it happened, in milliseconds since the Unix epoch.
+    /// Time of the event, in milliseconds since the Unix epoch.
     pub time_ms: Option<i64>,
 }
 
@@ -123,21 +123,21 @@ impl From<EnvelopeV1> for Envelope {
 }
 
 impl Event {
-    /// When it was received.
+    /// Returns the time at which it was received.
     pub fn received_at(&self) -> Timestamp {
         Timestamp::from_millisecond(self.envelope.received_at_ms).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// The first header of this lowercase name, if it is text.
+    /// Returns the first header of this lowercase name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.envelope.headers.iter().find(|(key, _)| key == name)?;
         std::str::from_utf8(value).ok()
     }
 
-    /// The bytes to journal: version, envelope length, envelope, body.
+    /// Returns the bytes to journal: version, envelope length, envelope, body.
     ///
     /// # Panics
-    /// With headers of 4 GiB, which no listener lets in.
+    /// With headers of 4 GiB, which no listener accepts.
     pub fn encode(&self) -> Bytes {
         let mut record = Vec::with_capacity(PREFIX + 512 + self.body.len());
         record.extend_from_slice(&[VERSION, 0, 0, 0, 0]);

@@ -1,25 +1,26 @@
-//! Where accepted events are: the journal and the state file, opened together, in one folder, by one process.
+//! The home of accepted events: the journal and the state file, opened together, in one folder, by one process.
 
-use std::collections::HashMap;
+mod append;
+
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 use visnyk_crds::spool_layout::SpoolLayout;
-use visnyk_crds::valid::{Deduplicate, Destination, SpoolKind, Target};
+use visnyk_crds::valid::{Destination, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::Ticker;
 
-use crate::event::{Envelope, Event, Key};
-use crate::journal::{self, AppendError, Disk, Entry, Folder, Journal, Options, ReadError, Recovery};
+pub use self::append::Appended;
+use crate::event::Event;
+use crate::journal::{self, Disk, Entry, Folder, Journal, Options, Recovery};
 use crate::state::{
     self, Accepted, Admission, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
-    EventReader, Expired, First, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, SeenEvent, Select,
-    Seq, SharedLedgers, Store, StoreOptions, Wanted,
+    EventReader, Expired, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, Select, Seq,
+    SharedLedgers, Store, StoreOptions, Wanted,
 };
 
 /// The open spool. Clones share it.
@@ -53,7 +54,7 @@ pub enum SpoolError {
     /// The folder cannot be used.
     #[error("spool folder {} cannot be used", path.display())]
     Folder {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
         /// The system's error.
         #[source]
@@ -64,7 +65,7 @@ pub enum SpoolError {
     TooSmall {
         /// Bytes that there are.
         size: u64,
-        /// `spec.listener.maxBodySize`.
+        /// Largest body that is accepted: `spec.listener.maxBodySize`.
         max_body_size: u64,
     },
     /// The state file cannot be opened.
@@ -73,15 +74,6 @@ pub enum SpoolError {
     /// The journal cannot be opened.
     #[error("journal cannot be opened")]
     Journal(#[source] journal::OpenError),
-}
-
-/// The outcome of [`Spool::append`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// The event was accepted with this sequence.
-    New(Seq),
-    /// The event was accepted before, with this id, and is not accepted again.
-    Repeat(Uuid),
 }
 
 /// The sum of promise 2, at one moment.
@@ -211,7 +203,7 @@ impl Spool {
         self.parts.journal.clone().close().await;
     }
 
-    /// Drops every undelivered event of a destination that nobody delivers to; answers how many.
+    /// Drops every undelivered event of a destination that no dispatcher serves. Returns the number of dropped events.
     pub fn discard(&self, id: DestinationId) -> u64 {
         let mut ledgers = self.ledgers();
         ledgers.get_mut(id).map_or(0, |ledger| ledger.discard(Seq::MAX, &self.parts.journal))
@@ -243,81 +235,14 @@ impl Spool {
         Event::decode(&record).ok()
     }
 
-    /// Forgets destinations that have been removed for longer than `retain`, with what they still had; none that is
-    /// in force. `elapsed` is what went by since the last call, by a clock that nobody sets.
+    /// Forgets destinations that have been removed for longer than `retain`, and drops the events that they still had.
+    /// Those that the active configuration names, `in_force`, stay. `elapsed` is the time since the last call, by a
+    /// monotonic clock.
     pub fn expire(&self, retain: Duration, elapsed: Duration, in_force: &[Destination]) -> Vec<Expired> {
         let [retain_ms, elapsed_ms] =
             [retain, elapsed].map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let in_force = in_force.iter().map(|destination| &*destination.name).collect();
         self.ledgers().expire(retain_ms, elapsed_ms, &in_force, &self.parts.journal)
-    }
-
-    /// Learns the ids of events that were accepted shortly before the process ended: those of these sources, each
-    /// remembered for so long. Before anything is accepted.
-    pub fn recall(&self, windows: &HashMap<String, Duration>) -> Result<(), ReadError> {
-        if windows.is_empty() {
-            return Ok(());
-        }
-        let mut reader = self.parts.journal.reader(self.seen().kept_through());
-        while let Some(entry) = reader.next_insisting()? {
-            let Entry::Record { bytes, .. } = entry else { continue };
-            let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
-            if let Some((key, window)) = envelope.key().zip(windows.get(&envelope.source)) {
-                self.seen().remember(seen_event(key, &envelope, *window));
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends an event, and returns once it is on disk. With `deduplicate`, an event whose source, origin and id are
-    /// those of an event that was accepted within the window is not appended again. If that event is being appended,
-    /// this waits for its outcome.
-    ///
-    /// # Errors
-    /// The event was not accepted; see [`Journal::append`].
-    ///
-    /// # Cancel safety
-    /// The event may be accepted, and is then remembered, although the future was dropped.
-    pub async fn append(
-        &self,
-        event: &Event,
-        deduplicate: Option<&Deduplicate>,
-    ) -> Result<Appended, AppendError> {
-        match deduplicate {
-            Some(deduplicate) => self.append_once(event, deduplicate.window).await,
-            None => self.parts.journal.append(event.encode()).await.map(Appended::New),
-        }
-    }
-
-    async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
-        let envelope = &event.envelope;
-        let Some(key) = envelope.key() else {
-            return self.parts.journal.append(event.encode()).await.map(Appended::New);
-        };
-        let watermark = self.parts.journal.watermark();
-        loop {
-            let synced = *watermark.borrow();
-            let first = self.seen().begin(key, envelope.received_at_ms, synced);
-            match first {
-                First::No(event) => return Ok(Appended::Repeat(event)),
-                // It closes when the first is settled.
-                First::Wait(mut completed) => _ = completed.changed().await,
-                First::Yes => break,
-            }
-        }
-        let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
-        let appending = tokio::spawn(async move {
-            let appended = spool.parts.journal.append(record).await;
-            spool.seen().complete(key, appended.is_ok().then_some(event));
-            appended
-        });
-        appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)
-    }
-
-    /// Returns the number of ids that are remembered, and of ids that were forgotten before their time.
-    pub fn remembered(&self) -> (usize, u64) {
-        let seen = self.seen();
-        (seen.len(), seen.forgotten())
     }
 
     /// Returns the parts that deliveries work with.
@@ -327,10 +252,6 @@ impl Spool {
 
     fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
         self.parts.ledgers.lock()
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns why no event can be accepted now. Of a full journal it names the destination whose undelivered events
@@ -353,7 +274,7 @@ impl Spool {
         self.parts.condition.clone()
     }
 
-    /// The largest body whose event fits a segment.
+    /// Returns the length of the largest body whose event fits a segment.
     pub fn max_body_size(&self) -> u64 {
         self.max_body_size
     }
@@ -363,7 +284,7 @@ impl Spool {
         &self.recovery
     }
 
-    /// The state file that had to be set aside, if one had.
+    /// Returns the path of the state file that was set aside, if one was.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
@@ -373,7 +294,7 @@ impl Spool {
         self.state_lost
     }
 
-    /// The sum of promise 2: every number is of the same moment.
+    /// Returns the sum of promise 2. Every number is of the same moment.
     pub fn snapshot(&self) -> Snapshot {
         let ledgers = self.ledgers();
         let moment =
@@ -407,11 +328,6 @@ impl Accepted for Journal {
     fn accepted_through(&self, seq: Seq) -> u64 {
         Journal::accepted_through(self, seq)
     }
-}
-
-fn seen_event(key: Key, envelope: &Envelope, window: Duration) -> SeenEvent {
-    let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-    SeenEvent { key, event: envelope.id, until_ms: envelope.received_at_ms.saturating_add(window_ms) }
 }
 
 /// Returns the bytes that the spool may use: the configured size, but never more than the file system has.

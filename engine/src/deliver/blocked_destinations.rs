@@ -15,7 +15,7 @@ impl BlockedDestinations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(destination).cloned()
     }
 
-    /// From now on it waits for this, or for nothing.
+    /// Sets the reason for which a destination waits; `None`: it does not wait.
     pub fn set(&self, destination: &str, reason: Option<&str>) {
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match reason {

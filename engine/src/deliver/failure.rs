@@ -10,21 +10,21 @@ const MAX_DETAIL: usize = 200;
 #[error("{detail}")]
 pub struct Failure {
     /// Kind of the failure.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// Delay that the destination asked for with `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
-    /// For people: short, one line, without query strings, headers or anything of a body.
+    /// Text for people: short, one line, without query strings, headers or anything of a body.
     pub detail: String,
 }
 
 /// Kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FailureKind {
     /// An answer that is no success.
     Status(u16),
     /// No token to send with the request.
     Token,
-    /// No connection.
+    /// There was no connection.
     Connect,
     /// No address for the name.
     Dns,
@@ -40,7 +40,7 @@ pub enum Kind {
     Misconfigured,
 }
 
-impl Kind {
+impl FailureKind {
     /// Returns whether it says something about the destination as a whole, and counts for the breaker. An answer below
     /// 500 shows that the destination works.
     pub fn is_outage(self) -> bool {
@@ -62,7 +62,7 @@ impl Kind {
         self == Self::Status(410)
     }
 
-    /// The value of a metric's label; a small fixed set.
+    /// Returns the value of a metric's label. There are few of them.
     pub fn label(self) -> &'static str {
         match self {
             Self::Status(300..400) => "redirect",
@@ -84,7 +84,7 @@ impl Kind {
 
 impl Failure {
     /// Bounds the detail and keeps it on one line.
-    pub(super) fn new(kind: Kind, detail: &str) -> Self {
+    pub(super) fn new(kind: FailureKind, detail: &str) -> Self {
         let detail = detail.chars().filter(|char| !char.is_control());
         let mut bounded = String::new();
         for char in detail {
@@ -104,17 +104,17 @@ mod tests {
 
     #[test]
     fn only_what_concerns_the_whole_destination_is_an_outage() {
-        for kind in [500, 503, 599].map(Kind::Status).into_iter().chain(WITHOUT_ANSWER) {
+        for kind in [500, 503, 599].map(FailureKind::Status).into_iter().chain(WITHOUT_ANSWER) {
             assert!(kind.is_outage(), "{kind:?}");
         }
         for status in [101, 301, 400, 404, 410, 422, 429, 499] {
-            assert!(!Kind::Status(status).is_outage(), "{status}");
+            assert!(!FailureKind::Status(status).is_outage(), "{status}");
         }
     }
 
     #[test]
     fn detail_is_short_and_on_one_line() {
-        let failure = Failure::new(Kind::Reset, &"\n\u{1b}ї".repeat(1000));
+        let failure = Failure::new(FailureKind::Reset, &"\n\u{1b}ї".repeat(1000));
         assert_eq!(failure.detail, "ї".repeat(MAX_DETAIL / 2));
     }
 }

@@ -1,5 +1,5 @@
-//! The dispatchers of a process: one per destination of the configuration in force, started, reconfigured and
-//! stopped as that changes, none of them ever restarted for another's sake.
+//! The dispatchers of a process: one per destination of the active configuration, started, reconfigured and stopped as
+//! that changes. A change of one destination restarts no other dispatcher.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ struct Running {
     id: DestinationId,
     destination: Destination,
     channel: Arc<dyn Channel>,
-    /// Unbounded: a dispatcher that waits for its predecessor reads none, and nobody must wait for it.
+    /// Unbounded: a dispatcher that waits for its predecessor reads none, and no caller may wait for it.
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
 }
@@ -44,7 +44,7 @@ struct Running {
 pub struct NotRunning(pub String);
 
 impl Fleet {
-    /// No dispatchers yet; [`Fleet::apply`] starts them.
+    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them.
     pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
         let context = DispatchContext::new(spool);
         Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
@@ -90,7 +90,7 @@ impl Fleet {
         }
     }
 
-    /// The destinations that need another channel than they have, and the one that they have.
+    /// Returns the destinations that need another channel, each with the channel that it has.
     fn changed<'a>(
         &self,
         destinations: &'a [(DestinationId, Destination)],
@@ -131,7 +131,7 @@ impl Fleet {
         }
     }
 
-    /// The channel of a destination that is being delivered to.
+    /// Returns the channel of a destination that is being delivered to.
     pub fn channel(&self, name: &str) -> Option<Arc<dyn Channel>> {
         self.running.get(name).map(|running| Arc::clone(&running.channel))
     }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::failure::Kind;
+use super::failure::FailureKind;
 
 /// From a fast neighbour to the longest timeout.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 600.0];
@@ -16,18 +16,18 @@ const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 
 /// Attempts of a process's dispatchers. Clones share them.
 #[derive(Clone, Debug)]
 pub struct DeliveryMetrics {
-    attempts: Family<Attempt, Counter>,
-    seconds: Family<Destination, Histogram>,
+    attempts: Family<AttemptLabels, Counter>,
+    seconds: Family<DestinationLabels, Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Attempt {
+struct AttemptLabels {
     destination: String,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Destination {
+struct DestinationLabels {
     destination: String,
 }
 
@@ -46,21 +46,21 @@ impl DeliveryMetrics {
         registry.register_with_unit("delivery_duration", help, Unit::Seconds, self.seconds.clone());
     }
 
-    /// An attempt that delivered.
+    /// Counts an attempt that delivered.
     pub fn delivered(&self, destination: &str, took: Duration) {
         self.ended(destination, "delivered", took);
     }
 
-    /// An attempt that did not.
-    pub fn failed(&self, destination: &str, kind: Kind, took: Duration) {
+    /// Counts an attempt that failed.
+    pub fn failed(&self, destination: &str, kind: FailureKind, took: Duration) {
         self.ended(destination, kind.label(), took);
     }
 
     fn ended(&self, destination: &str, outcome: &'static str, took: Duration) {
         let destination = destination.to_owned();
         self.seconds
-            .get_or_create(&Destination { destination: destination.clone() })
+            .get_or_create(&DestinationLabels { destination: destination.clone() })
             .observe(took.as_secs_f64());
-        self.attempts.get_or_create(&Attempt { destination, outcome }).inc();
+        self.attempts.get_or_create(&AttemptLabels { destination, outcome }).inc();
     }
 }

@@ -7,8 +7,8 @@ pub const MAX_FOR_EVENT: Duration = Duration::from_hours(24);
 /// The longest that a whole destination is left alone because it said so.
 pub const MAX_FOR_DESTINATION: Duration = Duration::from_hours(1);
 
-/// The wait that a header value asks for, at most [`MAX_FOR_EVENT`]. A date in the past is no
-/// wait, anything that is neither number nor date is ignored.
+/// Parses the wait of a header's value, at most [`MAX_FOR_EVENT`]. A date in the past is no wait. Anything that is
+/// neither number nor date is ignored.
 pub fn parse(value: &[u8], now: SystemTime) -> Option<Duration> {
     let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

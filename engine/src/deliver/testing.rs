@@ -20,25 +20,25 @@ use uuid::Uuid;
 use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
 
 use super::channels::http::{client::Outbound, resolver::Resolver};
-use super::failure::Kind;
+use super::failure::FailureKind;
 use crate::event::{Envelope, Event};
 
 /// 2023-09-10 14:24:31.123 UTC, the moment of the old system's sample.
 pub(super) const RECEIVED_AT_MS: i64 = 1_694_355_871_123;
 
 /// Every way in which an attempt fails without an answer.
-pub(super) const WITHOUT_ANSWER: [Kind; 8] = [
-    Kind::Token,
-    Kind::Connect,
-    Kind::Dns,
-    Kind::Tls,
-    Kind::Timeout,
-    Kind::Reset,
-    Kind::Denied,
-    Kind::Misconfigured,
+pub(super) const WITHOUT_ANSWER: [FailureKind; 8] = [
+    FailureKind::Token,
+    FailureKind::Connect,
+    FailureKind::Dns,
+    FailureKind::Tls,
+    FailureKind::Timeout,
+    FailureKind::Reset,
+    FailureKind::Denied,
+    FailureKind::Misconfigured,
 ];
 
-/// Some while after the event came.
+/// Returns a time some while after the event was received.
 pub(super) fn attempted_at() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
 }
@@ -60,7 +60,7 @@ pub(super) fn event(headers: &[(&str, &str)], body: &[u8]) -> Event {
     }
 }
 
-/// A destination that may be on this machine, and nowhere else that is private.
+/// Makes a destination that may be on this machine, and at no other private address.
 pub(super) fn destination(url: &str) -> Destination {
     Destination {
         name: "sink".into(),
@@ -82,7 +82,7 @@ pub(super) fn destination(url: &str) -> Destination {
     }
 }
 
-/// Trusts nobody, has no peers, and is in Kyiv.
+/// Returns resources without CA certificates and peers, in the time zone of Kyiv.
 pub(super) fn outbound() -> Outbound {
     Outbound {
         resolver: Resolver::system().unwrap(),
@@ -113,7 +113,7 @@ impl Answer {
         Self::with_headers(status, "")
     }
 
-    /// `headers` are lines that end with CR LF.
+    /// Makes an answer with headers: lines that end with CR LF.
     pub(super) fn with_headers(status: &str, headers: &str) -> Self {
         Self::Whole(format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\n\r\n"))
     }
@@ -153,7 +153,7 @@ impl Sink {
         sink
     }
 
-    /// Every request so far, head and body.
+    /// Returns every request so far, head and body.
     pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -220,7 +220,7 @@ impl Sink {
     }
 }
 
-/// Head and body, or `None` at the connection's end.
+/// Reads head and body; `None` at the connection's end.
 async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = vec![];
     loop {
@@ -238,8 +238,8 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     }
 }
 
-/// A name server over UDP that answers as `answers` says: the A records of a name, or first another
-/// name for it. Everything lives for no time at all, so that each look-up asks again.
+/// Starts a name server over UDP that answers as `answers` says: the A records of a name, or first another name for it.
+/// Nothing may be cached, so that each look-up asks again.
 pub(super) async fn name_server(
     answers: impl Fn(&str) -> (Option<&'static str>, Vec<Ipv4Addr>) + Send + 'static,
 ) -> Resolver {
@@ -302,7 +302,7 @@ fn write_name(name: &str) -> Vec<u8> {
     labels.chain([0]).collect()
 }
 
-/// A connection that a test made itself, to see that the trap it set would have caught something.
+/// Makes a connection, which shows that a trap would have caught one.
 pub(super) async fn knock(address: SocketAddr) {
     drop(TcpStream::connect(address).await.unwrap());
 }

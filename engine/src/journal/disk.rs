@@ -14,7 +14,7 @@ const PRIVATE: u32 = 0o600;
 
 /// One folder of files.
 pub trait Disk: Send + Sync {
-    /// The names of all files in the folder, in no order.
+    /// Lists the names of all files in the folder, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
     /// Opens a file that is there, to read and write.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
@@ -28,14 +28,14 @@ pub trait Disk: Send + Sync {
     fn available_space(&self) -> io::Result<u64>;
 }
 
-/// One open file.
+/// An open file.
 pub trait DiskFile: Send + Sync {
     /// Fills `buffer` from `offset` on, as far as the file goes; the number of bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at `offset`; after an error any of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Makes what was written outlast a power cut. After an error nobody knows what will. Fails, too, if the file
-    /// was removed or renamed: nobody would find in it what was written.
+    /// Makes the written bytes outlast a power cut. After an error it is not known which of them will. Fails, too, if
+    /// the file was removed or renamed: its bytes would not be found at the next start.
     fn sync_data(&self) -> io::Result<()>;
     /// Bytes in the file.
     fn len(&self) -> io::Result<u64>;
@@ -52,7 +52,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder at `path`, created with its parents if it is not there.
+    /// Opens the folder at `path`, and creates it and its parents if it is not there.
     pub fn open(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {

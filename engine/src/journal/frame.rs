@@ -81,7 +81,7 @@ impl FrameHeader {
         is_one.then_some(header)
     }
 
-    /// The header's checksum, and what would be the header if that were right.
+    /// Returns the header's checksum, and the header if that is right.
     fn read(bytes: &[u8; FRAME_HEADER]) -> (u32, Self) {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;

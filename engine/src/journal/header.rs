@@ -7,7 +7,7 @@ use super::segment::SeqRange;
 
 /// One copy of the header, padded.
 pub(super) const HEADER_BLOCK: usize = 4096;
-/// Where frames begin, behind both copies.
+/// Offset of the first frame, after both copies of the header.
 pub(super) const DATA_START: u64 = 2 * HEADER_BLOCK as u64;
 /// Maximum number of voids with which the header fits a sector.
 pub(super) const MAX_VOIDS: usize = (SECTOR - FIXED - CRC) / VOID;
@@ -37,7 +37,7 @@ pub(super) struct Header {
     pub(super) accepted_before: u64,
     /// Bytes of frames before this segment since the journal began.
     pub(super) bytes_before: u64,
-    /// Segments with a smaller number held nothing anyone needed when this use began.
+    /// Number of the oldest segment that was needed when this use began.
     pub(super) oldest_live: u64,
     /// Sequences of this segment that were never acknowledged and cannot be read, as a recovery found
     /// while it was the last one: the only change a header ever sees. At most [`MAX_VOIDS`].
@@ -56,7 +56,7 @@ pub(super) enum BadHeader {
 }
 
 impl Header {
-    /// The start of a segment: both copies.
+    /// Returns the start of a segment: both copies.
     pub(super) fn encode(&self) -> Vec<u8> {
         debug_assert!(self.voids.len() <= MAX_VOIDS);
         let mut block = Vec::with_capacity(2 * HEADER_BLOCK);

@@ -53,7 +53,7 @@ pub struct Appended {
 }
 
 impl Log {
-    /// Opens the journal in a folder that nobody else writes to.
+    /// Opens the journal in a folder that no other process writes to.
     pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<(Self, Recovery), OpenError> {
         options.check()?;
         let found = recover(&*disk, options)?;
@@ -241,8 +241,8 @@ impl Log {
 }
 
 impl Active {
-    /// The last segment of an earlier run, whose frames end there. Behind them there may be remains of a batch that
-    /// nobody was told of: none of it is a frame, and it is overwritten as the remains of an earlier use are. If the
+    /// Resumes the last segment of an earlier run, whose frames end at `end`. There may be remains after it of a batch
+    /// that was never acknowledged: they are no frames, and are overwritten like the remains of an earlier use. If the
     /// file cannot be opened, a new segment is begun instead.
     fn resume(disk: &dyn Disk, catalog: &Catalog, end: u64) -> Option<Self> {
         let segment = catalog.last()?;

@@ -1,4 +1,4 @@
-//! The journal: accepted events and nothing else, append-only and immutable, synced before anyone is told.
+//! The journal: accepted events and nothing else, append-only and immutable, synced before they are acknowledged.
 //! An event comes here from its source, before the 2xx, and is read from here once per destination.
 //!
 //! In layers, from the disk upwards: [`disk`] touches files, `pages` reads around what they do not give,
@@ -37,7 +37,7 @@ pub use self::reader::{Entry, Position, ReadError, Reader};
 pub use self::view::View;
 use self::writer::{Queue, Tidy, Writer};
 
-/// Counts accepted events, from 1; never used twice for what anyone was told of.
+/// Sequence of an accepted event, from 1. No sequence that was acknowledged is used twice.
 pub type Seq = u64;
 
 /// Size of a journal, and the sequence where it goes on.
@@ -53,7 +53,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The longest record, in bytes.
+    /// Returns the length of the longest record, in bytes.
     pub fn max_record(&self) -> usize {
         let frames = self.segment_size.saturating_sub(header::DATA_START);
         usize::try_from(frames).unwrap_or(usize::MAX).saturating_sub(frame::FRAME_HEADER)
@@ -76,10 +76,10 @@ pub struct Recovery {
     /// The next event's sequence.
     pub next_seq: Seq,
     /// Records at the very end that were begun and are not whole; at least, for a torn one does not say
-    /// how many came behind it. A power cut leaves them and nobody was told of them, unless the disk has
+    /// how many came behind it. A power cut leaves them, and they were not acknowledged, unless the disk has
     /// damaged the last batch since.
     pub torn_tail: u64,
-    /// Live segments.
+    /// Number of live segments.
     pub segments: usize,
     /// Findings that an operator should know, a line each, with the file: lost headers, truncated files.
     pub notes: Vec<String>,
@@ -104,7 +104,7 @@ pub enum OpenError {
     /// A file cannot be read or synced.
     #[error("cannot recover journal segment {file}")]
     Disk {
-        /// The segment's file.
+        /// Name of the segment's file.
         file: String,
         /// The system's error.
         #[source]
@@ -113,23 +113,23 @@ pub enum OpenError {
     /// A segment was written by a version of Visnyk that this one does not know.
     #[error("journal segment {file} has unknown version {version}")]
     UnknownVersion {
-        /// The segment's file.
+        /// Name of the segment's file.
         file: String,
-        /// Its version.
+        /// Version in its header.
         version: u32,
     },
     /// The same use of a segment lies in two files.
     #[error("journal segments {file} and {other} are copies of each other: move one away")]
     Twice {
-        /// One file.
+        /// Name of one file.
         file: String,
-        /// The other.
+        /// Name of the other file.
         other: String,
     },
     /// A file comes from another journal.
     #[error("journal segments {file} and {other} are of different journals: move one away")]
     Foreign {
-        /// One file.
+        /// Name of one file.
         file: String,
         /// The other, the newest.
         other: String,
@@ -137,7 +137,7 @@ pub enum OpenError {
     /// Two segments do not follow one another as their headers say.
     #[error("journal segments {file} and {other} contradict each other: move one away")]
     Disorder {
-        /// One file.
+        /// Name of one file.
         file: String,
         /// The other, the newer.
         other: String,
@@ -145,7 +145,7 @@ pub enum OpenError {
     /// There are segments, and none has a header that can be read.
     #[error("journal segment {file} cannot be read and no other is there: move it away to begin anew")]
     Unreadable {
-        /// The segment's file.
+        /// Name of the segment's file.
         file: String,
     },
     /// The journal's threads cannot be started.
@@ -174,7 +174,7 @@ pub enum AppendError {
 /// Ability of the journal to accept events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// They can.
+    /// Events can be accepted.
     Writable,
     /// There is no space; what is freed is used at once.
     Full,
@@ -203,7 +203,7 @@ struct Inner {
 }
 
 impl Journal {
-    /// Opens the journal in a folder that nobody else writes to, and starts its threads. Takes as long as
+    /// Opens the journal in a folder that no other process writes to, and starts its threads. Takes as long as
     /// reading the headers of all segments and the frames of the last. `tick` is called from the
     /// writer's loop, at least about every second while that runs.
     pub fn open(
@@ -242,22 +242,22 @@ impl Journal {
         self.inner.queue.push(record).await.unwrap_or(Err(AppendError::Unavailable))
     }
 
-    /// The highest synced sequence, as it grows.
+    /// Returns the highest synced sequence, as it grows.
     pub fn watermark(&self) -> watch::Receiver<Seq> {
         self.inner.watermark.clone()
     }
 
-    /// See [`View::accepted_through`].
+    /// Returns the number of accepted events: see [`View::accepted_through`].
     pub fn accepted_through(&self, seq: Seq) -> u64 {
         self.inner.view.accepted_through(seq)
     }
 
-    /// A reader of everything behind `after`.
+    /// Makes a reader of everything after `after`.
     pub fn reader(&self, after: Seq) -> Reader {
         self.inner.view.reader(after)
     }
 
-    /// Nobody will read at or below `seq` again: segments that hold nothing else are used again.
+    /// Frees everything at or below `seq`, which is never read again. Segments with nothing else are used again.
     pub fn free_through(&self, seq: Seq) {
         if self.inner.view.free_through(seq) {
             self.inner.tidy.request();

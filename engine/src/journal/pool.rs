@@ -13,12 +13,12 @@ use super::segment::Segment;
 const SPARES: usize = 2;
 const ZEROES: usize = 1 << 20;
 
-/// The name of the file in a slot.
+/// Returns the name of the file in a slot.
 pub(super) fn file_name(slot: u32) -> String {
     format!("{slot:06}.seg")
 }
 
-/// The slot that a file name stands for.
+/// Returns the slot of a file's name.
 pub(super) fn slot(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".seg").filter(|digits| digits.len() >= 6)?;
     digits.parse().ok().filter(|slot| file_name(*slot) == name)
@@ -62,10 +62,10 @@ pub(super) struct Pool {
 /// Content of the folder.
 #[derive(Default)]
 pub(super) struct Files {
-    /// To be used next, those freed first in front: what is left is then next to the live segments,
-    /// and a journal opened again without its state finds no gap.
+    /// Files to be used next, the ones freed first in front. The rest is then next to the live segments, and a journal
+    /// that is opened again without its state finds no gap.
     pub(super) ready: VecDeque<String>,
-    /// To be removed.
+    /// Files to be removed.
     pub(super) doomed: Vec<(String, u64)>,
     /// Bytes of all segment files, live ones too.
     pub(super) size: u64,
@@ -82,7 +82,7 @@ impl Pool {
         self.segment_size
     }
 
-    /// A file of the right size whose every byte is synced.
+    /// Takes a file of the right size whose every byte is synced.
     pub(super) fn take(&self) -> Result<(String, Arc<dyn DiskFile>), PoolError> {
         self.prepare(1)?;
         let name = self.files().ready.pop_front().ok_or(PoolError::Full)?;
@@ -173,7 +173,7 @@ impl Pool {
         }
     }
 
-    /// A file of ours that cannot be used.
+    /// Discards a file of the journal that cannot be used.
     pub(super) fn discard(&self, name: String) {
         self.files().doomed.push((name, self.segment_size));
         self.remove_doomed();

@@ -10,17 +10,17 @@ use super::Seq;
 use super::disk::Disk;
 use super::pages::insist;
 use super::scan::{Found, Scan};
-use super::segment::{Catalog, Owned, Place};
+use super::segment::{Catalog, Location, Owned};
 
 /// The content of a journal for one sequence, or for several in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An accepted record.
     Record {
-        /// Its sequence.
+        /// Sequence of the record.
         seq: Seq,
-        /// The bytes that were appended. They share a chunk of up to 256 KiB with their neighbours:
-        /// whoever keeps a small record for long should copy it.
+        /// The bytes that were appended. They share a chunk of up to 256 KiB with their neighbours: copy a small record
+        /// that is kept for long.
         bytes: Bytes,
     },
     /// Accepted, and not to be read any more.
@@ -30,7 +30,7 @@ pub enum Entry {
         /// The last of them.
         last: Seq,
     },
-    /// Never acknowledged to anyone, and not there.
+    /// Sequences that were never acknowledged, and have no record.
     Void {
         /// The first of these sequences.
         first: Seq,
@@ -43,7 +43,7 @@ pub enum Entry {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read journal segment {file}")]
 pub struct ReadError {
-    /// The segment's file.
+    /// Name of the segment's file.
     pub file: String,
     /// The system's error.
     #[source]
@@ -83,8 +83,8 @@ impl Reader {
         let bytes = match (&self.current, self.catalog.locate(self.next_seq)) {
             _ if self.next_seq > self.catalog.watermark() => self.catalog.bytes(),
             (Some(Current { owned, scan: Some(scan) }), _) => owned.segment.bytes_at(scan.at()),
-            (_, Place::In(owned)) => owned.segment.bytes_before,
-            (_, Place::Before(_)) => 0,
+            (_, Location::In(owned)) => owned.segment.bytes_before,
+            (_, Location::Before(_)) => 0,
         };
         Position { after: self.next_seq - 1, bytes }
     }
@@ -107,12 +107,12 @@ impl Reader {
             }
             if self.current.as_ref().is_none_or(|current| self.next_seq >= current.owned.limit) {
                 match self.catalog.locate(self.next_seq) {
-                    Place::Before(oldest) => {
+                    Location::Before(oldest) => {
                         let (first, last) = (self.next_seq, self.watermark.min(oldest - 1));
                         self.next_seq = last + 1;
                         return Ok(Some(Entry::Damaged { first, last }));
                     }
-                    Place::In(owned) => self.enter(owned)?,
+                    Location::In(owned) => self.enter(owned)?,
                 }
             }
             let Some(current) = &mut self.current else { continue };
@@ -128,7 +128,8 @@ impl Reader {
         }
     }
 
-    /// The same at a start, where a thread can wait: what fails is tried several times, and then done without.
+    /// Returns the next entry at a start, where a thread can wait: a read that fails is tried several times, and then
+    /// its bytes are given up.
     ///
     /// # Errors
     /// If the disk gives nothing at all.
@@ -136,8 +137,8 @@ impl Reader {
         insist(self, Self::next, Self::give_up)
     }
 
-    /// After several failures of [`Reader::next`]: from now on what could not be read is damaged. False if the disk
-    /// gives nothing of that file, which says nothing about the records in it.
+    /// Gives up the bytes that could not be read, after several failures of [`Reader::next`]: from now on they are
+    /// damaged. Returns `false` if the disk gives nothing of that file, which says nothing about the records in it.
     pub fn give_up(&mut self) -> bool {
         let Some(Current { owned, scan: Some(scan) }) = &mut self.current else { return false };
         let gave_up = scan.give_up();
@@ -166,7 +167,7 @@ impl Reader {
 }
 
 impl Current {
-    /// The entry that begins with `next_seq`, which this segment owns.
+    /// Returns the entry that begins with `next_seq`, which this segment owns.
     fn next(&mut self, next_seq: Seq) -> io::Result<Entry> {
         let mut last = self.owned.limit - 1;
         for void in &self.owned.voids {
@@ -193,7 +194,7 @@ impl Current {
 }
 
 impl Entry {
-    /// The last sequence it covers.
+    /// Returns the last sequence that it covers.
     pub fn last(&self) -> Seq {
         match *self {
             Self::Record { seq, .. } => seq,

@@ -18,18 +18,18 @@ use super::{OpenError, Options, Seq};
 /// Everything the log starts from.
 pub(super) struct Recovered {
     pub(super) journal: u128,
-    /// Live, oldest first.
+    /// Live segments, oldest first.
     pub(super) segments: VecDeque<Arc<Segment>>,
-    /// Of live segments, ascending.
+    /// Void sequences of live segments, ascending.
     pub(super) voids: Vec<SeqRange>,
     pub(super) next_seq: Seq,
     pub(super) next_number: u64,
-    /// Where the last segment can be gone on in, if it can: each start would use up a segment otherwise.
+    /// Offset at which the last segment can be resumed, if it can: otherwise each start would use up a segment.
     pub(super) resume_at: Option<u64>,
     /// Bytes of frames since the journal began.
     pub(super) bytes: u64,
     pub(super) files: Files,
-    /// See [`super::Recovery`].
+    /// Records that were torn at the end: see [`super::Recovery`].
     pub(super) torn_tail: u64,
     pub(super) notes: Vec<String>,
 }
@@ -162,8 +162,8 @@ fn read_folder(disk: &dyn Disk, options: &Options) -> Result<FolderContent, Open
     Ok(folder)
 }
 
-/// The newer of both copies, should a power cut have come between them, and how many there are. A block
-/// that the disk does not give may be back tomorrow: without the other one, that is an error.
+/// Reads the newer of both copies, in case a power cut came between them, and returns it with their number. A block
+/// that the disk does not give may be back tomorrow: without the other copy, that is an error.
 fn read_header(file: &dyn DiskFile) -> io::Result<Result<(Header, usize), BadHeader>> {
     let copy = |offset| {
         let mut block = vec![0; HEADER_BLOCK];
@@ -220,7 +220,7 @@ fn live_segments(folder: &mut FolderContent, segment_size: u64) -> Result<Vec<Us
 struct Tail {
     /// The last sequence that was certainly written, readable or not.
     end_seq: Seq,
-    /// Where frames end.
+    /// Offset at which frames end.
     end: u64,
     /// Void sequences of the last segment. `torn` of them were not void before.
     voids: Vec<SeqRange>,
@@ -293,7 +293,7 @@ fn write_back(file: &dyn DiskFile, header: &Header, from: u64, to: u64) -> io::R
     file.sync_data()
 }
 
-/// Ascending, and none touching another.
+/// Returns the ranges ascending, none touching another.
 fn merged(mut ranges: Vec<SeqRange>) -> Vec<SeqRange> {
     ranges.sort_unstable_by_key(|range| range.first);
     let mut merged: Vec<SeqRange> = Vec::new();
@@ -310,7 +310,7 @@ fn count(ranges: &[SeqRange]) -> u64 {
     ranges.iter().map(|range| range.last - range.first + 1).sum()
 }
 
-/// As many as a header has room for: the last one then covers what lies between the rest, too. Only a
+/// Returns as many voids as a header has room for: the last one then covers everything between the others, too. Only a
 /// batch of which nothing was acknowledged is torn into that many pieces.
 fn bounded(voids: impl Iterator<Item = SeqRange>, room: usize) -> Vec<SeqRange> {
     let mut voids: Vec<_> = voids.collect();

@@ -17,7 +17,7 @@ use super::segment::SeqRange;
 /// Bytes read at once. A record handed out shares the memory of its chunk.
 const CHUNK: u64 = 256 << 10;
 
-/// Where a walk is.
+/// A walk over the frames of a segment.
 pub(super) struct Scan {
     file: Arc<dyn DiskFile>,
     keys: Keys,
@@ -42,13 +42,13 @@ pub(super) enum Found {
 }
 
 impl Scan {
-    /// From the first frame of a segment, looking for `expected`; frames before it are passed over.
+    /// Makes a walk from the first frame of a segment to `expected`; frames before it are skipped.
     pub(super) fn new(file: Arc<dyn DiskFile>, keys: Keys, end: u64, expected: Seq) -> Self {
         let (chunk, pages) = (Bytes::new(), Pages::default());
         Self { file, keys, end, at: DATA_START, expected, chunk, chunk_at: 0, pages }
     }
 
-    /// From now on does without what the last call could not read; false if nothing at all can be read.
+    /// Gives up the bytes that the last call could not read. Returns `false` if nothing at all can be read.
     pub(super) fn give_up(&mut self) -> bool {
         self.pages.give_up(&*self.file)
     }
@@ -58,7 +58,7 @@ impl Scan {
         self.pages.are_lacking()
     }
 
-    /// The offset of what comes next; behind [`Found::End`], of what could not be read.
+    /// Returns the offset of the next frame; after [`Found::End`], the offset after the bytes that could not be read.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
@@ -69,7 +69,7 @@ impl Scan {
         self.end = end;
     }
 
-    /// The next record, or what is in its place.
+    /// Returns the next record, or what is in its place.
     pub(super) fn next(&mut self) -> io::Result<Found> {
         loop {
             let Some(header) = self.header_at(self.at)? else { return self.look_ahead() };
@@ -129,7 +129,7 @@ impl Scan {
         Ok(Found::End)
     }
 
-    /// No more sequences can be missing than frames fit before the end.
+    /// Returns whether a frame can follow: no more sequences can be missing than frames fit before the end.
     fn can_follow(&self, header: &FrameHeader) -> bool {
         header.seq - self.expected <= self.end.saturating_sub(DATA_START) / FRAME_HEADER as u64
     }
@@ -153,7 +153,7 @@ impl Scan {
         Ok(self.chunk.slice(from..from + header.payload_len as usize))
     }
 
-    /// The bytes from `at` on; `None` if they do not all lie before the end of segment and file.
+    /// Returns the bytes from `at` on; `None` if they do not all lie before the end of segment and file.
     fn window(&mut self, at: u64, len: u64) -> io::Result<Option<&[u8]>> {
         if at + len > self.end {
             return Ok(None);

@@ -40,7 +40,7 @@ pub(super) struct Segment {
     pub(super) size: u64,
     /// Everything before this offset is synced; of a segment of an earlier run that is not gone on in, the size.
     synced_end: AtomicU64,
-    /// A write or sync failed, and what lies behind `synced_end` is anyone's guess; or a page cannot be read. The
+    /// A write or sync failed, and the bytes behind `synced_end` are not known; or a page cannot be read. The
     /// file is never used again.
     poisoned: AtomicBool,
 }
@@ -91,12 +91,12 @@ pub(super) struct Catalog {
 #[derive(Default)]
 struct Live {
     segments: VecDeque<Arc<Segment>>,
-    /// Ascending.
+    /// Void sequences, ascending.
     voids: Vec<SeqRange>,
 }
 
-/// Where to look for a sequence.
-pub(super) enum Place {
+/// The place to look for a sequence.
+pub(super) enum Location {
     /// In no live segment: the oldest begins at this sequence.
     Before(Seq),
     /// In this segment, if anywhere.
@@ -113,7 +113,7 @@ pub(super) struct Owned {
 }
 
 impl Catalog {
-    /// `segments` oldest first; `voids` ascending.
+    /// Makes a catalog. `segments` are oldest first; `voids` are ascending.
     pub(super) fn new(
         segments: VecDeque<Arc<Segment>>,
         voids: Vec<SeqRange>,
@@ -129,7 +129,7 @@ impl Catalog {
         }
     }
 
-    /// The highest synced sequence.
+    /// Returns the highest synced sequence.
     pub(super) fn watermark(&self) -> Seq {
         self.watermark.load(Ordering::Acquire)
     }
@@ -146,8 +146,8 @@ impl Catalog {
         self.watermark.store(watermark, Ordering::Release);
     }
 
-    /// A new last segment: it owns every sequence from its first on. Returns the one before if that,
-    /// poisoned before anything in it was synced, now owns nothing.
+    /// Adds a new last segment, which owns every sequence from its first on. Returns the one before if that was
+    /// poisoned before anything in it was synced, and owns nothing now.
     pub(super) fn push(&self, segment: Arc<Segment>) -> Option<Arc<Segment>> {
         let mut live = self.write();
         let owns_nothing = |last: &Arc<Segment>| last.is_poisoned() && last.first_seq == segment.first_seq;
@@ -173,17 +173,17 @@ impl Catalog {
         freed
     }
 
-    /// The newest live segment.
+    /// Returns the newest live segment.
     pub(super) fn last(&self) -> Option<Arc<Segment>> {
         self.read().segments.back().map(Arc::clone)
     }
 
-    /// The number of the oldest live segment.
+    /// Returns the number of the oldest live segment.
     pub(super) fn oldest_number(&self) -> Option<u64> {
         self.read().segments.front().map(|segment| segment.number)
     }
 
-    /// The first sequence of the oldest live segment.
+    /// Returns the first sequence of the oldest live segment.
     pub(super) fn oldest_seq(&self) -> Option<Seq> {
         self.read().segments.front().map(|segment| segment.first_seq)
     }
@@ -194,17 +194,17 @@ impl Catalog {
     }
 
     /// Where `seq`, which is at most the watermark, is to be looked for.
-    pub(super) fn locate(&self, seq: Seq) -> Place {
+    pub(super) fn locate(&self, seq: Seq) -> Location {
         let live = self.read();
         let watermark = self.watermark();
         // Of several segments with the same first sequence the last one owns it.
         let after = live.segments.partition_point(|segment| segment.first_seq <= seq);
         let Some(segment) = after.checked_sub(1).and_then(|index| live.segments.get(index)) else {
-            return Place::Before(live.segments.front().map_or(watermark + 1, |first| first.first_seq));
+            return Location::Before(live.segments.front().map_or(watermark + 1, |first| first.first_seq));
         };
         let limit = live.segments.get(after).map_or(watermark + 1, |next| next.first_seq);
         let owned = |void: &&SeqRange| void.last >= seq && void.first < limit;
-        Place::In(Owned {
+        Location::In(Owned {
             segment: Arc::clone(segment),
             limit,
             voids: live.voids.iter().filter(owned).copied().collect(),

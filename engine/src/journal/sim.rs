@@ -89,7 +89,7 @@ impl Default for SimDisk {
 }
 
 impl SimDisk {
-    /// An empty folder on a disk without end.
+    /// Makes an empty folder on a disk without a limit.
     pub fn new() -> Self {
         Self { state: Arc::default() }
     }
@@ -99,20 +99,20 @@ impl SimDisk {
         self.state().capacity = capacity;
     }
 
-    /// After `skip` operations of this kind, `times` of them fail. A failed write may have written half;
-    /// after a failed sync, what was not synced never will be, although it can still be read.
+    /// Makes `times` operations of this kind fail, after `skip` of them. A failed write may have written half. After a
+    /// failed sync the unsynced bytes are never synced, although they can still be read.
     pub fn fail(&self, operation: Operation, skip: u32, times: u32, kind: ErrorKind) {
         self.state().faults.push(Fault { operation, skip, times, kind });
     }
 
-    /// From now on, after every power cut too, a page of 4 KiB of a file cannot be read.
+    /// Makes a page of 4 KiB of a file unreadable from now on, after every power cut too.
     pub fn lose_page(&self, name: &str, page: u64) {
         let mut state = self.state();
         let id = state.files.get(name).copied();
         state.unreadable.extend(id.map(|id| (id, page)));
     }
 
-    /// Every page can be read again.
+    /// Makes every page readable again.
     pub fn find_pages(&self) {
         self.state().unreadable.clear();
     }
@@ -122,8 +122,7 @@ impl SimDisk {
         self.state().faults.clear();
     }
 
-    /// From now on, after every power cut too, these syncs do nothing and report success: to show that a test
-    /// needs them.
+    /// Makes these syncs do nothing and report success, after every power cut too: to show that a test needs them.
     pub fn lie_about(&self, lie: Lie) {
         self.state().lie = Some(lie);
     }
@@ -139,8 +138,7 @@ impl SimDisk {
         Some(state.contents.get(state.files.get(name)?)?.touched)
     }
 
-    /// The power goes at the operation after the next `operations`: that one and all later ones fail
-    /// and do nothing.
+    /// Ends the power at the operation after the next `operations`: that one and all later ones fail and do nothing.
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.state();
         state.power_off_at = Some(state.operations + operations);
@@ -180,13 +178,13 @@ impl SimDisk {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The whole content of a file, as programs see it.
+    /// Returns the whole content of a file, as programs see it.
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
         Some(state.contents.get(state.files.get(name)?)?.current.clone())
     }
 
-    /// Replaces a file, synced, behind everyone's back; `None` removes it.
+    /// Replaces a file, synced, without an operation of the journal; `None` removes it.
     pub fn set_content(&self, name: &str, bytes: Option<Vec<u8>>) {
         let mut state = self.state();
         let Some(bytes) = bytes else {
@@ -232,7 +230,7 @@ impl Content {
         bytes[offset..end].copy_from_slice(written);
     }
 
-    /// The synced bytes, and of every later write the sectors that `rng` picks.
+    /// Returns the synced bytes, and of every later write the sectors that `rng` picks.
     fn torn(&self, rng: &mut impl Rng) -> Self {
         let mut durable = self.durable.clone();
         // Now nothing, now all, mostly something between: each leaves other states behind.

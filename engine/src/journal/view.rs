@@ -29,12 +29,12 @@ impl View {
         &self.pool
     }
 
-    /// The highest synced sequence.
+    /// Returns the highest synced sequence.
     pub fn watermark(&self) -> Seq {
         self.catalog.watermark()
     }
 
-    /// A reader of everything behind `after`.
+    /// Makes a reader of everything after `after`.
     pub fn reader(&self, after: Seq) -> Reader {
         Reader::new(Arc::clone(&self.disk), Arc::clone(&self.catalog), after)
     }
@@ -50,7 +50,7 @@ impl View {
         self.catalog.bytes().saturating_sub(position.bytes)
     }
 
-    /// Nobody will read at or below `seq` again: segments that hold nothing else are used again.
+    /// Frees everything at or below `seq`, which is never read again: segments with nothing else are used again.
     /// Returns whether there were any.
     pub fn free_through(&self, seq: Seq) -> bool {
         let freed = self.catalog.free_through(seq.min(self.watermark()));
@@ -63,8 +63,8 @@ impl View {
         self.pool.is_ready()
     }
 
-    /// The slow part of keeping house, for a thread that nobody waits for: removes files that are not
-    /// needed and zeroes the next one before it is. A failure shows when the file is wanted.
+    /// Removes files that are not needed, and zeroes the next one before it is needed. It is slow, and runs on a thread
+    /// of its own. A failure shows when the file is wanted.
     pub fn tidy(&self) {
         self.pool.remove_doomed();
         if let Err(error) = self.pool.prepare(1) {

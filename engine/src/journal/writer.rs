@@ -1,5 +1,5 @@
 //! The thread that owns the log. It takes everything that waits, writes it at once, syncs once, and then
-//! tells everyone: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
+//! replies to all: the more wait, the cheaper each is. A second thread zeroes segments ahead of need.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct Queue {
 struct Waiting {
     records: Vec<Bytes>,
     replies: Vec<Reply>,
-    /// The thread sleeps, so that somebody has to wake it.
+    /// Set while the thread sleeps and must be woken.
     idle: bool,
     closing: bool,
 }
@@ -123,8 +123,8 @@ impl Writer {
         }
     }
 
-    /// Each sync is told of as soon as it is over: to its senders, the readers and the watchdog. After a refusal the
-    /// rest is refused, too.
+    /// Appends the records. Each sync is reported as soon as it is over: to the appenders, the readers and the
+    /// watchdog. After a refusal the rest is refused, too.
     fn append(&mut self, records: &[Bytes], replies: &mut Vec<Reply>, tick: &impl Fn()) {
         let mut rest = records;
         let mut replies = replies.drain(..);
@@ -161,7 +161,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// However the thread ends, nobody waits for it in vain.
+    /// Refuses the records that wait, however the thread ends.
     fn drop(&mut self) {
         let mut waiting = self.queue.waiting();
         *waiting = Waiting { closing: true, ..Waiting::default() };
@@ -178,7 +178,7 @@ enum Request {
 }
 
 impl Tidy {
-    /// A thread that sleeps until asked, and ends when told or with the last `Tidy`.
+    /// Starts a thread that sleeps until it is asked, and ends when told or with the last `Tidy`.
     pub(super) fn spawn(view: View) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, requests): (_, Receiver<Request>) = sync_channel(1);
         let thread = thread::Builder::new().name("journal-tidy".into()).spawn(move || {
@@ -189,7 +189,7 @@ impl Tidy {
         Ok((Self(sender), thread))
     }
 
-    /// Never waits: a request that is still open covers this one.
+    /// Asks for tidying. It never waits: a request that is still open covers this one.
     pub(super) fn request(&self) {
         let _ = self.0.try_send(Request::Tidy);
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tempfile::TempDir;
 use uuid::Uuid;
-use visnyk_crds::valid::SpoolKind;
+use visnyk_crds::valid::{Deduplicate, SpoolKind};
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::{Appended, Spool};
@@ -21,6 +21,7 @@ use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, 
 /// The folder of what the present version writes: record 2, segment 1, state 1.
 const NAME: &str = "record-2-segment-1-state-1";
 const EVENTS: u64 = 10;
+const DEDUPLICATE: Deduplicate = Deduplicate { window: Duration::MAX, id: None };
 const WAIT: Pause = Pause { until_ms: 4_000_000_000_000, for_ms: 3_600_000 };
 
 fn fixtures() -> PathBuf {
@@ -40,7 +41,7 @@ fn received_at_ms(number: u64) -> i64 {
     1_764_000_000_000 + number.cast_signed()
 }
 
-/// The first as the oldest version wrote it.
+/// Returns a record; the first is as the oldest version wrote it.
 fn record(number: u64) -> Bytes {
     if number > 1 {
         return event(number).encode();
@@ -80,7 +81,7 @@ async fn open(folder: &Path) -> Spool {
     Spool::open(folder, kind, 64 << 10, Watchdog::new().register("journal writer", BOUND)).await.unwrap()
 }
 
-/// Three destinations, one of them disabled and one removed, with events in every term.
+/// Makes three destinations, one of them disabled and one removed, with events in every term.
 async fn make(folder: &Path) {
     let spool = open(folder).await;
     let wanted = |names: &[&str]| -> Vec<Wanted> {
@@ -92,7 +93,7 @@ async fn make(folder: &Path) {
     for number in 1..EVENTS {
         assert_eq!(journal.append(record(number)).await, Ok(number));
     }
-    let last = spool.append_once(&event(EVENTS), Duration::MAX).await;
+    let last = spool.append(&event(EVENTS), Some(&DEDUPLICATE)).await;
     assert_eq!(last, Ok(Appended::New(EVENTS)));
     {
         let mut ledgers = spool.ledgers();
@@ -157,7 +158,7 @@ async fn assert_whole(folder: &Path) {
     spool.recall(&HashMap::from([("network".into(), Duration::MAX)])).unwrap();
     let again = Event { body: "again".into(), ..event(EVENTS) };
     let repeat = Ok(Appended::Repeat(Uuid::from_u128(EVENTS.into())));
-    assert_eq!(spool.append_once(&again, Duration::MAX).await, repeat);
+    assert_eq!(spool.append(&again, Some(&DEDUPLICATE)).await, repeat);
     spool.close().await;
 }
 

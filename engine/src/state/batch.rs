@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::held::{Kind, Pause};
+use super::held::{HeldKind, Pause};
 use super::seen::SeenBatch;
 use super::status::Lifecycle;
 use super::{DestinationId, Seq};
@@ -26,10 +26,10 @@ pub struct Batch {
     pub watermark: Seq,
 }
 
-/// One destination.
+/// The row of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationRow {
-    /// Its key.
+    /// Id of the destination.
     pub id: DestinationId,
     /// Its name in the manifest.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct DestinationRow {
     pub cursor: Seq,
     /// The finished sequences above the cursor, encoded.
     pub window: Vec<u8>,
-    /// Events it took.
+    /// Number of delivered events.
     pub delivered: u64,
     /// Events given up by a named rule or command.
     pub dropped: u64,
@@ -63,21 +63,21 @@ pub struct DestinationRow {
 /// One event that waits or is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRow {
-    /// Its key.
+    /// Key of the row.
     pub row: i64,
     /// Id of its destination.
     pub destination: DestinationId,
     /// Its place in the journal.
     pub seq: Seq,
     /// Reason for which it is held.
-    pub kind: Kind,
+    pub kind: HeldKind,
     /// Attempts that count towards its schedule.
     pub attempts: u32,
-    /// When it is due, or died: milliseconds since the Unix epoch.
+    /// Time at which it is due, or died, in milliseconds since the Unix epoch.
     pub at_ms: i64,
     /// The wait once chosen.
     pub delay_ms: u64,
-    /// When it came.
+    /// Time at which it was received, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
     /// The last error, or the reason of its death.
     pub note: Arc<str>,

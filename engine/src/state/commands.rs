@@ -5,12 +5,12 @@ use super::ledger::{Ending, Ledger};
 use super::window::Covered;
 use super::{Accepted, Seq};
 
-/// Which events a command means.
+/// The events that a command selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select<'a> {
-    /// Every one.
+    /// Every dead letter.
     All,
-    /// These.
+    /// The dead letters with these sequences.
     Seqs(&'a [Seq]),
 }
 

@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Condition of the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Yes.
+    /// Changes are committed.
     Good,
     /// No space: deliveries pause, nothing is freed, each second it is tried again.
     Full,
@@ -40,7 +40,7 @@ pub enum NotCommitted {
     /// No space; they will be once there is.
     #[error("no space for the state file")]
     Full,
-    /// They will not be before a restart.
+    /// Changes cannot be committed before a restart.
     #[error("state file cannot be written until a restart")]
     Broken,
 }
@@ -63,8 +63,8 @@ struct Inner {
 }
 
 impl Committer {
-    /// `watermark` is how far the journal has got; `free_through` hears after each commit up to where no
-    /// destination needs it any more, `None` without destinations.
+    /// Makes a committer. `watermark` is the journal's. `free_through` is called after each commit with the sequence up
+    /// to which no destination needs the journal any more, `None` without destinations.
     pub fn new(
         store: Store,
         ledgers: SharedLedgers,
@@ -138,7 +138,7 @@ impl Inner {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until it is worth another commit, `last` having ended the one before.
+    /// Waits until another commit is due; `last` is the result of the one before.
     async fn pause(&self, last: Result<(), NotCommitted>, watermark: &mut watch::Receiver<Seq>) {
         if last.is_err() {
             return sleep(RETRY).await;

@@ -14,7 +14,7 @@ use super::{Accepted, DestinationId, Seq};
 /// A destination of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Unique.
+    /// Name of the destination, unique.
     pub name: String,
     /// The same for the same target, different for any other.
     pub fingerprint: String,
@@ -136,8 +136,8 @@ impl Ledgers {
         configured
     }
 
-    /// The ledger of a wanted destination. One whose row was unreadable is known by its name or its
-    /// target: whichever is unharmed leads to the right address.
+    /// Finds the ledger of a wanted destination. One whose row was unreadable is known by its name or its target: the
+    /// one that is undamaged leads to the right address.
     fn recognise(&self, wanted: &Wanted, lost: &mut Vec<DestinationId>) -> Option<DestinationId> {
         let known = |ledger: &&Ledger| ledger.name == wanted.name;
         let found = self.by_id.values().find(known).or_else(|| {
@@ -150,7 +150,8 @@ impl Ledgers {
     }
 }
 
-/// A destination that gets everything above `start`. What it may have held from before, nobody can tell any more.
+/// Makes the ledger of a destination that gets everything above `start`. Events that it may have held before are not
+/// known any more.
 fn new_ledger(
     id: DestinationId,
     wanted: &Wanted,
@@ -177,7 +178,7 @@ impl Plan {
 }
 
 impl Ledger {
-    /// A destination that gets everything above the window's cursor.
+    /// Makes the ledger of a destination that gets everything above the window's cursor.
     pub(super) fn new(id: DestinationId, name: String, window: Window, accepted_at_creation: i64) -> Self {
         Self {
             id,

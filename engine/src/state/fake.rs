@@ -109,7 +109,7 @@ pub fn wanted(name: &str) -> Wanted {
     Wanted { name: name.into(), fingerprint: format!("https://{name}.example.org") }
 }
 
-/// The bytes that stand for the event of this sequence.
+/// Returns the bytes that stand for the event of this sequence.
 pub fn record(seq: Seq) -> Record {
     Record { bytes: Bytes::from(format!("event {seq}")), received_at_ms: seq.cast_signed() * 1000 }
 }

@@ -19,7 +19,7 @@ pub struct Record {
     pub received_at_ms: i64,
 }
 
-/// When a failed event is tried again.
+/// The next attempt at a failed event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Postponed {
     /// Attempts that count towards its schedule.
@@ -35,7 +35,7 @@ pub struct Postponed {
 /// The end of an event that is not tried any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// Attempts made.
+    /// Number of attempts made.
     pub attempts: u32,
     /// Milliseconds since the Unix epoch.
     pub died_at_ms: i64,
@@ -48,26 +48,26 @@ pub const NOTE_BYTES: usize = 256;
 
 /// Reason for which an event is in the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// For another attempt.
+pub enum HeldKind {
+    /// It waits for another attempt.
     Waiting,
-    /// For a redrive, or to be thrown away.
+    /// It is a dead letter, which waits for a redrive or a discard.
     Dead,
 }
 
-/// Where an event's bytes are.
+/// The place of an event's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventAt {
-    /// Not committed yet.
+    /// In memory, not committed yet.
     Memory(Bytes),
     /// In the state file.
     Stored(StoredEvent),
 }
 
-/// Which bytes the state file must have.
+/// The bytes that the state file must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// The row's key.
+    /// Key of the row.
     pub row: i64,
     /// CRC-32C of the bytes.
     pub checksum: u32,
@@ -78,11 +78,11 @@ pub struct StoredEvent {
 pub struct WaitingEvent {
     /// Its place in the journal.
     pub seq: Seq,
-    /// When it came, in milliseconds since the Unix epoch.
+    /// Time at which it was received, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
     /// Its record's length in bytes.
     pub size: u64,
-    /// Its schedule.
+    /// Its next attempt.
     pub postponed: Postponed,
 }
 
@@ -97,7 +97,7 @@ impl Postponed {
 /// Pause that a destination asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// In milliseconds since the Unix epoch.
+    /// Its end, in milliseconds since the Unix epoch.
     pub until_ms: i64,
     /// The whole of it.
     pub for_ms: u64,
@@ -116,7 +116,7 @@ impl Pause {
 pub struct DeadLetter {
     /// Its place in the journal.
     pub seq: Seq,
-    /// When it came, in milliseconds since the Unix epoch.
+    /// Time at which it was received, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
     /// Its record's length in bytes.
     pub size: u64,
@@ -130,7 +130,7 @@ pub(super) struct Held {
     /// Its key, once a batch gave it one.
     pub row: Option<i64>,
     pub attempts: u32,
-    /// Due or died.
+    /// Time at which it is due, or died.
     pub at_ms: i64,
     pub delay_ms: u64,
     pub received_at_ms: i64,
@@ -215,7 +215,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// An empty room takes any event, so that a large one never stops its destination for good.
+    /// Returns whether there is room. An empty room takes any event, so that a large one never stops its destination
+    /// for good.
     pub fn admits(&self, size: u64, limits: RoomLimits) -> bool {
         self.events.is_empty()
             || (self.len() < limits.events && self.bytes + RoomLimits::COST + size <= limits.bytes)
@@ -257,7 +258,7 @@ impl Room {
     }
 }
 
-/// At most [`NOTE_BYTES`] of a note, without cutting a character.
+/// Returns at most [`NOTE_BYTES`] of a note, without cutting a character.
 fn cut(note: &Arc<str>) -> Arc<str> {
     if note.len() <= NOTE_BYTES {
         return note.clone();

@@ -30,7 +30,7 @@ pub enum Ending {
 /// The answer to a delivery from the journal that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Yes.
+    /// It begins.
     Yes,
     /// No, it ended before: read on.
     AlreadyFinished,
@@ -43,7 +43,7 @@ pub enum Admission {
 #[error("the destination's share of the state file is used up")]
 pub struct RoomFull;
 
-/// One destination's ledger.
+/// The ledger of one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
     pub(super) id: DestinationId,
@@ -61,10 +61,10 @@ pub struct Ledger {
     pub(super) pause: Option<Pause>,
     /// Time for which a removed destination has been removed while a process ran, in milliseconds.
     pub(super) removed_for_ms: u64,
-    /// When events in flight came, by sequence.
+    /// Times at which the events in flight were received, by sequence.
     pub(super) begun: BTreeMap<Seq, i64>,
-    /// When the newest event came that was begun, or since when this is known here: what the journal has behind it
-    /// is no older, even if it cannot be read.
+    /// Time at which the newest event that was begun was received, or since which this is known: later events in the
+    /// journal are no older, even if they cannot be read.
     pub(super) reached_ms: Option<i64>,
     /// Set while its row has changes that are in no batch.
     pub(super) changed: bool,
@@ -77,12 +77,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Its key.
+    /// Returns the destination's id.
     pub fn id(&self) -> DestinationId {
         self.id
     }
 
-    /// Its name in the manifest.
+    /// Returns its name in the manifest.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -97,13 +97,13 @@ impl Ledger {
         self.pause
     }
 
-    /// It asks to be left alone, or may be tried after all.
+    /// Sets the pause that it asks for; `None`: it may be tried.
     pub fn set_pause(&mut self, pause: Option<Pause>) {
         self.changed |= self.pause != pause;
         self.pause = pause;
     }
 
-    /// Where its reader starts: behind this sequence.
+    /// Returns the sequence after which its reader starts.
     pub fn read_from(&self) -> Seq {
         self.window.cursor()
     }
@@ -237,12 +237,12 @@ impl Ledger {
         self.dead.admits(size, self.limits)
     }
 
-    /// The waiting room, oldest event first.
+    /// Returns the waiting room, oldest event first.
     pub fn waiting(&self) -> impl Iterator<Item = WaitingEvent> {
         self.waiting.iter().map(|(seq, held)| held.as_waiting(seq))
     }
 
-    /// One event of the waiting room.
+    /// Returns one event of the waiting room.
     pub fn waiting_event(&self, seq: Seq) -> Option<WaitingEvent> {
         self.waiting.get(seq).map(|held| held.as_waiting(seq))
     }
@@ -252,12 +252,12 @@ impl Ledger {
         self.waiting.bytes()
     }
 
-    /// The dead letters, oldest event first.
+    /// Returns the dead letters, oldest event first.
     pub fn dead_letters(&self) -> impl Iterator<Item = DeadLetter> {
         self.dead.iter().map(|(seq, held)| held.as_dead_letter(seq))
     }
 
-    /// Where the bytes of a waiting event or a dead letter are; `None` if it is neither.
+    /// Returns the place of the bytes of a waiting event or a dead letter; `None` if it is neither.
     pub fn event(&self, seq: Seq) -> Option<EventAt> {
         self.waiting.get(seq).or_else(|| self.dead.get(seq))?.event_at()
     }

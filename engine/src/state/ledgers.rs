@@ -7,13 +7,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{Batch, HeldRow};
-use super::held::Kind;
+use super::held::HeldKind;
 use super::ledger::Ledger;
 use super::limits::RoomLimits;
 use super::status::{DestinationStatus, Lifecycle};
 use super::{Accepted, DestinationId, Seq};
 
-/// Every destination's ledger.
+/// The ledgers of all destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledgers {
     pub(super) by_id: BTreeMap<DestinationId, Ledger>,
@@ -53,7 +53,7 @@ pub(super) struct Expiry {
 pub struct Expired {
     /// Its key; dispatchers that still use it find no ledger.
     pub id: DestinationId,
-    /// Its name.
+    /// Name of the destination.
     pub name: String,
     /// Pending events that were dropped with it.
     pub dropped: u64,
@@ -62,29 +62,29 @@ pub struct Expired {
 }
 
 impl Ledgers {
-    /// One destination's ledger.
+    /// Returns the ledger of one destination.
     pub fn get(&self, id: DestinationId) -> Option<&Ledger> {
         self.by_id.get(&id)
     }
 
-    /// One destination's ledger, to record what happened.
+    /// Returns the ledger of one destination, to be changed.
     pub fn get_mut(&mut self, id: DestinationId) -> Option<&mut Ledger> {
         self.by_id.get_mut(&id)
     }
 
-    /// The destination of this name, removed ones included.
+    /// Finds the destination of this name, removed ones included.
     pub fn find(&self, name: &str) -> Option<&Ledger> {
         self.by_id.values().find(|ledger| ledger.name == name)
     }
 
-    /// Every destination, the oldest first.
+    /// Returns every destination, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Ledger> {
         self.by_id.values()
     }
 
-    /// Forgets destinations that have been removed for at least `retain_ms`, and drops what they had. Never one of
-    /// those that the configuration in force names. `elapsed_ms` is what went by since the last call, by a clock that
-    /// nobody sets: what the wall clock does makes no event older.
+    /// Forgets destinations that have been removed for at least `retain_ms`, and drops the events that they had. Those
+    /// that the active configuration names stay. `elapsed_ms` is the time since the last call, by a monotonic clock: a
+    /// change of the wall clock makes no event older.
     pub fn expire(
         &mut self,
         retain_ms: u64,
@@ -117,7 +117,7 @@ impl Ledgers {
         expired
     }
 
-    /// The journal has synced everything up to here: the file is to know, so that what is lost later is missed.
+    /// Records that the journal has synced everything up to here. It is stored, so that a later loss is noticed.
     pub fn saw(&mut self, watermark: Seq) {
         self.watermark = self.watermark.max(watermark);
     }
@@ -137,7 +137,7 @@ impl Ledgers {
         if self.changed() { self.take_whole_batch() } else { None }
     }
 
-    /// The same, even if nothing changed.
+    /// Takes a batch, even if nothing changed.
     pub(super) fn take_whole_batch(&mut self) -> Option<Batch> {
         if std::mem::replace(&mut self.batch_is_out, true) {
             return None;
@@ -159,7 +159,7 @@ impl Ledgers {
         Some(batch)
     }
 
-    /// The batch is in the file. Returns up to where the journal can be freed.
+    /// Records that the batch is in the file. Returns the sequence up to which the journal can be freed.
     pub fn committed(&mut self, batch: &Batch) -> Option<Seq> {
         self.batch_is_out = false;
         self.committed_watermark = Some(batch.watermark);
@@ -182,7 +182,7 @@ impl Ledgers {
         self.lowest_committed_cursor()
     }
 
-    /// The batch is not in the file: its rows are written with the next.
+    /// Records that the batch is not in the file: its rows are written with the next.
     pub fn failed(&mut self, batch: Batch) {
         self.batch_is_out = false;
         self.gone.extend(batch.gone);
@@ -203,8 +203,8 @@ impl Ledgers {
         }
     }
 
-    /// Every event up to here is finished or held for every destination, in the file: the journal may
-    /// free it. `None` without destinations: nobody needs anything.
+    /// Returns the sequence up to which every event is finished or held for every destination, in the file: the journal
+    /// may free it. `None` without destinations, which need nothing.
     pub fn lowest_committed_cursor(&self) -> Option<Seq> {
         let staying = self.by_id.values().map(|ledger| ledger.committed_cursor);
         staying.chain(self.expired.values().map(|expiry| expiry.committed_cursor)).min()
@@ -218,7 +218,7 @@ impl Ledgers {
         holding.min_by_key(|ledger| (ledger.read_from(), Reverse(ledger.unread(journal))))
     }
 
-    /// The sum of promise 2 for each destination, all at one moment.
+    /// Returns the sum of promise 2 for each destination, all at one moment.
     pub fn snapshot(&self, journal: &dyn Accepted) -> Vec<DestinationStatus> {
         self.by_id.values().map(|ledger| ledger.status(journal)).collect()
     }
@@ -232,12 +232,12 @@ impl Ledgers {
     }
 }
 
-/// The row of a held event as it is now; `None` if it is held no more.
+/// Returns the row of a held event as it is now; `None` if it is not held any more.
 fn held_row(ledger: &mut Ledger, seq: Seq, next_row: &mut i64) -> Option<HeldRow> {
     let destination = ledger.id;
     let (kind, held) = match ledger.waiting.get_mut(seq) {
-        Some(held) => (Kind::Waiting, held),
-        None => (Kind::Dead, ledger.dead.get_mut(seq)?),
+        Some(held) => (HeldKind::Waiting, held),
+        None => (HeldKind::Dead, ledger.dead.get_mut(seq)?),
     };
     let row = *held.row.get_or_insert_with(|| {
         *next_row += 1;

@@ -3,7 +3,7 @@
 /// Bounds of one waiting room, or of one destination's dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Most events.
+    /// Maximum number of events.
     pub events: u64,
     /// Most bytes, [`RoomLimits::COST`] per event included.
     pub bytes: u64,
@@ -15,7 +15,7 @@ impl RoomLimits {
     /// Bytes of an event in the file besides its own: its row, its error, its share of pages.
     pub const COST: u64 = 512;
 
-    /// 10,000 events or 64 MiB, or the destination's share of the reserve, whichever is smaller.
+    /// Returns the smallest of 10,000 events, 64 MiB, and the destination's share of the reserve.
     pub fn share(reserve: u64, destinations: usize) -> Self {
         // SQLite's pages can be half empty, and every destination has two rooms.
         let share = database_bytes(reserve) / 2 / 2 / (destinations.max(1) as u64);
@@ -23,7 +23,7 @@ impl RoomLimits {
     }
 }
 
-/// The part of the reserve that is the database's; the rest is for its write-ahead log.
+/// Returns the part of the reserve that is the database's. The rest is for its write-ahead log.
 pub(super) fn database_bytes(reserve: u64) -> u64 {
     reserve / 4 * 3
 }

@@ -26,7 +26,7 @@ pub use commands::{Redriven, Select};
 pub use committer::{Committer, Condition, NotCommitted};
 pub use configure::{Configured, Plan, Wanted};
 pub use held::{
-    DeadLetter, Death, EventAt, Kind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
+    DeadLetter, Death, EventAt, HeldKind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,
 };
 pub use ledger::{Admission, Ending, Ledger, RoomFull};
 pub use ledgers::{Expired, Ledgers};
@@ -47,7 +47,7 @@ pub struct DestinationId(pub u32);
 
 /// The counts of the journal that the ledgers need.
 pub trait Accepted {
-    /// The highest synced sequence.
+    /// Returns the highest synced sequence.
     fn watermark(&self) -> Seq;
     /// Returns the number of events that the journal ever accepted with a sequence of at most `seq`. Voids are not
     /// events.

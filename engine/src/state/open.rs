@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::batch::{DestinationRow, HeldRow};
-use super::held::{Held, Kind};
+use super::held::{Held, HeldKind};
 use super::ledger::Ledger;
 use super::ledgers::Ledgers;
 use super::seen::SeenPage;
@@ -41,7 +41,7 @@ pub struct Loaded {
 /// A destination whose row is unreadable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LostDestination {
-    /// Its key.
+    /// Id of the destination.
     pub id: DestinationId,
     /// Its name, as far as it can be told.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct LostDestination {
 }
 
 impl Loaded {
-    /// The highest sequence the file knows of: the journal goes on above it.
+    /// Returns the highest sequence that the file knows of: the journal goes on above it.
     pub fn max_seq(&self) -> Seq {
         let windows = self.destinations.iter().map(|(_, window)| window.last());
         windows.chain(self.held.iter().map(|row| row.seq)).fold(self.watermark, Seq::max)
@@ -132,8 +132,8 @@ impl Ledgers {
         (ledgers, repairs)
     }
 
-    /// A destination whose row was lost: it keeps what it holds, and begins again at the oldest event.
-    /// It counts as removed until the configuration knows it by name or target.
+    /// Restarts a destination whose row was lost: it keeps the events that it holds, and begins again at the oldest
+    /// event. It counts as removed until the configuration knows it by name or target.
     fn restart(
         &mut self,
         lost: LostDestination,
@@ -178,8 +178,8 @@ impl Ledger {
             self.window.cover(row.seq, row.seq, Covered::Skipped);
         }
         let room = match row.kind {
-            Kind::Waiting => &mut self.waiting,
-            Kind::Dead => &mut self.dead,
+            HeldKind::Waiting => &mut self.waiting,
+            HeldKind::Dead => &mut self.dead,
         };
         room.insert(row.seq, Held::from_row(row));
     }

@@ -37,7 +37,7 @@ pub struct SeenEvent {
 /// A row of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenPage {
-    /// Its key.
+    /// Key of the row.
     pub row: i64,
     /// Its events, at most as many as fit a row.
     pub events: Vec<SeenEvent>,
@@ -46,7 +46,7 @@ pub struct SeenPage {
 /// The changes that one transaction writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenBatch {
-    /// New rows.
+    /// Rows to write.
     pub pages: Vec<SeenPage>,
     /// Keys of rows to delete.
     pub gone: Vec<i64>,
@@ -57,7 +57,7 @@ pub struct SeenBatch {
 /// The answer to an event that is about to be appended.
 #[derive(Debug)]
 pub enum First {
-    /// New: append it, and then call [`Seen::settle`], whatever came of it.
+    /// New: append it, and then call [`Seen::complete`] with the outcome.
     Yes,
     /// Accepted before, as this.
     No(Uuid),
@@ -117,7 +117,7 @@ impl Seen {
         seen
     }
 
-    /// Up to where the file has the journal's ids: those behind it are to be [`Seen::remember`]ed.
+    /// Returns the sequence up to which the file has the journal's ids: the later ones are to be [`Seen::remember`]ed.
     pub fn kept_through(&self) -> Seq {
         self.committed_through
     }
@@ -171,12 +171,12 @@ impl Seen {
         batch
     }
 
-    /// The batch is in the file.
+    /// Records that the batch is in the file.
     pub fn committed(&mut self, batch: &SeenBatch) {
         self.committed_through = batch.through;
     }
 
-    /// The batch is not in the file: what was on it is written with the next.
+    /// Records that the batch is not in the file: its ids are written with the next.
     pub fn failed(&mut self, batch: SeenBatch) {
         self.gone.extend(batch.gone);
         for page in batch.pages {
@@ -233,7 +233,7 @@ impl Seen {
 }
 
 impl SeenPage {
-    /// Key, event and time of each, one behind the other.
+    /// Encodes key, event and time of each, one after the other.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.events.len() * EVENT);
         for event in &self.events {

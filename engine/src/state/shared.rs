@@ -19,19 +19,20 @@ impl SharedLedgers {
         Self { ledgers: Arc::new(Mutex::new(ledgers)), touched: Arc::default() }
     }
 
-    /// The ledgers, for as long as a line of code. Whoever has them may change them, so the committer looks soon.
+    /// Locks the ledgers. Do not hold the guard across an await. Wakes the committer, because the holder may change
+    /// them.
     pub fn lock(&self) -> MutexGuard<'_, Ledgers> {
         let ledgers = self.lock_unnoticed();
         self.touched.notify_one();
         ledgers
     }
 
-    /// The same for who changes nothing, and for the committer itself: the committer is not told.
+    /// Locks the ledgers without waking the committer: for the committer itself, and for readers.
     pub(crate) fn lock_unnoticed(&self) -> MutexGuard<'_, Ledgers> {
         self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until somebody has had them since the last call.
+    /// Waits until the ledgers were locked since the last call.
     pub(super) async fn touched(&self) {
         self.touched.notified().await;
     }

@@ -6,7 +6,7 @@ use super::{Accepted, DestinationId};
 /// Lifecycle of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// Yes.
+    /// It is delivered to.
     Active,
     /// No: it answered that it is gone; what is pending stays so until its target changes.
     Disabled,
@@ -20,13 +20,13 @@ pub enum Lifecycle {
 /// One destination's part of `/status`: `accepted` is the sum of the five others, at every moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationStatus {
-    /// Its key.
+    /// Id of the destination.
     pub id: DestinationId,
     /// Its name in the manifest.
     pub name: String,
     /// Events accepted since it was created.
     pub accepted: u64,
-    /// Events it took.
+    /// Number of delivered events.
     pub delivered: u64,
     /// Events that are tried no more, and kept.
     pub dead_lettered: u64,
@@ -36,10 +36,10 @@ pub struct DestinationStatus {
     pub damaged: u64,
     /// Events that still have to be delivered: counted in journal and waiting room.
     pub pending: u64,
-    /// Of these, how many wait for another attempt.
+    /// Number of pending events that wait for another attempt.
     pub waiting: u64,
-    /// When the oldest pending event came, in milliseconds since the Unix epoch; while that one is not read yet or
-    /// cannot be, when the one before it came.
+    /// Time at which the oldest pending event was received, in milliseconds since the Unix epoch. While that event is
+    /// not read yet or cannot be read, it is the time of the one before it.
     pub oldest_pending_ms: Option<i64>,
     /// Lifecycle of the destination.
     pub lifecycle: Lifecycle,
@@ -53,7 +53,7 @@ impl DestinationStatus {
 }
 
 impl Ledger {
-    /// Its part of `/status`.
+    /// Returns its part of `/status`.
     pub fn status(&self, journal: &dyn Accepted) -> DestinationStatus {
         let accepted = journal.accepted_through(journal.watermark());
         let unread = self.unread(journal);
@@ -80,7 +80,8 @@ impl Ledger {
         beyond_cursor.saturating_sub(self.window.events_above())
     }
 
-    /// When the oldest pending event came. Of one in the journal that was not begun, only a bound is known.
+    /// Returns the time at which the oldest pending event was received. Of one in the journal that was not begun, only
+    /// a bound is known.
     fn oldest_pending_ms(&self, unread: u64) -> Option<i64> {
         let begun = self.begun.iter().find(|(seq, _)| self.window.needs(**seq)).map(|(_, at_ms)| *at_ms);
         // The first of them by its sequence: a look at each would take long, and every destination waits meanwhile.

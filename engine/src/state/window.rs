@@ -24,7 +24,7 @@ pub enum Covered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     cursor: Seq,
-    /// By first sequence; runs neither touch each other nor the cursor.
+    /// Runs by first sequence. They touch neither each other nor the cursor.
     above: BTreeMap<Seq, Run>,
 }
 
@@ -37,17 +37,17 @@ struct Run {
 }
 
 impl Window {
-    /// Everything up to `cursor` is finished, nothing above.
+    /// Makes a window in which everything up to `cursor` is finished, and nothing above it.
     pub fn new(cursor: Seq) -> Self {
         Self { cursor, above: BTreeMap::new() }
     }
 
-    /// The highest sequence below which nothing is unfinished.
+    /// Returns the highest sequence below which nothing is unfinished.
     pub fn cursor(&self) -> Seq {
         self.cursor
     }
 
-    /// The highest finished sequence.
+    /// Returns the highest finished sequence.
     pub fn last(&self) -> Seq {
         self.above.last_key_value().map_or(self.cursor, |(_, run)| run.last)
     }
@@ -113,7 +113,7 @@ impl Window {
         self.above.iter().map(|(first, run)| run.last - first + 1 - run.voids).sum()
     }
 
-    /// The runs above the cursor, as the state file keeps them.
+    /// Encodes the runs above the cursor, as the state file keeps them.
     pub fn encode(&self) -> Vec<u8> {
         let mut end = self.cursor;
         let mut runs = Vec::with_capacity(self.above.len());

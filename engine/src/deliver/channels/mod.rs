@@ -1,5 +1,5 @@
-//! The ways in which an attempt leaves the relay. A destination has a policy, which the dispatcher follows, and a channel,
-//! which makes the attempts. Each channel connects through [`visnyk_runtime::guard`] only.
+//! The ways in which an attempt leaves the relay. A destination has a policy, which the dispatcher follows, and a
+//! channel, which makes the attempts. Each channel connects through [`visnyk_runtime::guard`] only.
 
 pub mod http;
 
@@ -27,7 +27,7 @@ pub trait Channel: Send + Sync {
     /// Sends one heartbeat. `now` is the wall clock.
     ///
     /// # Errors
-    /// The destination has not accepted it. Nobody tries it again.
+    /// The destination has not accepted it. It is not tried again.
     fn send_heartbeat(&self, now: Timestamp) -> BoxFuture<'_, Result<Delivered, Failure>>;
 
     /// Returns why no attempt can succeed, such as a Secret that is missing. It is the same for as long as the channel

@@ -16,7 +16,7 @@ const SHORTEST_SPAN: Duration = Duration::from_secs(1);
 const MAX_SPAN: Duration = Duration::from_mins(1);
 const JITTER_PERCENT: u8 = 20;
 
-/// See the module.
+/// A circuit breaker: see the module.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     concurrency: usize,
@@ -33,7 +33,7 @@ enum State {
     Open { until: Instant },
 }
 
-/// When a request was begun, as the breaker counts.
+/// A moment at which a request was begun, as the breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation(u64);
 
@@ -55,12 +55,13 @@ pub enum Phase {
     HalfOpen,
     /// It is back, and the allowed concurrency grows.
     Recovering,
-    /// Nothing may begin.
+    /// No request may begin.
     Open,
 }
 
 impl Breaker {
-    /// Closed. `concurrency` is what is allowed when all is well, at least 1.
+    /// Makes a closed breaker. `concurrency` is the number of requests that is allowed when there are no failures, at
+    /// least 1.
     pub fn new(concurrency: usize) -> Self {
         let concurrency = concurrency.max(1);
         Self {
@@ -90,14 +91,14 @@ impl Breaker {
         }
     }
 
-    /// To be kept with a request that begins now, for [`Breaker::answered`] or [`Breaker::outage`].
-    /// A request that is given up without an outcome needs no report.
+    /// Returns the present generation, which is kept with a request that begins now, for [`Breaker::answered`] or
+    /// [`Breaker::outage`]. A request that is given up without an outcome needs no report.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// The destination answered: with success, or with a refusal that is about the event and not
-    /// about the destination.
+    /// Records that the destination answered: with success, or with a refusal that is about the event and not about the
+    /// destination.
     pub fn answered(&mut self, begun: Generation) {
         if begun != self.generation {
             return;
@@ -114,8 +115,8 @@ impl Breaker {
         }
     }
 
-    /// The destination could not be reached, did not answer in time, or answered 5xx. `random` is
-    /// uniform in 0..1 and spreads the end of the open span.
+    /// Records that the destination could not be reached, did not answer in time, or answered 5xx. `random` is uniform
+    /// in 0..1 and spreads the end of the open span.
     pub fn outage(&mut self, begun: Generation, now: Instant, random: f64) {
         if begun != self.generation {
             return;
@@ -128,8 +129,8 @@ impl Breaker {
         }
     }
 
-    /// The destination answered with a refusal that is about the event, or about everything: many in a row are an
-    /// outage, and while it is open one is enough to keep it so.
+    /// Records a refusal that is about the event, or about everything. Many in a row are an outage, and while the
+    /// breaker is open one is enough to keep it open.
     pub fn refused(&mut self, begun: Generation, now: Instant, random: f64) {
         if begun != self.generation {
             return;

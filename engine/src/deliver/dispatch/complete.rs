@@ -10,7 +10,7 @@ use super::{Dispatcher, Held, Origin, Phase};
 use crate::deliver::channels::Delivered;
 use crate::deliver::dispatch::breaker::Generation;
 use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 use crate::deliver::retry_after;
 use crate::event::Event;
 use crate::journal::Seq;
@@ -27,14 +27,14 @@ pub(super) struct Attempt {
     pub attempts: u32,
     /// Its record's length in bytes.
     pub size: u64,
-    /// When it would have been due, if it is made before.
+    /// The moment at which it would have been due, if it is made earlier.
     pub early: Option<Instant>,
     pub stored: Stored,
 }
 
-/// Where the event's bytes are.
+/// The place of the event's bytes.
 pub(super) enum Stored {
-    /// At hand.
+    /// In memory.
     Read { record: Bytes, event: Event },
     /// In the waiting room.
     At(EventAt),
@@ -48,7 +48,7 @@ pub(super) struct Finished {
     pub attempts: u32,
     /// Its record's length in bytes.
     pub size: u64,
-    /// When it would have been due, if it was made before.
+    /// The moment at which it would have been due, if it was made earlier.
     pub early: Option<Instant>,
     pub begun: Generation,
     pub ended: Ended,
@@ -142,14 +142,14 @@ impl Dispatcher {
         if self.breaker.generation() != before {
             self.early.away();
         }
-        let Kind::Status(status) = failure.kind else { return };
+        let FailureKind::Status(status) = failure.kind else { return };
         if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
             self.pause(now, pause);
             info!(destination = %self.destination.name, seconds = pause.as_secs(), "destination asks to be left alone");
         }
     }
 
-    /// Nothing goes out for so long, after a restart neither.
+    /// Stops sending for this duration, which a restart does not shorten.
     fn pause(&mut self, now: Instant, pause: Duration) {
         if self.paused_until >= Some(now + pause) {
             return;
@@ -173,7 +173,7 @@ impl Dispatcher {
         }
     }
 
-    /// An attempt before its time changes nothing for its event.
+    /// Keeps an event waiting after a failed early attempt, which changes nothing for it.
     fn wait_on(&mut self, failed: Failed, due_at: Instant) {
         self.early.failed();
         let Failed { seq, attempts, failure, .. } = &failed;
@@ -189,7 +189,7 @@ impl Dispatcher {
         self.rest_if_full();
     }
 
-    /// The event stays pending where it is, and is due as soon as the destination is enabled.
+    /// Disables the destination. The event stays pending where it is, and is due as soon as the destination is enabled.
     fn disable(&mut self, failed: Failed) {
         warn!(destination = %self.destination.name, event = %failed.event.envelope.id,
             "destination answered 410 and is disabled until its address changes");
@@ -211,18 +211,18 @@ impl Dispatcher {
         let Failed { seq, origin, .. } = failed;
         let due_at = Instant::now() + delay;
         let waits = self.context.ledger(self.id, |ledger| match origin {
-            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(Place::Waiting),
+            Origin::Waiting => ledger.postpone_waiting(seq, &postponed).then_some(WaitingPlace::Waiting),
             Origin::Fresh => match ledger.postpone_fresh(seq, failed.to_record(), &postponed) {
-                Ok(placed) => placed.then_some(Place::Waiting),
-                Err(_) => Some(Place::Held),
+                Ok(placed) => placed.then_some(WaitingPlace::Waiting),
+                Err(_) => Some(WaitingPlace::Held),
             },
         });
         match waits {
-            Some(Place::Waiting) if failed.failure.retry_after.is_some() => {
+            Some(WaitingPlace::Waiting) if failed.failure.retry_after.is_some() => {
                 self.due.insert_asked(due_at, seq);
             }
-            Some(Place::Waiting) => self.due.insert(due_at, seq),
-            Some(Place::Held) => {
+            Some(WaitingPlace::Waiting) => self.due.insert(due_at, seq),
+            Some(WaitingPlace::Held) => {
                 self.hold(failed, due_at, postponed);
                 self.rest_if_full();
             }
@@ -236,8 +236,8 @@ impl Dispatcher {
         self.held.insert(seq, Held { record, event, postponed });
     }
 
-    /// A destination that failed so many events that there is no place for another fails as a whole, whatever it
-    /// answers: from now on it is tried again and again whether it is back.
+    /// Trips the breaker if so many events are held that there is no place for another. Such a destination fails as a
+    /// whole, whatever its answers are; from now on single attempts find out whether it is back.
     fn rest_if_full(&mut self) {
         if self.held.len() >= self.destination.concurrency
             && self.breaker.trip(Instant::now(), rand::random())
@@ -246,7 +246,7 @@ impl Dispatcher {
         }
     }
 
-    /// The schedule is over. Where there is no room for the dead the event keeps waiting: it is not ours to lose.
+    /// Makes the event a dead letter. Without room for another dead letter the event keeps waiting.
     fn dead_letter(&mut self, failed: Failed) {
         let death = Death {
             attempts: failed.attempts,
@@ -285,8 +285,8 @@ fn postponed(attempts: u32, delay: Duration, failure: &Failure) -> Postponed {
     }
 }
 
-/// Where a failed event waits for its next attempt.
-enum Place {
+/// The place in which a failed event waits for its next attempt.
+enum WaitingPlace {
     Waiting,
     Held,
 }

@@ -24,12 +24,12 @@ impl DueQueue {
         self.set(seq, Due { at: due, is_asked: false });
     }
 
-    /// An event that the destination asked not to see before then.
+    /// Inserts an event for which the destination has set the earliest time.
     pub fn insert_asked(&mut self, due: Instant, seq: Seq) {
         self.set(seq, Due { at: due, is_asked: true });
     }
 
-    /// When the next one falls due.
+    /// Returns the moment at which the next event falls due.
     pub fn next_due(&self) -> Option<Instant> {
         self.by_due.first().map(|(due, _)| *due)
     }
@@ -41,7 +41,7 @@ impl DueQueue {
         Some(seq)
     }
 
-    /// The event that was accepted first.
+    /// Returns the event that was accepted first.
     pub fn oldest(&self) -> Option<Seq> {
         self.by_seq.keys().next().copied()
     }
@@ -50,7 +50,8 @@ impl DueQueue {
         self.by_seq.keys().copied()
     }
 
-    /// The events in the order they fall due, without those that the destination asked not to see before.
+    /// Returns the events in the order in which they fall due, without those for which the destination has set the
+    /// earliest time.
     pub fn in_order(&self) -> VecDeque<Seq> {
         let seqs = self.by_due.iter().map(|(_, seq)| *seq);
         seqs.filter(|seq| self.by_seq.get(seq).is_some_and(|due| !due.is_asked)).collect()

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::due::DueQueue;
 use crate::journal::Seq;
 
-/// Which waiting events may be tried before their time.
+/// The waiting events that may be tried before their time.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     /// The destination failed as a whole, and has delivered nothing since.
@@ -20,13 +20,14 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// The destination fails as a whole, or is another one from now on.
+    /// Records that the destination fails as a whole, or is another one from now on.
     pub fn away(&mut self) {
         self.is_away = true;
         self.queue.clear();
     }
 
-    /// An event was delivered, `early` or in its time. What waits then may be tried if the destination was away.
+    /// Records that an event was delivered, `early` or in its time. The waiting events may then be tried if the
+    /// destination was away.
     pub fn delivered(&mut self, early: bool, due: &DueQueue, concurrency: usize) {
         if std::mem::take(&mut self.is_away) {
             self.queue = due.in_order();
@@ -36,17 +37,17 @@ impl Early {
         }
     }
 
-    /// An early attempt failed.
+    /// Records that an early attempt failed.
     pub fn failed(&mut self) {
         self.allowed = 1;
     }
 
-    /// An early attempt ended, however it did.
+    /// Records that an early attempt ended, with any outcome.
     pub fn ended(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Nothing waits any more.
+    /// Forgets the waiting events.
     pub fn clear(&mut self) {
         self.queue.clear();
     }

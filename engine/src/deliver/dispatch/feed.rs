@@ -43,7 +43,7 @@ type Read = (Box<dyn LogReader>, Vec<Item>, Option<ReadError>);
 /// The events that are read and not started, and the reader of more.
 pub(super) struct Feed {
     items: VecDeque<Item>,
-    source: Source,
+    read_state: ReadState,
     log: Arc<dyn EventLog>,
     watermark: watch::Receiver<Seq>,
     /// Reads in a row that failed at the same place, and when to try the next.
@@ -53,21 +53,21 @@ pub(super) struct Feed {
     position: Position,
 }
 
-enum Source {
+enum ReadState {
     Idle(Box<dyn LogReader>),
     Reading(JoinHandle<Read>),
-    /// Between the two.
+    /// State while a read begins.
     Moving,
 }
 
 impl Feed {
-    /// A feed whose first entry is the one behind `after`.
+    /// Makes a feed whose first entry is the one after `after`.
     pub fn new(log: Arc<dyn EventLog>, after: Seq) -> Self {
         let (reader, watermark) = (log.reader(after), log.watch_watermark());
         let position = reader.position();
         Self {
             items: VecDeque::new(),
-            source: Source::Idle(reader),
+            read_state: ReadState::Idle(reader),
             log,
             watermark,
             failing: None,
@@ -84,7 +84,7 @@ impl Feed {
         self.items.pop_front()
     }
 
-    /// Where the reader stands: behind all that [`Feed::front`] will show before the next [`Feed::fill`].
+    /// Returns the reader's position: after everything that [`Feed::front`] will show before the next [`Feed::fill`].
     pub fn position(&self) -> &Position {
         &self.position
     }
@@ -109,7 +109,7 @@ impl Feed {
             sleep_until(again_at).await;
         }
         self.begin_read().await;
-        let Source::Reading(handle) = &mut self.source else { return std::future::pending().await };
+        let ReadState::Reading(handle) = &mut self.read_state else { return std::future::pending().await };
         let (reader, items, error) = match handle.await {
             Ok(read) => read,
             Err(error) => match error.try_into_panic() {
@@ -120,7 +120,7 @@ impl Feed {
             },
         };
         self.position = reader.position();
-        self.source = Source::Idle(reader);
+        self.read_state = ReadState::Idle(reader);
         if let Some(last) = items.last() {
             self.read_to = last_seq(last);
         }
@@ -139,7 +139,7 @@ impl Feed {
     }
 
     async fn begin_read(&mut self) {
-        if !matches!(self.source, Source::Idle(_)) {
+        if !matches!(self.read_state, ReadState::Idle(_)) {
             return;
         }
         let read_to = self.read_to;
@@ -147,9 +147,10 @@ impl Feed {
             // The journal is closed: nothing more will ever come.
             std::future::pending::<()>().await;
         }
-        if let Source::Idle(reader) = std::mem::replace(&mut self.source, Source::Moving) {
+        if let ReadState::Idle(reader) = std::mem::replace(&mut self.read_state, ReadState::Moving) {
             let gives_up = self.gives_up();
-            self.source = Source::Reading(tokio::task::spawn_blocking(move || read_chunk(reader, gives_up)));
+            self.read_state =
+                ReadState::Reading(tokio::task::spawn_blocking(move || read_chunk(reader, gives_up)));
         }
     }
 }
@@ -227,6 +228,6 @@ mod tests {
         runtime.shutdown_background();
         let _within = ended.enter();
         assert!(feed.fill().now_or_never().is_none());
-        assert!(matches!(feed.source, Source::Reading(_)), "it was read");
+        assert!(matches!(feed.read_state, ReadState::Reading(_)), "it was read");
     }
 }

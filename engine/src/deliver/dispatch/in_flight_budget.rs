@@ -15,7 +15,7 @@ pub struct InFlightBudget {
 }
 
 impl InFlightBudget {
-    /// From now on there are so many destinations.
+    /// Sets the number of destinations.
     pub fn divide_among(&self, destinations: usize) {
         self.destinations.store(destinations, Ordering::Relaxed);
     }

@@ -74,7 +74,7 @@ pub struct Dispatcher {
     /// many fewer fresh ones start.
     held: HashMap<Seq, Held>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
-    /// Of the records in flight.
+    /// Bytes of the records in flight.
     in_flight_bytes: u64,
     /// The events in flight whose outcome still counts: a bounded backlog may have given some up meanwhile.
     started: BTreeMap<Seq, Started>,
@@ -100,11 +100,11 @@ struct Held {
 /// An event in flight.
 struct Started {
     origin: Origin,
-    /// Of its record; 0 for one that is counted in the waiting room.
+    /// Bytes of its record; 0 for one that is counted in the waiting room.
     bytes: u64,
 }
 
-/// Where an event came from when it was started.
+/// The place from which an event was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Fresh,
@@ -120,7 +120,7 @@ enum Phase {
 }
 
 impl Dispatcher {
-    /// A dispatcher for a destination that the ledgers know by `id`, going on where its cursor stands.
+    /// Makes a dispatcher for a destination that the ledgers know by `id`. It goes on at the destination's cursor.
     pub fn new(
         context: DispatchContext,
         id: DestinationId,

@@ -11,11 +11,11 @@ use visnyk_crds::valid::RateLimit;
 /// The cost of bounded memory: a destination may get up to this fraction less than its limit.
 const SLICES: u32 = 256;
 
-/// See the module.
+/// A rate limit: see the module.
 #[derive(Clone, Debug)]
 pub struct Rate {
     limit: RateLimit,
-    /// Oldest first.
+    /// Slices of the window, oldest first.
     slices: VecDeque<Slice>,
     counted: u32,
 }
@@ -29,18 +29,18 @@ struct Slice {
 }
 
 impl Rate {
-    /// Nothing has begun yet.
+    /// Makes a limit under which nothing has begun yet.
     pub fn new(limit: RateLimit) -> Self {
         Self { limit, slices: VecDeque::new(), counted: 0 }
     }
 
-    /// By this limit from now on; what began under the one before counts.
+    /// Returns the limit with other settings. Attempts that began under the old ones count.
     #[must_use]
     pub fn changed_to(self, limit: RateLimit) -> Self {
         Self { limit, ..self }
     }
 
-    /// When the next attempt may begin; now or earlier means at once.
+    /// Returns the moment at which the next attempt may begin; now or earlier means at once.
     pub fn ready_at(&mut self, now: Instant) -> Instant {
         while let Some(slice) = self.slices.front().copied()
             && slice.last + self.limit.per <= now
@@ -54,7 +54,7 @@ impl Rate {
         }
     }
 
-    /// An attempt begins now.
+    /// Records that an attempt begins now.
     pub fn begin(&mut self, now: Instant) {
         self.counted = self.counted.saturating_add(1);
         match self.slices.back_mut() {

@@ -66,7 +66,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whoever begins after events were redriven finds them in the ledger, and hears of them all the same.
+    /// Makes redriven events due. A dispatcher that begins after the redrive has found them in the ledger, and is told
+    /// of them all the same.
     fn redriven(&mut self, seqs: &[Seq]) {
         let known: HashSet<Seq> = self.due.seqs().chain(self.started.keys().copied()).collect();
         let now = Instant::now();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use visnyk_crds::valid::Retry;
 
-/// The wait before the next attempt after `attempts` of them failed, or `None` when the schedule is
-/// exhausted. `retry_after` is what the destination asked for with its last answer; it is never undercut.
-/// `random` is uniform in 0..1.
+/// Returns the wait before the next attempt after `attempts` of them failed, or `None` when the schedule is exhausted.
+/// It is never shorter than `retry_after`, which the destination asked for with its last answer. `random` is uniform in
+/// 0..1.
 pub fn next_delay(
     retry: &Retry,
     attempts: u32,
@@ -17,7 +17,7 @@ pub fn next_delay(
     Some(jittered(*scheduled, retry.jitter_percent, random).max(retry_after.unwrap_or_default()))
 }
 
-/// `wait`, lengthened or shortened by up to `percent` of itself, evenly over `random` in 0..1.
+/// Returns `wait`, lengthened or shortened by up to `percent` of itself, evenly over `random` in 0..1.
 pub fn jittered(wait: Duration, percent: u8, random: f64) -> Duration {
     let share = f64::from(percent.min(100)) / 100.0;
     let factor = 1.0 + share * (2.0 * random.clamp(0.0, 1.0) - 1.0);
@@ -31,7 +31,7 @@ mod tests {
 
     const HOUR: u64 = 3600;
 
-    /// The schedule of Standard Webhooks.
+    /// Returns the schedule of Standard Webhooks.
     fn standard(jitter_percent: u8) -> Retry {
         let seconds = [0, 5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
         Retry { schedule: seconds.map(Duration::from_secs).to_vec(), jitter_percent }

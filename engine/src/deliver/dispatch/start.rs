@@ -39,7 +39,7 @@ impl Dispatcher {
         }
     }
 
-    /// The first thing that forbids any start at all.
+    /// Returns the first thing that forbids any start.
     fn closed_gate(&mut self, now: Instant) -> Option<Gate> {
         let shut = Some(Gate { opens_at: None });
         if self.phase != Phase::Delivering || !self.discards.is_empty() {
@@ -107,7 +107,7 @@ impl Dispatcher {
         self.held.values().map(|held| held.record.len() as u64).sum()
     }
 
-    /// A waiting event that is due or a fresh one, in turn, so that neither starves the other.
+    /// Returns a waiting event that is due or a fresh one, in turn, so that neither starves the other.
     fn next_attempt(&mut self, now: Instant) -> Option<Attempt> {
         let attempt = match self.last_origin {
             Origin::Fresh => self.next_waiting(now).or_else(|| self.next_fresh()),
@@ -133,8 +133,8 @@ impl Dispatcher {
         None
     }
 
-    /// An attempt at an event that waits, `early` if it would be due only then. Whatever left the waiting room
-    /// meanwhile, by a command or a rule, is simply not there any more.
+    /// Returns an attempt at a waiting event; `early` is the time at which it would be due, if it is made earlier. An
+    /// event that a command or a rule has removed from the waiting room is not there any more.
     fn attempt_at(&mut self, seq: Seq, early: Option<Instant>) -> Option<Attempt> {
         if let Some(Held { record, event, postponed }) = self.held.remove(&seq) {
             return Some(Attempt { early, ..read(seq, postponed.attempts, record, event) });
@@ -146,7 +146,7 @@ impl Dispatcher {
         Some(Attempt { seq, origin: Origin::Waiting, attempts, size, early, stored })
     }
 
-    /// The event at the front, unless those that are held keep its place.
+    /// Returns the event at the front, unless the held events keep its place.
     fn next_fresh(&mut self) -> Option<Attempt> {
         if self.front != Some(Admission::Yes) || self.is_front_kept_by_held() {
             return None;
@@ -256,11 +256,11 @@ impl Dispatcher {
 
 /// Something that forbids any start.
 struct Gate {
-    /// When it opens by itself; absent: an ending, a command or the disk opens it.
+    /// The moment at which it opens by itself; `None`: the end of an attempt, a command or the disk opens it.
     opens_at: Option<Instant>,
 }
 
-/// An attempt at an event that is not in the waiting room.
+/// Makes an attempt at an event that is not in the waiting room.
 fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
     let size = record.len() as u64;
     let stored = Stored::Read { record, event };
@@ -286,7 +286,7 @@ async fn carry_out(
     Finished { seq, origin, attempts: attempts + 1, size, early, begun: generation, ended, took }
 }
 
-/// The event, from wherever its bytes are.
+/// Loads the event from the place of its bytes.
 pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
     let record = match stored {
         Stored::Read { record, event } => return Ok((record, event)),
@@ -300,13 +300,14 @@ pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes,
     }
 }
 
-/// A feed from where the destination's cursor stands.
+/// Makes a feed that begins at the destination's cursor.
 pub(super) fn feed(context: &DispatchContext, id: DestinationId) -> Feed {
     let after = context.ledger(id, |ledger| ledger.read_from());
     Feed::new(Arc::clone(&context.log), after)
 }
 
-/// When each waiting event falls due on this process's clock: never later than its own delay from now.
+/// Makes the queue of the waiting events. Each falls due by this process's clock, and never later than its own delay
+/// from now.
 pub(super) fn waiting_due(context: &DispatchContext, id: DestinationId) -> DueQueue {
     let now = Instant::now();
     let now_ms = Timestamp::now().as_millisecond();
@@ -319,7 +320,7 @@ pub(super) fn waiting_due(context: &DispatchContext, id: DestinationId) -> DueQu
     due
 }
 
-/// Until when the destination asked to be left alone before this process began.
+/// Returns the end of the pause that the destination asked for before this process began.
 pub(super) fn paused_until(context: &DispatchContext, id: DestinationId) -> Option<Instant> {
     let now_ms = Timestamp::now().as_millisecond();
     let remaining_ms = context.ledger(id, |ledger| ledger.pause())?.remaining_ms(now_ms);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use visnyk_crds::valid::Destination;
 
 use super::schedule;
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// The next step for an event whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,15 @@ pub enum Reach {
     Outage,
     /// The event, or the destination as a whole: many in a row are an outage.
     Refusal,
-    /// The event.
+    /// The event alone.
     Event,
 }
 
 /// Returns the object that a failure at a destination says something about.
-pub fn reach(destination: &Destination, kind: Kind) -> Reach {
+pub fn reach(destination: &Destination, kind: FailureKind) -> Reach {
     match kind {
         _ if kind.is_outage() => Reach::Outage,
-        Kind::Status(status @ (401 | 403 | 404)) if !destination.final_statuses.contains(status) => {
+        FailureKind::Status(status @ (401 | 403 | 404)) if !destination.final_statuses.contains(status) => {
             Reach::Refusal
         }
         _ => Reach::Event,
@@ -43,7 +43,7 @@ pub fn reach(destination: &Destination, kind: Kind) -> Reach {
 /// Returns the meaning of a failure that does not depend on the schedule; `None` if the schedule decides.
 pub fn ending(destination: &Destination, failure: &Failure) -> Option<Verdict> {
     match failure.kind {
-        Kind::Status(status) if destination.final_statuses.contains(status) => Some(Verdict::Dead),
+        FailureKind::Status(status) if destination.final_statuses.contains(status) => Some(Verdict::Dead),
         kind if kind.is_gone() => Some(Verdict::Gone),
         _ => None,
     }

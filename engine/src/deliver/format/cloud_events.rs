@@ -20,7 +20,7 @@ use crate::event::Event;
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const JSON: &str = "application/json";
-/// Where the sender says nothing of what happened.
+/// Type of an event whose sender gives none.
 const UNKNOWN_TYPE: &str = "dev.visnyk.event";
 const HEARTBEAT_TYPE: &str = "dev.visnyk.heartbeat";
 /// Characters that a header's value writes as `%xx`, besides those that are not ASCII (HTTP binding section 3.1.3.2).
@@ -89,7 +89,7 @@ pub(super) fn message(mode: Mode, event: &Event, attempted_at: Timestamp) -> Mes
     cloud_event.message(mode, headers)
 }
 
-/// The sign of life, which is an event here like any other.
+/// Makes a heartbeat, which is a CloudEvents event like any other.
 pub(super) fn heartbeat(mode: Mode, at: Timestamp, message: Message) -> Message {
     let attributes = [
         ("specversion", "1.0".to_owned()),
@@ -136,7 +136,7 @@ fn described(event: &Event) -> CloudEvent {
     }
 }
 
-/// A structured event taken apart; none if it is not well made.
+/// Parses a structured event; `None` if it is not well formed.
 fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let (data, base64) = (fields.remove("data"), fields.remove("data_base64"));
@@ -164,7 +164,7 @@ fn unwrapped(body: &[u8]) -> Option<CloudEvent> {
     Some(CloudEvent { attributes, content_type, data })
 }
 
-/// JSON without the byte order mark that may stand before it (RFC 8259, section 8.1).
+/// Returns JSON without the byte order mark that may stand before it (RFC 8259, section 8.1).
 fn without_mark(json: &[u8]) -> &[u8] {
     json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json)
 }

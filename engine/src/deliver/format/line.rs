@@ -18,7 +18,7 @@ pub(super) fn message(event: &Event, attempted_at: Timestamp, zone: &TimeZone) -
     Message { headers, body: format!("{timestamp} - Received data: {data}\n").into() }
 }
 
-/// Local time with milliseconds, as Python's logging writes it: `2023-09-10 17:24:31,123`.
+/// Formats a local time with milliseconds, as Python's logging does: `2023-09-10 17:24:31,123`.
 pub(super) fn timestamp(at: Timestamp, zone: &TimeZone) -> String {
     let local = zone.to_datetime(at);
     format!(
@@ -33,7 +33,7 @@ pub(super) fn timestamp(at: Timestamp, zone: &TimeZone) -> String {
     )
 }
 
-/// A body that is not JSON: its ASCII, with newlines escaped so that one body stays one line.
+/// Formats a body that is not JSON: its ASCII, with newlines escaped so that one body stays one line.
 fn on_one_line(body: &[u8]) -> String {
     let mut text = String::with_capacity(body.len());
     for byte in body.iter().filter(|byte| byte.is_ascii()) {

@@ -25,8 +25,8 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// An event as a destination of this format gets it. `attempted_at` is the time of this attempt;
-/// `zone` is the time zone that lines are written in.
+/// Makes the message of an event in this format. `attempted_at` is the time of this attempt; `zone` is the time zone of
+/// lines.
 pub fn message(format: Format, event: &Event, attempted_at: Timestamp, zone: &TimeZone) -> Message {
     match format {
         Format::Original => original::message(event, attempted_at),
@@ -35,7 +35,7 @@ pub fn message(format: Format, event: &Event, attempted_at: Timestamp, zone: &Ti
     }
 }
 
-/// The sign of life, as the old system sent it. It is no event, so it has no id.
+/// Makes a heartbeat. It is no event, so it has no id.
 pub fn heartbeat(format: Format, at: Timestamp, zone: &TimeZone) -> Message {
     let mut headers = headers::of_heartbeat(at);
     if format != Format::Line {

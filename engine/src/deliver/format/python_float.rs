@@ -1,7 +1,7 @@
 //! Numbers with a fraction as Python writes them, for [`python_json`](super::python_json).
 
-/// Python's `repr(float)`: the shortest digits that read back as the same number, without exponent
-/// from 1e-4 to below 1e16; infinities as JSON names them there.
+/// Formats a number as Python's `repr(float)` does: the shortest digits that read back as the same number, without
+/// exponent from 1e-4 to below 1e16; infinities as Python's JSON names them.
 pub(super) fn repr(float: f64) -> String {
     let sign = if float.is_sign_negative() { "-" } else { "" };
     if float.is_infinite() {
@@ -28,7 +28,7 @@ pub(super) fn repr(float: f64) -> String {
     }
 }
 
-/// The digits, without a point, and the decimal exponent of the first of them.
+/// Returns the digits, without a point, and the decimal exponent of the first of them.
 fn shortest(float: f64) -> (String, i32) {
     let shortest = format!("{float:e}");
     let (mut digits, mut exponent) = parts(&shortest);

@@ -13,8 +13,8 @@ use super::python_float;
 /// Deeper nesting is not taken for JSON. Python's own limit lies near 990.
 const DEEPEST: usize = 512;
 
-/// The text as Python would write it, in ASCII; `None` if Python would not read it, or if it is nested
-/// deeper than 512.
+/// Returns the text as Python would write it, in ASCII; `None` if Python would not read it, or if it is nested deeper
+/// than 512.
 pub fn reserialize(text: &[u8]) -> Option<String> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let text = std::str::from_utf8(text).ok()?;
@@ -254,7 +254,7 @@ fn write_text(content: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// One UTF-16 unit: Python escapes characters outside the basic plane as two.
+/// Writes one UTF-16 unit: Python escapes characters outside the basic plane as two.
 fn write_unit(unit: u16, out: &mut String) {
     match u8::try_from(unit) {
         Ok(b'"') => out.push_str("\\\""),

@@ -1,4 +1,4 @@
-//! Bits that flip, blocks that vanish, frames that somebody forged: exactly the records hit are lost.
+//! Bits that flip, blocks that vanish, forged frames: exactly the records hit are lost.
 
 use std::io::ErrorKind;
 use std::sync::Arc;

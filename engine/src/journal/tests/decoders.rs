@@ -1,5 +1,5 @@
-//! Segments that somebody forged who knows their salt: headers and frames with right checksums that say what nobody
-//! would have written. The journal opens, or refuses with the reason; nothing panics, nothing turns in circles, what is
+//! Segments that are forged with their salt: headers and frames with right checksums and content that is never
+//! written. The journal opens, or refuses with the reason; nothing panics, nothing turns in circles, what is
 //! accepted afterwards is there, and none of it takes more memory than a fixed multiple of the files. `PROPTEST_CASES`
 //! makes it long.
 

@@ -21,7 +21,7 @@ pub struct EventReader {
 /// A stored event's bytes cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// They are not there, or not those that were written: they never will be.
+    /// The bytes are not there, or are not those that were written, and never will be.
     #[error("stored event is damaged")]
     Damaged,
     /// The disk refused; another time it may not.
@@ -41,7 +41,7 @@ impl EventReader {
         Self { dir, connection: Arc::new(Mutex::new(connection)) }
     }
 
-    /// The bytes of a committed event, exactly as they were stored.
+    /// Reads the bytes of a committed event, exactly as they were stored.
     pub async fn read(&self, event: StoredEvent) -> Result<Bytes, EventError> {
         let mut connection = self.connection.lock().await;
         match rows::record(&mut connection, event.row).await {

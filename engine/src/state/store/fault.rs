@@ -5,7 +5,7 @@ use super::OpenError;
 /// The meaning of an error for the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// No space.
+    /// There is no space.
     Full,
     /// The file is not what was written.
     Damaged,
@@ -20,7 +20,7 @@ pub(super) enum Fault {
     Damaged(sqlx::Error),
     /// It is of a later version.
     Newer { found: i64, known: i64 },
-    /// Anything else.
+    /// Any other error.
     Other(sqlx::Error),
 }
 
@@ -32,7 +32,7 @@ mod primary {
     pub const NOT_A_DATABASE: i32 = 26;
 }
 
-/// Extended ones.
+/// Extended error codes of `SQLite`.
 mod extended {
     pub const IOERR_SHORT_READ: i32 = 0x20a;
     /// The index of the write-ahead log cannot grow, which only happens without space.

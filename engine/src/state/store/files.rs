@@ -16,14 +16,14 @@ use super::fault::{Class, Fault, class};
 /// A check of the whole structure reads the whole file: up to this size at every start (some 100 ms),
 /// beyond only when damage was met before.
 const ALWAYS_CHECKED: u64 = 64 << 20;
-/// Read and written by this user, and by nobody else.
+/// Mode of a file that only its owner reads and writes.
 const PRIVATE: u32 = 0o600;
 
 pub(super) fn state(dir: &Path) -> PathBuf {
     dir.join("state.db")
 }
 
-/// Path of the file with the salvaged rows, until it replaces the state file.
+/// Returns the path of the file with the salvaged rows, until it replaces the state file.
 pub(super) fn salvaged(dir: &Path) -> PathBuf {
     dir.join("state.db.salvaged")
 }
@@ -44,7 +44,8 @@ impl OpenedFiles {
         Ok(Self(identified.collect::<io::Result<_>>()?))
     }
 
-    /// Checks that both are still at their paths: `SQLite` goes on writing to a file that was removed, without an error.
+    /// Checks that both are still at their paths: `SQLite` goes on writing to a file that was removed, without an
+    /// error.
     pub(super) fn check(&self) -> io::Result<()> {
         self.0.iter().try_for_each(|(path, file)| file.check_at(path))
     }
@@ -65,7 +66,7 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// `SQLite`'s companion of a file.
+/// Returns the path of `SQLite`'s companion of a file.
 pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);

@@ -25,7 +25,7 @@ pub(super) const DESTINATIONS: &str = "SELECT * FROM destination";
 pub(super) const HELD: &str = "SELECT * FROM held";
 const SEEN: &str = "SELECT id, events, crc FROM seen";
 
-/// Everything but the records.
+/// Loads everything but the records.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fault> {
     let meta = meta(connection).await?;
     let fresh = !meta.committed;
@@ -109,8 +109,9 @@ impl Spans {
     }
 }
 
-/// A row that cannot be trusted says nothing: then deliveries repeat, a journal that lost its end is noticed only as
-/// far as the destinations had got, the whole journal is read for its ids, a destination is not left alone, or what a removed one has is kept for longer.
+/// Loads the settings. A row that cannot be trusted counts as absent: then deliveries repeat, a journal that lost its
+/// end is noticed only as far as the destinations had got, the whole journal is read for its ids, a pause is not kept,
+/// or the events of a removed destination are kept for longer.
 pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
     let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {

@@ -53,15 +53,15 @@ pub enum OpenError {
     /// Written by a version of Visnyk that this one does not know.
     #[error("state file has schema {found}, this version knows up to {known}")]
     NewerSchema {
-        /// The file's.
+        /// Version of the file's schema.
         found: i64,
-        /// Ours.
+        /// Highest version that is known.
         known: i64,
     },
     /// The file system refused.
     #[error("state file {path} cannot be moved or created")]
     Files {
-        /// Which file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
         /// The system's error.
         #[source]
@@ -78,7 +78,7 @@ pub enum CommitError {
     /// No space, in the file system or within the file's bounds. Trying again later makes sense.
     #[error("no space for the state file")]
     Full(#[source] sqlx::Error),
-    /// Anything else: nobody knows what is on disk until the file is opened again.
+    /// Any other error: the content of the file is not known until it is opened again.
     #[error("state file cannot be written")]
     Broken(#[source] sqlx::Error),
 }
@@ -150,7 +150,7 @@ impl Store {
         self.events.clone()
     }
 
-    /// For tests: harm that only the database itself can do.
+    /// Executes a statement of a test: harm that only the database itself can do.
     #[cfg(test)]
     pub(super) async fn execute(&self, statement: &'static str) {
         let mut writer = self.writer.lock().await;

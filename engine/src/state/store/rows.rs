@@ -11,11 +11,11 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
 use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
-use crate::state::held::{Kind, Pause};
+use crate::state::held::{HeldKind, Pause};
 use crate::state::seen::{SeenBatch, SeenPage};
 use crate::state::status::Lifecycle;
 
-/// Keys of `meta`.
+/// Key of the schema's version in `meta`.
 pub(super) const SCHEMA_KEY: &str = "schema";
 pub(super) const COMMITTED: &str = "committed";
 /// Key of the journal's watermark.
@@ -86,7 +86,7 @@ pub(super) async fn write_seen(
     write_meta(connection, SEEN_THROUGH, batch.through.cast_signed()).await
 }
 
-/// A row of ids as it was written, if it is whole.
+/// Returns a row of ids as it was written, if it is whole.
 pub(super) fn seen_page(row: i64, events: &[u8], crc: i64) -> Option<SeenPage> {
     if seen_crc(row, events) == crc { SeenPage::decode(row, events) } else { None }
 }
@@ -175,7 +175,7 @@ pub(super) async fn write_held(
     Ok(())
 }
 
-/// The bytes of one record, if there are any.
+/// Reads the bytes of one record, if there are any.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     id: i64,
@@ -216,15 +216,15 @@ fn bind_record<'q>(query: Statement<'q>, row: &'q HeldRow) -> Statement<'q> {
     query.bind(row.row).bind(row.record.as_deref())
 }
 
-pub(super) fn kind_column(kind: Kind) -> i64 {
+pub(super) fn kind_column(kind: HeldKind) -> i64 {
     match kind {
-        Kind::Waiting => 0,
-        Kind::Dead => 1,
+        HeldKind::Waiting => 0,
+        HeldKind::Dead => 1,
     }
 }
 
-pub(super) fn kind_of(column: i64) -> Option<Kind> {
-    [Kind::Waiting, Kind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
+pub(super) fn kind_of(column: i64) -> Option<HeldKind> {
+    [HeldKind::Waiting, HeldKind::Dead].into_iter().find(|kind| kind_column(*kind) == column)
 }
 
 pub(super) fn lifecycle_columns(lifecycle: Lifecycle) -> (i64, i64) {

@@ -18,7 +18,7 @@ pub enum Authorization {
     Tokens(Arc<Tokens>),
 }
 
-/// Fixed credentials; none if their secrets cannot be used, or if there is nothing fixed about them.
+/// Returns fixed credentials; `None` if their secrets cannot be used, or if the credentials are not fixed.
 pub fn fixed(authorization: &valid::Authorization, secrets: &mut Secrets<'_>) -> Option<HeaderValue> {
     match authorization {
         valid::Authorization::Bearer { token } => secrets.read_as(token, |token| bearer(&token)),
@@ -31,12 +31,12 @@ pub fn fixed(authorization: &valid::Authorization, secrets: &mut Secrets<'_>) ->
     }
 }
 
-/// RFC 6750 section 2.1.
+/// Makes the header's value of a bearer token (RFC 6750 section 2.1).
 pub(super) fn bearer(token: &[u8]) -> Result<HeaderValue, &'static str> {
     secret_value([b"Bearer ", token].concat())
 }
 
-/// RFC 7617.
+/// Makes the header's value of a name and a password (RFC 7617).
 pub(super) fn basic(username: &[u8], password: &[u8]) -> Result<HeaderValue, &'static str> {
     let both = [username, password].join(&b':');
     secret_value(format!("Basic {}", BASE64.encode(&both)))

@@ -25,7 +25,7 @@ use super::{
     tls,
 };
 use crate::deliver::channels::{Channel, Delivered};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 use crate::deliver::format::{self, Message};
 use crate::deliver::retry_after;
 use crate::event::Event;
@@ -37,16 +37,16 @@ pub struct Outbound {
     pub resolver: Resolver,
     /// The authorities that vouch for destinations given by URL.
     pub roots: Arc<RootCertStore>,
-    /// Where the operator says where Collectors are.
+    /// The folder in which the operator writes the places of Collectors.
     pub peers_dir: PathBuf,
-    /// Where the Secrets are, as files `<secret>/<key>`.
+    /// The folder of the Secrets, as files `<secret>/<key>`.
     pub secrets_dir: PathBuf,
     /// The time zone that lines are written in.
     pub time_zone: TimeZone,
 }
 
 impl Outbound {
-    /// As the system is configured: resolver, certificate authorities, and `TZ`.
+    /// Makes the resources that the system is configured with: resolver, CA certificates, and the time zone of `TZ`.
     pub fn system(peers_dir: PathBuf, secrets_dir: PathBuf) -> Result<Self, SetUpError> {
         Ok(Self {
             resolver: Resolver::system()?,
@@ -66,7 +66,7 @@ pub struct HttpChannel {
     peer: Option<Result<PeerInfo, PeerError>>,
     /// Contents of the files of its Secrets.
     secrets: Vec<Option<Vec<u8>>>,
-    /// Where to and how, or why that cannot be.
+    /// The address and the credentials; or the reason for which there are none.
     route: Result<Route, Failure>,
 }
 
@@ -150,7 +150,7 @@ impl HttpChannel {
     ) -> Result<Delivered, Failure> {
         let late = || {
             let timeout = self.destination.timeout;
-            Failure::new(Kind::Timeout, &format!("no answer within {timeout:?}"))
+            Failure::new(FailureKind::Timeout, &format!("no answer within {timeout:?}"))
         };
         let response = timeout_at(deadline, exchange::request(&route.client, request))
             .await
@@ -162,7 +162,7 @@ impl HttpChannel {
         if self.destination.success.contains(status) {
             return Ok(Delivered { status });
         }
-        let failure = Failure::new(Kind::Status(status), &format!("answered {status}"));
+        let failure = Failure::new(FailureKind::Status(status), &format!("answered {status}"));
         Err(Failure { retry_after, ..failure })
     }
 }
@@ -211,7 +211,7 @@ fn with(request: &Request<Full<Bytes>>, authorization: &HeaderValue) -> Request<
 }
 
 fn is_unauthorized(result: &Result<Delivered, Failure>) -> bool {
-    let refused = Kind::Status(StatusCode::UNAUTHORIZED.as_u16());
+    let refused = FailureKind::Status(StatusCode::UNAUTHORIZED.as_u16());
     result.as_ref().is_err_and(|failure| failure.kind == refused)
 }
 

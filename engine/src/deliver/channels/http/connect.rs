@@ -25,7 +25,7 @@ use tower_service::Service;
 use visnyk_runtime::guard::{Denied, Policy};
 
 use super::resolver::{LookupError, Resolver};
-use crate::deliver::failure::Kind;
+use crate::deliver::failure::FailureKind;
 
 /// Time that one address has before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -35,7 +35,7 @@ const MAX_ADDRESSES: usize = 16;
 /// Connects for one destination.
 #[derive(Clone)]
 pub struct Connector {
-    /// Which addresses it may have.
+    /// Addresses that may be connected to.
     pub policy: Arc<Policy>,
     /// Resolver of their names.
     pub resolver: Resolver,
@@ -45,7 +45,7 @@ pub struct Connector {
     pub server_name: Option<ServerName<'static>>,
 }
 
-/// No connection.
+/// The reason for which there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL has no host that could be connected to.
@@ -60,7 +60,7 @@ pub enum ConnectError {
     /// None of the addresses took the connection; this is the last that was tried.
     #[error("connection to {address} failed")]
     Tcp {
-        /// Where to.
+        /// Address of the server.
         address: SocketAddr,
         /// The system's error.
         #[source]
@@ -77,14 +77,14 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// As a delivery's failure.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind of failure that it means for a delivery.
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Host => Kind::Misconfigured,
-            Self::Lookup(_) => Kind::Dns,
-            Self::Denied(_) => Kind::Denied,
-            Self::Tcp { .. } => Kind::Connect,
-            Self::AuthorityAsLeaf | Self::Tls(_) => Kind::Tls,
+            Self::Host => FailureKind::Misconfigured,
+            Self::Lookup(_) => FailureKind::Dns,
+            Self::Denied(_) => FailureKind::Denied,
+            Self::Tcp { .. } => FailureKind::Connect,
+            Self::AuthorityAsLeaf | Self::Tls(_) => FailureKind::Tls,
         }
     }
 }
@@ -130,7 +130,7 @@ fn handshake_failed(error: io::Error) -> ConnectError {
     }
 }
 
-/// The addresses that the guard lets through; denied ones are skipped unless there is nothing else.
+/// Returns the addresses that the guard allows. Denied ones are skipped unless there is nothing else.
 fn permitted(policy: &Policy, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ConnectError> {
     let mut seen = HashSet::new();
     let mut first_denied = None;
@@ -147,7 +147,7 @@ fn permitted(policy: &Policy, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Con
     }
 }
 
-/// The first of these to take the connection, each with a head start over the next.
+/// Connects to the first of these addresses that accepts, each with a head start over the next.
 async fn connect_to_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, ConnectError> {
     let mut waiting = addresses.iter().take(MAX_ADDRESSES);
     let mut racing = FuturesUnordered::new();
@@ -190,9 +190,9 @@ impl Service<Uri> for Connector {
 
 /// A connection, ready for HTTP.
 pub enum Stream {
-    /// `http`.
+    /// Connection of an `http` URL.
     Plain(TokioIo<TcpStream>),
-    /// `https`.
+    /// Connection of an `https` URL.
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 

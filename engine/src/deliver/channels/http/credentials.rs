@@ -18,9 +18,9 @@ use super::tokens::TokenRequest;
 
 /// Credentials and certificates of the requests to one destination.
 pub struct Credentials {
-    /// Signs them.
+    /// Signer of the requests.
     pub signer: Option<Signer>,
-    /// Fixed credentials.
+    /// Fixed credentials; `None`: there are none, or tokens are fetched.
     pub fixed: Option<HeaderValue>,
     /// Request for tokens, and the CA certificates of the token endpoint; `None`: those of the system.
     pub tokens: Option<(TokenRequest, Option<Arc<RootCertStore>>)>,
@@ -33,7 +33,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// From the files of this folder.
+    /// Reads the credentials of a destination from this folder.
     ///
     /// # Errors
     /// Every secret that cannot be used.
@@ -99,7 +99,7 @@ fn identity([chain, key]: &[SecretRef; 2], secrets: &mut Secrets<'_>) -> Option<
     secrets.read_as(chain, |_| identity.check().map(|()| identity))
 }
 
-/// The bytes of every file, to see later whether one has changed; none for one that cannot be read.
+/// Reads the bytes of every file, to compare them later; `None` for a file that cannot be read.
 pub fn contents(destination: &Destination, secrets_dir: &Path) -> Vec<Option<Vec<u8>>> {
     let path = |secret: &SecretRef| secrets_dir.join(&secret.name).join(&secret.key);
     destination.secrets().into_iter().map(|secret| fs::read(path(secret)).ok()).collect()

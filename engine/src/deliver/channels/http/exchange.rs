@@ -17,10 +17,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use visnyk_runtime::observe::causes::{causes, with_causes};
 
 use super::connect::{ConnectError, Connector};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
-/// Of an answer's body no more is read than this: enough for the connection to be used again after
-/// any reasonable answer, and no more than a nuisance from an unreasonable one.
+/// Bytes of an answer's body that are read at most: enough for the connection to be used again after any reasonable
+/// answer, and harmless if the answer is not reasonable.
 pub const MAX_ANSWER: usize = 64 * 1024;
 /// Nor is it waited for any longer than this: by then its status has said all.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,10 +43,10 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
 pub type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Reuse of connections.
+/// The requests that a connection is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// For a while: as many as there were requests at once.
+    /// Many, for a while: as many connections are kept as there were requests at once.
     All,
     /// Never: each request is made to an address that was judged for it.
     None,
@@ -128,19 +128,19 @@ pub async fn throw_away(mut body: Incoming, deadline: Instant) {
 /// for among the causes if the connection broke. No error of ours or of the libraries contains a query string or a
 /// header.
 pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
-    let mut kind = Kind::Reset;
+    let mut kind = FailureKind::Reset;
     for error in causes(error) {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
             return Failure::new(error.kind(), &with_causes(error));
         }
         if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
-            kind = Kind::Connect;
+            kind = FailureKind::Connect;
         }
         // A server that refuses a client's certificate says so only after the handshake (TLS 1.3).
         if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
             && inner.is::<rustls::Error>()
         {
-            kind = Kind::Tls;
+            kind = FailureKind::Tls;
         }
     }
     Failure::new(kind, &with_causes(error))
@@ -148,5 +148,5 @@ pub fn failed_exchange<E: Error + 'static>(error: &E) -> Failure {
 
 /// Returns the failure of a destination whose manifest refers to something that cannot be used.
 pub fn misconfigured<E: Error + 'static>(error: &E) -> Failure {
-    Failure::new(Kind::Misconfigured, &with_causes(error))
+    Failure::new(FailureKind::Misconfigured, &with_causes(error))
 }

@@ -16,7 +16,7 @@ use super::exchange::{self, HttpClient, Reuse};
 
 use super::tls::{self, TlsError};
 
-/// Gets documents.
+/// A client that gets documents.
 #[derive(Clone)]
 pub struct Fetch {
     client: HttpClient,
@@ -37,13 +37,13 @@ pub enum FetchError {
     /// The answer was not 200.
     #[error("answered {0}")]
     Status(StatusCode),
-    /// The document is larger than anyone needs.
+    /// The document is larger than the given limit.
     #[error("answer has more than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Fetch {
-    /// From where this policy allows.
+    /// Makes a client that connects to the addresses that this policy allows.
     pub fn new(outbound: &Outbound, policy: Policy) -> Result<Self, TlsError> {
         let tls = tls::client_of_public(outbound.roots.clone())?;
         let connector =
@@ -51,7 +51,7 @@ impl Fetch {
         Ok(Self { client: exchange::client(connector, Reuse::None) })
     }
 
-    /// The document at this address.
+    /// Gets the document at this address.
     ///
     /// # Cancel safety
     /// Dropped, it gives up.

@@ -17,7 +17,7 @@ enum Value {
 }
 
 impl ExtraHeaders {
-    /// None if one of the secrets cannot be used.
+    /// Reads the headers; `None` if one of the secrets cannot be used.
     pub fn read(headers: &[Header], secrets: &mut Secrets<'_>) -> Option<Self> {
         let read: Vec<_> = headers
             .iter()
@@ -47,7 +47,7 @@ impl ExtraHeaders {
     }
 }
 
-/// A secret as a header's value, which no log shows.
+/// Makes a header's value of a secret. No log shows it.
 pub(super) fn secret_value(bytes: impl AsRef<[u8]>) -> Result<HeaderValue, &'static str> {
     let mut value = HeaderValue::from_bytes(bytes.as_ref()).map_err(|_| "is no value of a header")?;
     value.set_sensitive(true);

@@ -19,7 +19,7 @@ use super::tls::Identity;
 /// Content of the peers folder for one Collector.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it is: `http` or `https`.
+    /// Its address: `http` or `https`.
     pub url: Url,
     /// The authorities that may vouch for it, as PEM; there whenever the URL is `https`.
     pub authorities: Option<Vec<u8>>,
@@ -30,9 +30,9 @@ pub struct Peer {
 /// Content of the peers folder for one destination.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PeerInfo {
-    /// Of a Collector.
+    /// The content for a Collector.
     Collector(Peer),
-    /// Of a Service: its addresses, of which there is at least one.
+    /// Addresses of a Service, at least one.
     Service(Vec<IpAddr>),
 }
 
@@ -122,7 +122,7 @@ impl Files<'_> {
     }
 }
 
-/// The same demands as on a manifest's URL.
+/// Parses a URL, with the same rules as a manifest's.
 fn parse_url(text: &[u8]) -> Option<Url> {
     let url = Url::parse(std::str::from_utf8(text).ok()?.trim()).ok()?;
     let is_usable = matches!(url.scheme(), "http" | "https")

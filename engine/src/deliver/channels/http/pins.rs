@@ -29,7 +29,7 @@ impl fmt::Debug for NotPinned {
     }
 }
 
-/// Vouched for by `roots` as usual, and its key is one of `pins`.
+/// Makes a verifier of certificates: one of `roots` must have issued the chain, and its key must be one of `pins`.
 pub fn verifier(
     roots: Arc<RootCertStore>,
     pins: &[Pin],
@@ -45,7 +45,8 @@ struct Pinned {
 }
 
 impl Pinned {
-    /// The key of the leaf alone counts: whoever has it is the one. Others of the chain prove nothing by being sent.
+    /// Returns whether the key of the leaf is pinned. Only the leaf's owner proves to have its key; other certificates
+    /// of the chain prove nothing.
     fn has(&self, leaf: &CertificateDer<'_>) -> bool {
         X509Certificate::from_der(leaf).is_ok_and(|(_, leaf)| {
             let key = digest(&SHA256, leaf.tbs_certificate.subject_pki.raw);

@@ -48,8 +48,8 @@ pub struct SetUpError(#[source] NetError);
 pub struct LookupError(#[source] NetError);
 
 impl Resolver {
-    /// As the system is configured; without a usable `/etc/resolv.conf`, the name server of this
-    /// machine, as the C library has it. [`Resolver::follow`] keeps it so.
+    /// Makes a resolver with the system's configuration. Without a usable `/etc/resolv.conf` it asks the name server of
+    /// this machine, as the C library does. [`Resolver::follow`] keeps the configuration current.
     pub fn system() -> Result<Self, SetUpError> {
         Self::of(Files::default())
     }
@@ -100,7 +100,7 @@ impl Resolver {
         Ok(true)
     }
 
-    /// Every address of the name, IPv6 and IPv4 by turns as RFC 8305 wants them tried.
+    /// Looks up every address of the name, IPv6 and IPv4 in turn, in the order of RFC 8305.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
         let resolver = self.0.current.load_full();
         let answers = resolver.lookup_ip(name).await.map_err(LookupError)?;

@@ -24,13 +24,13 @@ use super::{
     tls::{self, Identity},
     tokens::{TokenRequest, Tokens},
 };
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// Connections, credentials and headers of the attempts at one destination.
 pub struct Route {
-    /// Where to.
+    /// Address of the requests.
     pub uri: Uri,
-    /// Over which connections.
+    /// Client with the connections.
     pub client: HttpClient,
     /// Facts that these connections depend on.
     reach: Reach,
@@ -75,17 +75,17 @@ impl Route {
     /// What is missing or cannot be used; no attempt makes sense before it is mended.
     pub fn of(
         destination: &Destination,
-        said: Option<&Result<PeerInfo, PeerError>>,
+        info: Option<&Result<PeerInfo, PeerError>>,
         outbound: &Outbound,
         before: Option<&Self>,
     ) -> Result<Self, Failure> {
-        let said = said.map(|said| said.as_ref().map_err(misconfigured)).transpose()?;
+        let info = info.map(|info| info.as_ref().map_err(misconfigured)).transpose()?;
         let Credentials { signer, fixed, tokens, headers, authorities, identity } =
             Credentials::read(destination, &outbound.secrets_dir).map_err(|problems| {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                Failure::new(Kind::Misconfigured, &problems.join(", "))
+                Failure::new(FailureKind::Misconfigured, &problems.join(", "))
             })?;
-        let (url, policy, trust) = match (&destination.target, said) {
+        let (url, policy, trust) = match (&destination.target, info) {
             (Target::Url(url), _) => {
                 let roots = authorities.unwrap_or_else(|| Arc::clone(&outbound.roots));
                 let trust = Trust { roots, pins: destination.tls.pins.clone(), identity };
@@ -124,7 +124,7 @@ impl Route {
         Ok(Self { uri, client, reach, token_reach, signer, authorization, headers })
     }
 
-    /// Its tokens, if they are asked for by this request over such connections.
+    /// Returns its tokens, if they are fetched by this request over such connections.
     fn tokens(&self, request: &TokenRequest, reach: &Reach) -> Option<Arc<Tokens>> {
         let Some(Authorization::Tokens(tokens)) = &self.authorization else { return None };
         let is_same = self.token_reach.as_ref() == Some(reach) && tokens.are_asked_for_by(request);
@@ -151,7 +151,7 @@ impl Reach {
 }
 
 impl Trust {
-    /// For plain HTTP: no TLS will be spoken, and nobody would be trusted if it were.
+    /// Returns the trust of plain HTTP, which uses no TLS and trusts no certificate.
     fn nobody() -> Self {
         Self { roots: Arc::new(RootCertStore::empty()), pins: Vec::new(), identity: None }
     }

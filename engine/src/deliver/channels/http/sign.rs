@@ -19,15 +19,16 @@ pub enum Signer {
     StandardWebhooks(Vec<SigningKey>),
     /// An HMAC as the manifest describes it.
     Hmac {
-        /// By this key.
+        /// Key of the signature.
         key: Box<MacKey>,
-        /// Of what, and where it stands.
+        /// Signed content, and header of the signature.
         shape: SignedHeader,
     },
 }
 
 impl Signer {
-    /// None if one of its secrets cannot be used: half of the signatures would fail at half of the receivers.
+    /// Reads the signer; `None` if one of its secrets cannot be used: half of the signatures would fail at half of the
+    /// receivers.
     pub fn read(sign: &Sign, secrets: &mut Secrets<'_>) -> Option<Self> {
         match sign {
             Sign::StandardWebhooks { secrets: refs } => {
@@ -71,7 +72,7 @@ fn hmac(key: &MacKey, shape: &SignedHeader, message: &mut Message, at: Timestamp
     }
 }
 
-/// Printable ASCII, as the schema demands of a prefix and base64 is by itself.
+/// Makes a header's value of printable ASCII: the schema requires it of a prefix, and base64 is.
 fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("a prefix, digits and base64 are printable")
 }

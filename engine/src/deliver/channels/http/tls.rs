@@ -23,7 +23,7 @@ pub enum TlsError {
     /// The parts do not fit together.
     #[error("certificates cannot be used")]
     Unusable(#[source] rustls::Error),
-    /// There is nobody to vouch for anybody.
+    /// There is no CA certificate.
     #[error("there is no certificate authority")]
     Nobody(#[source] VerifierBuilderError),
 }
@@ -31,14 +31,14 @@ pub enum TlsError {
 /// A certificate chain and its key, as PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Leaf first.
+    /// Certificate chain, leaf first, as PEM.
     pub certificates: Vec<u8>,
-    /// The leaf's key.
+    /// Private key of the leaf, as PEM.
     pub key: Vec<u8>,
 }
 
-/// The system's certificate authorities; the bundled ones of Mozilla where the system has none, as in
-/// an image that holds nothing but this binary.
+/// Returns the system's CA certificates, or the bundled ones of Mozilla where the system has none, as in an image that
+/// has only this binary.
 pub fn system_roots() -> Arc<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -80,7 +80,7 @@ pub fn client(
     Ok(finish(config))
 }
 
-/// The authorities of a PEM.
+/// Parses the CA certificates of a PEM.
 pub fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(pem, paths::AUTHORITIES)? {

@@ -18,13 +18,13 @@ use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
 use super::exchange::{self, HttpClient, MAX_ANSWER, failed_exchange};
-use crate::deliver::failure::{Failure, Kind};
+use crate::deliver::failure::{Failure, FailureKind};
 
 /// Time for which a token is used if its server does not say.
 const UNKNOWN_LIFE: Duration = Duration::from_mins(5);
 /// A token is not used for the last of its life, at most this much of it: the destination's clock may be ahead.
 const LAST_OF_LIFE: Duration = Duration::from_secs(30);
-/// Whoever waited for a fetch that failed fails with it, instead of asking again.
+/// Time for which the failure of a fetch counts: a request that waited for it fails with it, instead of fetching again.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
 /// The tokens of one destination.
@@ -45,7 +45,7 @@ pub struct TokenRequest {
 
 /// A token, good for now.
 pub struct Token {
-    /// The header's value.
+    /// Value of the header.
     pub header: HeaderValue,
     until: Instant,
     /// It took the place of one that was refused, and nothing was taken with it yet: if it is refused too, the
@@ -62,7 +62,7 @@ struct State {
 }
 
 impl TokenRequest {
-    /// None if the secrets cannot be used.
+    /// Reads the request; `None` if the secrets cannot be used.
     pub fn read(client: &ClientCredentials, secrets: &mut Secrets<'_>) -> Option<Self> {
         // As section 2.3.1 has it: both are form-encoded first.
         let encode = |bytes: &[u8]| form_urlencoded::byte_serialize(bytes).collect::<String>();
@@ -85,7 +85,7 @@ impl TokenRequest {
 }
 
 impl TokenRequest {
-    /// Where it is sent.
+    /// Returns the address of the token endpoint.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -97,19 +97,19 @@ impl Tokens {
         self.request == *request
     }
 
-    /// None yet; the first request that needs one fetches it.
+    /// Makes tokens without one yet; the first request that needs a token fetches it.
     pub fn new(client: HttpClient, request: TokenRequest) -> Self {
         Self { client, request, state: Mutex::default() }
     }
 
-    /// The token, fetched if there is none that is good for now.
+    /// Returns the token, and fetches one if none is valid now.
     pub async fn get(&self, deadline: Instant) -> Result<Arc<Token>, Failure> {
         timeout_at(deadline, self.cached_or_fetched())
             .await
             .unwrap_or_else(|_| Err(failed("no complete answer in time")))
     }
 
-    /// The destination refused it; answers whether to try with another.
+    /// Records that the destination refused the token. Returns whether to try with another one.
     pub async fn refused(&self, token: &Arc<Token>) -> bool {
         let mut state = self.state.lock().await;
         let is_current = state.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token));
@@ -176,17 +176,17 @@ impl Tokens {
 }
 
 impl Token {
-    /// The destination took it.
+    /// Records that the destination accepted the token.
     pub fn accepted(&self) {
         self.is_second.store(false, Ordering::Relaxed);
     }
 }
 
 fn failed(detail: &str) -> Failure {
-    Failure::new(Kind::Token, &format!("token request: {detail}"))
+    Failure::new(FailureKind::Token, &format!("token request: {detail}"))
 }
 
-/// One of the codes of section 5.2; anything else the server may say is not for a log.
+/// Returns one of the codes of section 5.2. Anything else in the answer does not belong in a log.
 fn error_code(answer: &Value) -> Option<&str> {
     const CODES: [&str; 6] = [
         "invalid_request",

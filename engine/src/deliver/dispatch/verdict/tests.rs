@@ -33,7 +33,7 @@ fn standard() -> Destination {
 
 /// Every way in which an attempt can fail, each with and without a wish of the destination's.
 fn failures() -> Vec<Failure> {
-    let kinds = (300..=599).map(Kind::Status).chain(WITHOUT_ANSWER);
+    let kinds = (300..=599).map(FailureKind::Status).chain(WITHOUT_ANSWER);
     kinds
         .flat_map(|kind| {
             [None, Some(Duration::from_secs(90)), Some(retry_after::MAX_FOR_EVENT)]
@@ -121,13 +121,13 @@ async fn every_failure_is_tried_ten_times_over_the_schedule_whatever_restarts_be
             Verdict::Dead => {
                 assert_eq!(
                     attempts == 10,
-                    failure.kind != Kind::Status(422),
+                    failure.kind != FailureKind::Status(422),
                     "{failure:?} died at {attempts}"
                 );
                 false
             }
             Verdict::Gone => {
-                assert_eq!((failure.kind, attempts), (Kind::Status(410), 1));
+                assert_eq!((failure.kind, attempts), (FailureKind::Status(410), 1));
                 false
             }
         });
@@ -170,7 +170,7 @@ fn jitter_is_uniform() {
     const BINS: usize = 10;
     let mut random = StdRng::seed_from_u64(7);
     let mut bins = [0_u32; BINS];
-    let timeout = Failure::new(Kind::Timeout, "late");
+    let timeout = Failure::new(FailureKind::Timeout, "late");
     for _ in 0..SAMPLES {
         // Five minutes give or take one.
         let Verdict::Again(delay) = verdict(&standard(), 2, &timeout, random.random()) else {

@@ -1,4 +1,4 @@
-//! The sender against sinks that behave badly, over real sockets.
+//! The channel against sinks that behave badly, over real sockets.
 
 mod answers;
 mod changes;
@@ -21,11 +21,11 @@ async fn send_to(destination: &Destination) -> Result<Delivered, Failure> {
     HttpChannel::new(destination, &outbound()).send(&event(&[], b"{}"), attempted_at()).await
 }
 
-async fn outcome(answer: Answer) -> Result<u16, Kind> {
+async fn outcome(answer: Answer) -> Result<u16, FailureKind> {
     outcome_within(Duration::from_secs(10), answer).await
 }
 
-async fn outcome_within(timeout: Duration, answer: Answer) -> Result<u16, Kind> {
+async fn outcome_within(timeout: Duration, answer: Answer) -> Result<u16, FailureKind> {
     let sink = Sink::new(answer).await;
     send_to(&Destination { timeout, ..destination(&sink.url()) })
         .await

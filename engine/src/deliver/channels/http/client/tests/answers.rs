@@ -6,7 +6,7 @@ use crate::deliver::testing::Sink;
 #[tokio::test]
 async fn every_2xx_delivers_and_every_other_status_fails_as_itself() {
     for status in (200..=599).chain([999]) {
-        let expected = if status < 300 { Ok(status) } else { Err(Kind::Status(status)) };
+        let expected = if status < 300 { Ok(status) } else { Err(FailureKind::Status(status)) };
         assert_eq!(outcome(Answer::status(&format!("{status} x"))).await, expected);
     }
 }
@@ -15,7 +15,7 @@ async fn every_2xx_delivers_and_every_other_status_fails_as_itself() {
 async fn redirect_is_not_followed() {
     let elsewhere = Sink::new(Answer::status("200 OK")).await;
     let location = format!("location: {}\r\n", elsewhere.url());
-    assert_eq!(outcome(Answer::with_headers("301 Moved", &location)).await, Err(Kind::Status(301)));
+    assert_eq!(outcome(Answer::with_headers("301 Moved", &location)).await, Err(FailureKind::Status(301)));
     assert_eq!(elsewhere.connections(), 0);
 }
 
@@ -27,7 +27,7 @@ async fn retry_after_comes_with_the_failure_in_both_forms() {
         let sink = Sink::new(answer).await;
         let failure = send_to(&destination(&sink.url())).await.unwrap_err();
         let expected = Failure {
-            kind: Kind::Status(429),
+            kind: FailureKind::Status(429),
             retry_after: seconds.map(Duration::from_secs),
             detail: "answered 429".into(),
         };
@@ -39,7 +39,7 @@ async fn retry_after_comes_with_the_failure_in_both_forms() {
 async fn silence_is_a_timeout_wherever_it_begins() {
     for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let ended = outcome_within(Duration::from_millis(500), Answer::ThenHang(begun.into())).await;
-        assert_eq!(ended, Err(Kind::Timeout), "{begun:?}");
+        assert_eq!(ended, Err(FailureKind::Timeout), "{begun:?}");
     }
 }
 
@@ -48,12 +48,12 @@ async fn connection_that_ends_early_is_a_reset() {
     for begun in ["", "HTTP/1.1 200"].map(String::from) {
         assert_eq!(
             outcome(Answer::ThenReset(begun.clone())).await,
-            Err(Kind::Reset),
+            Err(FailureKind::Reset),
             "reset after {begun:?}"
         );
         assert_eq!(
             outcome(Answer::ThenClose(begun.clone())).await,
-            Err(Kind::Reset),
+            Err(FailureKind::Reset),
             "closed after {begun:?}"
         );
     }
@@ -61,7 +61,7 @@ async fn connection_that_ends_early_is_a_reset() {
 
 #[tokio::test]
 async fn status_counts_however_its_body_ends() {
-    for (status, expected) in [("200 OK", Ok(200)), ("410 Gone", Err(Kind::Status(410)))] {
+    for (status, expected) in [("200 OK", Ok(200)), ("410 Gone", Err(FailureKind::Status(410)))] {
         for length in ["content-length: 5", "transfer-encoding: chunked"] {
             let begun = format!("HTTP/1.1 {status}\r\n{length}\r\n\r\n3\r\n");
             for answer in
@@ -95,15 +95,15 @@ async fn endless_body_is_not_read_to_its_end() {
 async fn answer_with_too_large_a_head_is_not_read() {
     let head = String::from("HTTP/1.1 200 OK\r\n");
     let endless_header = Answer::ThenForever(format!("{head}a: "), "x".repeat(10_000));
-    assert_eq!(outcome(endless_header).await, Err(Kind::Reset));
+    assert_eq!(outcome(endless_header).await, Err(FailureKind::Reset));
     let endless_headers = Answer::ThenForever(head, "a: b\r\n".repeat(1000));
-    assert_eq!(outcome(endless_headers).await, Err(Kind::Reset));
+    assert_eq!(outcome(endless_headers).await, Err(FailureKind::Reset));
 }
 
 #[tokio::test]
 async fn what_is_not_http_is_a_reset() {
     for answer in ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "\u{0}\u{0}\u{0}", "hello\r\n\r\n"] {
-        assert_eq!(outcome(Answer::ThenClose(answer.into())).await, Err(Kind::Reset), "{answer:?}");
+        assert_eq!(outcome(Answer::ThenClose(answer.into())).await, Err(FailureKind::Reset), "{answer:?}");
     }
 }
 
@@ -111,7 +111,7 @@ async fn what_is_not_http_is_a_reset() {
 async fn closed_port_is_no_connection() {
     // Port 1 of this machine: nothing of a test run listens there.
     let failure = send_to(&destination("http://127.0.0.1:1/in?token=canary")).await.unwrap_err();
-    assert_eq!(failure.kind, Kind::Connect);
+    assert_eq!(failure.kind, FailureKind::Connect);
     assert!(failure.detail.starts_with("connection to 127.0.0.1:1 failed"), "{failure}");
     assert!(!failure.detail.contains("canary"), "{failure}");
 }

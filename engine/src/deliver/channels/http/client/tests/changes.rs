@@ -7,8 +7,8 @@ use super::*;
 use crate::deliver::channels;
 
 /// Sends once, and returns how many connections there have been since the sink began.
-async fn connections_after_sending(sender: &dyn Channel, sink: &Sink) -> usize {
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap().status, 200);
+async fn connections_after_sending(channel: &dyn Channel, sink: &Sink) -> usize {
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap().status, 200);
     sink.connections()
 }
 
@@ -18,8 +18,8 @@ async fn changes_of_a_destination_keep_the_connections_that_do_not_depend_on_the
     let first = destination(&sink.url());
     let elsewhere = format!("http://{}/other", sink.address).parse().unwrap();
     let patient = Retry { schedule: vec![Duration::from_secs(1)], jitter_percent: 0 };
-    let mut sender = channels::open(&first, &outbound(), None);
-    assert_eq!(connections_after_sending(&*sender, &sink).await, 1);
+    let mut channel = channels::open(&first, &outbound(), None);
+    assert_eq!(connections_after_sending(&*channel, &sink).await, 1);
     for changed in [
         Destination { retry: patient, ..first.clone() },
         Destination { concurrency: 1, ..first.clone() },
@@ -28,8 +28,8 @@ async fn changes_of_a_destination_keep_the_connections_that_do_not_depend_on_the
         Destination { format: Format::Line, ..first.clone() },
         Destination { target: Target::Url(elsewhere), ..first.clone() },
     ] {
-        sender = sender.changed_to(&changed);
-        assert_eq!(connections_after_sending(&*sender, &sink).await, 1, "{changed:?}");
+        channel = channel.changed_to(&changed);
+        assert_eq!(connections_after_sending(&*channel, &sink).await, 1, "{changed:?}");
     }
 }
 
@@ -39,8 +39,8 @@ async fn changes_of_what_connections_depend_on_close_them() {
     let first = destination(&sink.url());
     let ranges = vec!["127.0.0.0/8".parse().unwrap()];
     let named = format!("http://localhost:{}/in", sink.address.port()).parse().unwrap();
-    let mut sender = channels::open(&first, &Outbound { roots: roots(&authority()), ..outbound() }, None);
-    assert_eq!(connections_after_sending(&*sender, &sink).await, 1);
+    let mut channel = channels::open(&first, &Outbound { roots: roots(&authority()), ..outbound() }, None);
+    assert_eq!(connections_after_sending(&*channel, &sink).await, 1);
     let tls = |tls| Destination { tls, ..first.clone() };
     for (index, changed) in [
         Destination { allow: ranges, ..first.clone() },
@@ -51,7 +51,7 @@ async fn changes_of_what_connections_depend_on_close_them() {
     .into_iter()
     .enumerate()
     {
-        sender = sender.changed_to(&changed);
-        assert_eq!(connections_after_sending(&*sender, &sink).await, index + 2, "{changed:?}");
+        channel = channel.changed_to(&changed);
+        assert_eq!(connections_after_sending(&*channel, &sink).await, index + 2, "{changed:?}");
     }
 }

@@ -103,10 +103,10 @@ async fn what_an_http2_server_did_not_process_is_sent_again_at_once() {
     for manner in [Manner::LeavesAfterTen, Manner::RefusesMost] {
         let (address, roots, taken) = serve(manner).await;
         let destination = destination(&format!("https://{address}/"));
-        let sender = HttpChannel::new(&destination, &Outbound { roots, ..outbound() });
+        let channel = HttpChannel::new(&destination, &Outbound { roots, ..outbound() });
         let event = event(&[], b"{}");
         for _ in 0..4 {
-            let attempts = (0..50).map(|_| sender.send(&event, attempted_at()));
+            let attempts = (0..50).map(|_| channel.send(&event, attempted_at()));
             for result in join_all(attempts).await {
                 assert_eq!(result, Ok(Delivered { status: 200 }));
             }

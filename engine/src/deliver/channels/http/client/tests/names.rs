@@ -22,10 +22,10 @@ async fn open_and_trap() -> (Sink, Sink) {
     }
 }
 
-async fn send_through(resolver: Resolver, name: &str, port: u16) -> Result<u16, Kind> {
+async fn send_through(resolver: Resolver, name: &str, port: u16) -> Result<u16, FailureKind> {
     let outbound = Outbound { resolver, ..outbound() };
-    let sender = HttpChannel::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
-    let result = sender.send(&event(&[], b"{}"), attempted_at()).await;
+    let channel = HttpChannel::new(&destination(&format!("http://{name}:{port}/in")), &outbound);
+    let result = channel.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
 
@@ -35,7 +35,7 @@ async fn no_forbidden_literal_is_connected_to() {
         let Ok(url) = url.parse() else { continue };
         let closed = Destination { target: Target::Url(url), allow: vec![], ..destination("http://unused/") };
         let failure = send_to(&closed).await.unwrap_err();
-        assert_eq!(failure.kind, Kind::Denied, "{:?}: {failure}", closed.target);
+        assert_eq!(failure.kind, FailureKind::Denied, "{:?}: {failure}", closed.target);
     }
 }
 
@@ -44,7 +44,7 @@ async fn names_of_this_machine_are_denied() {
     for name in ["localhost", "LOCALHOST", "localhost.", "a.localhost"] {
         let closed = Destination { allow: vec![], ..destination(&format!("http://{name}:1/")) };
         let failure = send_to(&closed).await.unwrap_err();
-        assert!(matches!(failure.kind, Kind::Denied | Kind::Dns), "{name}: {failure:?}");
+        assert!(matches!(failure.kind, FailureKind::Denied | FailureKind::Dns), "{name}: {failure:?}");
     }
 }
 
@@ -63,7 +63,7 @@ async fn name_with_none_but_denied_answers_is_denied() {
         [vec![DENIED], vec![DENIED, Ipv4Addr::new(169, 254, 169, 254)], vec![Ipv4Addr::UNSPECIFIED]]
     {
         let resolver = name_server(move |_| (None, answers.clone())).await;
-        assert_eq!(send_through(resolver, "inner.test", open.address.port()).await, Err(Kind::Denied));
+        assert_eq!(send_through(resolver, "inner.test", open.address.port()).await, Err(FailureKind::Denied));
     }
     assert_eq!((open.connections(), trap.connections()), (0, 0));
     knock(trap.address).await;
@@ -77,7 +77,7 @@ async fn alias_is_judged_by_the_address_behind_it() {
     let (open, trap) = open_and_trap().await;
     let port = open.address.port();
     let resolver = name_server(|_| (Some("behind.test"), vec![DENIED])).await;
-    assert_eq!(send_through(resolver, "alias.test", port).await, Err(Kind::Denied));
+    assert_eq!(send_through(resolver, "alias.test", port).await, Err(FailureKind::Denied));
     let resolver = name_server(|_| (Some("behind.test"), vec![OPEN])).await;
     assert_eq!(send_through(resolver, "alias.test", port).await, Ok(200));
     assert_eq!(trap.connections(), 0);
@@ -98,7 +98,7 @@ async fn name_that_changes_its_answer_never_leads_astray() {
     for _ in 0..300 {
         match send_through(resolver.clone(), "turning.test", open.address.port()).await {
             Ok(200) => delivered += 1,
-            Err(Kind::Denied) => denied += 1,
+            Err(FailureKind::Denied) => denied += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -122,15 +122,19 @@ async fn service_is_reached_at_its_own_addresses_and_at_no_others() {
         result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
     };
     assert_eq!(send(vec![OPEN]).await, Ok(200));
-    assert_eq!(send(vec![DENIED]).await, Err(Kind::Denied));
-    assert_eq!(send(vec![Ipv4Addr::new(93, 184, 216, 34)]).await, Err(Kind::Denied), "a public one neither");
+    assert_eq!(send(vec![DENIED]).await, Err(FailureKind::Denied));
+    assert_eq!(
+        send(vec![Ipv4Addr::new(93, 184, 216, 34)]).await,
+        Err(FailureKind::Denied),
+        "a public one neither"
+    );
     std::fs::remove_file(peers.path().join("it.desk.addresses")).unwrap();
-    assert_eq!(send(vec![OPEN]).await, Err(Kind::Misconfigured));
+    assert_eq!(send(vec![OPEN]).await, Err(FailureKind::Misconfigured));
     assert_eq!((open.requests().len(), trap.connections()), (1, 0));
 }
 
 #[tokio::test]
 async fn name_without_answers_is_a_failure_of_dns() {
     let resolver = name_server(|_| (None, vec![])).await;
-    assert_eq!(send_through(resolver, "nobody.test", 80).await, Err(Kind::Dns));
+    assert_eq!(send_through(resolver, "nobody.test", 80).await, Err(FailureKind::Dns));
 }

@@ -63,17 +63,17 @@ async fn only_a_pinned_key_is_trusted_and_only_if_it_is_vouched_for() {
     assert_eq!(sink.requests().len(), 2);
 
     let (kind, detail) = send(vec![next], &ours).await.unwrap_err();
-    assert_eq!(kind, Kind::Tls);
+    assert_eq!(kind, FailureKind::Tls);
     assert!(detail.contains("certificate's key is not one of those pinned"), "{detail}");
     let of_authority = pin(ours.key());
     assert_eq!(
         send(vec![of_authority], &ours).await.unwrap_err().0,
-        Kind::Tls,
+        FailureKind::Tls,
         "whoever signed it is not it"
     );
     assert_eq!(
         send(vec![current], &others).await.unwrap_err().0,
-        Kind::Tls,
+        FailureKind::Tls,
         "a pin alone vouches for nobody"
     );
     assert_eq!(sink.requests().len(), 2);
@@ -89,7 +89,7 @@ async fn the_manifests_authorities_take_the_place_of_the_systems() {
     let of_private = sink(server(&private, "127.0.0.1", None)).await;
     let of_system = sink(server(&systems, "127.0.0.1", None)).await;
     assert_eq!(send_with(&to(&of_private, tls.clone()), &outbound).await, Ok(200));
-    assert_eq!(send_with(&to(&of_system, tls), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&to(&of_system, tls), &outbound).await, Err(FailureKind::Tls));
 }
 
 #[tokio::test]
@@ -108,9 +108,9 @@ async fn another_name_can_be_demanded_and_a_certificate_shown() {
     };
     assert_eq!(send_with(&to(&sink, tls.clone()), &outbound).await, Ok(200));
     let anonymous = DestinationTls { identity: None, ..tls.clone() };
-    assert_eq!(send_with(&to(&sink, anonymous), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&to(&sink, anonymous), &outbound).await, Err(FailureKind::Tls));
     let elsewhere = DestinationTls { server_name: None, ..tls };
-    assert_eq!(send_with(&to(&sink, elsewhere), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&to(&sink, elsewhere), &outbound).await, Err(FailureKind::Tls));
 }
 
 #[tokio::test]
@@ -128,17 +128,20 @@ async fn certificates_that_cannot_be_used_are_named_and_read_again_when_they_cha
         identity: Some([secret("tls.crt"), secret("tls.key")]),
         ..DestinationTls::default()
     };
-    let sender = HttpChannel::new(&to(&sink, tls), &outbound);
-    let waits = sender.waits_for().unwrap();
+    let channel = HttpChannel::new(&to(&sink, tls), &outbound);
+    let waits = channel.waits_for().unwrap();
     assert!(waits.contains("secret pilot/ca.crt cannot be read"), "{waits}");
     assert!(waits.contains("secret pilot/tls.crt certificates cannot be used"), "{waits}");
-    assert!(sender.refreshed().is_none());
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err().kind, Kind::Misconfigured);
+    assert!(channel.refreshed().is_none());
+    assert_eq!(
+        channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err().kind,
+        FailureKind::Misconfigured
+    );
     assert_eq!(sink.connections(), 0);
 
     write(folder.path(), "ca.crt", &ours.pem());
     write(folder.path(), "tls.key", &key);
-    let sender = sender.refreshed().unwrap();
-    assert_eq!(sender.waits_for(), None);
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
+    let channel = channel.refreshed().unwrap();
+    assert_eq!(channel.waits_for(), None);
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
 }

@@ -36,11 +36,11 @@ async fn method_and_headers_are_those_of_the_manifest() {
         ..destination(&sink.url())
     };
     let outbound = Outbound { secrets_dir: folder.path().to_owned(), ..outbound() };
-    let sender = HttpChannel::new(&destination, &outbound);
+    let channel = HttpChannel::new(&destination, &outbound);
     let mut event = event(&[("x-theirs", "theirs"), ("x-theirs", "twice")], b"{}");
     *event.envelope.attributes = Attributes { kind: Some("pu\r\nsh: ї".into()), ..Attributes::default() };
-    assert_eq!(sender.send(&event, attempted_at()).await, Ok(Delivered { status: 200 }));
-    assert_eq!(sender.send_heartbeat(attempted_at()).await, Ok(Delivered { status: 200 }));
+    assert_eq!(channel.send(&event, attempted_at()).await, Ok(Delivered { status: 200 }));
+    assert_eq!(channel.send_heartbeat(attempted_at()).await, Ok(Delivered { status: 200 }));
 
     let requests = sink.requests();
     let lines = |request: &str| request.split("\r\n").map(ToOwned::to_owned).collect::<Vec<_>>();
@@ -75,6 +75,6 @@ async fn success_is_what_the_manifest_says() {
         assert_eq!(outcome(&format!("{status} x")).await, Ok(Delivered { status }));
     }
     for status in [200, 205, 303, 410, 500] {
-        assert_eq!(outcome(&format!("{status} x")).await, Err(Kind::Status(status)));
+        assert_eq!(outcome(&format!("{status} x")).await, Err(FailureKind::Status(status)));
     }
 }

@@ -62,7 +62,7 @@ fn write_peer(folder: &Path, url: &str, files: &[(&str, &str)]) {
     }
 }
 
-pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, Kind> {
+pub(super) async fn send_with(destination: &Destination, outbound: &Outbound) -> Result<u16, FailureKind> {
     let result = HttpChannel::new(destination, outbound).send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| failure.kind)
 }
@@ -78,9 +78,9 @@ async fn authority_that_is_shown_as_a_destinations_own_certificate_is_named() {
     let key = PrivateKeyDer::from_pem_slice(own.key().serialize_pem().as_bytes()).unwrap();
     let sink = sink(builder.with_single_cert(chain, key).unwrap()).await;
     let trusting = Outbound { roots: roots(&own), ..outbound() };
-    let sender = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
-    let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
-    assert_eq!(failure.kind, Kind::Tls);
+    let channel = HttpChannel::new(&destination(&format!("https://{}/", sink.address)), &trusting);
+    let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Tls);
     assert!(
         failure.detail.ends_with("is marked as an authority's (CA:TRUE): issue one that is not"),
         "{failure}"
@@ -95,7 +95,7 @@ async fn destination_by_url_is_trusted_through_the_systems_authorities() {
     let trusting = Outbound { roots: roots(&ours), ..outbound() };
     assert_eq!(send_with(&destination, &trusting).await, Ok(200));
     let distrusting = Outbound { roots: roots(&authority()), ..outbound() };
-    assert_eq!(send_with(&destination, &distrusting).await, Err(Kind::Tls));
+    assert_eq!(send_with(&destination, &distrusting).await, Err(FailureKind::Tls));
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn certificate_for_another_name_is_not_trusted() {
     let sink = sink(server(&ours, "127.0.0.3", None)).await;
     let outbound = Outbound { roots: roots(&ours), ..outbound() };
     let destination = destination(&format!("https://{}/", sink.address));
-    assert_eq!(send_with(&destination, &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&destination, &outbound).await, Err(FailureKind::Tls));
     assert_eq!(sink.requests().len(), 0);
 }
 
@@ -116,7 +116,10 @@ async fn plain_text_where_tls_was_expected_is_no_trust() {
         ..destination(&format!("https://{}/", sink.address))
     };
     // This sink waits for the end of a request that never looks like one.
-    assert!(matches!(send_with(&destination, &outbound()).await, Err(Kind::Tls | Kind::Timeout)));
+    assert!(matches!(
+        send_with(&destination, &outbound()).await,
+        Err(FailureKind::Tls | FailureKind::Timeout)
+    ));
 }
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn peer_is_trusted_through_its_own_authority_alone() {
     let imposter = sink(server(&systems, "127.0.0.1", None)).await;
     let ca = peers.pem();
     write_peer(folder.path(), &format!("https://{}/", imposter.address), &[("ca.crt", &ca)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 
     let peer = sink(server(&peers, "127.0.0.1", None)).await;
     write_peer(folder.path(), &format!("https://{}/", peer.address), &[]);
@@ -145,7 +148,7 @@ async fn peer_that_demands_a_certificate_gets_it() {
     let ca = peers.pem();
 
     write_peer(folder.path(), &url, &[("ca.crt", &ca)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 
     let (certificate, key) = leaf(&peers, "relay", ExtendedKeyUsagePurpose::ClientAuth);
     write_peer(folder.path(), &url, &[("tls.crt", &certificate), ("tls.key", &key)]);
@@ -153,7 +156,7 @@ async fn peer_that_demands_a_certificate_gets_it() {
 
     let (stranger, key) = leaf(&authority(), "relay", ExtendedKeyUsagePurpose::ClientAuth);
     write_peer(folder.path(), &url, &[("tls.crt", &stranger), ("tls.key", &key)]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Tls));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Tls));
 }
 
 /// Both protocols are offered; which one it is, is the server's choice.
@@ -180,15 +183,15 @@ async fn server_that_speaks_http2_gets_it_over_one_connection() {
             .await
     });
 
-    let sender = HttpChannel::new(
+    let channel = HttpChannel::new(
         &destination(&format!("https://{address}/")),
         &Outbound { roots: roots(&ours), ..outbound() },
     );
     let event = event(&[("connection", "close")], b"{}");
     for _ in 0..3 {
-        assert_eq!(sender.send(&event, attempted_at()).await, Ok(Delivered { status: 202 }));
+        assert_eq!(channel.send(&event, attempted_at()).await, Ok(Delivered { status: 202 }));
     }
-    let together = (0..50).map(|_| sender.send(&event, attempted_at()));
+    let together = (0..50).map(|_| channel.send(&event, attempted_at()));
     for result in futures::future::join_all(together).await {
         assert_eq!(result, Ok(Delivered { status: 202 }));
     }
@@ -200,19 +203,19 @@ async fn sender_is_refreshed_exactly_when_the_peers_files_change() {
     let folder = tempfile::tempdir().unwrap();
     let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
 
-    let sender = HttpChannel::new(&collector(), &outbound);
-    let failure = sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
-    assert_eq!(failure.kind, Kind::Misconfigured);
+    let channel = HttpChannel::new(&collector(), &outbound);
+    let failure = channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Misconfigured);
     assert_eq!(failure.detail, "peers folder has no apps.store.url");
-    assert!(sender.refreshed().is_none());
+    assert!(channel.refreshed().is_none());
 
     write_peer(folder.path(), &sink.url(), &[]);
-    let sender = sender.refreshed().unwrap();
-    assert!(sender.refreshed().is_none());
-    assert_eq!(sender.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
+    let channel = channel.refreshed().unwrap();
+    assert!(channel.refreshed().is_none());
+    assert_eq!(channel.send(&event(&[], b"{}"), attempted_at()).await, Ok(Delivered { status: 200 }));
 
     write_peer(folder.path(), "http://127.0.0.1:1/", &[]);
-    assert!(sender.refreshed().is_some());
+    assert!(channel.refreshed().is_some());
 }
 
 #[tokio::test]
@@ -229,7 +232,7 @@ async fn peers_files_that_do_not_fit_together_are_said_to_be_misconfigured() {
         let folder = tempfile::tempdir().unwrap();
         let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
         write_peer(folder.path(), "https://127.0.0.1:1/", &files);
-        assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Misconfigured));
+        assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Misconfigured));
     }
 }
 
@@ -238,5 +241,5 @@ async fn link_local_peer_is_denied() {
     let folder = tempfile::tempdir().unwrap();
     let outbound = Outbound { peers_dir: folder.path().to_owned(), ..outbound() };
     write_peer(folder.path(), "http://169.254.169.254/", &[]);
-    assert_eq!(send_with(&collector(), &outbound).await, Err(Kind::Denied));
+    assert_eq!(send_with(&collector(), &outbound).await, Err(FailureKind::Denied));
 }

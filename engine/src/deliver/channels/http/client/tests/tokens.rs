@@ -46,8 +46,8 @@ fn world(destination_url: &str, token_url: &str) -> World {
     }
 }
 
-async fn send(sender: &dyn Channel) -> Result<u16, (Kind, String)> {
-    let result = sender.send(&event(&[], b"{}"), attempted_at()).await;
+async fn send(channel: &dyn Channel) -> Result<u16, (FailureKind, String)> {
+    let result = channel.send(&event(&[], b"{}"), attempted_at()).await;
     result.map(|delivered| delivered.status).map_err(|failure| (failure.kind, failure.detail))
 }
 
@@ -95,9 +95,9 @@ async fn the_token_is_asked_for_as_the_rfc_has_it_and_sent_with_each_request() {
     let server = Sink::new(Answer::Whole(answer)).await;
     let sink = Sink::new(Answer::status("200 OK")).await;
     let world = world(&sink.url(), &server.url());
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
     for _ in 0..3 {
-        assert_eq!(send(&sender).await, Ok(200));
+        assert_eq!(send(&channel).await, Ok(200));
     }
     let [asked] = &server.requests()[..] else { panic!("{:?}", server.requests()) };
     // printf 'relay+%26+co:canary%3Ac1%2Fient+secret' | base64
@@ -117,8 +117,8 @@ async fn many_requests_at_once_fetch_one_token() {
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, delivered) = serve(|_, proof| status(if proof == "Bearer token-1" { 200 } else { 401 })).await;
     let world = world(&url, &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    let all = futures::future::join_all((0..50).map(|_| send(&sender))).await;
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
+    let all = futures::future::join_all((0..50).map(|_| send(&channel))).await;
     assert!(all.iter().all(|result| *result == Ok(200)), "{all:?}");
     assert_eq!((fetched.load(Ordering::SeqCst), delivered.load(Ordering::SeqCst)), (1, 50));
 }
@@ -128,14 +128,14 @@ async fn a_changed_destination_keeps_its_token_until_the_token_s_secrets_change(
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, _) = serve(|_, _| status(200)).await;
     let world = world(&url, &tokens);
-    let sender = channels::open(&world.destination, &world.outbound, None);
-    assert_eq!(send(&*sender).await, Ok(200));
-    let sender = sender.changed_to(&Destination { concurrency: 9, ..world.destination.clone() });
-    assert_eq!(send(&*sender).await, Ok(200));
+    let channel = channels::open(&world.destination, &world.outbound, None);
+    assert_eq!(send(&*channel).await, Ok(200));
+    let channel = channel.changed_to(&Destination { concurrency: 9, ..world.destination.clone() });
+    assert_eq!(send(&*channel).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
     write(&world.outbound.secrets_dir, "secret", "another");
-    let sender = sender.refreshed().unwrap();
-    assert_eq!(send(&*sender).await, Ok(200));
+    let channel = channel.refreshed().unwrap();
+    assert_eq!(send(&*channel).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 2);
 }
 
@@ -144,9 +144,9 @@ async fn a_refused_token_is_replaced_once_and_the_same_attempt_goes_on() {
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, asked) = serve(|_, proof| status(if proof == "Bearer token-2" { 200 } else { 401 })).await;
     let world = world(&url, &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    assert_eq!(send(&sender).await, Ok(200));
-    assert_eq!(send(&sender).await, Ok(200));
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
+    assert_eq!(send(&channel).await, Ok(200));
+    assert_eq!(send(&channel).await, Ok(200));
     assert_eq!((fetched.load(Ordering::SeqCst), asked.load(Ordering::SeqCst)), (2, 3));
 }
 
@@ -155,9 +155,9 @@ async fn a_destination_that_refuses_every_token_is_no_reason_to_fetch_more_of_th
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, _) = serve(|_, _| status(401)).await;
     let world = world(&url, &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
     for _ in 0..10 {
-        assert_eq!(send(&sender).await, Err((Kind::Status(401), "answered 401".into())));
+        assert_eq!(send(&channel).await, Err((FailureKind::Status(401), "answered 401".into())));
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 2);
 }
@@ -167,12 +167,12 @@ async fn a_token_is_not_used_to_its_very_end() {
     let (tokens, fetched) = serve(|number, _| token(number, r#""1""#)).await;
     let sink = Sink::new(Answer::status("200 OK")).await;
     let world = world(&sink.url(), &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    assert_eq!(send(&sender).await, Ok(200));
-    assert_eq!(send(&sender).await, Ok(200));
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
+    assert_eq!(send(&channel).await, Ok(200));
+    assert_eq!(send(&channel).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
     tokio::time::sleep(Duration::from_millis(850)).await;
-    assert_eq!(send(&sender).await, Ok(200));
+    assert_eq!(send(&channel).await, Ok(200));
     assert_eq!(fetched.load(Ordering::SeqCst), 2, "four fifths of its second are over");
 }
 
@@ -208,7 +208,7 @@ async fn without_a_token_nothing_is_sent_and_the_reason_tells_no_secret() {
         let (tokens, _) = serve(move |_, _| json(status, &text)).await;
         let world = world(&sink.url(), &tokens);
         let result = send(&HttpChannel::new(&world.destination, &world.outbound)).await;
-        assert_eq!(result, Err((Kind::Token, reason.to_owned())));
+        assert_eq!(result, Err((FailureKind::Token, reason.to_owned())));
     }
     assert_eq!(sink.connections(), 0);
 }
@@ -217,9 +217,9 @@ async fn without_a_token_nothing_is_sent_and_the_reason_tells_no_secret() {
 async fn those_that_waited_for_a_fetch_that_failed_fail_with_it() {
     let (tokens, fetched) = serve(|_, _| status(500)).await;
     let world = world("http://127.0.0.1:1/", &tokens);
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    let all = futures::future::join_all((0..20).map(|_| send(&sender))).await;
-    assert!(all.iter().all(|result| matches!(result, Err((Kind::Token, _)))), "{all:?}");
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
+    let all = futures::future::join_all((0..20).map(|_| send(&channel))).await;
+    assert!(all.iter().all(|result| matches!(result, Err((FailureKind::Token, _)))), "{all:?}");
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
 }
 
@@ -232,7 +232,7 @@ async fn the_token_request_is_not_redirected() {
     .await;
     let world = world("http://127.0.0.1:1/", &tokens);
     let result = send(&HttpChannel::new(&world.destination, &world.outbound)).await;
-    assert_eq!(result, Err((Kind::Token, "token request: answered 307".into())));
+    assert_eq!(result, Err((FailureKind::Token, "token request: answered 307".into())));
     assert_eq!(reached.load(Ordering::SeqCst), 0);
 }
 
@@ -241,7 +241,7 @@ async fn the_token_request_passes_the_address_guard() {
     for url in ["http://169.254.169.254/token", "http://127.0.0.2:1/token", "http://[::1]:1/token"] {
         let world = world("http://127.0.0.1:1/", url);
         let (kind, detail) = send(&HttpChannel::new(&world.destination, &world.outbound)).await.unwrap_err();
-        assert_eq!(kind, Kind::Token);
+        assert_eq!(kind, FailureKind::Token);
         assert!(detail.starts_with("token request: ") && detail.ends_with(" address"), "{detail}");
     }
 }
@@ -260,9 +260,9 @@ async fn a_name_that_changes_its_answer_leads_the_token_request_nowhere_else() {
     world.outbound.resolver = resolver;
     let mut denied = 0;
     for _ in 0..20 {
-        // A new sender each time: no failure is remembered, and no connection kept.
+        // A new channel each time: no failure is remembered, and no connection kept.
         let (kind, detail) = send(&HttpChannel::new(&world.destination, &world.outbound)).await.unwrap_err();
-        assert_eq!(kind, Kind::Token);
+        assert_eq!(kind, FailureKind::Token);
         denied += usize::from(detail.ends_with("is a private or special-purpose address"));
     }
     assert!(denied >= 5, "{denied} of 20 were denied");
@@ -274,10 +274,10 @@ async fn a_client_without_its_secret_waits_and_asks_for_nothing() {
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let world = world("http://127.0.0.1:1/", &tokens);
     write(&world.outbound.secrets_dir, "secret", "\n");
-    let sender = HttpChannel::new(&world.destination, &world.outbound);
-    assert_eq!(sender.waits_for(), Some("secret login/secret is empty"));
-    assert!(send(&sender).await.is_err());
+    let channel = HttpChannel::new(&world.destination, &world.outbound);
+    assert_eq!(channel.waits_for(), Some("secret login/secret is empty"));
+    assert!(send(&channel).await.is_err());
     assert_eq!(fetched.load(Ordering::SeqCst), 0);
     write(&world.outbound.secrets_dir, "secret", CANARY);
-    assert_eq!(sender.refreshed().unwrap().waits_for(), None);
+    assert_eq!(channel.refreshed().unwrap().waits_for(), None);
 }

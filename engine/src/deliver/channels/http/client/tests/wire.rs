@@ -9,9 +9,9 @@ use super::*;
 
 async fn assert_sent(format: Format, expected: Expect) {
     let sink = Sink::new(Answer::status("200 OK")).await;
-    let sender = HttpChannel::new(&Destination { format, ..destination(&sink.url()) }, &outbound());
+    let channel = HttpChannel::new(&Destination { format, ..destination(&sink.url()) }, &outbound());
     let headers = [("content-type", "application/json"), ("traceparent", "00-1-2-01")];
-    sender.send(&event(&headers, b"{\"a\":\"\xc3\xa9\"}"), attempted_at()).await.unwrap();
+    channel.send(&event(&headers, b"{\"a\":\"\xc3\xa9\"}"), attempted_at()).await.unwrap();
     let sent = sink.requests().concat().replace(&sink.address.to_string(), "SINK").replace('\r', "");
     expected.assert_eq(&sent);
 }
@@ -51,9 +51,9 @@ async fn line_on_the_wire() {
 #[tokio::test]
 async fn heartbeat_on_the_wire() {
     let sink = Sink::new(Answer::status("200 OK")).await;
-    let sender =
+    let channel =
         HttpChannel::new(&Destination { format: Format::Line, ..destination(&sink.url()) }, &outbound());
-    sender.send_heartbeat(attempted_at()).await.unwrap();
+    channel.send_heartbeat(attempted_at()).await.unwrap();
     let sent = sink.requests().concat().replace(&sink.address.to_string(), "SINK").replace('\r', "");
     let expected = expect![[r#"
         POST /in HTTP/1.1
@@ -69,9 +69,9 @@ async fn heartbeat_on_the_wire() {
 #[tokio::test]
 async fn connection_is_used_again() {
     let sink = Sink::new(Answer::Whole("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".into())).await;
-    let sender = HttpChannel::new(&destination(&sink.url()), &outbound());
+    let channel = HttpChannel::new(&destination(&sink.url()), &outbound());
     for _ in 0..20 {
-        sender.send(&event(&[], b"{}"), attempted_at()).await.unwrap();
+        channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap();
     }
     assert_eq!((sink.requests().len(), sink.connections()), (20, 1));
 }
