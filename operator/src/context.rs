@@ -11,7 +11,7 @@ use crate::cluster::watched::Watched;
 use crate::process::args::Images;
 use crate::process::installation::Installation;
 use crate::process::metrics::OperatorMetrics;
-use crate::process::run::Outfit;
+use crate::process::run::ControllerDeps;
 
 /// The parts that every visit to resources of one kind works with.
 pub struct Context {
@@ -33,7 +33,7 @@ pub struct Context {
 
 impl Context {
     /// Returns the context of a controller that begins.
-    pub fn new(outfit: &Outfit, kinds: &[Kind], watched: Watched, references: References) -> Self {
+    pub fn new(outfit: &ControllerDeps, kinds: &[Kind], watched: Watched, references: References) -> Self {
         Self {
             cluster: Cluster::new(outfit.client.clone(), watched, references),
             installation: outfit.installation.clone(),

@@ -1,4 +1,4 @@
-//! The controllers: whom a change concerns is visited, and what came out of the visit is written down, told and
+//! The controllers: whom a change concerns is reconciled, and what came out of the visit is written down, told and
 //! counted, here and nowhere else.
 
 use std::fmt::Debug;
@@ -25,7 +25,7 @@ use visnyk_runtime::observe::causes::with_causes;
 use crate::apply::claim::{self, Claim, claim};
 use crate::apply::finalizer;
 use crate::children::child::Kind;
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::references::{Listener, References, Referred};
 use crate::cluster::watched;
@@ -35,14 +35,14 @@ use crate::error::Error;
 use crate::process::args::Namespaces;
 use crate::process::discovery;
 use crate::process::metrics::Certificate;
-use crate::process::run::Outfit;
+use crate::process::run::ControllerDeps;
 use crate::status::events::publish_changes;
 use crate::status::failure::lasting;
+use crate::status::outcome::{
+    LATER, Outcome, SOON, Said, is_gone, is_paused, last_said, pause, paused, write_status,
+};
 use crate::status::reasons::{REFUSED, UNREADABLE};
 use crate::status::report;
-use crate::status::visit::{
-    LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
-};
 use crate::{collector, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
@@ -52,7 +52,7 @@ const AT_ONCE: u16 = 16;
 const OTHERS: Duration = Duration::from_mins(5);
 
 /// A kind of resources that is looked after.
-trait Kept:
+trait ManagedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -72,10 +72,10 @@ trait Kept:
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send;
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
-impl Kept for WebhookRelay {
+impl ManagedResource for WebhookRelay {
     const ROLE: Role = Role::Relay;
 
     fn said(&self) -> Option<&Status> {
@@ -86,12 +86,12 @@ impl Kept for WebhookRelay {
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send {
         relay::reconcile(self, context, now)
     }
 }
 
-impl Kept for Collector {
+impl ManagedResource for Collector {
     const ROLE: Role = Role::Collector;
 
     fn said(&self) -> Option<&Status> {
@@ -102,16 +102,16 @@ impl Kept for Collector {
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send {
         collector::reconcile(self, context, now)
     }
 }
 
-type Triggers = UnboundedReceiver<Concerned>;
+type Triggers = UnboundedReceiver<ObjectKey>;
 
 /// Runs the controllers of both kinds, in every namespace that is looked after, for as long as it is polled.
 /// They begin anew when the cluster gets to know another kind of children.
-pub async fn run(outfit: Outfit) {
+pub async fn run(outfit: ControllerDeps) {
     loop {
         let kinds = match discovery::discover(&outfit.client).await {
             Ok(kinds) => kinds,
@@ -164,8 +164,8 @@ fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [Bo
 }
 
 /// Controls the resources of one kind in one scope: those that its listener hears of, besides those that change.
-async fn control<K: Kept>(
-    outfit: &Outfit,
+async fn control<K: ManagedResource>(
+    outfit: &ControllerDeps,
     scope: &Scope,
     kinds: &[Kind],
     (listener, triggers): (Listener, Triggers),
@@ -179,11 +179,11 @@ async fn control<K: Kept>(
         .touched_objects();
     let controller = Controller::for_stream(changed, resources)
         .with_config(controller::Config::default().concurrency(AT_ONCE))
-        .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
+        .reconcile_on(triggers.map(|ObjectKey { namespace, name }| ObjectRef::new(&name).within(&namespace)));
     let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
-    let visits = controller.run(visit::<K>, again_later::<K>, Arc::clone(&context));
-    let work = visits.for_each(async |visited| {
-        if let Err(error) = visited {
+    let reconciles = controller.run(reconcile::<K>, again_later::<K>, Arc::clone(&context));
+    let work = reconciles.for_each(async |reconciled| {
+        if let Err(error) = reconciled {
             failed::<K>(&error, &context);
         }
     });
@@ -194,7 +194,10 @@ async fn control<K: Kept>(
 }
 
 /// Visits a resource. What is logged meanwhile has a trace id of its own, besides the object of the controller's span.
-async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     if is_gone(&*resource) {
         return Ok(Action::await_change());
     }
@@ -209,7 +212,7 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
         return say_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
-    visit_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+    reconcile_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
 }
 
 /// Whether this installation manages a resource.
@@ -221,7 +224,10 @@ enum Managed<K> {
 }
 
 /// Makes sure that this installation manages a resource, if no other does.
-async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) -> Result<Managed<K>, Error> {
+async fn manage<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    context: &Context,
+) -> Result<Managed<K>, Error> {
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
     let concerned = owner.concerned();
     let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
@@ -255,7 +261,10 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
 }
 
 /// Says that a resource is paused, and does nothing else.
-async fn say_paused<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
+async fn say_paused<K: ManagedResource>(
+    resource: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<Action, Error> {
     // What cannot be read is left as it is, too.
     let Ok(readable) = &resource.0 else { return Ok(Action::await_change()) };
     let (owner, before) = (Owner::of(K::ROLE, resource), said_of(readable));
@@ -266,7 +275,7 @@ async fn say_paused<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) 
 }
 
 /// What was last said of a resource.
-fn said_of<K: Kept>(resource: &K) -> Said {
+fn said_of<K: ManagedResource>(resource: &K) -> Said {
     Said {
         version: resource.meta().resource_version.clone(),
         status: resource.said().cloned().unwrap_or_default(),
@@ -274,21 +283,24 @@ fn said_of<K: Kept>(resource: &K) -> Said {
 }
 
 /// Visits a resource, and writes down, tells and counts what came out of it.
-async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
+async fn reconcile_counted<K: ManagedResource>(
+    resource: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<Action, Error> {
     let begun = Instant::now();
     let kind = K::ROLE.kind();
     let done = match &resource.0 {
-        Ok(readable) => visit_readable(readable, context).await,
+        Ok(readable) => reconcile_readable(readable, context).await,
         // Nobody can tell how it would be drained.
         Err(error) if error.metadata.deletion_timestamp.is_some() => {
             finalizer::take_off::<K>(&context.cluster.client, &error.metadata).await.map(|()| LATER)
         }
-        Err(error) => visit_unreadable(resource, &error.error, context).await,
+        Err(error) => reconcile_unreadable(resource, &error.error, context).await,
     };
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.cluster.patience.succeeded(&Concerned::of(resource));
+            context.cluster.patience.succeeded(&ObjectKey::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -298,19 +310,19 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
     done.map(Action::requeue)
 }
 
-async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Duration, Error> {
+async fn reconcile_readable<K: ManagedResource>(resource: &K, context: &Context) -> Result<Duration, Error> {
     let now = Timestamp::now();
-    let visited = match context.cluster.watched.ready().await {
+    let reconciled = match context.cluster.watched.ready().await {
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
     let before = said_of(resource);
     let generation = resource.meta().generation;
-    let is_over = context.cluster.patience.is_over(&Concerned::of(resource));
-    let after = match &visited {
-        Ok(visit) => {
-            let findings = visit.findings.iter().cloned().chain(pause(resource)).collect();
-            Some(Visit { findings, ..visit.clone() }.status(&before.status, generation, now))
+    let is_over = context.cluster.patience.is_over(&ObjectKey::of(resource));
+    let after = match &reconciled {
+        Ok(outcome) => {
+            let findings = outcome.findings.iter().cloned().chain(pause(resource)).collect();
+            Some(Outcome { findings, ..outcome.clone() }.status(&before.status, generation, now))
         }
         Err(error) => {
             lasting(error, is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
@@ -321,14 +333,14 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
         Some(after) => say(&owner, &before, after, context).await,
         None => Ok(true), // it may come to an end next time
     };
-    let visit = visited?;
+    let outcome = reconciled?;
     let is_said = said?;
-    show_expiry::<K>(&owner, &visit, context);
-    Ok(if is_said { visit.next() } else { SOON })
+    show_expiry::<K>(&owner, &outcome, context);
+    Ok(if is_said { outcome.next() } else { SOON })
 }
 
 /// Says of a resource that cannot be read what is wrong with it.
-async fn visit_unreadable<K: Kept>(
+async fn reconcile_unreadable<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     why: &str,
     context: &Context,
@@ -370,25 +382,29 @@ async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
 }
 
 /// When its certificate expires is shown.
-fn show_expiry<K: Kept>(owner: &Owner, visit: &Visit, context: &Context) {
+fn show_expiry<K: ManagedResource>(owner: &Owner, outcome: &Outcome, context: &Context) {
     let certificate = certificate_of::<K>(&owner.concerned());
-    match visit.certificates.not_after {
+    match outcome.certificates.not_after {
         Some(at) => context.metrics.certificate_expires(&certificate, at),
         None => context.metrics.certificate_gone(&certificate),
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]
-fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.cluster.patience.next(Concerned::of(&*resource)))
+fn again_later<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    _: &Error,
+    context: Arc<Context>,
+) -> Action {
+    Action::requeue(context.cluster.patience.next(ObjectKey::of(&*resource)))
 }
 
-fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
+fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
     match error {
         // Its deletion is a change, too.
         controller::Error::ObjectNotFound(gone) => {
             let namespace = gone.namespace.clone().unwrap_or_default();
-            forget::<K>(&Concerned { namespace, name: gone.name.clone() }, context);
+            forget::<K>(&ObjectKey { namespace, name: gone.name.clone() }, context);
         }
         controller::Error::ReconcilerFailed(..) => {} // logged by the visit
         other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
@@ -396,7 +412,7 @@ fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &C
 }
 
 /// A resource is gone.
-fn forget<K: Kept>(gone: &Concerned, context: &Context) {
+fn forget<K: ManagedResource>(gone: &ObjectKey, context: &Context) {
     context.cluster.references.forget(gone);
     context.cluster.patience.forget(gone);
     context.others.forget(gone);
@@ -404,7 +420,7 @@ fn forget<K: Kept>(gone: &Concerned, context: &Context) {
     context.metrics.certificate_gone(&certificate_of::<K>(gone));
 }
 
-fn certificate_of<K: Kept>(resource: &Concerned) -> Certificate {
-    let Concerned { namespace, name } = resource.clone();
+fn certificate_of<K: ManagedResource>(resource: &ObjectKey) -> Certificate {
+    let ObjectKey { namespace, name } = resource.clone();
     Certificate { kind: K::ROLE.kind(), namespace, name }
 }

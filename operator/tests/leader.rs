@@ -23,7 +23,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_operator::process::args::{Images, RunArgs};
 use visnyk_operator::process::fence::Fence;
 use visnyk_operator::process::leader::{Election, Ended, Timing};
-use visnyk_operator::process::run::{self, Outfit, RunError};
+use visnyk_operator::process::run::{self, ControllerDeps, RunError};
 use visnyk_runtime::observe::watchdog::Watchdog;
 use visnyk_runtime::server::drain::Signals;
 
@@ -183,7 +183,7 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
         health: None,
         log_format: None,
     };
-    let controllers = move |outfit: Outfit| {
+    let controllers = move |outfit: ControllerDeps| {
         begun.send(outfit.client).expect("the test waits for it");
         std::future::pending()
     };

@@ -13,7 +13,7 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::apply::patch::{merge_params, merge_patch};
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 use crate::children::meta::Owner;
 use crate::error::Error;
 use crate::process::installation::Installation;
@@ -105,20 +105,20 @@ fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
 
 /// The resources that other installations manage, as far as that was told.
 #[derive(Debug, Default)]
-pub struct OthersClaims(Mutex<HashMap<Concerned, String>>);
+pub struct OthersClaims(Mutex<HashMap<ObjectKey, String>>);
 
 impl OthersClaims {
     /// Notes who manages a resource; returns whether that is news.
-    pub fn note(&self, resource: &Concerned, holder: &str) -> bool {
+    pub fn note(&self, resource: &ObjectKey, holder: &str) -> bool {
         self.all().insert(resource.clone(), holder.to_owned()).is_none_or(|before| before != holder)
     }
 
     /// Notes that this installation manages a resource, or that there is none.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, String>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<ObjectKey, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn other_installation_is_told_of_once() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let claims = OthersClaims::default();
         assert!(claims.note(&harbour, "a/b"));
         assert!(!claims.note(&harbour, "a/b"));

@@ -29,7 +29,7 @@ use crate::apply::patch::{apply_params, merge_params, merge_patch};
 use crate::children::child::{Child, Kind, Seen};
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
-use crate::cluster::present::{Present, Stands};
+use crate::cluster::live_children::{Existing, LiveChildren};
 use crate::cluster::watched::Watched;
 use crate::error::Error;
 use crate::process::events::Events;
@@ -80,14 +80,22 @@ pub struct Writer {
 }
 
 /// Makes the children of a resource these, and no others.
-pub async fn apply(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+pub async fn apply(
+    present: &LiveChildren<'_>,
+    writer: &Writer,
+    children: &[Child],
+) -> Result<Applied, Error> {
     Ok(present
         .told(carry_out(present, writer, children, Life::Lasting).await)?
         .unwrap_or_else(Applied::Refused))
 }
 
 /// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
-pub async fn keep_up(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+pub async fn keep_up(
+    present: &LiveChildren<'_>,
+    writer: &Writer,
+    children: &[Child],
+) -> Result<Applied, Error> {
     Ok(present
         .told(carry_out(present, writer, children, Life::Ending).await)?
         .unwrap_or_else(Applied::Refused))
@@ -101,7 +109,7 @@ enum Life {
 }
 
 async fn carry_out(
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     writer: &Writer,
     children: &[Child],
     life: Life,
@@ -119,15 +127,15 @@ async fn carry_out(
             Err(why) => refused.push(why),
         }
     }
-    let is_taken = |stands: &Stands| matches!(stands, Stands::Foreign | Stands::Orphan);
+    let is_taken = |stands: &Existing| matches!(stands, Existing::Foreign | Existing::Orphan);
     let taken = || found.iter().filter(|(_, stands)| is_taken(stands));
     let names: Vec<String> =
         taken().map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name)).collect();
     if !names.is_empty() {
-        let are_orphans = taken().all(|(_, stands)| matches!(stands, Stands::Orphan));
+        let are_orphans = taken().all(|(_, stands)| matches!(stands, Existing::Orphan));
         return Ok(Applied::NameConflict { names, are_orphans });
     }
-    if found.iter().any(|(_, stands)| matches!(stands, Stands::Nothing)) {
+    if found.iter().any(|(_, stands)| matches!(stands, Existing::Nothing)) {
         applier.check_owner(life).await?;
     }
     for (child, stands) in &found {
@@ -142,7 +150,7 @@ async fn carry_out(
 /// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
 /// another matter. Changes nothing.
 pub async fn try_out(
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     writer: &Writer,
     workload: &Child,
 ) -> Result<Option<String>, Error> {
@@ -153,13 +161,13 @@ pub async fn try_out(
     let mut tried = workload.clone();
     let found = present.under(workload.kind, &workload.name).await?;
     let seen = match &found {
-        Stands::Foreign | Stands::Orphan => return Ok(None),
-        Stands::Nothing => {
+        Existing::Foreign | Existing::Orphan => return Ok(None),
+        Existing::Nothing => {
             applier.check_owner(Life::Lasting).await?;
             Seen::Nothing
         }
-        Stands::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
-        Stands::Ours(live) => {
+        Existing::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
+        Existing::Ours(live) => {
             if let Some(claims) = live.data.pointer(CLAIMS) {
                 tried.object["spec"]["volumeClaimTemplates"].clone_from(claims);
             }
@@ -185,7 +193,7 @@ struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    fn of(present: &Present<'a>, writer: &'a Writer) -> Self {
+    fn of(present: &LiveChildren<'a>, writer: &'a Writer) -> Self {
         let (Cluster { client, watched, .. }, Writer { verified, events }) = (present.cluster, writer);
         Self { client, watched, verified, events, owner: present.owner }
     }
@@ -208,7 +216,7 @@ impl<'a> Applier<'a> {
         if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
     }
 
-    async fn bring_about(&self, child: &Child, found: &Stands, life: Life) -> Result<(), Error> {
+    async fn bring_about(&self, child: &Child, found: &Existing, life: Life) -> Result<(), Error> {
         match found.ours() {
             None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,

@@ -14,7 +14,7 @@ use crate::apply::{Writer, try_out};
 use crate::children::child::Child;
 use crate::children::manifest_in;
 use crate::cluster::fetch::look_at_secrets;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::references::Reference;
 use crate::error::Error;
 
@@ -53,7 +53,7 @@ pub struct Rules<K, V> {
 /// Judges a resource by itself.
 pub async fn judge<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Judged<K, V>, Error>
 where
@@ -81,7 +81,7 @@ pub struct Verdict<K, V> {
 /// are refused must not become the last good one. Notes what it and the rest of the visit read.
 pub async fn judge_with_pods<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     writer: &Writer,
     workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
@@ -116,7 +116,7 @@ where
 /// The verdict where the resource's own spec does not run.
 async fn settle<K, V>(
     (runnable, fault): Judged<K, V>,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Verdict<K, V>, Error> {
     let missing = match &runnable {
@@ -128,11 +128,11 @@ async fn settle<K, V>(
 
 /// Notes all that these refer to, then looks which of their Secrets are not there, and notes which have changed.
 async fn look<K, V>(
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     specs: &[&V],
 ) -> Result<BTreeSet<String>, Error> {
-    let Present { cluster, owner, .. } = present;
+    let LiveChildren { cluster, owner, .. } = present;
     cluster
         .references
         .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
@@ -149,7 +149,7 @@ fn names(secrets: BTreeSet<SecretRef>) -> BTreeSet<String> {
 /// The spec that the pods were last given.
 async fn last_good<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Option<Runnable<K, V>>, Error>
 where

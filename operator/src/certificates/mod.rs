@@ -19,7 +19,7 @@ use crate::children::child::{Child, Kind};
 use crate::children::meta::{Owner, Role};
 use crate::children::remark::Remark;
 use crate::children::{Mount, dns_names, pod_names};
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
 /// What there is of a resource's trust.
@@ -39,7 +39,7 @@ pub fn authorities_name(role: Role, name: &str) -> String {
 }
 
 /// Reads what there is of it.
-pub async fn fetch(present: &Present<'_>) -> Result<Kept, Error> {
+pub async fn fetch(present: &LiveChildren<'_>) -> Result<Kept, Error> {
     let Owner { role, name, .. } = present.owner;
     let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
     let (authorities, published, server) = tokio::join!(

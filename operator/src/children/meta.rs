@@ -26,14 +26,14 @@ pub const APPLIED: &str = "visnyk.dev/applied";
 
 /// Namespace and name of a resource that is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Concerned {
+pub struct ObjectKey {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
 }
 
-impl Concerned {
+impl ObjectKey {
     /// A resource.
     pub fn of(resource: &impl ResourceExt) -> Self {
         Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
@@ -113,8 +113,8 @@ impl Owner {
     }
 
     /// The resource, to be looked at.
-    pub fn concerned(&self) -> Concerned {
-        Concerned { namespace: self.namespace.clone(), name: self.name.clone() }
+    pub fn concerned(&self) -> ObjectKey {
+        ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
     /// The name that children share, `<name>-relay` or `<name>-collector`.

@@ -1,13 +1,13 @@
 //! The observed state of the cluster. Reads only.
 
+pub mod child_meta;
 pub mod fetch;
+pub mod live_children;
 pub mod patience;
 pub mod pods;
-pub mod present;
 pub mod references;
 pub mod refusals;
 pub mod secret_changes;
-pub mod sighting;
 pub mod unmade;
 pub mod watched;
 

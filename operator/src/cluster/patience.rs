@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 
 /// How long to wait after a failed visit: twice as long after each in a row. An error that repeats is no hiccup: from
 /// [`Patience::REPEATED`] failures on it is told and worked around.
 #[derive(Debug, Default)]
-pub struct Patience(Mutex<HashMap<Concerned, Failures>>);
+pub struct Patience(Mutex<HashMap<ObjectKey, Failures>>);
 
 /// The failed visits of one resource.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Patience {
     const REPEATED: u32 = 3;
 
     /// Returns the wait after another failure.
-    pub fn next(&self, resource: Concerned) -> Duration {
+    pub fn next(&self, resource: ObjectKey) -> Duration {
         let mut all = self.all();
         let failures = all.entry(resource).or_default();
         failures.in_a_row = failures.in_a_row.saturating_add(1);
@@ -34,12 +34,12 @@ impl Patience {
     }
 
     /// Whether the visits before this one failed so often that another failure is no hiccup.
-    pub fn is_over(&self, resource: &Concerned) -> bool {
+    pub fn is_over(&self, resource: &ObjectKey) -> bool {
         self.all().get(resource).is_some_and(|failures| failures.in_a_row >= Self::REPEATED)
     }
 
     /// Notes that the running visit met an error once more and goes on all the same.
-    pub fn work_around(&self, resource: &Concerned) {
+    pub fn work_around(&self, resource: &ObjectKey) {
         if let Some(failures) = self.all().get_mut(resource) {
             failures.is_worked_around = true;
         }
@@ -47,7 +47,7 @@ impl Patience {
 
     /// Notes that a visit came to its end. What it worked around has not passed; otherwise the next wait is the first
     /// again.
-    pub fn succeeded(&self, resource: &Concerned) {
+    pub fn succeeded(&self, resource: &ObjectKey) {
         let mut all = self.all();
         match all.get_mut(resource) {
             Some(failures) if failures.is_worked_around => failures.is_worked_around = false,
@@ -57,11 +57,11 @@ impl Patience {
     }
 
     /// Forgets a resource that is gone: another of its name begins anew.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, Failures>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<ObjectKey, Failures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn error_that_repeats_is_no_hiccup_until_a_visit_meets_it_no_more() {
         let (patience, harbour) =
-            (Patience::default(), Concerned { namespace: "ships".into(), name: "harbour".into() });
+            (Patience::default(), ObjectKey { namespace: "ships".into(), name: "harbour".into() });
         let waits = [1, 2, 4].map(|halves| Duration::from_millis(500 * halves));
         assert_eq!(
             [(); 3].map(|()| (patience.is_over(&harbour), patience.next(harbour.clone()))),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
 
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 
 /// What may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +36,8 @@ pub struct References(Arc<Mutex<Tables>>);
 /// The same, by either end.
 #[derive(Debug, Default)]
 struct Tables {
-    of: HashMap<Concerned, BTreeSet<Reference>>,
-    to: HashMap<Reference, Vec<Concerned>>,
+    of: HashMap<ObjectKey, BTreeSet<Reference>>,
+    to: HashMap<Reference, Vec<ObjectKey>>,
 }
 
 /// A controller, as it hears of what its resources refer to.
@@ -46,7 +46,7 @@ pub struct Listener {
     /// Which refer to what.
     pub references: References,
     /// Takes those that a change concerns.
-    pub concerned: UnboundedSender<Concerned>,
+    pub concerned: UnboundedSender<ObjectKey>,
 }
 
 impl Listener {
@@ -70,7 +70,7 @@ impl Listener {
 
 impl References {
     /// A resource refers to these, and to nothing else any more.
-    pub fn note(&self, resource: &Concerned, references: BTreeSet<Reference>) {
+    pub fn note(&self, resource: &ObjectKey, references: BTreeSet<Reference>) {
         let mut tables = self.tables();
         if tables.of.get(resource) == Some(&references) {
             return;
@@ -83,7 +83,7 @@ impl References {
     }
 
     /// Who refers to it.
-    pub fn to(&self, reference: &Reference) -> Vec<Concerned> {
+    pub fn to(&self, reference: &Reference) -> Vec<ObjectKey> {
         self.tables().to.get(reference).cloned().unwrap_or_default()
     }
 
@@ -93,7 +93,7 @@ impl References {
     }
 
     /// A resource is gone.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.tables().forget(resource);
     }
 
@@ -103,7 +103,7 @@ impl References {
 }
 
 impl Tables {
-    fn forget(&mut self, resource: &Concerned) {
+    fn forget(&mut self, resource: &ObjectKey) {
         for reference in self.of.remove(resource).unwrap_or_default() {
             let Some(resources) = self.to.get_mut(&reference) else { continue };
             resources.retain(|one| one != resource);
@@ -122,8 +122,8 @@ mod tests {
         Reference { what: Referred::Secret, namespace: "it".into(), name: name.into() }
     }
 
-    fn resource(name: &str) -> Concerned {
-        Concerned { namespace: "it".into(), name: name.into() }
+    fn resource(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "it".into(), name: name.into() }
     }
 
     #[test]

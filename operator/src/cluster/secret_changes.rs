@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ObjectMeta;
 
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 
 /// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its pod.
 const SYNCING: SignedDuration = SignedDuration::from_secs(8);
@@ -44,7 +44,7 @@ impl Version {
 
 /// The Secrets of all resources of one kind.
 #[derive(Debug, Default)]
-pub struct SecretChanges(Mutex<HashMap<Concerned, Known>>);
+pub struct SecretChanges(Mutex<HashMap<ObjectKey, Known>>);
 
 /// The Secrets of one resource.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ struct Known {
 impl SecretChanges {
     /// Notes in which versions a resource's Secrets are now. One that is seen for the first time, as all are after the
     /// operator's start, has changed if it was written just before.
-    pub fn note(&self, resource: &Concerned, versions: Vec<Version>, now: Timestamp) {
+    pub fn note(&self, resource: &ObjectKey, versions: Vec<Version>, now: Timestamp) {
         let mut all = self.all();
         let known = all.entry(resource.clone()).or_default();
         for Version { name, seen, written } in versions {
@@ -71,16 +71,16 @@ impl SecretChanges {
     }
 
     /// Returns when a resource's Secrets last changed, if that was so short ago that its pods have to be made to sync.
-    pub fn recent(&self, resource: &Concerned, now: Timestamp) -> Option<Timestamp> {
+    pub fn recent(&self, resource: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
         self.all().get(resource)?.changed.filter(|at| is_recent(*at, now))
     }
 
     /// Forgets a resource that is gone.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, Known>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<ObjectKey, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn change_of_a_secret_is_recent_for_some_seconds_and_no_longer() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let changes = SecretChanges::default();
         let note = |seen: Version, now: i64| {
             changes.note(&harbour, vec![seen], at(now));
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(note(Version::of("door", None), 90), None);
         assert_eq!(note(secret("9", 95), 95), Some(at(95)), "it is back");
 
-        let other = Concerned { namespace: "ships".into(), name: "quay".into() };
+        let other = ObjectKey { namespace: "ships".into(), name: "quay".into() };
         assert_eq!(changes.recent(&other, at(95)), None);
         changes.forget(&harbour);
         assert_eq!(changes.recent(&harbour, at(95)), None);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn secret_that_was_written_just_before_the_operator_began_has_changed() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let changes = SecretChanges::default();
         changes.note(&harbour, vec![secret("7", -3), Version::of_own("harbour-relay-tls", "8")], at(0));
         assert_eq!(changes.recent(&harbour, at(0)), Some(at(-3)));

@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::ListParams;
 
 use crate::children::child::Kind;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
 /// The reason of the Event by which a controller says that it cannot make a pod.
@@ -20,7 +20,7 @@ const MOST: u32 = 50;
 /// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
 /// `kind` is that of the workload.
 pub async fn why_unmade(
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     kind: Kind,
     wanted: usize,
     found: usize,
@@ -33,7 +33,7 @@ pub async fn why_unmade(
     Ok(present.told(look(present, kind, now).await)?.unwrap_or(None))
 }
 
-async fn look(present: &Present<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
+async fn look(present: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
     let name = present.owner.base();
     if kind == Kind::Deployment {
         let live: Option<Deployment> = present.typed(kind, &name).await?;

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::children::child::Kind;
-use crate::children::meta::{Concerned, INSTANCE, Owner, Role, controller_of};
+use crate::children::meta::{INSTANCE, ObjectKey, Owner, Role, controller_of};
+use crate::cluster::child_meta::ChildMeta;
 use crate::cluster::references::{Listener, Reference, Referred};
 use crate::cluster::refusals::Refusals;
-use crate::cluster::sighting::Sighting;
 use crate::error::Error;
 
 /// Objects in one answer to a list. Until it is kept an object has fields that take many times as much as what is kept,
@@ -62,7 +62,7 @@ type Claim = PartialObjectMeta<PersistentVolumeClaim>;
 
 /// What is known of the children, pods and claims of one kind of resources.
 pub struct Watched {
-    children: Vec<(Kind, Store<Sighting>)>,
+    children: Vec<(Kind, Store<ChildMeta>)>,
     pods: Store<Pod>,
     claims: Store<Claim>,
     /// Whether everything that is there has been seen.
@@ -77,7 +77,7 @@ impl Watched {
         scope: &Scope,
         role: Role,
         kinds: &[Kind],
-        concerned: &UnboundedSender<Concerned>,
+        concerned: &UnboundedSender<ObjectKey>,
     ) -> (Self, Vec<BoxFuture<'static, ()>>) {
         let selected = everything().labels(&role.selector());
         let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
@@ -89,8 +89,8 @@ impl Watched {
             let refused = refusals.of(&kind.gvk().kind);
             let events = watcher(scope.children(client, kind), selected.clone())
                 .inspect(refused)
-                .map_ok(move |event| Sighting::event(event, role));
-            watches.push(Box::pin(keep(events, writer, kind, tell(concerned, Sighting::concerned))));
+                .map_ok(move |event| ChildMeta::event(event, role));
+            watches.push(Box::pin(keep(events, writer, kind, tell(concerned, ChildMeta::concerned))));
         }
         let (pods, writer) = reflector::store();
         let tell_pods = tell(concerned, |pod: &Pod| instance(&pod.metadata));
@@ -136,8 +136,8 @@ impl Watched {
     }
 
     /// The children of a resource, as far as they were seen.
-    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<Sighting>)> {
-        let of = |store: &Store<Sighting>| store.state_filter(|child| child.is_of(owner));
+    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<ChildMeta>)> {
+        let of = |store: &Store<ChildMeta>| store.state_filter(|child| child.is_of(owner));
         let each = self.children.iter();
         each.flat_map(|(kind, store)| of(store).into_iter().map(|child| (*kind, child))).collect()
     }
@@ -152,7 +152,7 @@ impl Watched {
         self.child(&owner.namespace, kind, name).is_some_and(|child| child.is_of(owner))
     }
 
-    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<Sighting>> {
+    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<ChildMeta>> {
         let (_, store) = self.children.iter().find(|(of, _)| *of == kind)?;
         store.get(&ObjectRef::new_with(name, kind).within(namespace))
     }
@@ -290,17 +290,17 @@ async fn keep<K>(
 }
 
 fn tell<K>(
-    concerned: &UnboundedSender<Concerned>,
-    map: impl Fn(&K) -> Option<Concerned> + Send + 'static,
+    concerned: &UnboundedSender<ObjectKey>,
+    map: impl Fn(&K) -> Option<ObjectKey> + Send + 'static,
 ) -> impl Fn(&K) + Send + 'static {
     let concerned = concerned.clone();
     move |object| map(object).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
 }
 
 /// The resource that a pod or a claim belongs to, by its labels.
-fn instance(meta: &ObjectMeta) -> Option<Concerned> {
+fn instance(meta: &ObjectMeta) -> Option<ObjectKey> {
     let name = meta.labels.as_ref()?.get(INSTANCE)?.clone();
-    Some(Concerned { namespace: meta.namespace.clone()?, name })
+    Some(ObjectKey { namespace: meta.namespace.clone()?, name })
 }
 
 /// Whether an object has the labels of a resource's pods and claims.
@@ -348,8 +348,8 @@ mod tests {
     use super::*;
     use crate::cluster::references::References;
 
-    fn concerned(name: &str) -> Concerned {
-        Concerned { namespace: "ships".into(), name: name.into() }
+    fn concerned(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "ships".into(), name: name.into() }
     }
 
     #[tokio::test]
@@ -367,7 +367,7 @@ mod tests {
         let tell = tell(&sender, |claim: &Claim| instance(&claim.metadata));
         keep(stream::iter(first.into_iter().chain(second).map(Ok)), writer, (), tell).await;
         drop(sender);
-        let told: Vec<Concerned> = told.collect().await;
+        let told: Vec<ObjectKey> = told.collect().await;
         assert_eq!(told, ["harbour", "quay", "quay", "harbour"].map(concerned));
     }
 
@@ -398,7 +398,7 @@ mod tests {
             news.hear(event);
         }
         drop(news);
-        let told: Vec<Concerned> = told.collect().await;
+        let told: Vec<ObjectKey> = told.collect().await;
         assert_eq!(told, ["quay", "harbour"].map(concerned));
     }
 

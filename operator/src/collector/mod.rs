@@ -19,14 +19,14 @@ use crate::certificates::{self, Kept};
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{Report, only_refuse};
-use crate::cluster::present::Present;
 use crate::cluster::references::{Reference, Referred};
 use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
+use crate::status::outcome::Outcome;
 use crate::status::report::{Obstacle, nothing_runs};
-use crate::status::visit::Visit;
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
@@ -40,9 +40,9 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
 
 /// Reconciles a collector: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs.
 /// Each step says whether it does IO.
-pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Visit, Error> {
+pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Collector, collector);
-    let present = Present::new(&context.cluster, &owner).adopting(adopts(collector));
+    let present = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));
     let verdict = admit(collector, &present, context).await?;
     let Some(runnable) = &verdict.runnable else {
         return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
@@ -70,7 +70,11 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
 type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
 
 /// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
-async fn admit(collector: &Collector, present: &Present<'_>, context: &Context) -> Result<Verdict, Error> {
+async fn admit(
+    collector: &Collector,
+    present: &LiveChildren<'_>,
+    context: &Context,
+) -> Result<Verdict, Error> {
     let workload = |runnable: &Runnable| build::pods(runnable, present.owner, &context.images.collector);
     judge_with_pods(collector, present, &RULES, &context.writer, workload).await
 }
@@ -84,7 +88,7 @@ struct Observed {
 }
 
 /// Reads the objects around a collector. IO: reads.
-async fn observe(runnable: &Runnable, present: &Present<'_>) -> Result<Observed, Error> {
+async fn observe(runnable: &Runnable, present: &LiveChildren<'_>) -> Result<Observed, Error> {
     let kept = match &runnable.valid.listener.tls {
         ListenerTls::None => Kept::default(),
         ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(present).await?,
@@ -142,7 +146,7 @@ struct Done {
 /// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
 async fn carry_out(
     runnable: &Runnable,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,

@@ -14,11 +14,11 @@ use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
 use crate::cluster::pods::Report;
 use crate::status::conditions::summed_up;
+use crate::status::outcome::{Certificates, Outcome};
 use crate::status::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
-use crate::status::visit::{Certificates, Visit};
 
 /// All that a visit has seen.
 pub struct Seen<'a> {
@@ -56,7 +56,7 @@ pub fn obstacles(
 }
 
 /// The report on a collector.
-pub fn report(seen: &Seen<'_>) -> Visit {
+pub fn report(seen: &Seen<'_>) -> Outcome {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let warnings: Vec<String> = valid.warnings.iter().map(ToString::to_string).collect();
@@ -74,7 +74,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
         durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),

@@ -23,7 +23,7 @@ use crate::process::metrics::OperatorMetrics;
 
 /// What the controllers are given.
 #[derive(Clone)]
-pub struct Outfit {
+pub struct ControllerDeps {
     /// The API server, behind the fence: a write passes only while this operator leads.
     pub client: kube::Client,
     /// The installation that this operator is part of.
@@ -62,7 +62,7 @@ const LEASE: &str = "visnyk-operator";
 pub async fn run<Work: Future<Output = ()>>(
     args: RunArgs,
     mut signals: Signals,
-    controllers: impl Fn(Outfit) -> Work,
+    controllers: impl Fn(ControllerDeps) -> Work,
 ) -> Result<(), RunError> {
     let config = Config::infer().await.map_err(RunError::Config)?;
     let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
@@ -87,7 +87,7 @@ pub async fn run<Work: Future<Output = ()>>(
 
     let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let leases = Api::namespaced(client.clone(), &namespace);
-    let outfit = Outfit {
+    let outfit = ControllerDeps {
         installation: Installation { namespace, lease: LEASE.to_owned() },
         events: Events::new(fenced.clone(), &args.identity),
         client: fenced,

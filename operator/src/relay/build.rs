@@ -8,8 +8,8 @@ use visnyk_crds::contract::{
 use visnyk_crds::valid::{SpoolKind, ValidatedRelay};
 
 use super::Runnable;
-use super::left::Left;
 use super::peers::Resolved;
+use super::retained_volumes::RetainedVolume;
 use crate::certificates;
 use crate::certificates::trust::Wanted;
 use crate::children::child::{Child, Kind};
@@ -45,7 +45,12 @@ pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Er
 }
 
 /// The Jobs that drain what is left behind.
-pub fn drains(runnable: &Runnable, owner: &Owner, image: &str, left: &[Left]) -> Result<Vec<Child>, Error> {
+pub fn drains(
+    runnable: &Runnable,
+    owner: &Owner,
+    image: &str,
+    left: &[RetainedVolume],
+) -> Result<Vec<Child>, Error> {
     let workload = workload(runnable, owner, image)?;
     let timeout = runnable.valid.spool.drain_timeout;
     let with_job = left.iter().filter(|left| left.has_job());

@@ -13,7 +13,7 @@ use crate::children::SecretData;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::Cluster;
 use crate::cluster::fetch::read;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::references::{Reference, Referred};
 use crate::error::Error;
 
@@ -57,8 +57,8 @@ pub enum Absence {
 }
 
 /// Looks at all of it. What it reads is noted before: see [`references`].
-pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
-    let Present { cluster, owner, .. } = *present;
+pub async fn fetch(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<Found, Error> {
+    let LiveChildren { cluster, owner, .. } = *present;
     let client = &cluster.client;
     let collector = async |(namespace, name): Named| {
         let found = or_absent(present, peer(cluster, &namespace, &name).await)?.flatten();
@@ -85,7 +85,10 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
     })
 }
 
-fn or_absent<T>(present: &Present<'_>, found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
+fn or_absent<T>(
+    present: &LiveChildren<'_>,
+    found: Result<Option<T>, Error>,
+) -> Result<Result<T, Absence>, Error> {
     Ok(match present.told(found)? {
         Ok(found) => found.ok_or(Absence::Missing),
         Err(why) => Err(Absence::Hidden(why)),
@@ -102,12 +105,12 @@ async fn peer(
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
     let authorities =
-        Present::new(cluster, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
+        LiveChildren::new(cluster, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
 /// Its own authority and certificate, where it shows one of its own.
-async fn kept(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Kept, Error> {
+async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<Kept, Error> {
     match certificates::own_names(&relay.listener.tls) {
         Some(_) => certificates::fetch(present).await,
         None => Ok(Kept::default()),

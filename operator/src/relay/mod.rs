@@ -2,15 +2,15 @@
 
 mod build;
 mod fetch;
-mod leave;
-mod left;
+mod finalize;
 mod peers;
 mod report;
+mod retained_volumes;
 #[cfg(test)]
 mod tests;
 
-use self::left::Left;
 use self::peers::Resolved;
+use self::retained_volumes::RetainedVolume;
 use jiff::Timestamp;
 use visnyk_crds::api::OnDelete;
 use visnyk_crds::valid::ValidatedRelay;
@@ -25,13 +25,13 @@ use crate::certificates::trust::Wanted as Trust;
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{Report, only_refuse};
-use crate::cluster::present::Present;
 use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
+use crate::status::outcome::Outcome;
 use crate::status::report::{Obstacle, nothing_runs};
-use crate::status::visit::Visit;
 
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
@@ -50,12 +50,12 @@ const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
 
 /// Reconciles a relay: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs, and
 /// what is observed are the objects that this spec refers to. Each step says whether it does IO.
-pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Visit, Error> {
+pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Relay, relay);
     if relay.metadata.deletion_timestamp.is_some() {
-        return leave::leave(relay, &owner, context, now).await;
+        return finalize::finalize(relay, &owner, context, now).await;
     }
-    let present = Present::new(&context.cluster, &owner).adopting(adopts(relay));
+    let present = LiveChildren::new(&context.cluster, &owner).adopting(adopts(relay));
     let (verdict, not_held) = admit(relay, &present, context).await?;
     let Some(runnable) = &verdict.runnable else {
         return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
@@ -89,7 +89,7 @@ type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
 /// besides. IO: reads the children, tries the workload out by a dry run, writes the finalizer.
 async fn admit(
     relay: &WebhookRelay,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     context: &Context,
 ) -> Result<(Verdict, Option<String>), Error> {
     let workload = |runnable: &Runnable| build::pods(runnable, present.owner, &context.images.relay);
@@ -110,17 +110,17 @@ struct Observed {
     /// Objects that the spec refers to, and the relay's own certificates.
     found: fetch::Found,
     /// Volumes that no replica uses.
-    left: Vec<Left>,
+    left: Vec<RetainedVolume>,
     /// Pods answer, and all refuse events.
     only_refuses: bool,
 }
 
 /// Reads the objects around a relay. IO: reads.
-async fn observe(runnable: &Runnable, present: &Present<'_>, now: Timestamp) -> Result<Observed, Error> {
+async fn observe(runnable: &Runnable, present: &LiveChildren<'_>, now: Timestamp) -> Result<Observed, Error> {
     let (cluster, owner, spec) = (present.cluster, present.owner, &runnable.resource.spec);
     Ok(Observed {
         found: fetch::fetch(&runnable.valid, present).await?,
-        left: left::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
+        left: retained_volumes::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
         only_refuses: only_refuse(cluster, owner).await,
     })
 }
@@ -180,7 +180,7 @@ struct Done {
 /// pods.
 async fn carry_out(
     runnable: &Runnable,
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     observed: &Observed,
     wanted: &Wanted,
     context: &Context,
@@ -188,7 +188,7 @@ async fn carry_out(
 ) -> Result<Done, Error> {
     let (cluster, owner) = (present.cluster, present.owner);
     let applied = apply(present, &context.writer, &wanted.children).await?;
-    leave::delete_claims(&cluster.client, owner, &observed.left).await?;
+    finalize::delete_claims(&cluster.client, owner, &observed.left).await?;
     let hash = &runnable.valid.identity.configuration_hash;
     let pods = take_up(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
     let replicas = usize::from(runnable.resource.spec.replicas);

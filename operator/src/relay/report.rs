@@ -9,8 +9,8 @@ use visnyk_runtime::guard;
 
 use super::Runnable;
 use super::build::data;
-use super::left::{Left, retained};
 use super::peers::Resolved;
+use super::retained_volumes::{RetainedVolume, retained};
 use crate::apply::Applied;
 use crate::apply::runnable::Fault;
 use crate::certificates::Standing;
@@ -19,12 +19,12 @@ use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
 use crate::cluster::pods::Report;
 use crate::status::conditions::{Finding, summed_up};
+use crate::status::outcome::{Certificates, Outcome};
 use crate::status::reasons::{BEHIND, DELIVERING, DISABLED, KEEPING_UP, NO_ANSWER};
 use crate::status::report::{
     NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
     secret_obstacles,
 };
-use crate::status::visit::{Certificates, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
@@ -52,13 +52,13 @@ pub struct Seen<'a> {
     /// Why there are fewer pods than there should be, if anything says so.
     pub unmade: Option<&'a str>,
     /// Volumes of replicas that are no more.
-    pub left: &'a [Left],
+    pub left: &'a [RetainedVolume],
     /// The time.
     pub now: Timestamp,
 }
 
 /// The report on a relay.
-pub fn report(seen: &Seen<'_>) -> Visit {
+pub fn report(seen: &Seen<'_>) -> Outcome {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
@@ -77,7 +77,7 @@ pub fn report(seen: &Seen<'_>) -> Visit {
     ];
     findings.extend(retained(seen.left));
     let scheme = Scheme::of(&valid.listener.tls);
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),

@@ -14,16 +14,16 @@ use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_runtime::pki::Facts;
 
 use super::fetch::{Absence, Found, Peer};
-use super::left::{Fate, Left};
 use super::report::{Seen, obstacles, report};
+use super::retained_volumes::{RetainedVolume, VolumeFate};
 use super::*;
 use crate::apply::Applied;
 use crate::certificates::trust::Authorities;
 use crate::children::child::{Child, Kind};
 use crate::cluster::pods::Report;
 use crate::status::conditions::{Finding, Holds};
+use crate::status::outcome::{BLOCKED, LATER, SOON};
 use crate::status::report::Obstacle;
-use crate::status::visit::{BLOCKED, LATER, SOON};
 use crate::testing::{every_kind, kept, yaml};
 
 fn relay(spec: &Value) -> Runnable {
@@ -386,7 +386,7 @@ fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
 }
 
 /// What is reported when all children could be made.
-fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
+fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Outcome {
     let none = BTreeSet::new();
     reported_without(runnable, found, kinds, pods, &none, &none)
 }
@@ -399,7 +399,7 @@ fn reported_without(
     pods: &[Report],
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,
-) -> Visit {
+) -> Outcome {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
     let unknown = take_unknown(&mut children(runnable), kinds);
@@ -471,7 +471,7 @@ fn programmed_means_that_every_pod_runs_it() {
 }
 
 /// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
-fn certificate_said(status: ProcessStatus) -> (Visit, Holds, &'static str, String) {
+fn certificate_said(status: ProcessStatus) -> (Outcome, Holds, &'static str, String) {
     let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
     let configuration_hash = runnable.valid.identity.configuration_hash.clone();
     let status = Some(process(ProcessStatus { configuration_hash, ..status }));
@@ -651,14 +651,15 @@ fn volume_that_is_left_behind_is_drained_by_this_job() {
     let spool = json!({ "persistent": { "size": "1Gi" }, "onDelete": "Drain", "drainTimeout": "90m" });
     let runnable = relay(&json!({ "spool": spool }));
     let claim = kube::api::ObjectMeta { name: Some("data-harbour-relay-1".into()), ..Default::default() };
-    let of = |fate: Fate| Left { ordinal: 1, claim: claim.clone(), fate };
-    let jobs =
-        |fate: Fate| build::drains(&runnable, &owner(), "registry.example.org/relay:1", &[of(fate)]).unwrap();
-    expect_file!["tests/drain.yaml"].assert_eq(&yaml(&jobs(Fate::Draining)));
-    for fate in [Fate::Drained, Fate::Undelivered, Fate::TimedOut] {
-        assert_eq!(jobs(fate), jobs(Fate::Draining), "{fate:?}");
+    let of = |fate: VolumeFate| RetainedVolume { ordinal: 1, claim: claim.clone(), fate };
+    let jobs = |fate: VolumeFate| {
+        build::drains(&runnable, &owner(), "registry.example.org/relay:1", &[of(fate)]).unwrap()
+    };
+    expect_file!["tests/drain.yaml"].assert_eq(&yaml(&jobs(VolumeFate::Draining)));
+    for fate in [VolumeFate::Drained, VolumeFate::Undelivered, VolumeFate::TimedOut] {
+        assert_eq!(jobs(fate), jobs(VolumeFate::Draining), "{fate:?}");
     }
-    for fate in [Fate::Kept, Fate::InUse, Fate::DrainedOnce, Fate::Discarded] {
+    for fate in [VolumeFate::Kept, VolumeFate::InUse, VolumeFate::DrainedOnce, VolumeFate::Discarded] {
         assert_eq!(jobs(fate), [], "{fate:?}");
     }
 }

@@ -16,13 +16,13 @@ use crate::children::child::Kind;
 use crate::children::meta::{ADOPT, Owner, Role};
 use crate::cluster::pods::{Life, Report, shown, waits};
 use crate::status::conditions::{Finding, conditions, summed_up};
+use crate::status::outcome::{BLOCKED, Certificates, LATER, Outcome, SOON};
 use crate::status::reasons::{
     ACCEPTED, ALL_READY, API_MISSING, AVAILABLE, CERTIFICATE_READY, CERTIFICATE_UNUSABLE, DELIVERING,
     DURABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, INVALID, ISSUED, MANIFEST_PROBLEM,
     NAME_CONFLICT, NO_POD_READY, NOT_ISSUED, NOTHING_VALID, PERSISTENT, PLAIN_HTTP, PROGRAMMED, REFUSED,
     SCALED_TO_ZERO, SECRET_FOUND, SECRET_MISSING, SOME_READY, SPREADING, STATE_LOST, VALID, WAITING,
 };
-use crate::status::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
 /// The conditions that `Ready` sums up.
 pub const NEEDED: &[&str] = &[ACCEPTED, CERTIFICATE_READY, PROGRAMMED, AVAILABLE];
@@ -72,11 +72,11 @@ pub fn failed(
 }
 
 /// The report on a resource of which no valid spec is known.
-pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
+pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
     let none = |about| Finding::unknown(about, NOTHING_VALID, NO_SPEC);
     let mut findings = vec![accepted(fault, None, &[]), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: None,
         pods: (0, owner.pods_selector()),

@@ -20,7 +20,7 @@ use visnyk_operator::process::args::{Images, Namespaces};
 use visnyk_operator::process::events::Events;
 use visnyk_operator::process::installation::Installation;
 use visnyk_operator::process::metrics::OperatorMetrics;
-use visnyk_operator::process::run::Outfit;
+use visnyk_operator::process::run::ControllerDeps;
 use visnyk_runtime::observe::metrics::Metrics;
 
 use crate::line::Line;
@@ -85,7 +85,7 @@ impl World {
     pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
         let client = line.client(self.account.as_deref()).await;
-        let outfit = Outfit {
+        let outfit = ControllerDeps {
             client: client.clone(),
             namespaces: Namespaces::Only(namespaces),
             installation: self.installation.clone(),

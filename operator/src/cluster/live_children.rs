@@ -18,7 +18,7 @@ use crate::error::Error;
 
 /// What stands under the name of a child.
 #[derive(Clone, Debug)]
-pub enum Stands {
+pub enum Existing {
     /// Nothing.
     Nothing,
     /// What the resource does not control.
@@ -29,7 +29,7 @@ pub enum Stands {
     Ours(Arc<DynamicObject>),
 }
 
-impl Stands {
+impl Existing {
     /// The child.
     pub fn ours(&self) -> Option<&DynamicObject> {
         match self {
@@ -40,17 +40,17 @@ impl Stands {
 }
 
 /// What was read of one resource's children in one visit.
-pub struct Present<'a> {
+pub struct LiveChildren<'a> {
     /// What the visit works with.
     pub cluster: &'a Cluster,
     /// The resource.
     pub owner: &'a Owner,
     /// Whether orphans are taken for children.
     adopts: bool,
-    read: Mutex<HashMap<(Kind, String), Stands>>,
+    read: Mutex<HashMap<(Kind, String), Existing>>,
 }
 
-impl<'a> Present<'a> {
+impl<'a> LiveChildren<'a> {
     /// Of a visit that begins.
     pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
         Self { cluster, owner, adopts: false, read: Mutex::default() }
@@ -80,7 +80,7 @@ impl<'a> Present<'a> {
     }
 
     /// What stands under this name, or stood there when this visit first looked.
-    pub async fn under(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+    pub async fn under(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let key = (kind, name.to_owned());
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
@@ -92,14 +92,14 @@ impl<'a> Present<'a> {
     }
 
     /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
-    async fn look(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+    async fn look(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let Self { cluster, owner, .. } = self;
         let api: Api<DynamicObject> =
             Api::namespaced_with(cluster.client.clone(), &owner.namespace, &kind.resource());
         let doing = || self.doing(kind, name);
         if kind == Kind::Secret && !cluster.watched.has(owner, Kind::Secret, name) {
             match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
-                None => return Ok(Stands::Nothing),
+                None => return Ok(Existing::Nothing),
                 Some(found) => {
                     if let Some(not_ours) = self.not_ours(&found.metadata) {
                         return Ok(not_ours);
@@ -108,17 +108,17 @@ impl<'a> Present<'a> {
             }
         }
         Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
-            None => Stands::Nothing,
-            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found))),
+            None => Existing::Nothing,
+            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Existing::Ours(Arc::new(found))),
         })
     }
 
     /// What an object is that is no child; nothing for a child, and for an orphan that is adopted.
-    fn not_ours(&self, found: &ObjectMeta) -> Option<Stands> {
+    fn not_ours(&self, found: &ObjectMeta) -> Option<Existing> {
         match (self.owner.controls(found), self.owner.may_adopt(found)) {
             (true, _) => None,
-            (false, true) => (!self.adopts).then_some(Stands::Orphan),
-            (false, false) => Some(Stands::Foreign),
+            (false, true) => (!self.adopts).then_some(Existing::Orphan),
+            (false, false) => Some(Existing::Foreign),
         }
     }
 

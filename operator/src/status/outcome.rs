@@ -28,7 +28,7 @@ pub const BLOCKED: Duration = Duration::from_secs(10);
 
 /// What came out of a visit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Visit {
+pub struct Outcome {
     /// What was found out.
     pub findings: Vec<Finding>,
     /// Where the cluster connects; nothing where nothing runs.
@@ -65,7 +65,7 @@ impl Certificates {
     }
 }
 
-impl Visit {
+impl Outcome {
     /// What holds of the resource after it.
     pub fn status(&self, before: &Status, generation: Option<i64>, now: Timestamp) -> Status {
         Status {

@@ -9,37 +9,37 @@ use tracing::info;
 use visnyk_crds::WebhookRelay;
 use visnyk_crds::api::OnDelete;
 
-use super::left::{Fate, Left, retained};
-use super::{RULES, Runnable, build, fetch, left, peers};
+use super::retained_volumes::{RetainedVolume, VolumeFate, retained};
+use super::{RULES, Runnable, build, fetch, peers, retained_volumes};
 use crate::apply::finalizer;
 use crate::apply::runnable::judge;
 use crate::apply::{Applied, delete, delete_child, keep_up};
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::watched::Watched;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::conditions::Finding;
+use crate::status::outcome::{BLOCKED, Certificates, Outcome};
 use crate::status::reasons::{LEAVING, READY, SPOOL_RETAINED};
 use crate::status::report::accepted;
-use crate::status::visit::{BLOCKED, Certificates, Visit};
 
 /// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
-pub async fn leave(
+pub async fn finalize(
     relay: &WebhookRelay,
     owner: &Owner,
     context: &Context,
     now: Timestamp,
-) -> Result<Visit, Error> {
+) -> Result<Outcome, Error> {
     if is_namespace_going(&context.cluster.client, owner).await? {
         return let_go(relay, owner, context, Vec::new()).await;
     }
-    let present = Present::new(&context.cluster, owner);
+    let present = LiveChildren::new(&context.cluster, owner);
     let (runnable, _) = judge(relay, &present, &RULES).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
-    let left = left::look(&context.cluster, owner, 0, then, now).await?;
+    let left = retained_volumes::look(&context.cluster, owner, 0, then, now).await?;
     let is_worth_waiting = |runnable: &Runnable| match then {
         OnDelete::Retain => false,
         OnDelete::Drain => can_drain(runnable, relay, now) && has_manifest(&context.cluster.watched, owner),
@@ -60,7 +60,7 @@ pub async fn leave(
         Applied::Done
     };
     delete_claims(&context.cluster.client, owner, &left).await?;
-    if left.iter().all(Left::is_settled) && is_stopped(&context.cluster.watched, owner) {
+    if left.iter().all(RetainedVolume::is_settled) && is_stopped(&context.cluster.watched, owner) {
         return let_go(relay, owner, context, left).await;
     }
     Ok(going(owner, &left, context.cluster.watched.pods_of(owner).len(), &applied))
@@ -68,10 +68,10 @@ pub async fn leave(
 
 /// The Jobs, and what they read.
 async fn children(
-    present: &Present<'_>,
+    present: &LiveChildren<'_>,
     runnable: &Runnable,
     image: &str,
-    left: &[Left],
+    left: &[RetainedVolume],
     now: Timestamp,
 ) -> Result<Vec<Child>, Error> {
     let owner = present.owner;
@@ -85,7 +85,7 @@ async fn children(
 }
 
 /// Deletes the claims in which nothing is left, or nothing that is to be delivered.
-pub async fn delete_claims(client: &Client, owner: &Owner, left: &[Left]) -> Result<(), Error> {
+pub async fn delete_claims(client: &Client, owner: &Owner, left: &[RetainedVolume]) -> Result<(), Error> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &owner.namespace);
     for one in left.iter().filter(|left| left.goes()) {
         delete(&claims, &one.claim, PropagationPolicy::Background)
@@ -138,8 +138,9 @@ async fn is_namespace_going(client: &Client, owner: &Owner) -> Result<bool, Erro
 }
 
 /// Ends its pods, and Jobs whose word no longer counts: a prune would begin with what is still needed.
-async fn stop(cluster: &Cluster, owner: &Owner, left: &[Left]) -> Result<(), Error> {
-    let is_old = |job: &str| left.iter().any(|one| one.fate == Fate::DrainedOnce && one.job(owner) == job);
+async fn stop(cluster: &Cluster, owner: &Owner, left: &[RetainedVolume]) -> Result<(), Error> {
+    let is_old =
+        |job: &str| left.iter().any(|one| one.fate == VolumeFate::DrainedOnce && one.job(owner) == job);
     for (kind, child) in cluster.watched.children_of(owner) {
         let ends = match kind {
             Kind::StatefulSet => true,
@@ -158,11 +159,11 @@ async fn let_go(
     relay: &WebhookRelay,
     owner: &Owner,
     context: &Context,
-    kept: Vec<Left>,
-) -> Result<Visit, Error> {
+    kept: Vec<RetainedVolume>,
+) -> Result<Outcome, Error> {
     finalizer::take_off::<WebhookRelay>(&context.cluster.client, relay.meta()).await?;
     if !kept.is_empty() {
-        let names: Vec<&str> = kept.iter().map(Left::name).collect();
+        let names: Vec<&str> = kept.iter().map(RetainedVolume::name).collect();
         let note = format!(
             "PersistentVolumeClaims kept with their undelivered events: {}; a relay of this name uses them again",
             names.join(", ")
@@ -172,13 +173,13 @@ async fn let_go(
     Ok(going(owner, &kept, 0, &Applied::Done))
 }
 
-fn going(owner: &Owner, left: &[Left], pods: usize, applied: &Applied) -> Visit {
+fn going(owner: &Owner, left: &[RetainedVolume], pods: usize, applied: &Applied) -> Outcome {
     let ready = Finding::no(
         READY,
         LEAVING,
         "being deleted: the relay goes once its volumes are drained or deleted; see SpoolRetained",
     );
-    Visit {
+    Outcome {
         findings: [ready, accepted(None, Some(applied), &[])].into_iter().chain(retained(left)).collect(),
         url: None,
         pods: (pods, owner.pods_selector()),
