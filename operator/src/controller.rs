@@ -39,14 +39,14 @@ use crate::process::run::ControllerDeps;
 use crate::status::events::publish_changes;
 use crate::status::failure::lasting;
 use crate::status::outcome::{
-    LATER, Outcome, SOON, Said, is_gone, is_paused, last_said, pause, paused, write_status,
+    LATER, LastStatus, Outcome, SOON, is_gone, is_paused, pause, paused, read_last_status, write_status,
 };
 use crate::status::reasons::{REFUSED, UNREADABLE};
 use crate::status::report;
 use crate::{collector, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
-const AT_ONCE: u16 = 16;
+const MAX_CONCURRENT: u16 = 16;
 
 /// Between two looks at whether the other installation that manages a resource is gone.
 const OTHERS: Duration = Duration::from_mins(5);
@@ -65,7 +65,7 @@ trait ManagedResource:
     const ROLE: Role;
 
     /// What was last said of it.
-    fn said(&self) -> Option<&Status>;
+    fn last_status(&self) -> Option<&Status>;
 
     /// Brings about what it says.
     fn reconcile(
@@ -78,7 +78,7 @@ trait ManagedResource:
 impl ManagedResource for WebhookRelay {
     const ROLE: Role = Role::Relay;
 
-    fn said(&self) -> Option<&Status> {
+    fn last_status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
@@ -94,7 +94,7 @@ impl ManagedResource for WebhookRelay {
 impl ManagedResource for Collector {
     const ROLE: Role = Role::Collector;
 
-    fn said(&self) -> Option<&Status> {
+    fn last_status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
@@ -178,7 +178,7 @@ async fn control<K: ManagedResource>(
         .reflect(writer)
         .touched_objects();
     let controller = Controller::for_stream(changed, resources)
-        .with_config(controller::Config::default().concurrency(AT_ONCE))
+        .with_config(controller::Config::default().concurrency(MAX_CONCURRENT))
         .reconcile_on(triggers.map(|ObjectKey { namespace, name }| ObjectRef::new(&name).within(&namespace)));
     let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
     let reconciles = controller.run(reconcile::<K>, again_later::<K>, Arc::clone(&context));
@@ -209,7 +209,7 @@ async fn reconcile<K: ManagedResource>(
         return Ok(Action::await_change());
     }
     if is_paused(&*resource) {
-        return say_paused(&resource, &context).await;
+        return report_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
     reconcile_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
@@ -230,7 +230,7 @@ async fn manage<K: ManagedResource>(
 ) -> Result<Managed<K>, Error> {
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
     let concerned = owner.concerned();
-    let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
+    let seen = resource.0.as_ref().ok().and_then(|readable| readable.last_status()?.operator.as_deref());
     match claim(&context.cluster.client, &context.installation, &owner, seen, Timestamp::now()).await {
         Ok(Claim::Ours(fresh)) => {
             context.others.forget(&concerned);
@@ -254,31 +254,31 @@ async fn manage<K: ManagedResource>(
         Err(error) => {
             context.metrics.failed(K::ROLE.kind(), error.category(), begun.elapsed());
             warn!(error = with_causes(&error), "cannot look who manages a resource, trying again");
-            tell_unsaid(&owner, &error, context).await;
+            publish_failure(&owner, &error, context).await;
             Err(error)
         }
     }
 }
 
 /// Says that a resource is paused, and does nothing else.
-async fn say_paused<K: ManagedResource>(
+async fn report_paused<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     context: &Context,
 ) -> Result<Action, Error> {
     // What cannot be read is left as it is, too.
     let Ok(readable) = &resource.0 else { return Ok(Action::await_change()) };
-    let (owner, before) = (Owner::of(K::ROLE, resource), said_of(readable));
+    let (owner, before) = (Owner::of(K::ROLE, resource), last_status_of(readable));
     let after = pause(resource)
         .map_or_else(|| before.status.clone(), |pause| paused(&before.status, pause, Timestamp::now()));
-    let is_said = say(&owner, &before, &after, context).await?;
-    Ok(if is_said { Action::await_change() } else { Action::requeue(SOON) })
+    let is_written = write_and_publish(&owner, &before, &after, context).await?;
+    Ok(if is_written { Action::await_change() } else { Action::requeue(SOON) })
 }
 
 /// What was last said of a resource.
-fn said_of<K: ManagedResource>(resource: &K) -> Said {
-    Said {
+fn last_status_of<K: ManagedResource>(resource: &K) -> LastStatus {
+    LastStatus {
         version: resource.meta().resource_version.clone(),
-        status: resource.said().cloned().unwrap_or_default(),
+        status: resource.last_status().cloned().unwrap_or_default(),
     }
 }
 
@@ -300,7 +300,7 @@ async fn reconcile_counted<K: ManagedResource>(
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.cluster.patience.succeeded(&ObjectKey::of(resource));
+            context.cluster.backoff.succeeded(&ObjectKey::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -316,9 +316,9 @@ async fn reconcile_readable<K: ManagedResource>(resource: &K, context: &Context)
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
-    let before = said_of(resource);
+    let before = last_status_of(resource);
     let generation = resource.meta().generation;
-    let is_over = context.cluster.patience.is_over(&ObjectKey::of(resource));
+    let is_over = context.cluster.backoff.is_over(&ObjectKey::of(resource));
     let after = match &reconciled {
         Ok(outcome) => {
             let findings = outcome.findings.iter().cloned().chain(pause(resource)).collect();
@@ -330,13 +330,13 @@ async fn reconcile_readable<K: ManagedResource>(resource: &K, context: &Context)
     };
     let owner = Owner::of(K::ROLE, resource);
     let said = match &after {
-        Some(after) => say(&owner, &before, after, context).await,
+        Some(after) => write_and_publish(&owner, &before, after, context).await,
         None => Ok(true), // it may come to an end next time
     };
     let outcome = reconciled?;
-    let is_said = said?;
+    let is_written = said?;
     show_expiry::<K>(&owner, &outcome, context);
-    Ok(if is_said { outcome.next() } else { SOON })
+    Ok(if is_written { outcome.next() } else { SOON })
 }
 
 /// Says of a resource that cannot be read what is wrong with it.
@@ -346,17 +346,22 @@ async fn reconcile_unreadable<K: ManagedResource>(
     context: &Context,
 ) -> Result<Duration, Error> {
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
-    let before = last_said(&context.cluster.client, &owner).await?;
+    let before = read_last_status(&context.cluster.client, &owner).await?;
     let reason = (UNREADABLE, why.to_owned());
     let failed = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
     // The claim may be in a status that cannot be read, too.
     let after = Status { operator: Some(context.installation.to_string()), ..failed };
-    let is_said = say(&owner, &before, &after, context).await?;
-    Ok(if is_said { LATER } else { SOON })
+    let is_written = write_and_publish(&owner, &before, &after, context).await?;
+    Ok(if is_written { LATER } else { SOON })
 }
 
 /// Writes down what holds of a resource, and tells what is new of it; returns whether it is written.
-async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) -> Result<bool, Error> {
+async fn write_and_publish(
+    owner: &Owner,
+    before: &LastStatus,
+    after: &Status,
+    context: &Context,
+) -> Result<bool, Error> {
     let written = write_status(&context.cluster.client, owner, before, after).await;
     match &written {
         Ok(true) => {
@@ -369,14 +374,14 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
             .await;
         }
         Ok(false) => {}
-        Err(error) => tell_unsaid(owner, error, context).await,
+        Err(error) => publish_failure(owner, error, context).await,
     }
     written
 }
 
 /// Tells by an Event what no condition can say, since the status cannot be written.
-async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
-    if let Some(refusal) = error.told(context.cluster.patience.is_over(&owner.concerned())) {
+async fn publish_failure(owner: &Owner, error: &Error, context: &Context) {
+    if let Some(refusal) = error.told(context.cluster.backoff.is_over(&owner.concerned())) {
         context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;
     }
 }
@@ -396,7 +401,7 @@ fn again_later<K: ManagedResource>(
     _: &Error,
     context: Arc<Context>,
 ) -> Action {
-    Action::requeue(context.cluster.patience.next(ObjectKey::of(&*resource)))
+    Action::requeue(context.cluster.backoff.next(ObjectKey::of(&*resource)))
 }
 
 fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
@@ -414,7 +419,7 @@ fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, 
 /// A resource is gone.
 fn forget<K: ManagedResource>(gone: &ObjectKey, context: &Context) {
     context.cluster.references.forget(gone);
-    context.cluster.patience.forget(gone);
+    context.cluster.backoff.forget(gone);
     context.others.forget(gone);
     context.cluster.secret_changes.forget(gone);
     context.metrics.certificate_gone(&certificate_of::<K>(gone));

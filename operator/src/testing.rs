@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::apply::covers::covers;
-use crate::certificates::Kept;
+use crate::apply::satisfies::satisfies;
+use crate::certificates::StoredCertificates;
 use crate::certificates::trust::Wanted;
 use crate::children::child::{Child, Kind};
 
@@ -32,8 +32,8 @@ pub fn yaml(children: &[Child]) -> String {
 }
 
 /// What there is of a resource's trust once what is wanted was written.
-pub fn kept(wanted: Wanted) -> Kept {
-    Kept {
+pub fn kept(wanted: Wanted) -> StoredCertificates {
+    StoredCertificates {
         authorities: Some(wanted.authorities.secret()),
         published: Some(wanted.authorities.bundle()),
         server: Some(wanted.server),
@@ -60,5 +60,5 @@ fn check_type(child: &Child) {
 fn check<K: Serialize + DeserializeOwned>(child: &Child) {
     let read: K = serde_json::from_value(child.object.clone()).unwrap();
     let read: Value = serde_json::to_value(read).unwrap();
-    assert!(covers(&read, &child.object), "{} has a field that its type does not know", child.name);
+    assert!(satisfies(&read, &child.object), "{} has a field that its type does not know", child.name);
 }

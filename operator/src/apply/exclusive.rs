@@ -10,7 +10,7 @@ use crate::children::meta::MANAGER;
 const OURS: [&[&str]; 3] = [&["data"], &["spec", "selector"], &["spec", "podSelector"]];
 
 /// The merge patch that takes away what others have put there; nothing where there is nothing.
-pub fn without_strangers(live: &Value, wanted: &Value) -> Option<Value> {
+pub fn without_foreign_fields(live: &Value, wanted: &Value) -> Option<Value> {
     let mut patch = json!({});
     for path in OURS {
         let at = |object: &Value| object.pointer(&format!("/{}", path.join("/"))).cloned();
@@ -45,14 +45,14 @@ fn add(patch: &mut Value, further: Value) {
 fn set_by_others(live: &Value, wanted: &Value) -> Vec<Value> {
     let entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();
     let others = entries.filter(|entry| entry["manager"] != MANAGER && entry["subresource"].is_null());
-    let strangers = |entry: &Value| {
+    let foreign = |entry: &Value| {
         let mut fields = entry["fieldsV1"]["f:spec"].clone();
         if let Some(template) = fields["f:template"].as_object_mut() {
             template.remove("f:metadata");
         }
         without(&fields, wanted)
     };
-    others.filter_map(strangers).collect()
+    others.filter_map(foreign).collect()
 }
 
 /// The merge patch that takes away those `fields` that are not wanted, as the API server names them: `f:` and a name,
@@ -111,7 +111,7 @@ mod tests {
             "metadata": { "labels": { "a": "b" } }, "data": { "ours": "x" },
             "spec": { "podSelector": { "matchLabels": { "a": "b" } }, "selector": { "a": "b" } },
         });
-        assert_eq!(without_strangers(&wanted, &wanted), None);
+        assert_eq!(without_foreign_fields(&wanted, &wanted), None);
         let live = json!({
             "metadata": { "labels": { "a": "b", "note": "theirs" } },
             "data": { "ours": "changed", "theirs": "y" },
@@ -127,7 +127,7 @@ mod tests {
                 "selector": { "c": null },
             },
         });
-        assert_eq!(without_strangers(&live, &wanted), Some(expected));
+        assert_eq!(without_foreign_fields(&live, &wanted), Some(expected));
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
                 { "manager": "kube-controller-manager", "subresource": "status", "fieldsV1": { "f:spec": { "f:paused": {} } } },
                 { "manager": manager, "fieldsV1": { "f:spec": spec } },
             ]);
-            without_strangers(&live, &wanted)
+            without_foreign_fields(&live, &wanted)
         };
         let in_pods = |fields: Value| json!({ "f:template": { "f:spec": fields } });
         let in_container =
@@ -189,12 +189,12 @@ mod tests {
         live["metadata"]["managedFields"] = json!([set("one", "f:hostPID"), set("another", "f:hostNetwork")]);
         let expected =
             json!({ "spec": { "template": { "spec": { "hostNetwork": null, "hostPID": null } } } });
-        assert_eq!(without_strangers(&live, &wanted), Some(expected));
+        assert_eq!(without_foreign_fields(&live, &wanted), Some(expected));
     }
 
     #[test]
     fn what_we_do_not_speak_of_is_not_looked_into() {
         let live = json!({ "data": { "theirs": "y" }, "spec": { "selector": { "c": "d" } } });
-        assert_eq!(without_strangers(&live, &json!({ "spec": {} })), None);
+        assert_eq!(without_foreign_fields(&live, &json!({ "spec": {} })), None);
     }
 }

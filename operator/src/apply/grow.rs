@@ -7,9 +7,9 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tracing::info;
 
-use crate::apply::covers::{amount, covers};
 use crate::apply::delete;
 use crate::apply::patch::{merge_params, merge_patch};
+use crate::apply::satisfies::{amount, satisfies};
 use crate::children::child::Child;
 use crate::children::meta::Owner;
 use crate::error::Error;
@@ -19,7 +19,7 @@ const CLASS: &str = "/spec/volumeClaimTemplates/0/spec/storageClassName";
 
 /// Whether the claims of a StatefulSet are other than they should be.
 pub fn is_needed(live: &DynamicObject, wanted: &Child) -> bool {
-    !covers(&template(live), storage(&wanted.object)) || is_of_another_class(live, wanted)
+    !satisfies(&template(live), storage(&wanted.object)) || is_of_another_class(live, wanted)
 }
 
 fn is_of_another_class(live: &DynamicObject, wanted: &Child) -> bool {
@@ -36,8 +36,8 @@ pub enum Grown {
     Bound(Error),
     /// The API server does not take it: not of this class, or not yet, since there is no volume.
     Refused {
-        /// The least that a claim asks for.
-        least: Value,
+        /// The smallest that a claim asks for.
+        smallest: Value,
         /// What was said to that claim.
         why: Error,
     },
@@ -137,8 +137,8 @@ async fn enlarge_all(
             Err(error) => return Err(error),
         }
     }
-    let least = refused.into_iter().min_by_key(|(asked, _)| amount(asked));
-    Ok(least.map_or(Grown::All, |(least, why)| Grown::Refused { least, why }))
+    let smallest = refused.into_iter().min_by_key(|(asked, _)| amount(asked));
+    Ok(smallest.map_or(Grown::All, |(smallest, why)| Grown::Refused { smallest, why }))
 }
 
 async fn enlarge(

@@ -2,13 +2,13 @@
 //! already, and nothing is touched that another made.
 
 pub mod claim;
-pub mod covers;
 pub mod exclusive;
 pub mod finalizer;
 pub mod grow;
 pub mod patch;
 pub mod roll_out;
 pub mod runnable;
+pub mod satisfies;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -23,10 +23,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::info;
 
-use crate::apply::covers::covers;
 use crate::apply::grow::Grown;
 use crate::apply::patch::{apply_params, merge_params, merge_patch};
-use crate::children::child::{Child, Kind, Seen};
+use crate::apply::satisfies::satisfies;
+use crate::children::child::{Child, Kind, Target};
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::cluster::live_children::{Existing, LiveChildren};
@@ -139,7 +139,7 @@ async fn carry_out(
         applier.check_owner(life).await?;
     }
     for (child, stands) in &found {
-        refused.extend(present.told(applier.bring_about(child, stands, life).await)?.err());
+        refused.extend(present.told(applier.ensure(child, stands, life).await)?.err());
     }
     if life == Life::Lasting {
         refused.extend(present.told(applier.prune(children).await)?.err());
@@ -164,17 +164,17 @@ pub async fn try_out(
         Existing::Foreign | Existing::Orphan => return Ok(None),
         Existing::Nothing => {
             applier.check_owner(Life::Lasting).await?;
-            Seen::Nothing
+            Target::Nothing
         }
         Existing::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
         Existing::Ours(live) => {
             if let Some(claims) = live.data.pointer(CLAIMS) {
                 tried.object["spec"]["volumeClaimTemplates"].clone_from(claims);
             }
-            if covers(&live.data["spec"], &tried.object["spec"]) {
+            if satisfies(&live.data["spec"], &tried.object["spec"]) {
                 return Ok(None);
             }
-            Seen::of(live)
+            Target::of(live)
         }
     };
     let dry_run = PatchParams { dry_run: true, ..apply_params() };
@@ -216,11 +216,11 @@ impl<'a> Applier<'a> {
         if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
     }
 
-    async fn bring_about(&self, child: &Child, found: &Existing, life: Life) -> Result<(), Error> {
+    async fn ensure(&self, child: &Child, found: &Existing, life: Life) -> Result<(), Error> {
         match found.ours() {
             None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
-            None => self.write(child, Seen::Nothing).await,
+            None => self.write(child, Target::Nothing).await,
             Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {
                 self.grow(child, Some(ours)).await
             }
@@ -237,11 +237,11 @@ impl<'a> Applier<'a> {
         }
         let as_before = |ours: &DynamicObject| grow::with_claims_as_before(ours, self.owner, child);
         match (grow::claims(self.client, self.owner, child, ours).await?, ours) {
-            (Grown::All, None) => self.write(child, Seen::Nothing).await,
+            (Grown::All, None) => self.write(child, Target::Nothing).await,
             (Grown::All | Grown::Replacing, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
             (Grown::Replacing, None) => Ok(()), // made once they are gone, which is an event
-            (Grown::Refused { least, why }, None) => {
-                self.write(&grow::with_claims_of(&least, self.owner, child), Seen::Nothing).await?;
+            (Grown::Refused { smallest, why }, None) => {
+                self.write(&grow::with_claims_of(&smallest, self.owner, child), Target::Nothing).await?;
                 Err(why)
             }
             (Grown::Bound(why), None) => Err(why),
@@ -255,21 +255,21 @@ impl<'a> Applier<'a> {
     async fn correct(&self, child: &Child, ours: &DynamicObject) -> Result<(), Error> {
         let value = serde_json::to_value(ours)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
-        let strangers = exclusive::without_strangers(&value, &child.object);
-        if strangers.is_none() && covers(&value, &child.object) {
+        let foreign = exclusive::without_foreign_fields(&value, &child.object);
+        if foreign.is_none() && satisfies(&value, &child.object) {
             self.verified.note(self.owner, child, ours);
             return Ok(());
         }
         if ours.metadata.deletion_timestamp.is_some() {
             return Ok(()); // made again once it is gone, which is an event
         }
-        if let Some(patch) = strangers {
-            self.expel(child, ours, patch).await?;
+        if let Some(patch) = foreign {
+            self.remove_foreign(child, ours, patch).await?;
         }
-        self.write(child, Seen::of(ours)).await
+        self.write(child, Target::of(ours)).await
     }
 
-    async fn write(&self, child: &Child, seen: Seen<'_>) -> Result<(), Error> {
+    async fn write(&self, child: &Child, seen: Target<'_>) -> Result<(), Error> {
         // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
         for remark in child.news.iter().filter(|remark| remark.is_warning()) {
             let note = format!("{} {}: {remark}", child.kind.gvk().kind, child.name);
@@ -287,7 +287,7 @@ impl<'a> Applier<'a> {
     async fn patch(
         &self,
         child: &Child,
-        seen: Seen<'_>,
+        seen: Target<'_>,
         parameters: &PatchParams,
     ) -> Result<DynamicObject, Error> {
         let patch =
@@ -297,7 +297,7 @@ impl<'a> Applier<'a> {
     }
 
     /// Takes away what others have put where it may not be; an apply would leave it there.
-    async fn expel(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
+    async fn remove_foreign(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
         let patch = merge_patch(&live.metadata, patch);
         let kind = child.kind.gvk().kind;
         let written = self.api(child.kind).patch(&child.name, &merge_params(), &patch).await;

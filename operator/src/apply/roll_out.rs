@@ -10,13 +10,13 @@ use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
-use crate::cluster::pods::{NUDGE, Report};
+use crate::cluster::pods::{Report, SYNC_ANNOTATION};
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
 /// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
 /// `are_files_there`, are told to look, as long as that may help; so are all whose Secrets have just changed.
-pub async fn take_up(
+pub async fn roll_out(
     cluster: &Cluster,
     owner: &Owner,
     hash: &str,
@@ -29,8 +29,8 @@ pub async fn take_up(
     let mut pods = cluster.pods.ask(&cluster.watched.pods_of(owner)).await;
     for pod in &mut pods {
         if let Some(news) = pod.news(hash, are_files_there, secrets_changed, now) {
-            nudge(&cluster.client, &owner.namespace, pod, &news, now).await?;
-            pod.is_nudged = true;
+            request_sync(&cluster.client, &owner.namespace, pod, &news, now).await?;
+            pod.is_sync_requested = true;
         }
     }
     Ok(pods)
@@ -44,17 +44,17 @@ fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
 }
 
 /// Changes the pod's annotation, so that its kubelet looks at its files now.
-async fn nudge(
+async fn request_sync(
     client: &Client,
     namespace: &str,
     pod: &Report,
     news: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let since = pod.nudging_since(news).unwrap_or(now);
+    let since = pod.sync_requested_since(news).unwrap_or(now);
     let value = format!("{news} since {since} at {now}");
     let seen = ObjectMeta { uid: Some(pod.uid.clone()), ..ObjectMeta::default() };
-    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { NUDGE: value } } }));
+    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { SYNC_ANNOTATION: value } } }));
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     match api.patch(&pod.name, &merge_params(), &patch).await {
         Ok(_) => Ok(()),

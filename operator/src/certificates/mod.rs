@@ -24,7 +24,7 @@ use crate::error::Error;
 
 /// What there is of a resource's trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredCertificates {
     /// Its authorities.
     pub authorities: Option<SecretData>,
     /// Whom everybody was told to trust.
@@ -39,7 +39,7 @@ pub fn authorities_name(role: Role, name: &str) -> String {
 }
 
 /// Reads what there is of it.
-pub async fn fetch(present: &LiveChildren<'_>) -> Result<Kept, Error> {
+pub async fn fetch(present: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
     let Owner { role, name, .. } = present.owner;
     let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
     let (authorities, published, server) = tokio::join!(
@@ -50,7 +50,7 @@ pub async fn fetch(present: &LiveChildren<'_>) -> Result<Kept, Error> {
     // Of several refusals always the same is told.
     let (authorities, published, server) = (authorities?, published?, server?);
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
-    Ok(Kept { authorities, published: bundle, server })
+    Ok(StoredCertificates { authorities, published: bundle, server })
 }
 
 /// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.
@@ -65,7 +65,7 @@ pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
 /// list it shows no certificate of ours.
 pub fn wanted(
     owner: &Owner,
-    kept: &Kept,
+    kept: &StoredCertificates,
     further: Option<&[String]>,
     now: Timestamp,
 ) -> Result<Wanted, Error> {
@@ -107,7 +107,7 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
 
 /// What holds of it once the children were applied, as far as they could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct CertificateState {
     /// When the certificate that the pods are given expires; absent: there is none of ours.
     pub not_after: Option<Timestamp>,
     /// When to look again; earlier does no harm.
@@ -115,14 +115,19 @@ pub struct Standing {
 }
 
 /// The wanted certificate counts once its Secret is written; until then the one that was found does.
-pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted) -> Standing {
+pub fn state(
+    verified: &Verified,
+    owner: &Owner,
+    kept: &StoredCertificates,
+    wanted: &Wanted,
+) -> CertificateState {
     let [.., server] = children(owner, wanted);
     let found = || Some(Facts::of_pem(kept.server.as_ref()?.get(CERTIFICATE)?)?.not_after);
     let not_after = match wanted.not_after {
         Some(_) if !verified.is_met(owner, &server) => found(),
         not_after => not_after,
     };
-    Standing { not_after, look_again: wanted.look_again }
+    CertificateState { not_after, look_again: wanted.look_again }
 }
 
 /// The pods' part of it.

@@ -39,7 +39,7 @@ fn assert_made_once(relay: &WebhookRelay) {
     let valid = validate::relay(relay).unwrap();
     let owner = Owner::of(Role::Relay, relay);
     let further = own_names(&valid.listener.tls);
-    let first = kept(wanted(&owner, &Kept::default(), further, now()).unwrap());
+    let first = kept(wanted(&owner, &StoredCertificates::default(), further, now()).unwrap());
     let second = wanted(&owner, &first, further, now()).unwrap();
     assert_eq!((second.remarks.clone(), kept(second)), (vec![], first));
 }

@@ -106,7 +106,7 @@ impl Kind {
 
 /// What was seen under the name of a child that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen<'a> {
+pub enum Target<'a> {
     /// Nothing.
     Nothing,
     /// An object.
@@ -116,7 +116,7 @@ pub enum Seen<'a> {
     },
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Target<'a> {
     /// This object.
     pub fn of(object: &'a DynamicObject) -> Self {
         Self::Object { uid: object.metadata.uid.as_deref().unwrap_or_default() }
@@ -178,11 +178,11 @@ impl Child {
     }
 
     /// As a client takes it, for the object that was seen and no other.
-    pub fn patch(&self, seen: Seen<'_>) -> Result<DynamicObject, serde_json::Error> {
+    pub fn patch(&self, seen: Target<'_>) -> Result<DynamicObject, serde_json::Error> {
         let mut object = self.object.clone();
         match seen {
-            Seen::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
-            Seen::Object { uid } => object["metadata"]["uid"] = uid.into(),
+            Target::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
+            Target::Object { uid } => object["metadata"]["uid"] = uid.into(),
         }
         serde_json::from_value(object)
     }

@@ -69,9 +69,9 @@ impl<'a> LiveChildren<'a> {
         let resource = self.owner.concerned();
         match outcome {
             Ok(done) => Ok(Ok(done)),
-            Err(error) => match error.told(self.cluster.patience.is_over(&resource)) {
+            Err(error) => match error.told(self.cluster.backoff.is_over(&resource)) {
                 Some(why) => {
-                    self.cluster.patience.work_around(&resource);
+                    self.cluster.backoff.work_around(&resource);
                     Ok(Err(why))
                 }
                 None => Err(error),

@@ -1,19 +1,19 @@
 //! The observed state of the cluster. Reads only.
 
+pub mod backoff;
 pub mod child_meta;
+pub mod creation_failure;
 pub mod fetch;
 pub mod live_children;
-pub mod patience;
 pub mod pods;
 pub mod references;
 pub mod refusals;
 pub mod secret_changes;
-pub mod unmade;
 pub mod watched;
 
 use kube::Client;
 
-use crate::cluster::patience::Patience;
+use crate::cluster::backoff::Backoff;
 use crate::cluster::pods::Pods;
 use crate::cluster::references::References;
 use crate::cluster::secret_changes::SecretChanges;
@@ -32,7 +32,7 @@ pub struct Cluster {
     /// Times at which the Secrets that pods mount last changed.
     pub secret_changes: SecretChanges,
     /// Waits after failed visits.
-    pub patience: Patience,
+    pub backoff: Backoff,
 }
 
 impl Cluster {
@@ -44,7 +44,7 @@ impl Cluster {
             references,
             pods: Pods::default(),
             secret_changes: SecretChanges::default(),
-            patience: Patience::default(),
+            backoff: Backoff::default(),
         }
     }
 }

@@ -20,14 +20,14 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
-pub const NUDGE: &str = "visnyk.dev/sync";
+pub const SYNC_ANNOTATION: &str = "visnyk.dev/sync";
 /// A pod that has not followed after so long will not.
-pub const NUDGING: Duration = Duration::from_mins(1);
+pub const SYNC_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A pod answers from memory.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// A status names at most 64 destinations.
-const LONGEST_STATUS: usize = 256 << 10;
+const MAX_STATUS_BYTES: usize = 256 << 10;
 
 /// Asks pods for their status.
 #[derive(Clone, Debug)]
@@ -44,10 +44,10 @@ pub struct Report {
     pub is_ready: bool,
     /// Its `/status`; a Collector's is read as one without sources and destinations. Absent: it does not answer.
     pub status: Option<RelayStatus>,
-    /// Since when it is nudged, and for what.
-    pub nudged: Option<(Timestamp, String)>,
-    /// Whether this visit nudged it.
-    pub is_nudged: bool,
+    /// Since when it is sync_requested, and for what.
+    pub sync_requested: Option<(Timestamp, String)>,
+    /// Whether this visit sync_requested it.
+    pub is_sync_requested: bool,
     /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
     pub trouble: Option<String>,
 }
@@ -106,14 +106,14 @@ impl Pods {
             let reasons = async { if is_ready { None } else { self.unready(address).await } };
             tokio::join!(self.status(address), reasons)
         };
-        let (status, unready) = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_default();
+        let (status, unready) = tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_default();
         Report {
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
             is_ready,
             status,
-            nudged: pod.annotations().get(NUDGE).and_then(|value| nudged(value)),
-            is_nudged: false,
+            sync_requested: pod.annotations().get(SYNC_ANNOTATION).and_then(|value| sync_requested(value)),
+            is_sync_requested: false,
             trouble: trouble(pod).or(unready),
         }
     }
@@ -134,7 +134,7 @@ impl Pods {
         let at = SocketAddr::new(address, HEALTH_PORT);
         let response = self.0.get(format!("http://{at}{path}").parse().ok()?).await.ok()?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
+        let body = Limited::new(response.into_body(), MAX_STATUS_BYTES).collect().await.ok()?;
         Some((status, body.to_bytes()))
     }
 }
@@ -157,8 +157,8 @@ impl Report {
         self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
     }
 
-    /// What a nudge may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
-    /// nothing once it was nudged for that in vain. Of Secrets it does not tell which it has.
+    /// What a request_sync may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
+    /// nothing once it was sync_requested for that in vain. Of Secrets it does not tell which it has.
     pub fn news(
         &self,
         hash: &str,
@@ -174,18 +174,21 @@ impl Report {
             lacks_files.then(|| format!("{hash}/files")),
             secrets_changed.map(|at| format!("secrets/{at}")),
         ];
-        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
-        let helps = |news: &String| !self.nudging_since(news).is_some_and(in_vain);
+        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > SYNC_TIMEOUT;
+        let helps = |news: &String| !self.sync_requested_since(news).is_some_and(in_vain);
         news.into_iter().flatten().find(helps)
     }
 
-    /// Since when it is nudged for this.
-    pub fn nudging_since(&self, news: &str) -> Option<Timestamp> {
-        self.nudged.as_ref().filter(|(_, nudged)| nudged == news).map(|(since, _)| *since)
+    /// Since when it is sync_requested for this.
+    pub fn sync_requested_since(&self, news: &str) -> Option<Timestamp> {
+        self.sync_requested
+            .as_ref()
+            .filter(|(_, sync_requested)| sync_requested == news)
+            .map(|(since, _)| *since)
     }
 }
 
-fn nudged(value: &str) -> Option<(Timestamp, String)> {
+fn sync_requested(value: &str) -> Option<(Timestamp, String)> {
     let (news, rest) = value.split_once(" since ")?;
     let (since, _) = rest.split_once(" at ")?;
     Some((since.parse().ok()?, news.to_owned()))

@@ -11,18 +11,18 @@ use jiff::Timestamp;
 use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
-use crate::apply::roll_out::take_up;
+use crate::apply::roll_out::roll_out;
 use crate::apply::runnable::{self, Rules, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates::trust::Wanted as Trust;
-use crate::certificates::{self, Kept};
+use crate::certificates::{self, StoredCertificates};
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::creation_failure::creation_failure;
 use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{Report, only_refuse};
 use crate::cluster::references::{Reference, Referred};
-use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
@@ -51,7 +51,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     let wanted = decide(collector, &owner, &verdict, runnable, &observed, context, now)?;
     let done = carry_out(runnable, &present, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
-    Ok(report::report(&report::Seen {
+    Ok(report::report(&report::Inputs {
         owner: &owner,
         runnable,
         fault: verdict.fault.as_ref(),
@@ -59,9 +59,9 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
         missing_secrets: &verdict.missing,
         obstacles: &wanted.obstacles,
         pods: &done.pods,
-        unmade: done.unmade.as_deref(),
+        creation_failure: done.creation_failure.as_deref(),
         trust: trust
-            .map(|trust| certificates::standing(&context.writer.verified, &owner, &observed.kept, trust)),
+            .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.kept, trust)),
         now,
     }))
 }
@@ -82,7 +82,7 @@ async fn admit(
 /// The objects around a collector, as they are.
 struct Observed {
     /// The collector's own certificates; none if its listener speaks plain HTTP.
-    kept: Kept,
+    kept: StoredCertificates,
     /// Pods answer, and all refuse events.
     only_refuses: bool,
 }
@@ -90,7 +90,7 @@ struct Observed {
 /// Reads the objects around a collector. IO: reads.
 async fn observe(runnable: &Runnable, present: &LiveChildren<'_>) -> Result<Observed, Error> {
     let kept = match &runnable.valid.listener.tls {
-        ListenerTls::None => Kept::default(),
+        ListenerTls::None => StoredCertificates::default(),
         ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(present).await?,
     };
     Ok(Observed { kept, only_refuses: only_refuse(present.cluster, present.owner).await })
@@ -140,7 +140,7 @@ struct Done {
     /// Pods, as they answer after it.
     pods: Vec<Report>,
     /// Reason that the pod is missing, in the words of what refuses it.
-    unmade: Option<String>,
+    creation_failure: Option<String>,
 }
 
 /// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
@@ -153,9 +153,9 @@ async fn carry_out(
 ) -> Result<Done, Error> {
     let applied = apply(present, &context.writer, &wanted.children).await?;
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = take_up(present.cluster, present.owner, hash, wanted.obstacles.is_empty(), now).await?;
-    let unmade = why_unmade(present, build::kind(runnable), 1, pods.len(), now).await?;
-    Ok(Done { applied, pods, unmade })
+    let pods = roll_out(present.cluster, present.owner, hash, wanted.obstacles.is_empty(), now).await?;
+    let creation_failure = creation_failure(present, build::kind(runnable), 1, pods.len(), now).await?;
+    Ok(Done { applied, pods, creation_failure })
 }
 
 /// Every object that a visit reads and that is not the collector's own child.

@@ -8,7 +8,7 @@ use super::Runnable;
 use super::build::data;
 use crate::apply::Applied;
 use crate::apply::runnable::Fault;
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
@@ -16,12 +16,12 @@ use crate::cluster::pods::Report;
 use crate::status::conditions::summed_up;
 use crate::status::outcome::{Certificates, Outcome};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
-    secret_obstacles,
+    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
+    requeue_after, secret_obstacles,
 };
 
 /// All that a visit has seen.
-pub struct Seen<'a> {
+pub struct Inputs<'a> {
     /// The collector.
     pub owner: &'a Owner,
     /// What runs.
@@ -37,9 +37,9 @@ pub struct Seen<'a> {
     /// The pod, and what it says.
     pub pods: &'a [Report],
     /// Why there is no pod, if anything says so.
-    pub unmade: Option<&'a str>,
+    pub creation_failure: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<Standing>,
+    pub trust: Option<CertificateState>,
     /// The time.
     pub now: Timestamp,
 }
@@ -56,7 +56,7 @@ pub fn obstacles(
 }
 
 /// The report on a collector.
-pub fn report(seen: &Seen<'_>) -> Outcome {
+pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let warnings: Vec<String> = valid.warnings.iter().map(ToString::to_string).collect();
@@ -70,7 +70,7 @@ pub fn report(seen: &Seen<'_>) -> Outcome {
             seen.now,
         ),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
-        available(1, seen.pods, seen.unmade),
+        available(1, seen.pods, seen.creation_failure),
         durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
@@ -79,7 +79,7 @@ pub fn report(seen: &Seen<'_>) -> Outcome {
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(1, seen.pods)),
-        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        requeue_after: requeue_after(seen.fault, seen.applied, seen.pods, seen.creation_failure),
         certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }
 }

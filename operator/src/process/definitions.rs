@@ -10,7 +10,7 @@ use visnyk_runtime::observe::readiness::{Condition, Readiness};
 use visnyk_runtime::observe::watchdog::Ticker;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The kinds that are not served yet; each is a condition of being ready.
 pub struct Missing(Vec<(String, Condition)>);
@@ -32,7 +32,7 @@ impl Missing {
 pub async fn served(client: &Client, Missing(mut missing): Missing, ticker: &Ticker) {
     loop {
         ticker.tick();
-        match tokio::time::timeout(LOOK * 5, discover(client)).await {
+        match tokio::time::timeout(POLL_INTERVAL * 5, discover(client)).await {
             Ok(Ok(found)) => {
                 missing.retain(|(plural, waits)| !is_met(plural, waits, &found));
                 if missing.is_empty() {
@@ -43,7 +43,7 @@ pub async fn served(client: &Client, Missing(mut missing): Missing, ticker: &Tic
             Ok(Err(error)) => blame(&missing, &format!("API server cannot be asked: {error}")),
             Err(_) => blame(&missing, "API server does not answer"),
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

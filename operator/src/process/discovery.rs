@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::children::child::Kind;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The kinds that the cluster knows now.
 pub async fn discover(client: &Client) -> kube::Result<BTreeSet<Kind>> {
@@ -25,7 +25,7 @@ pub async fn discover(client: &Client) -> kube::Result<BTreeSet<Kind>> {
 /// Returns once the cluster knows others than these.
 pub async fn changed(client: &Client, known: &BTreeSet<Kind>) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         match discover(client).await {
             Ok(now) if now == *known => {}
             Ok(now) => return info!(?now, "the cluster knows other kinds than before"),

@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(65);
 
 /// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with many
 /// resources keeps in memory.
-const AT_ONCE: usize = 32;
+const MAX_CONCURRENT: usize = 32;
 
 /// The write was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +76,10 @@ impl Fence {
     {
         service
             .with_layer(&TimeoutLayer::new(LONGEST))
-            .with_layer(&ConcurrencyLimitLayer::new(AT_ONCE))
+            .with_layer(&ConcurrencyLimitLayer::new(MAX_CONCURRENT))
             .with_layer(&FilterLayer::new(self.clone()))
             .with_layer(&BufferLayer::new(WAITING))
-            .with_layer(&RetryLayer::new(patience()))
+            .with_layer(&RetryLayer::new(backoff()))
             .build()
     }
 
@@ -89,7 +89,7 @@ impl Fence {
 }
 
 /// Three tries more: what takes longer is for the next visit.
-fn patience() -> RetryPolicy {
+fn backoff() -> RetryPolicy {
     let heed_server = true;
     RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(5), 3, heed_server).unwrap_or_default()
 }

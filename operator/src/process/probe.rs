@@ -46,12 +46,12 @@ pub enum ProbeError {
 }
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prints what `url` answers, over plain HTTP.
 pub async fn probe(url: &Uri) -> Result<(), ProbeError> {
     let (status, body) =
-        timeout(PATIENCE, get(url)).await.map_err(|_| ProbeError::Silent(url.clone())).flatten()?;
+        timeout(TIMEOUT, get(url)).await.map_err(|_| ProbeError::Silent(url.clone())).flatten()?;
     if status != StatusCode::OK {
         return Err(ProbeError::Refused { url: url.clone(), status, body });
     }

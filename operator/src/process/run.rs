@@ -1,4 +1,4 @@
-//! Puts the operator together and runs it until SIGTERM: its face, the wait for our kinds, the election, and
+//! Puts the operator together and runs it until SIGTERM: its endpoints, the wait for our kinds, the election, and
 //! behind the fence of the lease the controllers.
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ use visnyk_runtime::server::drain::{Drain, Signals};
 
 use crate::process::args::{Images, Namespaces, RunArgs};
 use crate::process::definitions::{self, Missing};
+use crate::process::endpoints::OperatorEndpoints;
 use crate::process::events::Events;
-use crate::process::face::OperatorFace;
 use crate::process::fence::Fence;
 use crate::process::installation::Installation;
 use crate::process::leader::{Election, Ended, Timing};
@@ -76,8 +76,9 @@ pub async fn run<Work: Future<Output = ()>>(
     page.register(|registry| metrics.register(registry));
     // It tries every two seconds, and no try takes longer than ten.
     let ticker = watchdog.register("election", BOUND);
-    let face = OperatorFace { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
-    let _health = args.health.map(|at| Health::start(at, face)).transpose().map_err(RunError::Health)?;
+    let endpoints =
+        OperatorEndpoints { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
+    let _health = args.health.map(|at| Health::start(at, endpoints)).transpose().map_err(RunError::Health)?;
 
     let drain = Drain::new();
     let stop = stop_with(&drain);

@@ -8,7 +8,7 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::{self, Kept, authorities_name};
+use crate::certificates::{self, StoredCertificates, authorities_name};
 use crate::children::SecretData;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::Cluster;
@@ -24,7 +24,7 @@ pub type Named = (String, String);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Its own authority and certificate.
-    pub kept: Kept,
+    pub kept: StoredCertificates,
     /// The Secret with its peers.
     pub peers: Option<SecretData>,
     /// Collectors by name.
@@ -110,10 +110,10 @@ async fn peer(
 }
 
 /// Its own authority and certificate, where it shows one of its own.
-async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<Kept, Error> {
+async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
     match certificates::own_names(&relay.listener.tls) {
         Some(_) => certificates::fetch(present).await,
-        None => Ok(Kept::default()),
+        None => Ok(StoredCertificates::default()),
     }
 }
 

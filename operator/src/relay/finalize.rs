@@ -184,7 +184,7 @@ fn going(owner: &Owner, left: &[RetainedVolume], pods: usize, applied: &Applied)
         url: None,
         pods: (pods, owner.pods_selector()),
         ready: None,
-        again: BLOCKED,
+        requeue_after: BLOCKED,
         certificates: Certificates::default(),
     }
 }

@@ -17,7 +17,7 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::finalizer;
-use crate::apply::roll_out::take_up;
+use crate::apply::roll_out::roll_out;
 use crate::apply::runnable::{self, Rules, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates;
@@ -25,9 +25,9 @@ use crate::certificates::trust::Wanted as Trust;
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
+use crate::cluster::creation_failure::creation_failure;
 use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{Report, only_refuse};
-use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
@@ -64,19 +64,18 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     let wanted = decide(relay, &owner, &verdict, runnable, &observed, context, now)?;
     let done = carry_out(runnable, &present, &observed, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
-    Ok(report::report(&report::Seen {
+    Ok(report::report(&report::Inputs {
         owner: &owner,
         runnable,
         fault: verdict.fault.as_ref(),
         applied: &done.applied.and_refused(not_held),
         missing_secrets: &verdict.missing,
         resolved: &wanted.resolved,
-        trust: trust.map(|trust| {
-            certificates::standing(&context.writer.verified, &owner, &observed.found.kept, trust)
-        }),
+        trust: trust
+            .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.found.kept, trust)),
         obstacles: &wanted.obstacles,
         pods: &done.pods,
-        unmade: done.unmade.as_deref(),
+        creation_failure: done.creation_failure.as_deref(),
         left: &observed.left,
         now,
     }))
@@ -173,7 +172,7 @@ struct Done {
     /// Pods, as they answer after it.
     pods: Vec<Report>,
     /// Reason that pods are missing, in the words of what refuses them.
-    unmade: Option<String>,
+    creation_failure: Option<String>,
 }
 
 /// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks the
@@ -190,10 +189,11 @@ async fn carry_out(
     let applied = apply(present, &context.writer, &wanted.children).await?;
     finalize::delete_claims(&cluster.client, owner, &observed.left).await?;
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = take_up(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
+    let pods = roll_out(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
     let replicas = usize::from(runnable.resource.spec.replicas);
-    let unmade = why_unmade(present, build::kind(runnable), replicas, pods.len(), now).await?;
-    Ok(Done { applied, pods, unmade })
+    let creation_failure =
+        creation_failure(present, build::kind(runnable), replicas, pods.len(), now).await?;
+    Ok(Done { applied, pods, creation_failure })
 }
 
 impl Runnable {

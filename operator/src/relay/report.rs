@@ -13,7 +13,7 @@ use super::peers::Resolved;
 use super::retained_volumes::{RetainedVolume, retained};
 use crate::apply::Applied;
 use crate::apply::runnable::Fault;
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
@@ -22,15 +22,15 @@ use crate::status::conditions::{Finding, summed_up};
 use crate::status::outcome::{Certificates, Outcome};
 use crate::status::reasons::{BEHIND, DELIVERING, DISABLED, KEEPING_UP, NO_ANSWER};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
-    secret_obstacles,
+    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
+    requeue_after, secret_obstacles,
 };
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
 
 /// All that a visit has seen.
-pub struct Seen<'a> {
+pub struct Inputs<'a> {
     /// The relay.
     pub owner: &'a Owner,
     /// What runs.
@@ -44,13 +44,13 @@ pub struct Seen<'a> {
     /// Which destinations can be reached.
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<Standing>,
+    pub trust: Option<CertificateState>,
     /// What stands in the way of its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
     /// Why there are fewer pods than there should be, if anything says so.
-    pub unmade: Option<&'a str>,
+    pub creation_failure: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [RetainedVolume],
     /// The time.
@@ -58,7 +58,7 @@ pub struct Seen<'a> {
 }
 
 /// The report on a relay.
-pub fn report(seen: &Seen<'_>) -> Outcome {
+pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
@@ -71,7 +71,7 @@ pub fn report(seen: &Seen<'_>) -> Outcome {
             seen.now,
         ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
-        available(spec.replicas, seen.pods, seen.unmade),
+        available(spec.replicas, seen.pods, seen.creation_failure),
         durable(&data(relay, valid), seen.pods),
         delivering(seen.pods),
     ];
@@ -82,7 +82,7 @@ pub fn report(seen: &Seen<'_>) -> Outcome {
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(spec.replicas, seen.pods)),
-        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        requeue_after: requeue_after(seen.fault, seen.applied, seen.pods, seen.creation_failure),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
 }

@@ -14,7 +14,7 @@ use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_runtime::pki::Facts;
 
 use super::fetch::{Absence, Found, Peer};
-use super::report::{Seen, obstacles, report};
+use super::report::{Inputs, obstacles, report};
 use super::retained_volumes::{RetainedVolume, VolumeFate};
 use super::*;
 use crate::apply::Applied;
@@ -327,7 +327,8 @@ fn peer_is_told_of_with_a_certificate_that_stays_while_it_is_good() {
 #[test]
 fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
     let (runnable, owner) = (relay(&json!({})), owner());
-    let trust = certificates::wanted(&owner, &certificates::Kept::default(), Some(&[]), now()).unwrap();
+    let trust =
+        certificates::wanted(&owner, &certificates::StoredCertificates::default(), Some(&[]), now()).unwrap();
     let resolved = peers::resolve(&owner, &found(), now()).unwrap();
     let children = build::build(&runnable, &owner, &resolved, Some(&trust), "image").unwrap();
     let names: Vec<(Kind, &str)> = children.iter().map(|child| (child.kind, &child.name[..])).collect();
@@ -344,7 +345,7 @@ fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
 #[test]
 fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     let further = ["harbour.example.org".to_owned(), "localhost".to_owned()];
-    let nothing = certificates::Kept::default();
+    let nothing = certificates::StoredCertificates::default();
     let trust = certificates::wanted(&owner(), &nothing, Some(&further), now()).unwrap();
     let facts = Facts::of_pem(&trust.server["tls.crt"]).unwrap();
     let within = |name: &str| {
@@ -379,8 +380,8 @@ fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
             destinations,
             ..process(ProcessStatus { configuration_hash: hash.into(), ..ProcessStatus::default() })
         }),
-        nudged: None,
-        is_nudged: false,
+        sync_requested: None,
+        is_sync_requested: false,
         trouble: None,
     }
 }
@@ -403,7 +404,7 @@ fn reported_without(
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
     let unknown = take_unknown(&mut children(runnable), kinds);
-    report(&Seen {
+    report(&Inputs {
         owner: &owner,
         runnable,
         fault: None,
@@ -413,7 +414,7 @@ fn reported_without(
         trust: None,
         obstacles: &obstacles(missing, awaited, &resolved, &unknown),
         pods,
-        unmade: None,
+        creation_failure: None,
         left: &[],
         now: now(),
     })
@@ -579,8 +580,8 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
     let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles.is_empty(), None, now());
-    let nudged = |pod: &Report, seconds: i64, what: &str| Report {
-        nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
+    let sync_requested = |pod: &Report, seconds: i64, what: &str| Report {
+        sync_requested: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
     };
     let quay = DestinationStatus {
@@ -592,24 +593,25 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
         [pod("a", "hash", vec![]), pod("a", "other", vec![]), pod("a", "hash", vec![quay])];
     assert_eq!(news(&follows, &[]), None);
     assert_eq!(news(&lags, slice::from_ref(&missing)), Some("hash".into()));
-    assert_eq!(news(&nudged(&lags, 60, "hash"), &[]), Some("hash".into()));
-    assert_eq!(news(&nudged(&lags, 61, "hash"), &[]), None);
+    assert_eq!(news(&sync_requested(&lags, 60, "hash"), &[]), Some("hash".into()));
+    assert_eq!(news(&sync_requested(&lags, 61, "hash"), &[]), None);
     assert_eq!(news(&waits, &[]), Some("hash/files".into()));
     assert_eq!(news(&waits, &[missing]), None);
-    assert_eq!(news(&nudged(&waits, 61, "hash"), &[]), Some("hash/files".into()));
-    assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
+    assert_eq!(news(&sync_requested(&waits, 61, "hash"), &[]), Some("hash/files".into()));
+    assert_eq!(news(&sync_requested(&waits, 61, "hash/files"), &[]), None);
     // Secrets that have just changed are another matter.
     let changed = now() - SignedDuration::from_secs(2);
     let secrets = |pod: &Report| pod.news("hash", true, Some(changed), now());
     let told = format!("secrets/{changed}");
-    assert_eq!(secrets(&nudged(&waits, 61, "hash/files")), Some(told.clone()));
+    assert_eq!(secrets(&sync_requested(&waits, 61, "hash/files")), Some(told.clone()));
     assert_eq!(secrets(&waits), Some("hash/files".into()));
-    assert_eq!(secrets(&nudged(&waits, 61, &told)), Some("hash/files".into()));
+    assert_eq!(secrets(&sync_requested(&waits, 61, &told)), Some("hash/files".into()));
 
     let runnable = relay(&json!({}));
-    let again = |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).again;
+    let again =
+        |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).requeue_after;
     assert_eq!([&follows, &lags, &waits].map(again), [LATER, LATER, BLOCKED]);
-    assert_eq!(again(&Report { is_nudged: true, ..lags }), SOON);
+    assert_eq!(again(&Report { is_sync_requested: true, ..lags }), SOON);
 }
 
 #[test]

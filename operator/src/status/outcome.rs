@@ -11,7 +11,7 @@ use visnyk_crds::api::Status;
 
 use crate::apply::finalizer;
 use crate::apply::patch::{merge_params, merge_patch};
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::meta::{Owner, PAUSED};
 use crate::cluster::pods::{Report, shown};
 use crate::error::Error;
@@ -38,7 +38,7 @@ pub struct Outcome {
     /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
     pub ready: Option<String>,
     /// When to come again if nothing happens before.
-    pub again: Duration,
+    pub requeue_after: Duration,
     /// Of its own certificates.
     pub certificates: Certificates,
 }
@@ -54,7 +54,12 @@ pub struct Certificates {
 
 impl Certificates {
     /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
-    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, pods: &[Report], now: Timestamp) -> Self {
+    pub fn of(
+        trust: Option<CertificateState>,
+        further: Option<Timestamp>,
+        pods: &[Report],
+        now: Timestamp,
+    ) -> Self {
         let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         let own = trust.and_then(|trust| trust.not_after);
@@ -82,7 +87,7 @@ impl Outcome {
 
     /// When to come again: a certificate may be due before anything else is.
     pub fn next(&self) -> Duration {
-        self.certificates.look_again.map_or(self.again, |due| self.again.min(due.max(SOON)))
+        self.certificates.look_again.map_or(self.requeue_after, |due| self.requeue_after.min(due.max(SOON)))
     }
 }
 
@@ -124,7 +129,7 @@ pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
 
 /// What was last said of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Said {
+pub struct LastStatus {
     /// The version of the resource that says so.
     pub version: Option<String>,
     /// What it says.
@@ -136,7 +141,7 @@ pub struct Said {
 pub async fn write_status(
     client: &Client,
     owner: &Owner,
-    before: &Said,
+    before: &LastStatus,
     status: &Status,
 ) -> Result<bool, Error> {
     if *status == before.status {
@@ -169,13 +174,13 @@ pub async fn write_status(
 }
 
 /// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
-pub async fn last_said(client: &Client, owner: &Owner) -> Result<Said, Error> {
+pub async fn read_last_status(client: &Client, owner: &Owner) -> Result<LastStatus, Error> {
     let found = api(client, owner).get_opt(&owner.name).await;
     let Some(found) = found.map_err(Error::api(format!("read the status of {}", owner.name)))? else {
-        return Ok(Said::default());
+        return Ok(LastStatus::default());
     };
     let status = serde_json::from_value(found.data["status"].clone()).unwrap_or_default();
-    Ok(Said { version: found.metadata.resource_version, status })
+    Ok(LastStatus { version: found.metadata.resource_version, status })
 }
 
 /// Whatever type its kind has.

@@ -81,7 +81,7 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
         url: None,
         pods: (0, owner.pods_selector()),
         ready: None,
-        again: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
+        requeue_after: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
         certificates: Certificates::default(),
     }
 }
@@ -169,11 +169,11 @@ pub fn ready(replicas: u16, pods: &[Report]) -> String {
     format!("{}/{replicas}", pods.iter().filter(|pod| pod.is_ready).count())
 }
 
-/// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.
-pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Finding {
+/// Whether events can be accepted; `creation_failure` is why there are fewer pods than there should be.
+pub fn available(replicas: u16, pods: &[Report], creation_failure: Option<&str>) -> Finding {
     let ready = pods.iter().filter(|pod| pod.is_ready).count();
     let trouble = pods.iter().find_map(|pod| Some(format!("; pod {}: {}", pod.name, pod.trouble.as_ref()?)));
-    let refusal = unmade.map(|why| format!("; no pod is made: {why}"));
+    let refusal = creation_failure.map(|why| format!("; no pod is made: {why}"));
     let starts = || Some(format!("; pod {} starts", pods.iter().find(|pod| !pod.is_ready)?.name));
     let none = || pods.is_empty().then(|| "; none exists yet".to_owned());
     let why = refusal.or(trouble).or_else(starts).or_else(none).unwrap_or_default();
@@ -184,7 +184,7 @@ pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Findin
             SCALED_TO_ZERO,
             "spec.replicas is 0: no pod runs, and no event is accepted",
         ),
-        0 if unmade.is_some() => Finding::no(AVAILABLE, FAILED_CREATE, message),
+        0 if creation_failure.is_some() => Finding::no(AVAILABLE, FAILED_CREATE, message),
         0 => Finding::no(AVAILABLE, NO_POD_READY, message),
         ready if ready < usize::from(replicas) => Finding::yes(AVAILABLE, SOME_READY, message),
         _ => Finding::yes(AVAILABLE, ALL_READY, message),
@@ -284,13 +284,18 @@ fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     life.not_after.duration_since(now) < margin
 }
 
-/// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for, and
-/// nobody tells why pods are `unmade`.
-pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: Option<&str>) -> Duration {
+/// When to look again, if nothing happens before. A pod that was sync_requested in vain may still find what it waits for, and
+/// nobody tells why pods are `creation_failure`.
+pub fn requeue_after(
+    fault: Option<&Fault>,
+    applied: &Applied,
+    pods: &[Report],
+    creation_failure: Option<&str>,
+) -> Duration {
     match (fault, applied) {
         (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict { .. } | Applied::Refused(_)) => BLOCKED,
-        (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
-        (_, Applied::Done) if !waiting(pods).is_empty() || unmade.is_some() => BLOCKED,
+        (_, Applied::Done) if pods.iter().any(|pod| pod.is_sync_requested) => SOON,
+        (_, Applied::Done) if !waiting(pods).is_empty() || creation_failure.is_some() => BLOCKED,
         (_, Applied::Done) => LATER,
     }
 }

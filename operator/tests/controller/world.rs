@@ -156,7 +156,7 @@ impl World {
             + DeserializeOwned
             + Send
             + 'static
-            + Said,
+            + LastStatus,
     {
         let is_so = |resource: Option<&K>| {
             resource.is_some_and(|resource| {
@@ -217,17 +217,17 @@ impl Drop for World {
 }
 
 /// A resource with a status of ours.
-pub trait Said {
+pub trait LastStatus {
     fn said(&self) -> Option<&Status>;
 }
 
-impl Said for WebhookRelay {
+impl LastStatus for WebhookRelay {
     fn said(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 }
 
-impl Said for Collector {
+impl LastStatus for Collector {
     fn said(&self) -> Option<&Status> {
         self.status.as_ref()
     }

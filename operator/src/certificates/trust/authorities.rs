@@ -12,7 +12,7 @@ use crate::children::remark::Remark;
 /// How long a new authority is published before it signs, if another can: longer than any mount lags.
 const SPREADING: SignedDuration = SignedDuration::from_hours(48);
 /// What is left of an old one's life when even a short certificate of it is worth less than that wait.
-const LEAST_LEFT: SignedDuration = SignedDuration::from_hours(72);
+const MIN_LEFT: SignedDuration = SignedDuration::from_hours(72);
 
 /// The authorities of one resource, the oldest first. Never empty.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Authorities {
         let known = || self.list.iter().filter(is_known);
         known()
             .find(|authority| left(authority) >= LEAF_LIFE)
-            .or_else(|| known().filter(|authority| left(authority) >= LEAST_LEFT).max_by_key(|it| left(it)))
+            .or_else(|| known().filter(|authority| left(authority) >= MIN_LEFT).max_by_key(|it| left(it)))
             .or_else(|| self.list.iter().max_by_key(|it| left(it)))
             .expect("there is always one")
     }

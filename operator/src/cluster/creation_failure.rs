@@ -15,11 +15,11 @@ const REASON: &str = "FailedCreate";
 /// Age of an Event that still counts. A StatefulSet is tried again after 17 minutes at the latest.
 const COUNTS: SignedDuration = SignedDuration::from_mins(20);
 /// Events looked at.
-const MOST: u32 = 50;
+const MAX_EVENTS: u32 = 50;
 
 /// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
 /// `kind` is that of the workload.
-pub async fn why_unmade(
+pub async fn creation_failure(
     present: &LiveChildren<'_>,
     kind: Kind,
     wanted: usize,
@@ -45,7 +45,7 @@ async fn look(present: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<
     };
     let api: Api<Event> = Api::namespaced(present.cluster.client.clone(), &present.owner.namespace);
     let selected =
-        ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MOST);
+        ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MAX_EVENTS);
     let events = api.list(&selected).await.map_err(Error::api(format!("list Events of {name}")))?;
     let latest = events.items.into_iter().filter_map(|event| Some((last_seen(&event)?, event.message?)));
     let latest = latest.filter(|(seen, _)| now.duration_since(*seen) < COUNTS).max_by_key(|(seen, _)| *seen);

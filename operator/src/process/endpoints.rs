@@ -8,7 +8,7 @@ use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::
 use crate::process::fence::Fence;
 
 /// Everything there is to see.
-pub struct OperatorFace {
+pub struct OperatorEndpoints {
     /// The loops that must turn.
     pub watchdog: Watchdog,
     /// What is needed before anything can be reconciled.
@@ -19,7 +19,7 @@ pub struct OperatorFace {
     pub fence: Fence,
 }
 
-impl Face for OperatorFace {
+impl Face for OperatorEndpoints {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()

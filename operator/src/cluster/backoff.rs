@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::children::meta::ObjectKey;
 
 /// How long to wait after a failed visit: twice as long after each in a row. An error that repeats is no hiccup: from
-/// [`Patience::REPEATED`] failures on it is told and worked around.
+/// [`Backoff::REPEATED`] failures on it is told and worked around.
 #[derive(Debug, Default)]
-pub struct Patience(Mutex<HashMap<ObjectKey, Failures>>);
+pub struct Backoff(Mutex<HashMap<ObjectKey, Failures>>);
 
 /// The failed visits of one resource.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ struct Failures {
     is_worked_around: bool,
 }
 
-impl Patience {
-    const FIRST: Duration = Duration::from_millis(500);
-    const LONGEST: Duration = Duration::from_mins(1);
+impl Backoff {
+    const INITIAL: Duration = Duration::from_millis(500);
+    const MAX: Duration = Duration::from_mins(1);
     /// Failures in a row after which the next one is no hiccup; by then some three seconds have passed.
     const REPEATED: u32 = 3;
 
@@ -30,7 +30,7 @@ impl Patience {
         let mut all = self.all();
         let failures = all.entry(resource).or_default();
         failures.in_a_row = failures.in_a_row.saturating_add(1);
-        Self::FIRST.saturating_mul(2_u32.saturating_pow(failures.in_a_row - 1)).min(Self::LONGEST)
+        Self::INITIAL.saturating_mul(2_u32.saturating_pow(failures.in_a_row - 1)).min(Self::MAX)
     }
 
     /// Whether the visits before this one failed so often that another failure is no hiccup.
@@ -72,21 +72,21 @@ mod tests {
 
     #[test]
     fn error_that_repeats_is_no_hiccup_until_a_visit_meets_it_no_more() {
-        let (patience, harbour) =
-            (Patience::default(), ObjectKey { namespace: "ships".into(), name: "harbour".into() });
+        let (backoff, harbour) =
+            (Backoff::default(), ObjectKey { namespace: "ships".into(), name: "harbour".into() });
         let waits = [1, 2, 4].map(|halves| Duration::from_millis(500 * halves));
         assert_eq!(
-            [(); 3].map(|()| (patience.is_over(&harbour), patience.next(harbour.clone()))),
+            [(); 3].map(|()| (backoff.is_over(&harbour), backoff.next(harbour.clone()))),
             waits.map(|wait| (false, wait))
         );
-        assert!(patience.is_over(&harbour));
+        assert!(backoff.is_over(&harbour));
         for _ in 0..2 {
-            patience.work_around(&harbour);
-            patience.succeeded(&harbour);
-            assert!(patience.is_over(&harbour));
+            backoff.work_around(&harbour);
+            backoff.succeeded(&harbour);
+            assert!(backoff.is_over(&harbour));
         }
-        patience.succeeded(&harbour);
-        assert!(!patience.is_over(&harbour));
-        assert_eq!(patience.next(harbour), waits[0]);
+        backoff.succeeded(&harbour);
+        assert!(!backoff.is_over(&harbour));
+        assert_eq!(backoff.next(harbour), waits[0]);
     }
 }
