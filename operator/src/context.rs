@@ -1,4 +1,4 @@
-//! The parts that every visit works with.
+//! The parts that every reconcile works with.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::process::installation::Installation;
 use crate::process::metrics::OperatorMetrics;
 use crate::process::run::ControllerDeps;
 
-/// The parts that every visit to resources of one kind works with.
+/// The parts that every reconcile to resources of one kind works with.
 pub struct Context {
     /// API server, and the cluster as it is known.
     pub cluster: Cluster,

@@ -1,4 +1,4 @@
-//! The controllers: whom a change concerns is reconciled, and what came out of the visit is written down, told and
+//! The controllers: whom a change concerns is reconciled, and what came out of the reconcile is written down, told and
 //! counted, here and nowhere else.
 
 use std::fmt::Debug;
@@ -64,7 +64,7 @@ trait ManagedResource:
     /// Which.
     const ROLE: Role;
 
-    /// What was last said of it.
+    /// Returns its last status.
     fn last_status(&self) -> Option<&Status>;
 
     /// Brings about what it says.
@@ -215,7 +215,7 @@ async fn reconcile<K: ManagedResource>(
     reconcile_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
 }
 
-/// Whether this installation manages a resource.
+/// Decision whether this installation manages a resource.
 enum Managed<K> {
     /// It does. The resource is as it is now.
     Here(Arc<DeserializeGuard<K>>),
@@ -274,7 +274,7 @@ async fn report_paused<K: ManagedResource>(
     Ok(if is_written { Action::await_change() } else { Action::requeue(SOON) })
 }
 
-/// What was last said of a resource.
+/// Returns the last status of a resource.
 fn last_status_of<K: ManagedResource>(resource: &K) -> LastStatus {
     LastStatus {
         version: resource.meta().resource_version.clone(),
@@ -411,7 +411,7 @@ fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, 
             let namespace = gone.namespace.clone().unwrap_or_default();
             forget::<K>(&ObjectKey { namespace, name: gone.name.clone() }, context);
         }
-        controller::Error::ReconcilerFailed(..) => {} // logged by the visit
+        controller::Error::ReconcilerFailed(..) => {} // logged by the reconcile
         other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
     }
 }

@@ -1,4 +1,4 @@
-//! What tests of builders share.
+//! Support for tests of children.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub fn yaml(children: &[Child]) -> String {
     documents.collect()
 }
 
-/// What there is of a resource's trust once what is wanted was written.
+/// Returns the stored certificates of a resource once the wanted ones were written.
 pub fn kept(wanted: Wanted) -> StoredCertificates {
     StoredCertificates {
         authorities: Some(wanted.authorities.secret()),

@@ -22,7 +22,7 @@ use crate::process::installation::Installation;
 /// takes less.
 const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
 
-/// Who manages a resource.
+/// Manager of a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
     /// This installation. The resource, where it was read or written because the watch may be late.
@@ -86,7 +86,7 @@ async fn ask(
     }
 }
 
-/// Whether an installation is gone. Where its Lease may not be read, nobody can tell: then it is not.
+/// Returns whether an installation is gone. Where its Lease may not be read, it counts as present.
 async fn is_gone(client: &Client, holder: &str, now: Timestamp) -> Result<bool, Error> {
     let Some(holder) = Installation::parse(holder) else { return Ok(true) };
     let leases: Api<Lease> = Api::namespaced(client.clone(), &holder.namespace);
@@ -97,7 +97,8 @@ async fn is_gone(client: &Client, holder: &str, now: Timestamp) -> Result<bool, 
     }
 }
 
-/// Whether nobody has renewed a Lease for so long that nobody will. One that is only free is between two leaders.
+/// Returns whether a Lease has not been renewed for so long that its operators are gone. A Lease without a holder is
+/// between two leaders.
 fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
     let renewed = lease.and_then(|lease| lease.renew_time.as_ref());
     renewed.is_none_or(|renewed| now.duration_since(renewed.0) > ABANDONED)

@@ -1,6 +1,6 @@
-//! What is ours alone in a child. Elsewhere others may add what they like; here one more key turns what we wrote
-//! into something else: a Service without pods, a policy for nobody, a peer that nobody named, a Deployment that never
-//! rolls.
+//! Fields of a child that belong to the operator alone. In other fields others may add what they like; here one more
+//! key turns what was applied into something else: a Service without pods, a policy for nobody, a peer that nobody
+//! named, a Deployment that never rolls.
 
 use serde_json::{Map, Value, json};
 
@@ -39,8 +39,8 @@ fn add(patch: &mut Value, further: Value) {
     }
 }
 
-/// What takes from the spec of a workload all that others have set: a pause, a partition, a sidecar, a variable, the
-/// node's network. What the API server fills in itself is nobody's. Labels and annotations of pods stay, by which
+/// Returns patches that take from the spec of a workload all that others have set: a pause, a partition, a sidecar, a
+/// variable, the node's network. Defaults of the API server stay. Labels and annotations of pods stay, by which
 /// `kubectl rollout restart` does its work.
 fn set_by_others(live: &Value, wanted: &Value) -> Vec<Value> {
     let entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Its name.
 pub const DRAIN: &str = "visnyk.dev/drain";
 
-/// Whether it is on an object.
+/// Returns whether it is on an object.
 pub fn is_on(object: &ObjectMeta) -> bool {
     object.finalizers.iter().flatten().any(|one| one == DRAIN)
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 const TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
 const CLASS: &str = "/spec/volumeClaimTemplates/0/spec/storageClassName";
 
-/// Whether the claims of a StatefulSet are other than they should be.
+/// Returns whether the claims of a StatefulSet are other than they should be.
 pub fn is_needed(live: &DynamicObject, wanted: &Child) -> bool {
     !satisfies(&template(live), storage(&wanted.object)) || is_of_another_class(live, wanted)
 }
@@ -26,7 +26,7 @@ fn is_of_another_class(live: &DynamicObject, wanted: &Child) -> bool {
     live.data.pointer(CLASS) != wanted.object.pointer(CLASS)
 }
 
-/// What came of asking for other claims.
+/// Result of asking for other claims.
 pub enum Grown {
     /// Every claim asks for that much, or for more, and is of that class or has its volume.
     All,
@@ -38,7 +38,7 @@ pub enum Grown {
     Refused {
         /// The smallest that a claim asks for.
         smallest: Value,
-        /// What was said to that claim.
+        /// Answer of the API server to that claim.
         why: Error,
     },
 }
@@ -76,8 +76,8 @@ pub async fn claims(
     enlarge_all(&api, owner, &used, storage(&wanted.object)).await
 }
 
-/// Whether a claim was never bound and is other than wanted, in a way that only another claim can mend. A claim that
-/// somebody prepared to be filled or bound in a certain way is never meant.
+/// Returns whether a claim was never bound and is other than wanted, in a way that only another claim can mend. Never
+/// true of a claim that somebody prepared to be filled or bound in a certain way.
 fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let is_bound = || {
         let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -92,14 +92,14 @@ fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     !is_prepared && !is_bound() && !is_as_wanted
 }
 
-/// Whether a claim is of the wanted class. Where the cluster's default is wanted, a claim that names a class may be of
-/// another.
+/// Returns whether a claim is of the wanted class. Where the cluster's default is wanted, a claim that names a class
+/// may be of another.
 fn has_class(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
     class == wanted.object.pointer(CLASS).and_then(Value::as_str)
 }
 
-/// Why the class cannot change, where claims of another have their volumes, and what to do about it.
+/// Returns why the class cannot change, where claims of another have their volumes, and what to do about it.
 fn bound_to_another_class(owner: &Owner, claims: &[PersistentVolumeClaim], wanted: &Child) -> Option<Error> {
     let bound: Vec<_> =
         claims.iter().filter(|claim| !has_class(claim, wanted) && !is_unused(claim, wanted)).collect();
@@ -170,7 +170,7 @@ pub fn with_claims_as_before(live: &DynamicObject, owner: &Owner, wanted: &Child
     Child::new(owner, wanted.kind, &wanted.name, object)
 }
 
-/// What the claims of a StatefulSet ask for.
+/// Returns the size that the claims of a StatefulSet ask for.
 fn template(live: &DynamicObject) -> Value {
     live.data.pointer(TEMPLATE).cloned().unwrap_or_default()
 }

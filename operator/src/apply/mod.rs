@@ -34,7 +34,7 @@ use crate::cluster::watched::Watched;
 use crate::error::Error;
 use crate::process::events::Events;
 
-/// What became of the wish.
+/// Result of an apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// All is as it should be.
@@ -43,7 +43,7 @@ pub enum Applied {
     NameConflict {
         /// Kind and name of each.
         names: Vec<String>,
-        /// Whether each of them is an orphan, which the resource may adopt.
+        /// True if each of them is an orphan, which the resource may adopt.
         are_orphans: bool,
     },
     /// The API server does not let some of it be done, and says why; the rest is as it should be.
@@ -147,8 +147,8 @@ async fn carry_out(
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
 }
 
-/// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
-/// another matter. Changes nothing.
+/// Returns why the API server would not take this workload, if it is to change. Leaves the claims of a StatefulSet as
+/// they are. A dry run: changes nothing.
 pub async fn try_out(
     present: &LiveChildren<'_>,
     writer: &Writer,
@@ -374,7 +374,7 @@ impl Verified {
         seen.insert(key(owner, child), (version, child.hash().to_owned()));
     }
 
-    /// Whether what was last seen or written under the name of a child is just this one.
+    /// Returns whether the object that was last seen or written under the name of a child is as this child.
     pub fn is_met(&self, owner: &Owner, child: &Child) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(&key(owner, child)).is_some_and(|(_, hash)| hash == child.hash())

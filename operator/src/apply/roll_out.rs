@@ -14,8 +14,8 @@ use crate::cluster::pods::{Report, SYNC_ANNOTATION};
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
-/// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
-/// `are_files_there`, are told to look, as long as that may help; so are all whose Secrets have just changed.
+/// Asks the pods of a resource for their status. Requests a sync of those that run another configuration than `hash`,
+/// or wait for files although `are_files_there`, as long as that may help; and of all whose Secrets have just changed.
 pub async fn roll_out(
     cluster: &Cluster,
     owner: &Owner,

@@ -26,7 +26,7 @@ pub struct Runnable<K, V> {
     pub valid: V,
 }
 
-/// Why a resource's own spec does not run.
+/// Reason that a resource's own spec does not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// It is not valid.
@@ -35,12 +35,12 @@ pub enum Fault {
     Refused(String),
 }
 
-/// What runs, if anything can, and what is wrong with the resource's own spec if that does not.
+/// Spec that runs, if any can, and the fault of the resource's own spec if that one does not run.
 pub type Judged<K, V> = (Option<Runnable<K, V>>, Option<Fault>);
 
 /// By what the resources of a kind are judged.
 pub struct Rules<K, V> {
-    /// Whether a spec is valid.
+    /// Validates a spec.
     pub validate: fn(&K) -> Result<V, Vec<Problem>>,
     /// The user's Secrets that its pods read.
     pub secrets: fn(&V) -> BTreeSet<SecretRef>,
@@ -65,11 +65,11 @@ where
     }
 }
 
-/// What is to run, and what keeps the resource's own spec from it.
+/// Decision which spec runs, and the reasons if it is not the resource's own.
 pub struct Verdict<K, V> {
-    /// What runs, if anything can.
+    /// Resource that runs, if any can.
     pub runnable: Option<Runnable<K, V>>,
-    /// What is wrong with the resource's own spec, if that does not run.
+    /// Fault of the resource's own spec, if that one does not run.
     pub fault: Option<Fault>,
     /// The user's Secrets that are referred to and not there.
     pub missing: BTreeSet<String>,
@@ -78,7 +78,7 @@ pub struct Verdict<K, V> {
 }
 
 /// Judges a resource before anything of it is written, with the API server's word on its workload: a spec whose pods
-/// are refused must not become the last good one. Notes what it and the rest of the visit read.
+/// are refused must not become the last good one. Notes what it and the rest of the reconcile read.
 pub async fn judge_with_pods<K, V>(
     resource: &K,
     present: &LiveChildren<'_>,
@@ -99,7 +99,7 @@ where
         let awaited: BTreeSet<String> = missing.difference(&known).cloned().collect();
         if !awaited.is_empty() {
             let of_last = look(present, rules, &[&last.valid, &own.valid]).await?;
-            // Such a Secret may have come just now: the next visit, which hears of it, takes the spec over.
+            // Such a Secret may have come just now: the next reconcile, which hears of it, takes the spec over.
             let missing = of_last.into_iter().filter(|name| known.contains(name)).chain(awaited.clone());
             return Ok(Verdict { runnable: Some(last), fault: None, missing: missing.collect(), awaited });
         }

@@ -1,9 +1,9 @@
-//! Whether an object is as it should be. An API server adds defaults, and others add what is theirs; what we
-//! asked for has to be there, in its meaning: `1000m` of CPU are `1`.
+//! Comparison of an object with what was applied. An API server adds defaults, and others add fields of their own; each
+//! applied field has to be there, in its meaning: `1000m` of CPU are `1`.
 
 use serde_json::{Map, Value};
 
-/// Whether `live` has everything that `wanted` says.
+/// Returns whether `live` has everything that `wanted` has.
 pub fn satisfies(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => covers_fields(live, wanted),

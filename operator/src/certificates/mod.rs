@@ -22,14 +22,14 @@ use crate::children::{Mount, dns_names, pod_names};
 use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
-/// What there is of a resource's trust.
+/// Content of a resource's Secrets and ConfigMap with certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredCertificates {
     /// Its authorities.
     pub authorities: Option<SecretData>,
-    /// Whom everybody was told to trust.
+    /// Certificates of the authorities that clients were told to trust, as PEM.
     pub published: Option<String>,
-    /// What its pods mount.
+    /// Content of the Secret that its pods mount.
     pub server: Option<SecretData>,
 }
 
@@ -105,7 +105,7 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
     ]
 }
 
-/// What holds of it once the children were applied, as far as they could be.
+/// State of a resource's own certificate after an apply, as far as that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateState {
     /// When the certificate that the pods are given expires; absent: there is none of ours.

@@ -11,7 +11,7 @@ fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
 }
 
-/// What is valid among the names of a certificate: labels may be longer than DNS has them.
+/// Generates valid names of a certificate: labels may be longer than DNS allows.
 fn dns_name() -> impl Strategy<Value = String> {
     let labels = prop::collection::vec("[a-z0-9]([-a-z0-9]{0,81}[a-z0-9])?", 1..4);
     (any::<bool>(), labels).prop_map(|(is_wildcard, labels)| {
@@ -34,7 +34,7 @@ fn relay(name: &str, namespace: &str, dns_names: &[String]) -> WebhookRelay {
     .unwrap()
 }
 
-/// Twice: what was found in the first visit is kept by the second.
+/// Twice: what was found in the first reconcile is kept by the second.
 fn assert_made_once(relay: &WebhookRelay) {
     let valid = validate::relay(relay).unwrap();
     let owner = Owner::of(Role::Relay, relay);

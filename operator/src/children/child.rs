@@ -13,17 +13,17 @@ use crate::children::remark::Remark;
 /// The kinds of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Whom the pods run as: nobody.
+    /// Account of the pods. It has no rights.
     ServiceAccount,
     /// The configuration, or what everybody may know of a CA.
     ConfigMap,
     /// Keys, certificates and peers.
     Secret,
-    /// How pods are found.
+    /// Address of the pods.
     Service,
-    /// Who may connect to them.
+    /// Rules for connections to the pods.
     NetworkPolicy,
-    /// How many may go at once.
+    /// Limit of pods that may be evicted at once.
     PodDisruptionBudget,
     /// Pods without volumes.
     Deployment,
@@ -31,13 +31,13 @@ pub enum Kind {
     StatefulSet,
     /// A pod that empties a volume.
     Job,
-    /// How many there are.
+    /// Scaler of the number of pods.
     HorizontalPodAutoscaler,
     /// A way in from outside.
     Ingress,
     /// A way in from a Gateway.
     HttpRoute,
-    /// How a Gateway trusts the pods.
+    /// Trust of a Gateway in the pods' certificate.
     BackendTlsPolicy,
     /// Metrics for a Prometheus operator.
     ServiceMonitor,
@@ -65,7 +65,7 @@ impl Kind {
         Self::Certificate,
     ];
 
-    /// Whether a cluster may lack it.
+    /// Returns whether a cluster may lack it.
     pub fn is_optional(self) -> bool {
         matches!(self, Self::HttpRoute | Self::BackendTlsPolicy | Self::ServiceMonitor | Self::Certificate)
     }
@@ -104,7 +104,7 @@ impl Kind {
     }
 }
 
-/// What was seen under the name of a child that is to be written.
+/// Object that a write is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
     /// Nothing.
@@ -136,7 +136,7 @@ pub struct Child {
     pub name: String,
     /// All of it, as it is applied.
     pub object: Value,
-    /// What is told when it is written.
+    /// Events that are published when it is written.
     pub news: Vec<Remark>,
 }
 

@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay};
 
-/// Who writes: the manager of every field that the operator sets.
+/// Field manager of every field that the operator sets.
 pub const MANAGER: &str = "visnyk-operator";
 /// On a resource, `"true"` leaves it and its children as they are.
 pub const PAUSED: &str = "visnyk.dev/paused";
@@ -50,7 +50,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What the names of children end in, and the container's name.
+    /// Returns the end of the names of children, which is also the container's name.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Relay => "relay",
@@ -74,7 +74,7 @@ impl Role {
         }
     }
 
-    /// What runs, as [`NAME`] has it.
+    /// Returns the value of the label [`NAME`].
     pub fn app(self) -> &'static str {
         match self {
             Self::Relay => "visnyk-relay",
@@ -97,7 +97,7 @@ pub struct Owner {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// What tells it from one of the same name before or after it.
+    /// Unique id, which differs for a resource of the same name before or after it.
     pub uid: String,
 }
 
@@ -143,7 +143,7 @@ impl Owner {
         format!("{NAME}={},{INSTANCE}={}", self.role.app(), self.name)
     }
 
-    /// What every child is labelled with.
+    /// Returns the labels of every child.
     pub fn labels(&self) -> Value {
         json!({
             NAME: self.role.app(),
@@ -177,8 +177,8 @@ impl Owner {
         }
     }
 
-    /// Whether the operator made an object for a resource of this name, and nothing controls it any more: a deletion by
-    /// `--cascade=orphan` and a restore from a backup leave such objects.
+    /// Returns whether the operator made an object for a resource of this name, and nothing controls it any more: a
+    /// deletion by `--cascade=orphan` and a restore from a backup leave such objects.
     pub fn may_adopt(&self, object: &ObjectMeta) -> bool {
         let label =
             |name: &str| object.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
@@ -187,18 +187,18 @@ impl Owner {
         is_made && is_of_name && label(MANAGED_BY) == Some(MANAGER) && controller_of(object).is_none()
     }
 
-    /// Whether this resource controls an object.
+    /// Returns whether this resource controls an object.
     pub fn controls(&self, object: &ObjectMeta) -> bool {
         controller_of(object).is_some_and(|owner| owner.uid == self.uid)
     }
 }
 
-/// Whether a resource asks to own what is left of one of its name.
+/// Returns whether a resource asks to own the objects that are left of one of its name.
 pub fn adopts(resource: &impl ResourceExt) -> bool {
     resource.annotations().get(ADOPT).is_some_and(|value| value == "true")
 }
 
-/// What controls an object, if anything does.
+/// Returns the controller of an object, if it has one.
 pub fn controller_of(object: &ObjectMeta) -> Option<&OwnerReference> {
     object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }

@@ -1,5 +1,5 @@
-//! What the children of both kinds are built from, and one file per kind of child. Pure: the same resource
-//! makes the same children, whatever the cluster looks like.
+//! Children of both kinds of resources, one file per kind of child. Pure: the same resource makes the same children,
+//! whatever the cluster looks like.
 
 pub mod child;
 pub mod meta;
@@ -42,8 +42,8 @@ use crate::children::meta::Owner;
 /// Content of a Secret: bytes by key.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
 
-/// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
-/// leads to them after.
+/// Returns the children that both kinds have, in the order of their creation. Those that pods `need` come before the
+/// pods, and those that only lead to them after.
 pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) -> Vec<Child> {
     let mut children = vec![service_account(workload.owner), configuration(workload)];
     children.extend(need);
@@ -57,20 +57,20 @@ pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) ->
     children
 }
 
-/// What pods of both kinds run, and how.
+/// Pods of both kinds of resources, and their surroundings.
 #[derive(Clone, Debug)]
 pub struct Workload<'a> {
-    /// Whose pods.
+    /// Resource that the pods belong to.
     pub owner: &'a Owner,
     /// The resource as the pods read it.
     pub manifest: String,
-    /// What they run, unless the resource says otherwise.
+    /// Image of the container, unless the resource names another.
     pub image: &'a str,
-    /// How many.
+    /// Number of pods.
     pub replicas: u16,
     /// Where they listen.
     pub port: u16,
-    /// What is spoken there.
+    /// Protocol at that port.
     pub scheme: Scheme,
     /// Where their data are.
     pub data: Data<'a>,
@@ -80,7 +80,7 @@ pub struct Workload<'a> {
     pub mounts: Vec<Mount>,
     /// Further arguments.
     pub args: Vec<String>,
-    /// What takes a restart when it changes, besides the pods' own form.
+    /// Values whose change restarts the pods, besides the pods' own form.
     pub restart: String,
     /// The user's word on the pods.
     pub pod: &'a api::Pod,
@@ -88,7 +88,7 @@ pub struct Workload<'a> {
     pub service: &'a api::Service,
 }
 
-/// What is spoken at a port.
+/// Protocol at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Plainly.
@@ -98,7 +98,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// What is spoken at a listener.
+    /// Returns the protocol of a listener.
     pub fn of(tls: &ListenerTls) -> Self {
         match tls {
             ListenerTls::None => Self::Http,

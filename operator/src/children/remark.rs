@@ -1,8 +1,8 @@
-//! What happened to certificates that a user should know, for events.
+//! Events about certificates that a user should know.
 
 use std::fmt;
 
-/// What happened.
+/// Event about certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
     /// An authority was made, the first of this resource.
@@ -15,7 +15,7 @@ pub enum Remark {
     ServerCertificate(Why),
 }
 
-/// Why a certificate was issued.
+/// Reason that a certificate was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// There was none that could be read.
@@ -29,7 +29,7 @@ pub enum Why {
 }
 
 impl Remark {
-    /// Whether somebody has to do something.
+    /// Returns whether a user has to do something.
     pub fn is_warning(self) -> bool {
         self == Self::LostAuthority
     }

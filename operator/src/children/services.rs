@@ -1,5 +1,4 @@
-//! How others find the pods: all of them behind one name, each by its own, and their metrics. And whom the pods
-//! run as.
+//! Services: one name for all pods, one for each, and the port of their metrics. Also the pods' ServiceAccount.
 
 use serde_json::{Value, json};
 use visnyk_crds::api::{Monitoring, ServiceKind, TrafficPolicy};

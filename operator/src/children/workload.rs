@@ -1,4 +1,4 @@
-//! What keeps the pods running: a StatefulSet where each has a volume of its own, else a Deployment.
+//! Workloads: a StatefulSet where each pod has a volume of its own, else a Deployment.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::{Data, Workload};
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// What file systems keep for themselves, besides an eighth.
+/// Bytes that file systems keep for themselves, besides an eighth.
 const OVERHEAD: u64 = 32 << 20;
 
 /// Bytes to claim for a folder that may take `size` bytes.

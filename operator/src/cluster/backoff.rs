@@ -1,4 +1,4 @@
-//! The waits between failed visits.
+//! The waits between failed reconciles.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::children::meta::ObjectKey;
 
-/// How long to wait after a failed visit: twice as long after each in a row. An error that repeats is no hiccup: from
-/// [`Backoff::REPEATED`] failures on it is told and worked around.
+/// Waits after failed reconciles: twice as long after each in a row. An error that repeats is reported and worked
+/// around from [`Backoff::REPEATED`] failures on.
 #[derive(Debug, Default)]
 pub struct Backoff(Mutex<HashMap<ObjectKey, Failures>>);
 
-/// The failed visits of one resource.
+/// The failed reconciles of one resource.
 #[derive(Debug, Default)]
 struct Failures {
     in_a_row: u32,
-    /// Whether the running visit met an error and went on without what had failed.
+    /// True if the running reconcile met an error and went on without what had failed.
     is_worked_around: bool,
 }
 
@@ -33,19 +33,19 @@ impl Backoff {
         Self::INITIAL.saturating_mul(2_u32.saturating_pow(failures.in_a_row - 1)).min(Self::MAX)
     }
 
-    /// Whether the visits before this one failed so often that another failure is no hiccup.
+    /// Returns whether the reconciles before this one failed so often that another failure counts as repeated.
     pub fn is_over(&self, resource: &ObjectKey) -> bool {
         self.all().get(resource).is_some_and(|failures| failures.in_a_row >= Self::REPEATED)
     }
 
-    /// Notes that the running visit met an error once more and goes on all the same.
+    /// Notes that the running reconcile met an error once more and goes on all the same.
     pub fn work_around(&self, resource: &ObjectKey) {
         if let Some(failures) = self.all().get_mut(resource) {
             failures.is_worked_around = true;
         }
     }
 
-    /// Notes that a visit came to its end. What it worked around has not passed; otherwise the next wait is the first
+    /// Notes that a reconcile came to its end. What it worked around has not passed; otherwise the next wait is the first
     /// again.
     pub fn succeeded(&self, resource: &ObjectKey) {
         let mut all = self.all();

@@ -1,5 +1,5 @@
-//! What is kept of each child that is watched, so that thousands of them take little: who it is, in which version it was
-//! last seen, and whose it is. What else it has is read when it changed.
+//! Metadata of each watched child, so small that thousands of them take little: its identity, the version in which it
+//! was last seen, and its controller. The rest is read when it changed.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
 pub struct ChildMeta {
     /// Its name.
     pub name: Box<str>,
-    /// Whether it is on its way out.
+    /// True if it is being deleted.
     pub is_leaving: bool,
     namespace: Box<str>,
     uid: Box<str>,
@@ -64,7 +64,7 @@ impl ChildMeta {
         }
     }
 
-    /// Whether this resource controls it.
+    /// Returns whether this resource controls it.
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.controller.as_ref().is_some_and(|controller| *controller.uid == *owner.uid)
     }
@@ -80,7 +80,7 @@ impl ChildMeta {
         &self.version
     }
 
-    /// What tells it, and this version of it, from any other.
+    /// Returns the metadata that tell this version of it from any other.
     pub fn identity(&self) -> ObjectMeta {
         ObjectMeta {
             name: Some(self.name.to_string()),

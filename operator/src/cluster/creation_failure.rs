@@ -1,4 +1,4 @@
-//! Why a workload has fewer pods than it should: what refuses them stands in no status of a StatefulSet, but in its Events.
+//! Reason that a workload has fewer pods than it should: no status of a StatefulSet has it, but its Events do.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
@@ -60,7 +60,7 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
     [of_series, repeated, first].into_iter().flatten().max()
 }
 
-/// What a Deployment says of pods that its `ReplicaSet` cannot make.
+/// Returns the message of a Deployment about pods that its `ReplicaSet` cannot make.
 fn replica_failure(live: Deployment) -> Option<String> {
     let conditions = live.status?.conditions?;
     let is_failure = |one: &DeploymentCondition| {

@@ -1,5 +1,5 @@
-//! What stands under the names of a resource's children. It is asked for once in a visit: what was found of a certificate,
-//! what the workload is to become, and what has to be written are all judged by the same.
+//! The live objects that have the children's names. Each is read at most once per reconcile: decisions about
+//! certificates, the workload and writes all see the same object.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::error::Error;
 
-/// What stands under the name of a child.
+/// Object that has the name of a child.
 #[derive(Clone, Debug)]
 pub enum Existing {
     /// Nothing.
     Nothing,
-    /// What the resource does not control.
+    /// An object that the resource does not control.
     Foreign,
-    /// What was made for a resource of the same name, and nothing controls any more.
+    /// An object that was made for a resource of the same name, and that nothing controls any more.
     Orphan,
     /// The child.
     Ours(Arc<DynamicObject>),
@@ -39,19 +39,19 @@ impl Existing {
     }
 }
 
-/// What was read of one resource's children in one visit.
+/// Live objects of one resource's children, as read in one reconcile.
 pub struct LiveChildren<'a> {
-    /// What the visit works with.
+    /// Cluster that they are read from.
     pub cluster: &'a Cluster,
     /// The resource.
     pub owner: &'a Owner,
-    /// Whether orphans are taken for children.
+    /// True if orphans are taken for children.
     adopts: bool,
     read: Mutex<HashMap<(Kind, String), Existing>>,
 }
 
 impl<'a> LiveChildren<'a> {
-    /// Of a visit that begins.
+    /// Of a reconcile that begins.
     pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
         Self { cluster, owner, adopts: false, read: Mutex::default() }
     }
@@ -61,10 +61,10 @@ impl<'a> LiveChildren<'a> {
         Self { adopts, ..self }
     }
 
-    /// Makes of an error that will not pass something to tell: the rest of the visit goes on.
+    /// Makes of an error that will not pass something to tell: the rest of the reconcile goes on.
     ///
     /// # Errors
-    /// The error, if it may pass: the visit is tried again.
+    /// The error, if it may pass: the reconcile is tried again.
     pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
         let resource = self.owner.concerned();
         match outcome {
@@ -79,7 +79,7 @@ impl<'a> LiveChildren<'a> {
         }
     }
 
-    /// What stands under this name, or stood there when this visit first looked.
+    /// Returns the object of this name, as it was when this reconcile first read it.
     pub async fn under(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let key = (kind, name.to_owned());
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -113,7 +113,7 @@ impl<'a> LiveChildren<'a> {
         })
     }
 
-    /// What an object is that is no child; nothing for a child, and for an orphan that is adopted.
+    /// Returns the kind of an object that is no child; absent for a child, and for an orphan that is adopted.
     fn not_ours(&self, found: &ObjectMeta) -> Option<Existing> {
         match (self.owner.controls(found), self.owner.may_adopt(found)) {
             (true, _) => None,
@@ -122,14 +122,14 @@ impl<'a> LiveChildren<'a> {
         }
     }
 
-    /// What a Secret of the resource's own holds.
+    /// Returns the content of a Secret that is the resource's own.
     pub async fn secret(&self, name: &str) -> Result<Option<SecretData>, Error> {
         let secret: Option<Secret> = self.typed(Kind::Secret, name).await?;
         let data = secret.map(|secret| secret.data.unwrap_or_default());
         Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
     }
 
-    /// What a ConfigMap of the resource's own says.
+    /// Returns a ConfigMap that is the resource's own.
     pub async fn config_map(&self, name: &str) -> Result<Option<ConfigMap>, Error> {
         self.typed(Kind::ConfigMap, name).await
     }

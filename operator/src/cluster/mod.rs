@@ -31,7 +31,7 @@ pub struct Cluster {
     pub pods: Pods,
     /// Times at which the Secrets that pods mount last changed.
     pub secret_changes: SecretChanges,
-    /// Waits after failed visits.
+    /// Waits after failed reconciles.
     pub backoff: Backoff,
 }
 

@@ -1,4 +1,4 @@
-//! What pods say of themselves, and how they are made to look at a changed configuration at once.
+//! Pods, as they describe themselves at their status endpoint.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -38,21 +38,21 @@ pub struct Pods(Http<HttpConnector, Empty<Bytes>>);
 pub struct Report {
     /// Its name.
     pub name: String,
-    /// What tells it from one of the same name.
+    /// Unique id, which differs for a pod of the same name.
     pub uid: String,
-    /// Whether it accepts events.
+    /// True if it accepts events.
     pub is_ready: bool,
     /// Its `/status`; a Collector's is read as one without sources and destinations. Absent: it does not answer.
     pub status: Option<RelayStatus>,
-    /// Since when it is sync_requested, and for what.
+    /// Time since which a sync is requested, and what it may bring.
     pub sync_requested: Option<(Timestamp, String)>,
-    /// Whether this visit sync_requested it.
+    /// True if this reconcile requested a sync of it.
     pub is_sync_requested: bool,
-    /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
+    /// Reason that it does not run, from the kubelet, or that it accepts no events, from itself.
     pub trouble: Option<String>,
 }
 
-/// How long a certificate is valid.
+/// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
     /// From when on; absent if the pod does not say so.
@@ -123,7 +123,7 @@ impl Pods {
         serde_json::from_slice(&body).ok()
     }
 
-    /// What a pod waits for before it accepts events; nothing if it waits for nothing.
+    /// Returns what a pod waits for before it accepts events; absent if it waits for nothing.
     async fn unready(&self, address: IpAddr) -> Option<String> {
         let (status, body) = self.get(address, paths::READYZ).await?;
         let reasons = String::from_utf8(body.to_vec()).ok()?;
@@ -152,13 +152,13 @@ fn is_one_refusing(pods: &[Report]) -> bool {
 }
 
 impl Report {
-    /// Whether it runs this configuration.
+    /// Returns whether it runs this configuration.
     pub fn runs(&self, hash: &str) -> bool {
         self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
     }
 
-    /// What a request_sync may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
-    /// nothing once it was sync_requested for that in vain. Of Secrets it does not tell which it has.
+    /// Returns what a sync may bring it: another configuration, the files that it waits for, or Secrets that have just
+    /// changed. Absent once a sync was requested for that in vain. A pod does not tell which Secrets it has.
     pub fn news(
         &self,
         hash: &str,
@@ -179,7 +179,7 @@ impl Report {
         news.into_iter().flatten().find(helps)
     }
 
-    /// Since when it is sync_requested for this.
+    /// Returns since when a sync is requested for this.
     pub fn sync_requested_since(&self, news: &str) -> Option<Timestamp> {
         self.sync_requested
             .as_ref()
@@ -199,7 +199,7 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Why it does not run, where its status says so.
+/// Returns why it does not run, where its status says so.
 fn trouble(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let waiting = status.container_statuses.iter().flatten().find_map(|container| {

@@ -1,4 +1,5 @@
-//! Who refers to what that is not ours: noted by each visit before it reads, so that whatever changes later is heard.
+//! References to objects that are not the resource's own: noted by each reconcile before it reads, so that later
+//! changes reach the resource.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use futures::channel::mpsc::UnboundedSender;
 
 use crate::children::meta::ObjectKey;
 
-/// What may be referred to.
+/// Kind of an object that may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Referred {
     /// A Collector.
@@ -21,7 +22,7 @@ pub enum Referred {
 /// An object that a resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// What it is.
+    /// Kind of the object.
     pub what: Referred,
     /// Its namespace.
     pub namespace: String,
@@ -82,7 +83,7 @@ impl References {
         tables.of.insert(resource.clone(), references);
     }
 
-    /// Who refers to it.
+    /// Returns the resources that refer to it.
     pub fn to(&self, reference: &Reference) -> Vec<ObjectKey> {
         self.tables().to.get(reference).cloned().unwrap_or_default()
     }

@@ -18,7 +18,7 @@ const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 pub struct Version {
     /// Its name.
     name: String,
-    /// What tells it as it is from any other state of it; empty where there is none.
+    /// Uid and version, which tell this state of it from any other; empty where there is none.
     seen: String,
     /// When it was last written, by the API server's clock, as far as its metadata say.
     written: Option<Timestamp>,
@@ -85,7 +85,7 @@ impl SecretChanges {
     }
 }
 
-/// Whether a time is at most [`SYNCING`] ago. The API server's clock may be ahead of ours by as much.
+/// Returns whether a time is at most [`SYNCING`] ago. The API server's clock may be ahead of ours by as much.
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.duration_since(at).abs() <= SYNCING
 }

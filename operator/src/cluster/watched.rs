@@ -1,5 +1,5 @@
-//! What is watched of the cluster, and whom a change concerns. Of children and claims the metadata are enough:
-//! what is in them is read when they changed.
+//! Watches of the cluster, and the resources that a change concerns. Of children and claims only the metadata are kept:
+//! the rest is read when they changed.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -44,7 +44,7 @@ impl Scope {
         }
     }
 
-    /// Whether a namespace is in it.
+    /// Returns whether a namespace is in it.
     fn includes(&self, namespace: &str) -> bool {
         self.0.as_deref().is_none_or(|only| only == namespace)
     }
@@ -60,12 +60,12 @@ impl Scope {
 
 type Claim = PartialObjectMeta<PersistentVolumeClaim>;
 
-/// What is known of the children, pods and claims of one kind of resources.
+/// Watched children, pods and claims of one kind of resources.
 pub struct Watched {
     children: Vec<(Kind, Store<ChildMeta>)>,
     pods: Store<Pod>,
     claims: Store<Claim>,
-    /// Whether everything that is there has been seen.
+    /// True once every object that exists has been seen.
     all_seen: watch::Receiver<bool>,
     refusals: Refusals,
 }
@@ -147,7 +147,7 @@ impl Watched {
         Some(self.child(namespace, kind, name)?.version().to_owned())
     }
 
-    /// Whether a child that is controlled by this resource was seen.
+    /// Returns whether a child that is controlled by this resource was seen.
     pub fn has(&self, owner: &Owner, kind: Kind, name: &str) -> bool {
         self.child(&owner.namespace, kind, name).is_some_and(|child| child.is_of(owner))
     }
@@ -157,7 +157,7 @@ impl Watched {
         store.get(&ObjectRef::new_with(name, kind).within(namespace))
     }
 
-    /// How many children there are, of all resources.
+    /// Returns the number of children of all resources.
     pub fn count(&self) -> usize {
         self.children.iter().map(|(_, store)| store.len()).sum()
     }
@@ -171,12 +171,12 @@ impl Watched {
         pods
     }
 
-    /// Whether a resource has pods, if only on their way out.
+    /// Returns whether a resource has pods, including pods that are being deleted.
     pub fn has_pods(&self, owner: &Owner) -> bool {
         self.pods.find(|pod| is_pod_of(&pod.metadata, owner)).is_some()
     }
 
-    /// Whether there is a pod of this name, if only on its way out.
+    /// Returns whether there is a pod of this name, including one that is being deleted.
     pub fn is_pod_there(&self, owner: &Owner, name: &str) -> bool {
         self.pods.get(&ObjectRef::new(name).within(&owner.namespace)).is_some()
     }
@@ -303,13 +303,13 @@ fn instance(meta: &ObjectMeta) -> Option<ObjectKey> {
     Some(ObjectKey { namespace: meta.namespace.clone()?, name })
 }
 
-/// Whether an object has the labels of a resource's pods and claims.
+/// Returns whether an object has the labels of a resource's pods and claims.
 fn is_of(meta: &ObjectMeta, owner: &Owner) -> bool {
     instance(meta).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
 }
 
-/// Whether a pod is one of a resource's workload, and not another's with its labels: by what controls it. While a
-/// StatefulSet is made anew around its pods they have only their names.
+/// Returns whether a pod belongs to a resource's workload, and not to another with its labels: by its controller. While
+/// a StatefulSet is made anew around its pods they have only their names.
 fn is_pod_of(pod: &ObjectMeta, owner: &Owner) -> bool {
     let base = owner.base();
     let part = |name: &str| name.strip_prefix(&base)?.strip_prefix('-').map(str::to_owned);

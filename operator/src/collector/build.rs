@@ -35,7 +35,7 @@ pub fn build(
     Ok(children)
 }
 
-/// What keeps its pod running.
+/// Returns the workload of its pod.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
     Ok(children::workload(&workload(runnable, owner, image)?))
 }

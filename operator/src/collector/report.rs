@@ -1,4 +1,4 @@
-//! What can be said of a collector. Pure.
+//! Report on a collector. Pure.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +20,23 @@ use crate::status::report::{
     requeue_after, secret_obstacles,
 };
 
-/// All that a visit has seen.
+/// All that a reconcile has seen.
 pub struct Inputs<'a> {
     /// The collector.
     pub owner: &'a Owner,
-    /// What runs.
+    /// Resource that runs.
     pub runnable: &'a Runnable,
-    /// What is wrong with the spec, if something else runs.
+    /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
-    /// What became of the children.
+    /// Result of the apply.
     pub applied: &'a Applied,
     /// Secrets that are not there.
     pub missing_secrets: &'a BTreeSet<String>,
-    /// What stands in the way of its configuration.
+    /// Obstacles to its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pod, and what it says.
     pub pods: &'a [Report],
-    /// Why there is no pod, if anything says so.
+    /// Reason that there is no pod, if anything says so.
     pub creation_failure: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<CertificateState>,
@@ -44,7 +44,7 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
 }
 
-/// What it refers to or asks for, and cannot be had.
+/// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,

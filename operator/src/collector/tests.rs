@@ -1,4 +1,4 @@
-//! What a collector becomes, whole.
+//! Tests of a collector's children as a whole.
 
 use expect_test::expect_file;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What the operator shows of itself at its health address. Alive says nothing about resources: a restart would
-//! not mend them. Ready is every operator that sees its API, the one that leads and those that wait.
+//! Endpoints of the operator at its health address. Liveness does not depend on resources: a restart would not mend
+//! them. Every operator that sees its API is ready, the one that leads and those that wait.
 
 use serde_json::{Value, json};
 use visnyk_runtime::admin::health::Face;
@@ -11,7 +11,7 @@ use crate::process::fence::Fence;
 pub struct OperatorEndpoints {
     /// The loops that must turn.
     pub watchdog: Watchdog,
-    /// What is needed before anything can be reconciled.
+    /// Conditions that must hold before anything can be reconciled.
     pub readiness: Readiness,
     /// The figures.
     pub metrics: Metrics,

@@ -48,7 +48,7 @@ impl Fence {
         *self.until() = None;
     }
 
-    /// Whether a write would pass now.
+    /// Returns whether a write would pass now.
     pub fn is_open(&self) -> bool {
         self.until().is_some_and(|until| Instant::now() < until)
     }
@@ -88,7 +88,7 @@ impl Fence {
     }
 }
 
-/// Three tries more: what takes longer is for the next visit.
+/// Three tries more: what takes longer is for the next reconcile.
 fn backoff() -> RetryPolicy {
     let heed_server = true;
     RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(5), 3, heed_server).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! Who of several operators works: the holder of a Lease, renewed while it works and given back when it ends.
+//! Leader election among operators: the holder of a Lease works, renews it while it works and gives it back when it
+//! ends.
 
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use crate::process::fence::Fence;
 /// may begin; clocks are never compared between machines, only spans.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long others leave a silent holder alone. Whole seconds.
+    /// Time for which others leave a silent holder alone. Whole seconds.
     pub lease: Duration,
-    /// How long after the last renewal the holder itself stops.
+    /// Time after the last renewal at which the holder itself stops.
     pub renew: Duration,
     /// Between two tries.
     pub retry: Duration,
@@ -43,7 +44,7 @@ pub struct Election {
     seen: Option<(LeaseSpec, Instant)>,
 }
 
-/// How leading ended, the lease given back where it still was ours.
+/// End of a term as leader. The lease is given back where it was still held.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended<T> {
     /// It was to stop.
@@ -149,7 +150,7 @@ impl Election {
         Ok(Some(until))
     }
 
-    /// Whether somebody else holds it and has not been silent for as long as they said.
+    /// Returns whether another holds it and has renewed it within the duration that it names.
     fn is_anothers(&mut self, spec: &LeaseSpec) -> bool {
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         if holder.is_empty() || holder == self.identity {

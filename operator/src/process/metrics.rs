@@ -7,7 +7,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 
-/// What reconciling counts. Clones share it.
+/// Metrics of the reconciles. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OperatorMetrics {
     reconciles: Family<Reconciles, Counter>,
@@ -34,7 +34,7 @@ struct Errors {
     category: &'static str,
 }
 
-/// Whose certificate expires.
+/// Resource that a certificate belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Certificate {
     /// `WebhookRelay` or `Collector`.

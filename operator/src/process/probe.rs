@@ -15,18 +15,18 @@ pub enum ProbeError {
     /// Nobody answered.
     #[error("{url} cannot be reached")]
     Unreachable {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
-        /// Why.
+        /// Cause.
         #[source]
         source: hyper_util::client::legacy::Error,
     },
     /// The answer broke off.
     #[error("answer of {url} broke off")]
     Broken {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
-        /// Why.
+        /// Cause.
         #[source]
         source: hyper::Error,
     },
@@ -36,7 +36,7 @@ pub enum ProbeError {
     /// Another status than 200.
     #[error("{url} answers {status}: {body}")]
     Refused {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
         /// The answer's status.
         status: StatusCode,
@@ -45,7 +45,7 @@ pub enum ProbeError {
     },
 }
 
-/// How long an answer may take.
+/// Maximum time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prints what `url` answers, over plain HTTP.

@@ -21,7 +21,7 @@ use crate::process::installation::Installation;
 use crate::process::leader::{Election, Ended, Timing};
 use crate::process::metrics::OperatorMetrics;
 
-/// What the controllers are given.
+/// Dependencies of the controllers.
 #[derive(Clone)]
 pub struct ControllerDeps {
     /// The API server, behind the fence: a write passes only while this operator leads.
@@ -30,11 +30,11 @@ pub struct ControllerDeps {
     pub installation: Installation,
     /// Where resources are looked after.
     pub namespaces: Namespaces,
-    /// What the workloads run.
+    /// Images of the workloads.
     pub images: Images,
     /// The figures.
     pub metrics: OperatorMetrics,
-    /// What `kubectl describe` shows.
+    /// Publisher of Events.
     pub events: Events,
 }
 

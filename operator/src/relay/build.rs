@@ -39,7 +39,7 @@ pub fn build(
     Ok(children)
 }
 
-/// What keeps its pods running.
+/// Returns the workload of its pods.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
     Ok(children::workload(&serving(runnable, owner, image)?))
 }
@@ -108,7 +108,7 @@ pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
     }
 }
 
-/// What a running relay cannot take up: its port, its spool, and larger bodies.
+/// Returns the values that a running relay cannot take up: its port, its spool, and larger bodies.
 fn restart(valid: &ValidatedRelay) -> String {
     let spool = match valid.spool.kind {
         SpoolKind::Persistent { size } => format!("persistent {size}"),

@@ -1,4 +1,4 @@
-//! What a relay refers to.
+//! References of a relay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::error::Error;
 /// Namespace and name.
 pub type Named = (String, String);
 
-/// What a relay refers to, as it is.
+/// Objects that a relay refers to, as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Its own authority and certificate.
@@ -42,7 +42,7 @@ pub struct Peer {
     pub authorities: Option<SecretData>,
 }
 
-/// Why something that is referred to is not had. It holds up no other destination.
+/// Reason that a referred object is missing. It holds up no other destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absence {
     /// There is none.
@@ -139,7 +139,7 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// Every object that a visit reads and that is not the relay's own child. A Collector's authorities are among them:
+/// Every object that a reconcile reads and that is not the relay's own child. A Collector's authorities are among them:
 /// they change without the Collector, which need not say so.
 pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);

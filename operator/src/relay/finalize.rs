@@ -1,5 +1,5 @@
 //! A relay on its way out whose volumes have to be drained or deleted first. Its pods go, then, to drain, a Job each
-//! delivers what is left in their volumes: of all that a visit may create, only that. What cannot be drained is kept.
+//! delivers what is left in their volumes: of all that a reconcile may create, only that. What cannot be drained is kept.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
@@ -96,7 +96,7 @@ pub async fn delete_claims(client: &Client, owner: &Owner, left: &[RetainedVolum
     Ok(())
 }
 
-/// Whether draining is possible, and not yet too late.
+/// Returns whether draining is possible, and not yet too late.
 fn can_drain(runnable: &Runnable, relay: &WebhookRelay, now: Timestamp) -> bool {
     let since = relay.meta().deletion_timestamp.as_ref();
     let since = since.map(|time| now.duration_since(time.0).unsigned_abs());
@@ -104,25 +104,26 @@ fn can_drain(runnable: &Runnable, relay: &WebhookRelay, now: Timestamp) -> bool 
     goes_alone && since.unwrap_or_default() < runnable.valid.spool.drain_timeout
 }
 
-/// Whether its children are left to themselves. The finalizer that says so goes as soon as they are.
+/// Returns whether its children are left to themselves. The finalizer that says so goes as soon as they are.
 fn is_orphaned(relay: &WebhookRelay, watched: &Watched, owner: &Owner) -> bool {
     let map = owner.base();
     let stands = watched.version_of(&owner.namespace, Kind::ConfigMap, &map).is_some();
     is_cascade(relay, "orphan") || (stands && !watched.has(owner, Kind::ConfigMap, &map))
 }
 
-/// Whether it is deleted in this way, by the finalizer that the API server puts on it then: its children go before
-/// it, or stay and work on without it.
+/// Returns whether it is deleted in this way, by the finalizer that the API server puts on it then: its children go
+/// before it, or stay and work on without it.
 fn is_cascade(relay: &WebhookRelay, finalizer: &str) -> bool {
     relay.finalizers().iter().any(|one| one == finalizer)
 }
 
-/// Whether there are no pods any more, nor anything that makes some.
+/// Returns whether there are no pods any more, nor anything that makes some.
 fn is_stopped(watched: &Watched, owner: &Owner) -> bool {
     !watched.has_pods(owner) && !watched.has(owner, Kind::StatefulSet, &owner.base())
 }
 
-/// Whether what a Job would read is still there: a deletion in the foreground takes it away, and it is not made again.
+/// Returns whether the ConfigMap that a Job would read still exists: a deletion in the foreground takes it away, and it
+/// is not made again.
 fn has_manifest(watched: &Watched, owner: &Owner) -> bool {
     let children = watched.children_of(owner);
     children

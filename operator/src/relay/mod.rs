@@ -36,8 +36,8 @@ use crate::status::report::{Obstacle, nothing_runs};
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 
-/// How many pods there are and what becomes of their volumes is taken from a faulty spec too: neither can be wrong, and
-/// no pod takes notice.
+/// Rules for relays. The number of pods and the fate of their volumes are taken from a faulty spec too: neither can be
+/// wrong, and no pod reads them.
 const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     validate: validate::relay,
     secrets: ValidatedRelay::secrets,
@@ -197,7 +197,7 @@ async fn carry_out(
 }
 
 impl Runnable {
-    /// Whether there is something to be done about its volumes before it goes.
+    /// Returns whether its volumes have to be drained or deleted before it goes.
     fn is_held(&self) -> bool {
         let spool = &self.resource.spec.spool;
         spool.persistent.is_some() && spool.on_delete != OnDelete::Retain

@@ -22,7 +22,7 @@ use crate::status::report::Obstacle;
 pub struct Resolved {
     /// Its files.
     pub files: SecretData,
-    /// Why a destination is not among them.
+    /// Obstacles, one for each destination that is not among them.
     pub obstacles: Vec<Obstacle>,
     /// When the first of its certificates has to be made anew.
     pub look_again: Option<Timestamp>,
@@ -91,7 +91,7 @@ impl Resolved {
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
-        // Only the Collector's own visit makes authorities: one made here would be believed by nobody.
+        // Only the Collector's own reconcile makes authorities: one made here would be believed by nobody.
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
                 COLLECTOR_UNUSABLE,
@@ -118,7 +118,7 @@ impl Resolved {
     }
 }
 
-/// Why a relay cannot refer to a Collector.
+/// Reason that a relay cannot refer to a Collector.
 struct Unusable {
     reason: &'static str,
     why: Cow<'static, str>,

@@ -1,4 +1,4 @@
-//! What can be said of a relay. Pure.
+//! Report on a relay. Pure.
 
 use std::collections::BTreeSet;
 
@@ -29,15 +29,15 @@ use crate::status::report::{
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
 
-/// All that a visit has seen.
+/// All that a reconcile has seen.
 pub struct Inputs<'a> {
     /// The relay.
     pub owner: &'a Owner,
-    /// What runs.
+    /// Resource that runs.
     pub runnable: &'a Runnable,
-    /// What is wrong with the spec, if something else runs.
+    /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
-    /// What became of the children.
+    /// Result of the apply.
     pub applied: &'a Applied,
     /// Secrets that are not there.
     pub missing_secrets: &'a BTreeSet<String>,
@@ -45,11 +45,11 @@ pub struct Inputs<'a> {
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<CertificateState>,
-    /// What stands in the way of its configuration.
+    /// Obstacles to its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
-    /// Why there are fewer pods than there should be, if anything says so.
+    /// Reason that there are fewer pods than there should be, if anything says so.
     pub creation_failure: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [RetainedVolume],
@@ -93,7 +93,7 @@ fn warnings(valid: &ValidatedRelay) -> Vec<String> {
     of_the_spec.chain(guard::warnings(&valid.destinations)).collect()
 }
 
-/// Whether every destination gets its events about as fast as they come.
+/// Decides whether every destination gets its events about as fast as they come.
 fn delivering(pods: &[Report]) -> Finding {
     let about = DELIVERING;
     if pods.iter().all(|pod| pod.status.is_none()) {
@@ -126,7 +126,7 @@ fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<St
     all.filter(|(_, one)| are_so(one)).map(told).collect()
 }
 
-/// What it refers to or asks for, and cannot be had.
+/// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,

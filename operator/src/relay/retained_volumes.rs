@@ -23,11 +23,11 @@ pub struct RetainedVolume {
     pub ordinal: u32,
     /// Its claim.
     pub claim: ObjectMeta,
-    /// What becomes of it.
+    /// Fate of the volume.
     pub fate: VolumeFate,
 }
 
-/// What becomes of such a claim. Of several, the reason that comes first here is told.
+/// Fate of such a claim. Of several volumes, the one that comes first here is the reason of the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VolumeFate {
     /// A Job delivered what could be delivered.
@@ -48,7 +48,7 @@ pub enum VolumeFate {
     InUse,
 }
 
-/// How long a Job's word counts that a volume is empty.
+/// Time for which a Job's result counts that a volume is empty.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// The claims of replicas from `replicas` on.
@@ -87,7 +87,8 @@ fn job_name(owner: &Owner, ordinal: u32) -> String {
     owner.child(&format!("drain-{ordinal}"))
 }
 
-/// What the Job says. It is not begun beside a pod, which has the volume for itself.
+/// Returns the fate of a volume by the result of its Job. No Job is begun beside a pod, which has the volume for
+/// itself.
 fn fate(is_used: bool, job: Option<&Job>, now: Timestamp) -> VolumeFate {
     if is_used {
         return VolumeFate::InUse;
@@ -123,7 +124,7 @@ impl RetainedVolume {
         job_name(owner, self.ordinal)
     }
 
-    /// Whether its Job is to be there. One that has failed stays: deleting it is how a person asks for another.
+    /// Returns whether its Job should exist. One that has failed stays: deleting it is how a person asks for another.
     pub fn has_job(&self) -> bool {
         matches!(
             self.fate,
@@ -131,12 +132,12 @@ impl RetainedVolume {
         )
     }
 
-    /// Whether the claim is to be deleted.
+    /// Returns whether the claim is to be deleted.
     pub fn goes(&self) -> bool {
         matches!(self.fate, VolumeFate::Drained | VolumeFate::Discarded)
     }
 
-    /// Whether there is nothing more to wait for.
+    /// Returns whether there is nothing more to wait for.
     pub fn is_settled(&self) -> bool {
         matches!(self.fate, VolumeFate::Kept | VolumeFate::Undelivered | VolumeFate::TimedOut)
     }
@@ -160,7 +161,7 @@ impl RetainedVolume {
     }
 }
 
-/// What is said of them, if there are any.
+/// Returns the condition about them, if there are any.
 pub fn retained(left: &[RetainedVolume]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
         VolumeFate::Undelivered => UNDELIVERED,

@@ -1,4 +1,4 @@
-//! What a relay becomes, whole.
+//! Tests of a relay's children and report as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -386,7 +386,7 @@ fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
     }
 }
 
-/// What is reported when all children could be made.
+/// Returns the report when all children could be made.
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Outcome {
     let none = BTreeSet::new();
     reported_without(runnable, found, kinds, pods, &none, &none)

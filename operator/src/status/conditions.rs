@@ -1,12 +1,12 @@
-//! What holds of a resource, as conditions: from findings of this visit and the conditions of the last one.
+//! Conditions of a resource: from findings of this reconcile and the conditions of the last one.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// How long `Delivering` stays what it is: a destination that comes and goes is not worth a write each time.
+/// Time for which `Delivering` keeps its status: a destination that comes and goes is not worth a write each time.
 const HELD: SignedDuration = SignedDuration::from_secs(30);
 
-/// Whether something holds.
+/// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// It does.
@@ -27,16 +27,16 @@ impl Holds {
     }
 }
 
-/// What a visit found out about one matter.
+/// Finding of a reconcile about one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The condition's type.
     pub about: &'static str,
-    /// Whether it holds.
+    /// Status of the condition.
     pub holds: Holds,
-    /// Why, in a word.
+    /// Reason of the condition, in CamelCase.
     pub reason: &'static str,
-    /// Why, for people.
+    /// Message of the condition.
     pub message: String,
 }
 

@@ -39,12 +39,13 @@ fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
 /// The reason of an Event about a valid spec with parts that have no effect.
 const SPEC_WARNING: &str = "SpecWarning";
 
-/// Whether it is the condition of a valid spec with parts that have no effect.
+/// Returns whether it is the condition of a valid spec with parts that have no effect.
 fn is_warned(condition: &Condition) -> bool {
     condition.status == "True" && condition.message.starts_with(WARNED)
 }
 
-/// Whether a condition is news. `Ready` only repeats the reason of another condition: of it the status is.
+/// Returns whether a change of a condition is published. `Ready` only repeats the reason of another condition: of it
+/// only the status counts.
 fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bool {
     let is_sum = condition.type_ == READY;
     match was {
@@ -54,7 +55,7 @@ fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bo
     }
 }
 
-/// Whether a condition needs somebody's attention. A resource that starts meets most conditions only after a while.
+/// Returns whether a condition needs attention. A resource that starts meets most conditions only after a while.
 fn is_fault(was: Option<&Condition>, condition: &Condition) -> bool {
     let reason = &&condition.reason[..];
     if condition.status != "False" {

@@ -1,4 +1,4 @@
-//! One visit to one resource: what came out of it, and what is written down of that.
+//! One reconcile to one resource: what came out of it, and what is written down of that.
 
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ pub const LATER: Duration = Duration::from_mins(1);
 /// So often where somebody else has to make room, which may be no event.
 pub const BLOCKED: Duration = Duration::from_secs(10);
 
-/// What came out of a visit.
+/// Outcome of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// What was found out.
+    /// Findings, one for each condition.
     pub findings: Vec<Finding>,
     /// Where the cluster connects; nothing where nothing runs.
     pub url: Option<String>,
-    /// How many pods there are, and which.
+    /// Number of pods, and their label selector.
     pub pods: (usize, String),
     /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
     pub ready: Option<String>,
@@ -43,12 +43,12 @@ pub struct Outcome {
     pub certificates: Certificates,
 }
 
-/// What a visit has to say of a resource's certificates.
+/// Certificates of a resource, as far as its status and the next reconcile need them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
     /// When the one that the listener shows expires.
     pub not_after: Option<Timestamp>,
-    /// How long nothing has to be done about any of its own.
+    /// Time until one of its own certificates has to be looked at.
     pub look_again: Option<Duration>,
 }
 
@@ -71,7 +71,7 @@ impl Certificates {
 }
 
 impl Outcome {
-    /// What holds of the resource after it.
+    /// Returns the status of the resource after it.
     pub fn status(&self, before: &Status, generation: Option<i64>, now: Timestamp) -> Status {
         Status {
             observed_generation: generation,
@@ -91,17 +91,17 @@ impl Outcome {
     }
 }
 
-/// Whether a resource is on its way out and nothing waits for us.
+/// Returns whether a resource is being deleted and has no finalizer of the operator.
 pub fn is_gone(resource: &impl ResourceExt) -> bool {
     resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta())
 }
 
-/// Whether a resource is to be left as it is.
+/// Returns whether a resource is to be left as it is.
 pub fn is_paused(resource: &impl ResourceExt) -> bool {
     resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// What is said of the annotation that pauses; nothing where it is absent, or says no.
+/// Returns the condition about the annotation that pauses; absent where the annotation is absent, or says no.
 pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
     match &resource.annotations().get(PAUSED)?[..] {
         "true" => {
@@ -119,7 +119,7 @@ pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
     }
 }
 
-/// What holds of a paused resource: what was last known of it, and that it is paused.
+/// Returns the status of a paused resource: the last one, and that it is paused.
 pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
     let mut conditions: Vec<Condition> =
         before.conditions.iter().filter(|one| one.type_ != reasons::PAUSED).cloned().collect();
@@ -127,17 +127,17 @@ pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
     Status { conditions, ..before.clone() }
 }
 
-/// What was last said of a resource.
+/// Last status of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastStatus {
     /// The version of the resource that says so.
     pub version: Option<String>,
-    /// What it says.
+    /// Status.
     pub status: Status,
 }
 
 /// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one that
-/// is another by now, or has changed, if only by what the last visit wrote: the watch has yet to tell.
+/// is another by now, or has changed, if only by what the last reconcile wrote: the watch has yet to tell.
 pub async fn write_status(
     client: &Client,
     owner: &Owner,
@@ -173,7 +173,8 @@ pub async fn write_status(
     }
 }
 
-/// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
+/// Reads the last status of a resource, even where the rest of it cannot be read; the default where the status cannot
+/// be read either.
 pub async fn read_last_status(client: &Client, owner: &Owner) -> Result<LastStatus, Error> {
     let found = api(client, owner).get_opt(&owner.name).await;
     let Some(found) = found.map_err(Error::api(format!("read the status of {}", owner.name)))? else {

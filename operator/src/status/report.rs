@@ -1,4 +1,4 @@
-//! What can be said of a resource of either kind, as findings. Pure.
+//! Findings about a resource of either kind. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,10 +30,10 @@ pub const NEEDED: &[&str] = &[ACCEPTED, CERTIFICATE_READY, PROGRAMMED, AVAILABLE
 /// Time before its end at which a certificate is warned of, if it lives for a quarter of a year or longer.
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Why nothing runs.
+/// Message of the conditions of a resource of which nothing runs.
 const NO_SPEC: &str = "no valid spec is known, so no pod is started: see Accepted";
 
-/// What stands in the way of a configuration that is valid by itself.
+/// Obstacle to a configuration that is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// In a word.
@@ -42,7 +42,7 @@ pub struct Obstacle {
     pub message: String,
 }
 
-/// What is said of what a resource's pods do, from the first visit on.
+/// Returns the conditions about a resource's pods, which are there from the first reconcile on.
 fn of_pods(role: Role) -> &'static [&'static str] {
     match role {
         Role::Relay => &[AVAILABLE, CERTIFICATE_READY, DURABLE, DELIVERING],
@@ -50,8 +50,8 @@ fn of_pods(role: Role) -> &'static [&'static str] {
     }
 }
 
-/// What holds of a resource whose visit failed and will fail again until something changes. What was said of the rest
-/// is still the last that is known of it.
+/// Returns the status of a resource whose reconcile failed and will fail again until something changes. Other
+/// conditions stay as they were.
 pub fn failed(
     role: Role,
     before: &Status,
@@ -86,10 +86,11 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
     }
 }
 
-/// How the message of `Accepted` begins where the spec is valid and has parts without effect.
+/// Beginning of the message of `Accepted` where the spec is valid and has parts without effect.
 pub const WARNED: &str = "the spec is valid, but ";
 
-/// Whether the spec is valid and its children could be made. `warnings` name the parts of it that have no effect.
+/// Decides whether the spec is valid and its children could be made. `warnings` name the parts of it that have no
+/// effect.
 pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[String]) -> Finding {
     match (fault, applied) {
         (Some(Fault::Invalid(problems)), _) => {
@@ -123,7 +124,7 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[St
     }
 }
 
-/// Whether every pod runs the configuration `hash`, and all that it refers to is there.
+/// Decides whether every pod runs the configuration `hash`, and everything that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
         return Finding::no(PROGRAMMED, NOTHING_VALID, NO_SPEC);
@@ -158,7 +159,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     Finding::no(PROGRAMMED, SPREADING, format!("{said}; {lag}"))
 }
 
-/// What pods lack, each with its pod.
+/// Returns the files that pods wait for, each with its pod.
 fn waiting(pods: &[Report]) -> Vec<String> {
     let all = pods.iter().filter_map(|pod| Some((&pod.name, waits(pod.status.as_ref()?))));
     all.flat_map(|(pod, waits)| waits.into_iter().map(move |what| format!("pod {pod}: {what}"))).collect()
@@ -169,7 +170,7 @@ pub fn ready(replicas: u16, pods: &[Report]) -> String {
     format!("{}/{replicas}", pods.iter().filter(|pod| pod.is_ready).count())
 }
 
-/// Whether events can be accepted; `creation_failure` is why there are fewer pods than there should be.
+/// Decides whether events can be accepted; `creation_failure` is why there are fewer pods than there should be.
 pub fn available(replicas: u16, pods: &[Report], creation_failure: Option<&str>) -> Finding {
     let ready = pods.iter().filter(|pod| pod.is_ready).count();
     let trouble = pods.iter().find_map(|pod| Some(format!("; pod {}: {}", pod.name, pod.trouble.as_ref()?)));
@@ -191,7 +192,7 @@ pub fn available(replicas: u16, pods: &[Report], creation_failure: Option<&str>)
     }
 }
 
-/// Whether data outlive a pod.
+/// Decides whether data outlive a pod.
 pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     if let Data::Ephemeral { .. } = data {
         return Finding::no(
@@ -216,7 +217,8 @@ pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     }
 }
 
-/// Whether the listener has a certificate that clients accept. `own` is when one of the resource's own authority expires.
+/// Decides whether the listener has a certificate that clients accept. `own` is when one of the resource's own
+/// authority expires.
 pub fn certificate(
     tls: &ListenerTls,
     missing: &BTreeSet<String>,
@@ -284,8 +286,8 @@ fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     life.not_after.duration_since(now) < margin
 }
 
-/// When to look again, if nothing happens before. A pod that was sync_requested in vain may still find what it waits for, and
-/// nobody tells why pods are `creation_failure`.
+/// Returns the time until the next reconcile, if nothing happens before. A pod whose sync was requested in vain may still
+/// find what it waits for, and no event tells that the cause of a `creation_failure` is gone.
 pub fn requeue_after(
     fault: Option<&Fault>,
     applied: &Applied,

@@ -35,7 +35,7 @@ async fn operator(world: &World) -> Option<String> {
     world.api::<WebhookRelay>().get("harbour").await.unwrap().status.and_then(|status| status.operator)
 }
 
-/// What the Events tell of a resource that another installation manages.
+/// Returns the notes of the Events about a resource that another installation manages.
 async fn told(world: &World) -> Vec<String> {
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
     let elsewhere = events.into_iter().filter(|event| event.reason.as_deref() == Some("ManagedElsewhere"));

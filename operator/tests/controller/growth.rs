@@ -13,7 +13,7 @@ use crate::world::{World, bind_claims, growing_class, in_world, message};
 
 const CLAIM: &str = "data-harbour-relay-0";
 
-/// What is claimed for a spool of 64Mi, and of 128Mi: an eighth and 32Mi more.
+/// Sizes of the claims for a spool of 64Mi, and of 128Mi: an eighth and 32Mi more.
 const SMALL: &str = "104Mi";
 const LARGE: &str = "176Mi";
 

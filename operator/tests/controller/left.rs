@@ -1,5 +1,5 @@
-//! What a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs here: what a Job's
-//! pod came to is said in its place.
+//! Tests of the volumes that a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs
+//! here: the tests write a Job's result in its place.
 
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -15,7 +15,7 @@ use visnyk_crds::WebhookRelay;
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world, message, relay};
 
-/// What is told of a volume that stays when its relay goes.
+/// Beginning of the note about a volume that stays when its relay goes.
 const KEPT: &str = "PersistentVolumeClaims kept with their undelivered events: data-harbour-relay-0; a relay of this \
                     name uses them again";
 

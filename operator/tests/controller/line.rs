@@ -17,7 +17,7 @@ use visnyk_operator::process::fence::Fence;
 
 type Answer = Response<Box<DynBody>>;
 
-/// What becomes of a request.
+/// Fate of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
     /// It is sent, and answered.
@@ -53,15 +53,15 @@ pub struct Line(Arc<Shared>);
 
 struct Shared {
     seen: Mutex<Seen>,
-    /// Whether the process at its end is dead: it neither asks nor hears any more.
+    /// True if the process at its end is dead: it neither asks nor hears any more.
     dead: watch::Sender<bool>,
-    /// How many requests wait for their answers, watches aside.
+    /// Number of requests that wait for their answers, watches aside.
     waiting: AtomicUsize,
 }
 
 struct Seen {
     decide: Decide,
-    /// How often, by method and path.
+    /// Number of requests, by method and path.
     requests: BTreeMap<String, usize>,
     writes: usize,
 }
@@ -99,17 +99,17 @@ impl Line {
         self.seen().decide = Box::new(decide);
     }
 
-    /// How many requests there were, by method and path.
+    /// Returns the number of requests, by method and path.
     pub fn requests(&self) -> BTreeMap<String, usize> {
         self.seen().requests.clone()
     }
 
-    /// How many writes there were.
+    /// Returns the number of writes.
     pub fn writes(&self) -> usize {
         self.seen().writes
     }
 
-    /// Whether no request waits for its answer.
+    /// Returns whether no request waits for its answer.
     pub fn is_quiet(&self) -> bool {
         self.0.waiting.load(Ordering::SeqCst) == 0
     }
@@ -152,7 +152,7 @@ impl Line {
     }
 }
 
-/// Whether it changes nothing: a question, or a dry run.
+/// Returns whether it changes nothing: a question, or a dry run.
 pub fn is_read(request: &Request<Body>) -> bool {
     let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun="));
     is_dry_run || matches!(*request.method(), Method::GET | Method::HEAD)
@@ -166,7 +166,7 @@ impl<S> Layer<S> for Line {
     }
 }
 
-/// What goes through a line.
+/// Service that sends requests through a line.
 pub struct Through<S> {
     line: Line,
     inner: S,

@@ -46,7 +46,7 @@ async fn relay_hears_of_a_collector_in_another_namespace_that_is_looked_after() 
     .await;
 }
 
-/// How often all objects of a kind were begun to be watched, not only children, by namespace and kind.
+/// Number of watches of all objects of a kind, not only children, by namespace and kind.
 type Watches = Arc<Mutex<BTreeMap<(String, String), usize>>>;
 
 fn counting(watches: &Watches) -> Line {

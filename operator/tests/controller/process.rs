@@ -96,12 +96,12 @@ impl Operator {
         (Self { process, health, log, _kubeconfig: kubeconfig }, young)
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// What it answers, as its own binary asks for a pod: the page, or what is wrong.
+    /// Returns the answer of its endpoint, as its own binary asks for a pod: the page, or what is wrong.
     pub fn ask(&self, path: &str) -> Result<String, String> {
         let asked = Command::new(OPERATOR).args(["probe", &format!("http://{}{path}", self.health)]).output();
         let asked = asked.unwrap();
@@ -174,7 +174,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
     .await;
 }
 
-/// All children of a new relay are made by one visit: their lines name the relay and one trace.
+/// All children of a new relay are made by one reconcile: their lines name the relay and one trace.
 fn assert_children_of_one_visit_share_its_trace(log: &str, namespace: &str) {
     let mut traces = BTreeMap::<String, usize>::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {

@@ -1,4 +1,4 @@
-//! What the operator has no right to: the resource that needs it says so, and goes on once the right is given.
+//! Tests of missing rights: the resource that needs one says so, and goes on once the right is given.
 
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
@@ -99,7 +99,7 @@ fn without(rule: &PolicyRule, (verb, resource): Right) -> Vec<PolicyRule> {
         .collect()
 }
 
-/// How a refusal of this right ends in the API server's words.
+/// Returns the end of the API server's words for a refusal of this right.
 fn told((verb, resource): Right, world: &World) -> [String; 2] {
     [
         format!("User \"{OPERATOR}\" cannot {verb} resource \"{resource}\" in API group"),
@@ -198,7 +198,7 @@ async fn what_stays_refused_is_tried_again_and_not_written_again() {
             let before = count(&look);
             eventually("it is tried again", async || count(&look), |looks| *looks >= before + more).await;
         };
-        // A visit that begins before what the last one wrote has come back says it once more.
+        // A reconcile that begins before what the last one wrote has come back says it once more.
         tries(2).await;
         let written = count(&status);
         tries(3).await;

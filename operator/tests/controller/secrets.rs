@@ -20,7 +20,7 @@ use crate::world::{World, in_world};
 
 /// Of a user.
 const CANARY: &str = "canary-of-a-user-3e8a5b";
-/// How many forms of both are looked for.
+/// Number of forms of both that are looked for.
 const TOKENS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]

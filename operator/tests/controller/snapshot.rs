@@ -1,4 +1,4 @@
-//! What a namespace holds, in a form that can be held against another's: without times, numbers and keys that differ
+//! Snapshot of a namespace, in a form that can be held against another's: without times, numbers and keys that differ
 //! from one life to the next, and with what certificates say in place of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ use crate::world::World;
 /// Objects by kind and name.
 pub type Snapshot = BTreeMap<String, Value>;
 
-/// What is looked at.
+/// Part of the objects in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Resources, their children and claims.
@@ -101,7 +101,7 @@ fn name_of(object: &DynamicObject) -> String {
     format!("{} {}", object.types.as_ref().unwrap().kind, object.name_any())
 }
 
-/// How to tell one life's names by those of any other.
+/// Names of one life, in place of those of any other.
 struct Alike {
     names: Vec<(String, String)>,
     authorities: Vec<(String, Trust)>,
@@ -221,7 +221,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What a Secret holds.
+/// Returns the content of a Secret.
 fn files(object: &DynamicObject) -> BTreeMap<String, String> {
     let data: BTreeMap<String, ByteString> =
         serde_json::from_value(object.data["data"].clone()).unwrap_or_default();

@@ -11,9 +11,9 @@ use crate::life::{Life, PHASES};
 use crate::line::{Fate, Line};
 use crate::world::in_world;
 
-/// How long each phase is stormy.
+/// Duration of each storm.
 const STORM: Duration = Duration::from_secs(5);
-/// Most requests a second for three resources, all watches included: in calm weather a visit makes some twenty at once,
+/// Most requests a second for three resources, all watches included: in calm weather a reconcile makes some twenty at once,
 /// and a failed one waits half a second at first, then longer.
 const MOST: usize = 120;
 

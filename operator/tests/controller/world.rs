@@ -29,11 +29,11 @@ use crate::line::Line;
 pub struct World {
     pub client: Client,
     pub namespace: String,
-    /// Whom the API server takes the controllers for: an administrator, unless another is named.
+    /// Account of the controllers at the API server: an administrator, unless another is named.
     pub account: Option<String>,
     /// The installation that the controllers are of.
     pub installation: Installation,
-    /// What relays run.
+    /// Image of relays.
     image: String,
     metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Whose certificates the page of metrics shows, as `<kind> <name>`, in order.
+    /// Returns the certificates on the page of metrics, as `<kind> <name>`, in order.
     pub fn certificates(&self) -> Vec<String> {
         let page = Metrics::new("test", "0");
         page.register(|registry| self.metrics.register(registry));
@@ -310,7 +310,7 @@ pub async fn bind_claims(world: &World) {
     }
 }
 
-/// What a condition tells.
+/// Returns the message of a condition.
 pub fn message<'a>(said: &'a Status, about: &str) -> &'a str {
     &said.conditions.iter().find(|condition| condition.type_ == about).unwrap().message
 }

@@ -9,9 +9,9 @@ use super::CannotIssue;
 use crate::children::SecretData;
 use crate::children::remark::Remark;
 
-/// How long a new authority is published before it signs, if another can: longer than any mount lags.
+/// Time for which a new authority is published before it signs, if another can: longer than any mount lags.
 const SPREADING: SignedDuration = SignedDuration::from_hours(48);
-/// What is left of an old one's life when even a short certificate of it is worth less than that wait.
+/// Remaining life of an old authority below which even a short certificate of it is worth less than that wait.
 const MIN_LEFT: SignedDuration = SignedDuration::from_hours(72);
 
 /// The authorities of one resource, the oldest first. Never empty.
@@ -52,7 +52,7 @@ impl Authorities {
         Self { list }
     }
 
-    /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
+    /// Returns the content of the Secret: a certificate and a key for each, by the time it was made.
     pub fn secret(&self) -> SecretData {
         let pairs = self.list.iter().flat_map(|authority| {
             let name = authority.facts().not_before.as_second();
@@ -65,7 +65,7 @@ impl Authorities {
         pairs.collect()
     }
 
-    /// Whom to trust, as PEM.
+    /// Returns the certificates to trust, as PEM.
     pub fn bundle(&self) -> String {
         self.list.iter().fold(String::new(), |mut bundle, authority| {
             // Writing to a String cannot fail.
@@ -79,8 +79,8 @@ impl Authorities {
         Trust::in_bundle(self.bundle().as_bytes()).ok()
     }
 
-    /// Who signs now: the oldest that outlives what it signs. One that was only just made signs only where no
-    /// other can.
+    /// Returns the authority that signs now: the oldest that outlives what it signs. One that was only just made signs
+    /// only where no other can.
     pub fn signer(&self, now: Timestamp) -> &Authority {
         let left = |authority: &Authority| authority.facts().not_after.duration_since(now);
         let is_known = |authority: &&Authority| {

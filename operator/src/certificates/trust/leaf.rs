@@ -11,7 +11,7 @@ use crate::children::remark::Why;
 pub struct Leaf {
     /// Certificate and key.
     pub issued: Issued,
-    /// Why it was made just now; absent: it was there.
+    /// Reason that it was made just now; absent: it was there.
     pub why: Option<Why>,
     /// When it has to be made anew.
     pub renew_at: Timestamp,
@@ -45,7 +45,7 @@ impl Leaf {
     }
 }
 
-/// What a certificate says, if it can stay.
+/// Returns the facts of a certificate, if it can stay.
 fn judge(
     issued: &Issued,
     purpose: &Purpose,
@@ -64,7 +64,7 @@ fn judge(
     if facts.renew_at() <= now { Err(Why::Age) } else { Ok(facts) }
 }
 
-/// Whether a certificate is for just these names.
+/// Returns whether a certificate is for exactly these names.
 fn is_for(facts: &Facts, purpose: &Purpose) -> bool {
     match purpose {
         Purpose::Server { names, addresses } => {

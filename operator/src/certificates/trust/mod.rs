@@ -1,5 +1,5 @@
-//! Who vouches for whom: the authority of each resource, the certificates it issues, and when which of them is
-//! made anew. Pure: what Secrets hold goes in, what they are to hold comes out, and when to look again.
+//! The authority of each resource, the certificates it issues, and the time at which each of them is made anew. Pure:
+//! the content of Secrets goes in, their new content and the time of the next look come out.
 //!
 //! An authority lives ten years. At two thirds of its life the next one is made and published beside it; it
 //! signs only once the old one could no longer outlive what it signs. Whoever fetched `ca.crt` has years to
@@ -29,7 +29,7 @@ const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 #[error("certificate cannot be made")]
 pub struct CannotIssue(#[from] rcgen::Error);
 
-/// What is there of one resource's trust.
+/// Certificates of one resource, as they are stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     /// The Secret with its authorities, which no pod mounts.
@@ -40,7 +40,7 @@ pub struct Found<'a> {
     pub server: Option<&'a SecretData>,
 }
 
-/// What is to be there.
+/// Certificates of one resource, as they should be.
 #[derive(Debug)]
 pub struct Wanted {
     /// Its authorities, to issue more.
@@ -51,7 +51,7 @@ pub struct Wanted {
     pub look_again: Timestamp,
     /// When the server's certificate expires; absent: it has none of ours.
     pub not_after: Option<Timestamp>,
-    /// What happened that a user should know.
+    /// Events about certificates that a user should know.
     pub remarks: Vec<Remark>,
 }
 

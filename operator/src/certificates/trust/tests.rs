@@ -21,7 +21,7 @@ pub(super) fn quay() -> SenderName {
     SenderName { namespace: "ships".into(), name: "quay".into() }
 }
 
-/// What a cluster holds of one resource, as the operator leaves it.
+/// Certificates of one resource in a cluster, as the operator leaves them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Cluster {
     pub authorities: Option<SecretData>,
@@ -30,7 +30,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// One visit of the operator.
+    /// One reconcile of the operator.
     pub fn visit(&mut self, names: &[String], now: Timestamp) -> Wanted {
         let found = Found {
             authorities: self.authorities.as_ref(),
@@ -54,7 +54,7 @@ impl Cluster {
         self.visit(names, now).remarks
     }
 
-    /// Whether the server is believed by those who trust this bundle.
+    /// Returns whether a client with this bundle trusts the server.
     pub fn is_believed_by(&self, bundle: &str, now: Timestamp) -> bool {
         let purpose = Purpose::Server { names: names(), addresses: Vec::new() };
         let certificate = &self.server.as_ref().unwrap()[CERTIFICATE];

@@ -1,4 +1,4 @@
-//! What is tried of each property, and that none is left out.
+//! Rows of the properties that are tried, and the check that none is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Group {
     pub properties: BTreeMap<String, Row>,
 }
 
-/// What is tried of a property.
+/// Values that are tried of a property.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Row {

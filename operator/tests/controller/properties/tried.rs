@@ -36,12 +36,12 @@ pub struct Tried<'a> {
     before: Snapshot,
 }
 
-/// What came of a spec.
+/// Change that a spec caused.
 #[derive(Debug)]
 pub struct Change {
     /// The reason of the condition `Accepted`.
     pub reason: String,
-    /// What it says to people.
+    /// Message of the condition.
     pub message: String,
     /// The kinds of objects that are other than before.
     pub kinds: BTreeSet<String>,
@@ -98,7 +98,7 @@ impl<'a> Tried<'a> {
         self.begin(spec).await
     }
 
-    /// What the API server has against this spec; nothing is written.
+    /// Returns the API server's objection to this spec; nothing is written.
     pub async fn refusal(&self, spec: &Value) -> Option<String> {
         match self.patch(spec, &PatchParams { dry_run: true, ..PatchParams::default() }).await {
             Ok(_) => None,
@@ -172,7 +172,7 @@ impl<'a> Tried<'a> {
         Change { reason: text("reason"), message: text("message"), kinds, places, strays }
     }
 
-    /// What there is, and what is said of it, as far as it follows from the spec.
+    /// Returns the objects and conditions, as far as they follow from the spec.
     async fn picture(&self) -> Snapshot {
         let mut picture = snapshot(self.world, Part::All).await;
         picture.retain(|name, _| !name.starts_with("PersistentVolumeClaim"));
@@ -183,7 +183,7 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// What the pods are given.
+/// Returns the manifest that the pods are given.
 fn manifest(picture: &Snapshot) -> Value {
     let map = picture
         .iter()

@@ -1,4 +1,4 @@
-//! Whatever somebody does to the Secrets: one visit later all is well, and what was whole is as it was.
+//! Whatever somebody does to the Secrets: one reconcile later all is well, and what was whole is as it was.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -77,7 +77,7 @@ fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: Offset
     files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
 }
 
-/// Two visits, a second apart; the second finds nothing to do.
+/// Two reconciles, a second apart; the second finds nothing to do.
 fn remarks_of(authorities: SecretData) -> Vec<Remark> {
     let published = Some(String::new());
     let mut cluster = Cluster { authorities: Some(authorities), published, server: None };

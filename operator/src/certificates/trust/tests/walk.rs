@@ -7,11 +7,11 @@ use visnyk_runtime::pki::Trust;
 
 use super::*;
 
-/// How long a pod may go on with files that were replaced.
+/// Longest time for which a pod uses files that were replaced, in hours.
 const LAG_HOURS: i64 = 24;
 const HOURS: i64 = 11 * 366 * 24;
 
-/// What was mounted at some time.
+/// Files that were mounted at some time.
 struct Mounted {
     trust: Trust,
     server: Vec<u8>,
