@@ -17,7 +17,7 @@ use crate::process::run::ControllerDeps;
 pub struct Context {
     /// API server, and the cluster as it is known.
     pub cluster: Cluster,
-    /// This operator's installation.
+    /// Installation of this operator.
     pub installation: Installation,
     /// Resources that other installations manage.
     pub others: OthersClaims,

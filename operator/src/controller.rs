@@ -61,7 +61,7 @@ trait ManagedResource:
     + Sync
     + 'static
 {
-    /// Which.
+    /// Kind of the resource.
     const ROLE: Role;
 
     /// Returns its last status.
@@ -145,7 +145,7 @@ fn scopes(namespaces: &Namespaces) -> Vec<Scope> {
     }
 }
 
-/// One more controller that hears of what its resources refer to.
+/// Adds a controller that hears of changes of the objects that its resources refer to.
 fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
     let (concerned, triggers) = unbounded();
     let listener = Listener { references: References::default(), concerned };
@@ -217,9 +217,9 @@ async fn reconcile<K: ManagedResource>(
 
 /// Decision whether this installation manages a resource.
 enum Managed<K> {
-    /// It does. The resource is as it is now.
+    /// Managed by this installation. The resource is as it is now.
     Here(Arc<DeserializeGuard<K>>),
-    /// It does not, at least not now.
+    /// Not managed by it, at least not now.
     Not(Action),
 }
 
@@ -386,7 +386,7 @@ async fn publish_failure(owner: &Owner, error: &Error, context: &Context) {
     }
 }
 
-/// When its certificate expires is shown.
+/// Sets the metric with the time at which its certificate expires.
 fn show_expiry<K: ManagedResource>(owner: &Owner, outcome: &Outcome, context: &Context) {
     let certificate = certificate_of::<K>(&owner.concerned());
     match outcome.certificates.not_after {
@@ -416,7 +416,7 @@ fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, 
     }
 }
 
-/// A resource is gone.
+/// Forgets a resource that is gone.
 fn forget<K: ManagedResource>(gone: &ObjectKey, context: &Context) {
     context.cluster.references.forget(gone);
     context.cluster.backoff.forget(gone);

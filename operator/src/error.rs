@@ -35,13 +35,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`, with what was asked.
+    /// Returns a function for `map_err` that adds the request.
     pub fn api(doing: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Api { doing, source: Box::new(source) }
     }
 
-    /// For metrics.
+    /// Returns the category in metrics.
     pub fn category(&self) -> &'static str {
         match self {
             Self::Api { source, .. } => match &**source {
@@ -81,7 +81,8 @@ impl Error {
     }
 }
 
-/// The API server's answer to what was asked, where it is one that stays. Of rights it names verb, resource and namespace.
+/// Returns the API server's answer to what was asked, where it is one that stays. Of rights it names verb, resource and
+/// namespace.
 pub fn refused(doing: &str, answer: &kube::Error) -> Option<String> {
     let kube::Error::Api(status) = answer else { return None };
     let stays = match status.code {

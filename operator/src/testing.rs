@@ -17,12 +17,12 @@ use crate::certificates::StoredCertificates;
 use crate::certificates::trust::Wanted;
 use crate::children::child::{Child, Kind};
 
-/// Those of a cluster that knows all.
+/// Returns the kinds of a cluster that knows all.
 pub fn every_kind() -> BTreeSet<Kind> {
     Kind::ALL.into()
 }
 
-/// The children as documents. Each is held against the type that its kind has, so that no field is misspelt.
+/// Returns the children as documents. Each is held against the type that its kind has, so that no field is misspelt.
 pub fn yaml(children: &[Child]) -> String {
     let documents = children.iter().map(|child| {
         check_type(child);

@@ -62,7 +62,7 @@ fn candidate(client: Client, namespace: &str, name: &'static str) -> Candidate {
     Candidate { stop, leads, ended, fence }
 }
 
-/// A client whose requests fail while the switch is on, as when the network is cut.
+/// Returns a client whose requests fail while the switch is on, as when the network is cut.
 async fn cuttable() -> (Client, Arc<AtomicBool>) {
     let cut = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&cut);
@@ -172,7 +172,7 @@ async fn deposed_leader_writes_nothing_more() {
     .await;
 }
 
-/// An operator whose controllers do nothing but say with which client each term begins.
+/// Starts an operator whose controllers do nothing but say with which client each term begins.
 fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::UnboundedReceiver<Client>) {
     let (begun, terms) = mpsc::unbounded_channel();
     let args = RunArgs {

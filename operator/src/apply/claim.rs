@@ -27,9 +27,9 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
 pub enum Claim {
     /// This installation. The resource, where it was read or written because the watch may be late.
     Ours(Option<Box<DynamicObject>>),
-    /// Somebody else changed it at the same time: another look will tell.
+    /// Another writer changed it at the same time: the next reconcile will tell.
     Unclear,
-    /// Nobody: it is gone, or another has its name.
+    /// No manager: it is gone, or another has its name.
     Gone,
     /// This other installation: nothing is written.
     Others(String),

@@ -9,7 +9,7 @@ use crate::children::meta::MANAGER;
 /// Selectors, and what pods read as files.
 const OURS: [&[&str]; 3] = [&["data"], &["spec", "selector"], &["spec", "podSelector"]];
 
-/// The merge patch that takes away what others have put there; nothing where there is nothing.
+/// Returns the merge patch that takes away what others have put there; nothing where there is nothing.
 pub fn without_foreign_fields(live: &Value, wanted: &Value) -> Option<Value> {
     let mut patch = json!({});
     for path in OURS {
@@ -55,8 +55,8 @@ fn set_by_others(live: &Value, wanted: &Value) -> Vec<Value> {
     others.filter_map(foreign).collect()
 }
 
-/// The merge patch that takes away those `fields` that are not wanted, as the API server names them: `f:` and a name,
-/// or `k:` and what tells an item of a list.
+/// Returns the merge patch that takes away those `fields` that are not wanted, as the API server names them: `f:` and a
+/// name, or `k:` and what tells an item of a list.
 fn without(fields: &Value, wanted: &Value) -> Option<Value> {
     let named = fields.as_object().into_iter().flatten();
     let named = named.filter_map(|(key, below)| Some((key.strip_prefix("f:")?, below)));
@@ -87,7 +87,7 @@ fn has_strangers(fields: &Value, wanted: &[Value]) -> bool {
     items.into_iter().any(is_stranger)
 }
 
-/// Null for each field that only the first has.
+/// Returns null for each field that only the first has.
 fn nulls(live: &Value, wanted: &Value) -> Option<Value> {
     let (Value::Object(live), Value::Object(wanted)) = (live, wanted) else { return None };
     let stranger = |(name, live): (&String, &Value)| {

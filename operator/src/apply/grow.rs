@@ -154,7 +154,8 @@ async fn enlarge(
     Ok(())
 }
 
-/// The wish for a StatefulSet with claims of this size, which stays another than the wish until they have grown.
+/// Returns the wish for a StatefulSet with claims of this size, which stays another than the wish until they have
+/// grown.
 pub fn with_claims_of(size: &Value, owner: &Owner, wanted: &Child) -> Child {
     let mut object = wanted.object.clone();
     if let Some(asked) = object.pointer_mut(TEMPLATE) {
@@ -163,7 +164,7 @@ pub fn with_claims_of(size: &Value, owner: &Owner, wanted: &Child) -> Child {
     Child::new(owner, wanted.kind, &wanted.name, object)
 }
 
-/// The wish for a StatefulSet whose claims stay as they are.
+/// Returns the wish for a StatefulSet whose claims stay as they are.
 pub fn with_claims_as_before(live: &DynamicObject, owner: &Owner, wanted: &Child) -> Child {
     let mut object = wanted.object.clone();
     object["spec"]["volumeClaimTemplates"] = live.data["spec"]["volumeClaimTemplates"].clone();

@@ -51,7 +51,7 @@ pub enum Applied {
 }
 
 impl Applied {
-    /// The same, with something else that was refused.
+    /// Adds something else that was refused.
     pub fn and_refused(self, further: Option<String>) -> Self {
         match (self, further) {
             (applied, None) => applied,
@@ -90,7 +90,7 @@ pub async fn apply(
         .unwrap_or_else(Applied::Refused))
 }
 
-/// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
+/// Applies them for an owner that is being deleted: of missing children only Jobs are made, and nothing is deleted.
 pub async fn keep_up(
     present: &LiveChildren<'_>,
     writer: &Writer,
@@ -101,7 +101,7 @@ pub async fn keep_up(
         .unwrap_or_else(Applied::Refused))
 }
 
-/// The owner's.
+/// Lifecycle of the owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     Lasting,
@@ -181,7 +181,7 @@ pub async fn try_out(
     Ok(present.told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
-/// Where a StatefulSet has its claim templates.
+/// Path of the claim templates in a StatefulSet.
 const CLAIMS: &str = "/spec/volumeClaimTemplates";
 
 struct Applier<'a> {

@@ -36,7 +36,7 @@ pub async fn roll_out(
     Ok(pods)
 }
 
-/// The Secrets that the operator itself makes for a resource: its certificates and peers, among others.
+/// Returns the Secrets that the operator itself makes for a resource: its certificates and peers, among others.
 fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
     let children = cluster.watched.children_of(owner).into_iter();
     let secrets = children.filter(|(kind, _)| *kind == Kind::Secret);

@@ -20,7 +20,7 @@ use crate::error::Error;
 
 /// A resource that can run.
 pub struct Runnable<K, V> {
-    /// As it is to run.
+    /// The resource as it is to run.
     pub resource: K,
     /// Proof that it can.
     pub valid: V,
@@ -29,7 +29,7 @@ pub struct Runnable<K, V> {
 /// Reason that a resource's own spec does not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// It is not valid.
+    /// The spec is not valid.
     Invalid(Vec<Problem>),
     /// The API server takes no such workload, and says why.
     Refused(String),
@@ -38,7 +38,7 @@ pub enum Fault {
 /// Spec that runs, if any can, and the fault of the resource's own spec if that one does not run.
 pub type Judged<K, V> = (Option<Runnable<K, V>>, Option<Fault>);
 
-/// By what the resources of a kind are judged.
+/// Rules by which the resources of a kind are judged.
 pub struct Rules<K, V> {
     /// Validates a spec.
     pub validate: fn(&K) -> Result<V, Vec<Problem>>,
@@ -73,7 +73,7 @@ pub struct Verdict<K, V> {
     pub fault: Option<Fault>,
     /// The user's Secrets that are referred to and not there.
     pub missing: BTreeSet<String>,
-    /// Those of them that keep the resource's own spec from running.
+    /// Missing Secrets that keep the resource's own spec from running.
     pub awaited: BTreeSet<String>,
 }
 
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// The verdict where the resource's own spec does not run.
+/// Completes the decision where the resource's own spec does not run.
 async fn settle<K, V>(
     (runnable, fault): Judged<K, V>,
     present: &LiveChildren<'_>,
@@ -146,7 +146,7 @@ fn names(secrets: BTreeSet<SecretRef>) -> BTreeSet<String> {
     secrets.into_iter().map(|secret| secret.name).collect()
 }
 
-/// The spec that the pods were last given.
+/// Reads the spec that the pods were last given.
 async fn last_good<K, V>(
     resource: &K,
     present: &LiveChildren<'_>,

@@ -18,7 +18,7 @@ fn covers_fields(live: &Map<String, Value>, wanted: &Map<String, Value>) -> bool
     wanted.iter().all(|(name, wanted)| satisfies(live.get(name).unwrap_or(&Value::Null), wanted))
 }
 
-/// Named items may have others beside them, which somebody else has put there. Any other list is ours alone.
+/// Compares lists. A list with named items may have others beside them. Any other list is the operator's alone.
 fn covers_items(live: &[Value], wanted: &[Value]) -> bool {
     let key = ["name", "uid"]
         .into_iter()
@@ -48,7 +48,7 @@ fn is_same_amount(live: &Value, wanted: &Value) -> bool {
     matches!((amount(live), amount(wanted)), (Some(live), Some(wanted)) if live == wanted)
 }
 
-/// A quantity, in thousandths; of what is none, nothing.
+/// Returns a quantity in thousandths; absent if it is none.
 pub fn amount(value: &Value) -> Option<i128> {
     match value {
         Value::String(text) => millis(text),

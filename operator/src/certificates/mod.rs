@@ -25,7 +25,7 @@ use crate::error::Error;
 /// Content of a resource's Secrets and ConfigMap with certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredCertificates {
-    /// Its authorities.
+    /// Content of the Secret with the authorities.
     pub authorities: Option<SecretData>,
     /// Certificates of the authorities that clients were told to trust, as PEM.
     pub published: Option<String>,
@@ -33,7 +33,7 @@ pub struct StoredCertificates {
     pub server: Option<SecretData>,
 }
 
-/// Name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
+/// Returns the name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
 pub fn authorities_name(role: Role, name: &str) -> String {
     format!("{name}-{}-ca", role.suffix())
 }
@@ -53,7 +53,8 @@ pub async fn fetch(present: &LiveChildren<'_>) -> Result<StoredCertificates, Err
     Ok(StoredCertificates { authorities, published: bundle, server })
 }
 
-/// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.
+/// Returns the names of a certificate by the resource's own authority, besides the Service's; nothing where it shows
+/// none.
 pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
     match tls {
         ListenerTls::SelfSigned { dns_names } => Some(dns_names),
@@ -79,7 +80,8 @@ pub fn wanted(
         .map_err(|source| Error::Write { what: "a certificate", source: Box::new(source) })
 }
 
-/// Every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the spec.
+/// Returns every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the
+/// spec.
 fn names(owner: &Owner, further: &[String]) -> Vec<String> {
     let mut names = [dns_names(owner), pod_names(owner), vec!["localhost".to_owned()]].concat();
     let more: Vec<String> = further.iter().filter(|name| !names.contains(name)).cloned().collect();
@@ -87,7 +89,8 @@ fn names(owner: &Owner, further: &[String]) -> Vec<String> {
     names
 }
 
-/// The children that hold it: the authorities for nobody, whom to trust for everybody, and the rest for the pods.
+/// Returns the children that hold them: a Secret with the authorities that no pod mounts, a ConfigMap with their
+/// certificates for clients, and a Secret for the pods.
 pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
     let secret = |name: &str, data: SecretData| {
         let data: BTreeMap<String, ByteString> =
@@ -108,13 +111,13 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
 /// State of a resource's own certificate after an apply, as far as that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateState {
-    /// When the certificate that the pods are given expires; absent: there is none of ours.
+    /// Time at which the certificate that the pods are given expires; absent: the operator issues none.
     pub not_after: Option<Timestamp>,
-    /// When to look again; earlier does no harm.
+    /// Time of the next look; an earlier one does no harm.
     pub look_again: Timestamp,
 }
 
-/// The wanted certificate counts once its Secret is written; until then the one that was found does.
+/// Returns the state. The wanted certificate counts once its Secret is written; until then the one that was found does.
 pub fn state(
     verified: &Verified,
     owner: &Owner,
@@ -130,7 +133,7 @@ pub fn state(
     CertificateState { not_after, look_again: wanted.look_again }
 }
 
-/// The pods' part of it.
+/// Returns the mount of the Secret in the pods.
 pub fn mount(owner: &Owner) -> Mount {
     Mount { volume: "tls", secret: owner.child("tls"), folder: paths::TLS_DIR }
 }

@@ -34,7 +34,7 @@ fn relay(name: &str, namespace: &str, dns_names: &[String]) -> WebhookRelay {
     .unwrap()
 }
 
-/// Twice: what was found in the first reconcile is kept by the second.
+/// Checks that a second reconcile keeps what the first found.
 fn assert_made_once(relay: &WebhookRelay) {
     let valid = validate::relay(relay).unwrap();
     let owner = Owner::of(Role::Relay, relay);

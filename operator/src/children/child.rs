@@ -25,9 +25,9 @@ pub enum Kind {
     NetworkPolicy,
     /// Limit of pods that may be evicted at once.
     PodDisruptionBudget,
-    /// Pods without volumes.
+    /// Workload of pods without volumes.
     Deployment,
-    /// Pods with volumes.
+    /// Workload of pods with volumes.
     StatefulSet,
     /// A pod that empties a volume.
     Job,
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 15] = [
         Self::ServiceAccount,
         Self::ConfigMap,
@@ -70,7 +70,7 @@ impl Kind {
         matches!(self, Self::HttpRoute | Self::BackendTlsPolicy | Self::ServiceMonitor | Self::Certificate)
     }
 
-    /// Group, version and kind.
+    /// Returns its group, version and kind.
     pub fn gvk(self) -> GroupVersionKind {
         let (group, version, kind) = match self {
             Self::ServiceAccount => ("", "v1", "ServiceAccount"),
@@ -92,7 +92,7 @@ impl Kind {
         GroupVersionKind::gvk(group, version, kind)
     }
 
-    /// As a client needs it. The plurals are regular but for these two.
+    /// Returns the resource as a client needs it. The plurals are regular but for these two.
     pub fn resource(self) -> ApiResource {
         let plural = match self {
             Self::NetworkPolicy => "networkpolicies".to_owned(),
@@ -107,17 +107,17 @@ impl Kind {
 /// Object that a write is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// Nothing.
+    /// No object.
     Nothing,
-    /// An object.
+    /// An object that was read.
     Object {
-        /// Its uid.
+        /// Uid of the object.
         uid: &'a str,
     },
 }
 
 impl<'a> Target<'a> {
-    /// This object.
+    /// Returns the target for an object that was read.
     pub fn of(object: &'a DynamicObject) -> Self {
         Self::Object { uid: object.metadata.uid.as_deref().unwrap_or_default() }
     }
@@ -130,7 +130,7 @@ const NEVER: &str = "1";
 /// A child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// Which kind.
+    /// Kind of the child.
     pub kind: Kind,
     /// Its name; its namespace is the owner's.
     pub name: String,
@@ -141,7 +141,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// A child of `owner` with the fields of `body`; its metadata are the owner's matter, but for annotations
+    /// Returns a child of `owner` with the fields of `body`; its metadata are the owner's matter, but for annotations
     /// and further labels in `body`.
     pub fn new(owner: &Owner, kind: Kind, name: impl Into<String>, body: Value) -> Self {
         let (name, gvk) = (name.into(), kind.gvk());
@@ -158,17 +158,17 @@ impl Child {
         Self { kind, name, object, news: Vec::new() }
     }
 
-    /// The same, with this to tell.
+    /// Adds events that are published when it is written.
     pub fn with_news(self, news: Vec<Remark>) -> Self {
         Self { news, ..self }
     }
 
-    /// The hash of the wish.
+    /// Returns the hash of the wanted object.
     pub fn hash(&self) -> &str {
         self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
     }
 
-    /// The wish for a Job that is there: what its pods are was settled when it was made, and nobody can change it.
+    /// Returns the child for a Job that exists: its pods were settled when it was made, and cannot change.
     pub fn with_pods_of(&self, live: &DynamicObject) -> Self {
         let mut child = self.clone();
         for settled in ["template", "podFailurePolicy"] {
@@ -177,7 +177,7 @@ impl Child {
         child
     }
 
-    /// As a client takes it, for the object that was seen and no other.
+    /// Returns the object as a client applies it, for the object that was read and no other.
     pub fn patch(&self, seen: Target<'_>) -> Result<DynamicObject, serde_json::Error> {
         let mut object = self.object.clone();
         match seen {
@@ -193,7 +193,7 @@ pub fn take_unknown(children: &mut Vec<Child>, known: &BTreeSet<Kind>) -> BTreeS
     children.extract_if(.., |child| !known.contains(&child.kind)).map(|child| child.kind).collect()
 }
 
-/// The entries of both maps; those of the second win.
+/// Returns the entries of both maps; those of the second win.
 pub fn merged(first: &Value, second: Value) -> Value {
     let mut entries = first.as_object().cloned().unwrap_or_default();
     if let Value::Object(second) = second {

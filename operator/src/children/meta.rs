@@ -27,14 +27,14 @@ pub const APPLIED: &str = "visnyk.dev/applied";
 /// Namespace and name of a resource that is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectKey {
-    /// Its namespace.
+    /// Namespace of the resource.
     pub namespace: String,
-    /// Its name.
+    /// Name of the resource.
     pub name: String,
 }
 
 impl ObjectKey {
-    /// A resource.
+    /// Returns the key of a resource.
     pub fn of(resource: &impl ResourceExt) -> Self {
         Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
     }
@@ -43,9 +43,9 @@ impl ObjectKey {
 /// Which of the two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// `WebhookRelay`.
+    /// The kind `WebhookRelay`.
     Relay,
-    /// `Collector`.
+    /// The kind `Collector`.
     Collector,
 }
 
@@ -58,7 +58,7 @@ impl Role {
         }
     }
 
-    /// The kind of the resource.
+    /// Returns the kind of the resource.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Relay => "WebhookRelay",
@@ -66,7 +66,7 @@ impl Role {
         }
     }
 
-    /// The kind as a client needs it.
+    /// Returns the kind as a client needs it.
     pub fn resource(self) -> ApiResource {
         match self {
             Self::Relay => ApiResource::erase::<WebhookRelay>(&()),
@@ -91,18 +91,18 @@ impl Role {
 /// The resource that children belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Which kind.
+    /// Kind of the resource.
     pub role: Role,
-    /// Where it and its children are.
+    /// Namespace of the resource and its children.
     pub namespace: String,
-    /// Its name.
+    /// Name of the resource.
     pub name: String,
     /// Unique id, which differs for a resource of the same name before or after it.
     pub uid: String,
 }
 
 impl Owner {
-    /// Of a resource that an API server has seen.
+    /// Returns the owner for a resource that an API server has seen.
     pub fn of<K: Resource>(role: Role, resource: &K) -> Self {
         Self {
             role,
@@ -112,23 +112,23 @@ impl Owner {
         }
     }
 
-    /// The resource, to be looked at.
+    /// Returns the key of the resource.
     pub fn concerned(&self) -> ObjectKey {
         ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
-    /// The name that children share, `<name>-relay` or `<name>-collector`.
+    /// Returns the name that children share, `<name>-relay` or `<name>-collector`.
     pub fn base(&self) -> String {
         format!("{}-{}", self.name, self.role.suffix())
     }
 
-    /// The name of a child, `<name>-relay-<part>`.
+    /// Returns the name of a child, `<name>-relay-<part>`.
     pub fn child(&self, part: &str) -> String {
         format!("{}-{part}", self.base())
     }
 
-    /// Which of its pods a claim belongs to: the name is the one that a StatefulSet gives. Labels alone, which anybody
-    /// may put on a claim, do not say so.
+    /// Returns the replica that a claim belongs to: the name is the one that a StatefulSet gives. Labels alone, which
+    /// anybody may put on a claim, do not say so.
     pub fn replica_of(&self, claim: &ObjectMeta) -> Option<u32> {
         claim.name.as_ref()?.strip_prefix(&format!("data-{}-", self.base()))?.parse().ok()
     }
@@ -138,7 +138,7 @@ impl Owner {
         json!({ NAME: self.role.app(), INSTANCE: self.name })
     }
 
-    /// The same as text.
+    /// Returns the selector of its pods as text.
     pub fn pods_selector(&self) -> String {
         format!("{NAME}={},{INSTANCE}={}", self.role.app(), self.name)
     }
@@ -165,7 +165,7 @@ impl Owner {
         })
     }
 
-    /// The resource, as an Event names whom it is about.
+    /// Returns the resource, as an Event names the object it is about.
     pub fn object_ref(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some("visnyk.dev/v1alpha1".into()),

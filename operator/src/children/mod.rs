@@ -68,17 +68,17 @@ pub struct Workload<'a> {
     pub image: &'a str,
     /// Number of pods.
     pub replicas: u16,
-    /// Where they listen.
+    /// Port of the listener.
     pub port: u16,
     /// Protocol at that port.
     pub scheme: Scheme,
-    /// Where their data are.
+    /// Storage of the pods.
     pub data: Data<'a>,
     /// Keys of users' Secrets that they read.
     pub secrets: BTreeSet<SecretRef>,
     /// Secrets of ours that they read, each in a folder of its own.
     pub mounts: Vec<Mount>,
-    /// Further arguments.
+    /// Further arguments of the container.
     pub args: Vec<String>,
     /// Values whose change restarts the pods, besides the pods' own form.
     pub restart: String,
@@ -91,9 +91,9 @@ pub struct Workload<'a> {
 /// Protocol at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Plainly.
+    /// Plain HTTP.
     Http,
-    /// With TLS.
+    /// HTTP over TLS.
     Https,
 }
 
@@ -106,7 +106,7 @@ impl Scheme {
         }
     }
 
-    /// As in a URL, and the port's name.
+    /// Returns its name in a URL, which is also the port's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -114,7 +114,7 @@ impl Scheme {
         }
     }
 
-    /// The port where none is said.
+    /// Returns the port of a URL that names none.
     pub fn usual_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -123,17 +123,17 @@ impl Scheme {
     }
 }
 
-/// Where the data folder is.
+/// Storage of the data folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data<'a> {
-    /// On a volume.
+    /// A volume for each pod.
     Persistent {
         /// Bytes to claim.
         claim: u64,
         /// The StorageClass, if not the default.
         class: Option<&'a str>,
     },
-    /// In a folder of the pod.
+    /// A folder of the pod.
     Ephemeral {
         /// Most bytes, if there is a limit.
         limit: Option<u64>,
@@ -141,7 +141,7 @@ pub enum Data<'a> {
 }
 
 impl Data<'_> {
-    /// The kind of workload that keeps such data.
+    /// Returns the kind of workload that keeps such data.
     pub fn workload(&self) -> Kind {
         match self {
             Self::Persistent { .. } => Kind::StatefulSet,
@@ -153,10 +153,10 @@ impl Data<'_> {
 /// A Secret of ours in a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The volume's name.
+    /// Name of the volume.
     pub volume: &'static str,
-    /// The Secret.
+    /// Name of the Secret.
     pub secret: String,
-    /// The folder.
+    /// Folder in the container.
     pub folder: &'static str,
 }

@@ -28,16 +28,16 @@ const DRAINS: &str = "visnyk-relay-drain";
 /// Purpose of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty<'a> {
-    /// To accept, for as long as there is a resource.
+    /// Accepts events, for as long as there is a resource.
     Serve,
-    /// To deliver what is in this claim, and end.
+    /// Delivers the content of this claim, and ends.
     Drain {
-        /// The claim's name.
+        /// Name of the claim.
         claim: &'a str,
     },
 }
 
-/// The pod template.
+/// Returns the pod template.
 pub(super) fn template(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
     let (owner, pod) = (workload.owner, workload.pod);
     let affinity = match (&pod.affinity, duty) {
@@ -198,8 +198,8 @@ fn volumes(workload: &Workload<'_>, duty: Duty<'_>) -> Vec<Value> {
     volumes
 }
 
-/// Just the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition, and no reason to
-/// hold up a pod.
+/// Returns the projections of the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition,
+/// and no reason to hold up a pod.
 fn projected(secrets: &BTreeSet<SecretRef>) -> Vec<Value> {
     let mut sources: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for SecretRef { name, key } in secrets {

@@ -18,11 +18,11 @@ pub enum Remark {
 /// Reason that a certificate was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// There was none that could be read.
+    /// The stored one was missing or could not be read.
     Missing,
-    /// It was for other names.
+    /// The stored one was for other names.
     Names,
-    /// Nobody who is trusted vouches for it, or it has expired.
+    /// The stored one was by an authority that is not trusted, or had expired.
     Distrusted,
     /// Two thirds of its life were over.
     Age,
@@ -34,7 +34,7 @@ impl Remark {
         self == Self::LostAuthority
     }
 
-    /// In a word, as the reason of an event.
+    /// Returns the reason of the Event.
     pub fn reason(self) -> &'static str {
         match self {
             Self::FirstAuthority => "AuthorityMade",

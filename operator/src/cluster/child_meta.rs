@@ -14,7 +14,7 @@ use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
 /// A child, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildMeta {
-    /// Its name.
+    /// Name of the child.
     pub name: Box<str>,
     /// True if it is being deleted.
     pub is_leaving: bool,
@@ -34,7 +34,7 @@ struct Controller {
 }
 
 impl ChildMeta {
-    /// Of a child of resources of one kind.
+    /// Returns the metadata to keep of a child of resources of one kind.
     pub fn of(child: &ObjectMeta, role: Role) -> Self {
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
         let controller = controller_of(child);
@@ -53,7 +53,7 @@ impl ChildMeta {
         }
     }
 
-    /// The same of what happened to one.
+    /// Returns the event with the metadata to keep.
     pub fn event(event: Event<PartialObjectMeta<DynamicObject>>, role: Role) -> Event<Self> {
         match event {
             Event::Apply(child) => Event::Apply(Self::of(&child.metadata, role)),
@@ -69,13 +69,13 @@ impl ChildMeta {
         self.controller.as_ref().is_some_and(|controller| *controller.uid == *owner.uid)
     }
 
-    /// The resource that controls it, or may have done so before its owner reference was taken away.
+    /// Returns the resource that controls it, or may have done so before its owner reference was taken away.
     pub fn concerned(&self) -> Option<ObjectKey> {
         let name = self.controller.as_ref().map(|controller| &controller.name).or(self.instance.as_ref())?;
         Some(ObjectKey { namespace: self.namespace.to_string(), name: name.to_string() })
     }
 
-    /// Its resource version.
+    /// Returns its resource version.
     pub fn version(&self) -> &str {
         &self.version
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 const REASON: &str = "FailedCreate";
 /// Age of an Event that still counts. A StatefulSet is tried again after 17 minutes at the latest.
 const COUNTS: SignedDuration = SignedDuration::from_mins(20);
-/// Events looked at.
+/// Maximum number of Events that are read.
 const MAX_EVENTS: u32 = 50;
 
 /// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
@@ -52,7 +52,7 @@ async fn look(present: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<
     Ok(latest.map(|(_, message)| message))
 }
 
-/// When an Event was last told.
+/// Returns the time at which an Event was last repeated.
 fn last_seen(event: &Event) -> Option<Timestamp> {
     let of_series = event.series.as_ref().and_then(|series| Some(series.last_observed_time.as_ref()?.0));
     let repeated = event.last_timestamp.as_ref().map(|time| time.0);

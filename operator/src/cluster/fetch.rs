@@ -31,7 +31,7 @@ pub async fn look_at_secrets(
     Ok((missing.into_iter().flatten().collect(), versions))
 }
 
-/// An object of this or another namespace; nothing where it is not there.
+/// Reads an object of this or another namespace; absent where it does not exist.
 pub async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>

@@ -19,18 +19,18 @@ use crate::error::Error;
 /// Object that has the name of a child.
 #[derive(Clone, Debug)]
 pub enum Existing {
-    /// Nothing.
+    /// No object.
     Nothing,
     /// An object that the resource does not control.
     Foreign,
     /// An object that was made for a resource of the same name, and that nothing controls any more.
     Orphan,
-    /// The child.
+    /// The child itself.
     Ours(Arc<DynamicObject>),
 }
 
 impl Existing {
-    /// The child.
+    /// Returns the child.
     pub fn ours(&self) -> Option<&DynamicObject> {
         match self {
             Self::Ours(child) => Some(child),
@@ -43,7 +43,7 @@ impl Existing {
 pub struct LiveChildren<'a> {
     /// Cluster that they are read from.
     pub cluster: &'a Cluster,
-    /// The resource.
+    /// Resource that the children belong to.
     pub owner: &'a Owner,
     /// True if orphans are taken for children.
     adopts: bool,
@@ -51,12 +51,12 @@ pub struct LiveChildren<'a> {
 }
 
 impl<'a> LiveChildren<'a> {
-    /// Of a reconcile that begins.
+    /// Returns the live children at the start of a reconcile, of which none is read.
     pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
         Self { cluster, owner, adopts: false, read: Mutex::default() }
     }
 
-    /// The same, of a resource that takes orphans for its children.
+    /// Sets whether orphans are taken for children.
     pub fn adopting(self, adopts: bool) -> Self {
         Self { adopts, ..self }
     }
@@ -91,7 +91,8 @@ impl<'a> LiveChildren<'a> {
         Ok(stands)
     }
 
-    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
+    /// Reads an object. Of a Secret that was not seen to be the operator's, the metadata first: the content of
+    /// another's Secret is never read.
     async fn look(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let Self { cluster, owner, .. } = self;
         let api: Api<DynamicObject> =
@@ -134,7 +135,7 @@ impl<'a> LiveChildren<'a> {
         self.typed(Kind::ConfigMap, name).await
     }
 
-    /// A child as its type has it.
+    /// Returns a child as its type has it.
     pub async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
         let stands = self.under(kind, name).await?;
         let typed =

@@ -29,14 +29,14 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// A status names at most 64 destinations.
 const MAX_STATUS_BYTES: usize = 256 << 10;
 
-/// Asks pods for their status.
+/// Client that asks pods for their status.
 #[derive(Clone, Debug)]
 pub struct Pods(Http<HttpConnector, Empty<Bytes>>);
 
 /// A pod, and what it says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
     /// Unique id, which differs for a pod of the same name.
     pub uid: String,
@@ -55,13 +55,13 @@ pub struct Report {
 /// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
-    /// From when on; absent if the pod does not say so.
+    /// Start of the period; absent if the pod does not say so.
     pub not_before: Option<Timestamp>,
-    /// Until when.
+    /// End of the period.
     pub not_after: Timestamp,
 }
 
-/// The life of the certificate that pods show; of several the one that ends first.
+/// Returns the life of the certificate that pods show; of several the one that ends first.
 pub fn shown(pods: &[Report]) -> Option<Life> {
     let lives = pods.iter().filter_map(|pod| certificate(pod.status.as_ref()?));
     lives.min_by_key(|life| life.not_after)

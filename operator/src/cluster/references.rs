@@ -11,11 +11,11 @@ use crate::children::meta::ObjectKey;
 /// Kind of an object that may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Referred {
-    /// A Collector.
+    /// The kind `Collector`.
     Collector,
-    /// A Service.
+    /// The kind `Service`.
     Service,
-    /// A Secret.
+    /// The kind `Secret`.
     Secret,
 }
 
@@ -24,9 +24,9 @@ pub enum Referred {
 pub struct Reference {
     /// Kind of the object.
     pub what: Referred,
-    /// Its namespace.
+    /// Namespace of the object.
     pub namespace: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
 }
 
@@ -46,7 +46,7 @@ struct Tables {
 pub struct Listener {
     /// Which refer to what.
     pub references: References,
-    /// Takes those that a change concerns.
+    /// Sender of the keys of resources that a change concerns.
     pub concerned: UnboundedSender<ObjectKey>,
 }
 
@@ -70,7 +70,7 @@ impl Listener {
 }
 
 impl References {
-    /// A resource refers to these, and to nothing else any more.
+    /// Notes that a resource refers to these objects, and to no others any more.
     pub fn note(&self, resource: &ObjectKey, references: BTreeSet<Reference>) {
         let mut tables = self.tables();
         if tables.of.get(resource) == Some(&references) {
@@ -88,12 +88,12 @@ impl References {
         self.tables().to.get(reference).cloned().unwrap_or_default()
     }
 
-    /// The objects that any resource refers to and that are `like` this.
+    /// Returns the objects that any resource refers to and that are `like` this.
     fn matching(&self, like: impl Fn(&Reference) -> bool) -> Vec<Reference> {
         self.tables().to.keys().filter(|one| like(one)).cloned().collect()
     }
 
-    /// A resource is gone.
+    /// Forgets a resource that is gone.
     pub fn forget(&self, resource: &ObjectKey) {
         self.tables().forget(resource);
     }

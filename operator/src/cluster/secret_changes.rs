@@ -16,11 +16,11 @@ const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 /// A Secret as it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its name.
+    /// Name of the Secret.
     name: String,
     /// Uid and version, which tell this state of it from any other; empty where there is none.
     seen: String,
-    /// When it was last written, by the API server's clock, as far as its metadata say.
+    /// Time of its last write, by the API server's clock, as far as its metadata say.
     written: Option<Timestamp>,
 }
 
@@ -49,9 +49,9 @@ pub struct SecretChanges(Mutex<HashMap<ObjectKey, Known>>);
 /// The Secrets of one resource.
 #[derive(Debug, Default)]
 struct Known {
-    /// By name.
+    /// Versions, by the name of the Secret.
     versions: HashMap<String, String>,
-    /// When one was last seen to change.
+    /// Time at which one was last seen to change.
     changed: Option<Timestamp>,
 }
 

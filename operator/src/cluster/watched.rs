@@ -33,7 +33,7 @@ const PAGE: u32 = 50;
 pub struct Scope(pub Option<String>);
 
 impl Scope {
-    /// The objects of a kind in it.
+    /// Returns the objects of a kind in it.
     pub fn api<K: Resource<Scope = kube::core::NamespaceResourceScope>>(&self, client: &Client) -> Api<K>
     where
         K::DynamicType: Default,
@@ -49,7 +49,7 @@ impl Scope {
         self.0.as_deref().is_none_or(|only| only == namespace)
     }
 
-    /// The objects of a kind of children in it.
+    /// Returns the objects of a kind of children in it.
     fn children(&self, client: &Client, kind: Kind) -> Api<PartialObjectMeta<DynamicObject>> {
         match &self.0 {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind.resource()),
@@ -135,14 +135,14 @@ impl Watched {
         }
     }
 
-    /// The children of a resource, as far as they were seen.
+    /// Returns the children of a resource, as far as they were seen.
     pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<ChildMeta>)> {
         let of = |store: &Store<ChildMeta>| store.state_filter(|child| child.is_of(owner));
         let each = self.children.iter();
         each.flat_map(|(kind, store)| of(store).into_iter().map(|child| (*kind, child))).collect()
     }
 
-    /// The resource version in which a child was last seen.
+    /// Returns the resource version in which a child was last seen.
     pub fn version_of(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
         Some(self.child(namespace, kind, name)?.version().to_owned())
     }
@@ -162,7 +162,7 @@ impl Watched {
         self.children.iter().map(|(_, store)| store.len()).sum()
     }
 
-    /// The pods of a resource that are not on their way out, in the order of their names.
+    /// Returns the pods of a resource that are not on their way out, in the order of their names.
     pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
         let is_ours =
             |pod: &Pod| is_pod_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
@@ -181,7 +181,7 @@ impl Watched {
         self.pods.get(&ObjectRef::new(name).within(&owner.namespace)).is_some()
     }
 
-    /// The claims of a resource that are not on their way out.
+    /// Returns the claims of a resource that are not on their way out.
     pub fn claims_of(&self, owner: &Owner) -> Vec<ObjectMeta> {
         let is_ours =
             |claim: &Claim| is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none();
@@ -297,7 +297,7 @@ fn tell<K>(
     move |object| map(object).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
 }
 
-/// The resource that a pod or a claim belongs to, by its labels.
+/// Returns the resource that a pod or a claim belongs to, by its labels.
 fn instance(meta: &ObjectMeta) -> Option<ObjectKey> {
     let name = meta.labels.as_ref()?.get(INSTANCE)?.clone();
     Some(ObjectKey { namespace: meta.namespace.clone()?, name })
@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(told, ["quay", "harbour"].map(concerned));
     }
 
-    /// A pod with the labels of `harbour`'s, and what controls it.
+    /// Returns a pod with the labels of `harbour`'s, and this controller.
     fn pod(name: &str, controller: Option<(&str, &str)>) -> ObjectMeta {
         let owners = controller.map(|(kind, name)| {
             json!([{ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true }])

@@ -158,7 +158,7 @@ async fn carry_out(
     Ok(Done { applied, pods, creation_failure })
 }
 
-/// Every object that a reconcile reads and that is not the collector's own child.
+/// Returns every object that a reconcile reads and that is not the collector's own child.
 fn references(collector: &ValidatedCollector) -> BTreeSet<Reference> {
     let secrets = collector.listener.secrets().into_iter();
     let reference =

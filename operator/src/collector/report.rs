@@ -22,7 +22,7 @@ use crate::status::report::{
 
 /// All that a reconcile has seen.
 pub struct Inputs<'a> {
-    /// The collector.
+    /// Owner of the children.
     pub owner: &'a Owner,
     /// Resource that runs.
     pub runnable: &'a Runnable,
@@ -40,7 +40,7 @@ pub struct Inputs<'a> {
     pub creation_failure: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<CertificateState>,
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
 }
 
@@ -55,7 +55,7 @@ pub fn obstacles(
     obstacles
 }
 
-/// The report on a collector.
+/// Returns the report on a collector.
 pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);

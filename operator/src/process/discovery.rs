@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use crate::children::child::Kind;
 
-/// Between two looks.
+/// Time between two looks.
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The kinds that the cluster knows now.
+/// Returns the kinds that the cluster knows now.
 pub async fn discover(client: &Client) -> kube::Result<BTreeSet<Kind>> {
     let mut known = BTreeSet::new();
     for kind in Kind::ALL {

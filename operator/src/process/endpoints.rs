@@ -13,7 +13,7 @@ pub struct OperatorEndpoints {
     pub watchdog: Watchdog,
     /// Conditions that must hold before anything can be reconciled.
     pub readiness: Readiness,
-    /// The figures.
+    /// Metrics of the process.
     pub metrics: Metrics,
     /// Open while this operator leads.
     pub fence: Fence,

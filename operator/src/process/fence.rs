@@ -17,7 +17,7 @@ use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Service};
 
-/// Until when writes pass. Clones share it; closed at first.
+/// Fence around writes: they pass until a time. Clones share it; closed at first.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
 
@@ -88,7 +88,7 @@ impl Fence {
     }
 }
 
-/// Three tries more: what takes longer is for the next reconcile.
+/// Returns the retries: three, since what takes longer is for the next reconcile.
 fn backoff() -> RetryPolicy {
     let heed_server = true;
     RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(5), 3, heed_server).unwrap_or_default()

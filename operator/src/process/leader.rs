@@ -22,18 +22,18 @@ pub struct Timing {
     pub lease: Duration,
     /// Time after the last renewal at which the holder itself stops.
     pub renew: Duration,
-    /// Between two tries.
+    /// Time between two tries.
     pub retry: Duration,
 }
 
 impl Default for Timing {
-    /// As the controllers of Kubernetes have it.
+    /// Returns the times that the controllers of Kubernetes use.
     fn default() -> Self {
         Self { lease: Duration::from_secs(15), renew: Duration::from_secs(10), retry: Duration::from_secs(2) }
     }
 }
 
-/// A candidate.
+/// Candidate for a Lease.
 #[derive(Debug)]
 pub struct Election {
     leases: Api<Lease>,
@@ -47,7 +47,7 @@ pub struct Election {
 /// End of a term as leader. The lease is given back where it was still held.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended<T> {
-    /// It was to stop.
+    /// The process was told to stop.
     Stopped,
     /// The work came to an end.
     Finished(T),
@@ -56,7 +56,7 @@ pub enum Ended<T> {
 }
 
 impl Election {
-    /// A candidate for the Lease of that name, which is created if need be. The identity is unique among the
+    /// Returns a candidate for the Lease of that name, which is created if need be. The identity is unique among the
     /// candidates; one that starts anew under its own takes its lease back at once.
     pub fn new(leases: Api<Lease>, name: &str, identity: &str, timing: Timing) -> Self {
         Self { leases, name: name.to_owned(), identity: identity.to_owned(), timing, seen: None }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 /// The answer was not the one hoped for.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Nobody answered.
+    /// No answer came.
     #[error("{url} cannot be reached")]
     Unreachable {
         /// URL of the request.
@@ -30,7 +30,7 @@ pub enum ProbeError {
         #[source]
         source: hyper::Error,
     },
-    /// It took too long.
+    /// The answer took too long.
     #[error("{0} does not answer")]
     Silent(Uri),
     /// Another status than 200.
@@ -38,9 +38,9 @@ pub enum ProbeError {
     Refused {
         /// URL of the request.
         url: Uri,
-        /// The answer's status.
+        /// Status of the answer.
         status: StatusCode,
-        /// And body.
+        /// Body of the answer.
         body: String,
     },
 }

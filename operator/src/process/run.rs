@@ -28,11 +28,11 @@ pub struct ControllerDeps {
     pub client: kube::Client,
     /// The installation that this operator is part of.
     pub installation: Installation,
-    /// Where resources are looked after.
+    /// Namespaces whose resources are reconciled.
     pub namespaces: Namespaces,
     /// Images of the workloads.
     pub images: Images,
-    /// The figures.
+    /// Metrics of the operator.
     pub metrics: OperatorMetrics,
     /// Publisher of Events.
     pub events: Events,
@@ -117,7 +117,7 @@ pub async fn run<Work: Future<Output = ()>>(
     }
 }
 
-/// Cancelled when the process is told to go.
+/// Returns a token that is cancelled when the process is told to go.
 fn stop_with(drain: &Drain) -> CancellationToken {
     let (stop, drain) = (CancellationToken::new(), drain.clone());
     let cancelled = stop.clone();

@@ -17,7 +17,7 @@ use crate::children::meta::Owner;
 use crate::children::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::error::Error;
 
-/// Every child of a relay.
+/// Returns every child of a relay.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
@@ -44,7 +44,7 @@ pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Er
     Ok(children::workload(&serving(runnable, owner, image)?))
 }
 
-/// The Jobs that drain what is left behind.
+/// Returns the Jobs that drain what is left behind.
 pub fn drains(
     runnable: &Runnable,
     owner: &Owner,
@@ -57,7 +57,7 @@ pub fn drains(
     Ok(with_job.map(|left| children::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
 }
 
-/// The pods of a relay that accept.
+/// Returns the pods of a relay that accept events.
 fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let mut workload = workload(runnable, owner, image)?;
     if certificates::own_names(&runnable.valid.listener.tls).is_some() {
@@ -67,7 +67,7 @@ fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Resu
     Ok(workload)
 }
 
-/// Any pods of a relay.
+/// Returns the pods of a relay, for either purpose.
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
@@ -91,12 +91,12 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
     })
 }
 
-/// The kind of what keeps its pods running.
+/// Returns the kind of what keeps its pods running.
 pub fn kind(runnable: &Runnable) -> Kind {
     data(&runnable.resource, &runnable.valid).workload()
 }
 
-/// Where the spool is.
+/// Returns the storage of the spool.
 pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
     let persistent = relay.spec.spool.persistent.as_ref();
     match valid.spool.kind {

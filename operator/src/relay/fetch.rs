@@ -17,7 +17,7 @@ use crate::cluster::live_children::LiveChildren;
 use crate::cluster::references::{Reference, Referred};
 use crate::error::Error;
 
-/// Namespace and name.
+/// Namespace and name of an object.
 pub type Named = (String, String);
 
 /// Objects that a relay refers to, as they are.
@@ -27,16 +27,16 @@ pub struct Found {
     pub kept: StoredCertificates,
     /// The Secret with its peers.
     pub peers: Option<SecretData>,
-    /// Collectors by name.
+    /// Collectors that it refers to.
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
-    /// Services by name.
+    /// Services that it refers to.
     pub services: BTreeMap<Named, Result<Service, Absence>>,
 }
 
 /// A Collector, and what it signs with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peer {
-    /// The Collector.
+    /// Collector as it was read.
     pub collector: Collector,
     /// Its authorities; nothing where it has none yet.
     pub authorities: Option<SecretData>,
@@ -45,13 +45,13 @@ pub struct Peer {
 /// Reason that a referred object is missing. It holds up no other destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absence {
-    /// There is none.
+    /// The object does not exist.
     #[error("does not exist")]
     Missing,
-    /// It may be there, in a namespace that is not looked after for instance.
+    /// The object may exist, for instance in a namespace that this operator does not watch.
     #[error("cannot be read: {0}")]
     Hidden(String),
-    /// It is there, and not as its type has it.
+    /// The object exists, and is not as its type has it.
     #[error("cannot be read; its own conditions say why")]
     Unreadable,
 }
@@ -109,7 +109,7 @@ async fn peer(
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
-/// Its own authority and certificate, where it shows one of its own.
+/// Reads its own authority and certificate, where it shows one of its own.
 async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
     match certificates::own_names(&relay.listener.tls) {
         Some(_) => certificates::fetch(present).await,
@@ -117,12 +117,12 @@ async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<Stor
     }
 }
 
-/// The Secret with the authorities of a Collector.
+/// Returns the Secret with the authorities of a Collector.
 fn authorities((namespace, name): &Named) -> Named {
     (namespace.clone(), authorities_name(Role::Collector, name))
 }
 
-/// The Collectors and Services among the destinations.
+/// Returns the Collectors and Services among the destinations.
 fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     let (mut collectors, mut services) = (BTreeSet::new(), BTreeSet::new());
     for destination in &relay.destinations {
@@ -139,8 +139,8 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// Every object that a reconcile reads and that is not the relay's own child. A Collector's authorities are among them:
-/// they change without the Collector, which need not say so.
+/// Returns every object that a reconcile reads and that is not the relay's own child. A Collector's authorities are
+/// among them: they change without the Collector, which need not say so.
 pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));

@@ -66,7 +66,7 @@ pub async fn finalize(
     Ok(going(owner, &left, context.cluster.watched.pods_of(owner).len(), &applied))
 }
 
-/// The Jobs, and what they read.
+/// Returns the Jobs, and the ConfigMap and Secrets that they read.
 async fn children(
     present: &LiveChildren<'_>,
     runnable: &Runnable,

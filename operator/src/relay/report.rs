@@ -31,7 +31,7 @@ const BEHIND_SECONDS: u64 = 60;
 
 /// All that a reconcile has seen.
 pub struct Inputs<'a> {
-    /// The relay.
+    /// Owner of the children.
     pub owner: &'a Owner,
     /// Resource that runs.
     pub runnable: &'a Runnable,
@@ -53,11 +53,11 @@ pub struct Inputs<'a> {
     pub creation_failure: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [RetainedVolume],
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
 }
 
-/// The report on a relay.
+/// Returns the report on a relay.
 pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
@@ -114,7 +114,8 @@ fn delivering(pods: &[Report]) -> Finding {
     Finding::yes(about, KEEPING_UP, "no event has waited for more than a minute")
 }
 
-/// The destinations of pods that are so, each with its pod, and why nothing gets there, as far as the pod says it.
+/// Returns the destinations of pods that are so, each with its pod, and the reason that nothing gets there, as far as
+/// the pod says it.
 fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<String> {
     let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
     let all = answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)));

@@ -19,9 +19,9 @@ use crate::status::reasons::{
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetainedVolume {
-    /// Of which replica.
+    /// Number of the replica that used it.
     pub ordinal: u32,
-    /// Its claim.
+    /// Metadata of its claim.
     pub claim: ObjectMeta,
     /// Fate of the volume.
     pub fate: VolumeFate,
@@ -34,7 +34,7 @@ pub enum VolumeFate {
     Undelivered,
     /// The time for it is over.
     TimedOut,
-    /// It stays as it is.
+    /// Stays as it is.
     Kept,
     /// A Job delivers what is in it, or is to begin.
     Draining,
@@ -42,7 +42,7 @@ pub enum VolumeFate {
     Drained,
     /// A Job did once. Who knows who used it since: another has to look.
     DrainedOnce,
-    /// It goes, whatever is in it.
+    /// Is deleted, with any events in it.
     Discarded,
     /// Its pod is still there.
     InUse,
@@ -51,7 +51,7 @@ pub enum VolumeFate {
 /// Time for which a Job's result counts that a volume is empty.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// The claims of replicas from `replicas` on.
+/// Reads the claims of replicas from `replicas` on.
 pub async fn look(
     cluster: &Cluster,
     owner: &Owner,
@@ -114,12 +114,12 @@ fn fate(is_used: bool, job: Option<&Job>, now: Timestamp) -> VolumeFate {
 }
 
 impl RetainedVolume {
-    /// The claim's name.
+    /// Returns the name of the claim.
     pub fn name(&self) -> &str {
         self.claim.name.as_deref().unwrap_or_default()
     }
 
-    /// The name of the Job that drains it.
+    /// Returns the name of the Job that drains it.
     pub fn job(&self, owner: &Owner) -> String {
         job_name(owner, self.ordinal)
     }

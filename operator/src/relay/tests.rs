@@ -71,7 +71,7 @@ fn logbook(spec: &Value) -> Collector {
     serde_json::from_value(resource).unwrap()
 }
 
-/// A Collector with an authority of its own.
+/// Returns a Collector with an authority of its own.
 #[expect(clippy::unnecessary_wraps, reason = "stands where one may be absent")]
 fn peer(spec: &Value) -> Result<Peer, Absence> {
     let (authorities, _) = Authorities::decide(None, None, now()).unwrap();
@@ -95,7 +95,7 @@ fn service(spec: &Value) -> Service {
     serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
 }
 
-/// The children, but for what is random: keys and certificates.
+/// Returns the children, but for what is random: keys and certificates.
 fn children(runnable: &Runnable) -> Vec<Child> {
     let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
     build::build(runnable, &owner(), &resolved, None, "registry.example.org/relay:1").unwrap()
@@ -392,7 +392,7 @@ fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[
     reported_without(runnable, found, kinds, pods, &none, &none)
 }
 
-/// The same while these Secrets are missing, and these awaited.
+/// Returns the report while these Secrets are missing, and these awaited.
 fn reported_without(
     runnable: &Runnable,
     found: &Found,
@@ -471,7 +471,7 @@ fn programmed_means_that_every_pod_runs_it() {
     assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
 
-/// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
+/// Returns the report on a relay that shows the certificate of a user's Secret, and whose pods say this of it.
 fn certificate_said(status: ProcessStatus) -> (Outcome, Holds, &'static str, String) {
     let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
     let configuration_hash = runnable.valid.identity.configuration_hash.clone();

@@ -21,7 +21,8 @@ pub async fn publish_changes(
     }
 }
 
-/// One Event for each condition that changed. The first conditions of a resource are told only where they are a fault.
+/// Returns one Event for each condition that changed. The first conditions of a resource become Events only where they
+/// are a fault.
 fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let told = |condition: &Condition| {
         let was = before.iter().find(|was| was.type_ == condition.type_);

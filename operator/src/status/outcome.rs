@@ -23,7 +23,7 @@ pub const SOON: Duration = Duration::from_secs(1);
 /// Otherwise so often, since deliveries come and go without the API server hearing of it.
 pub const LATER: Duration = Duration::from_mins(1);
 
-/// So often where somebody else has to make room, which may be no event.
+/// Time between two reconciles where something outside has to make room, which may be no event.
 pub const BLOCKED: Duration = Duration::from_secs(10);
 
 /// Outcome of a reconcile.
@@ -31,29 +31,30 @@ pub const BLOCKED: Duration = Duration::from_secs(10);
 pub struct Outcome {
     /// Findings, one for each condition.
     pub findings: Vec<Finding>,
-    /// Where the cluster connects; nothing where nothing runs.
+    /// URL of the Service; absent where nothing runs.
     pub url: Option<String>,
     /// Number of pods, and their label selector.
     pub pods: (usize, String),
     /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
     pub ready: Option<String>,
-    /// When to come again if nothing happens before.
+    /// Time until the next reconcile if nothing happens before.
     pub requeue_after: Duration,
-    /// Of its own certificates.
+    /// Own certificates of the resource.
     pub certificates: Certificates,
 }
 
 /// Certificates of a resource, as far as its status and the next reconcile need them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// When the one that the listener shows expires.
+    /// Time at which the one that the listener shows expires.
     pub not_after: Option<Timestamp>,
     /// Time until one of its own certificates has to be looked at.
     pub look_again: Option<Duration>,
 }
 
 impl Certificates {
-    /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
+    /// Returns those of a resource, given the time of the next look at further ones, and the pods' answers about one
+    /// that is not its own.
     pub fn of(
         trust: Option<CertificateState>,
         further: Option<Timestamp>,
@@ -85,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// When to come again: a certificate may be due before anything else is.
+    /// Returns the time until the next reconcile: a certificate may be due before anything else is.
     pub fn next(&self) -> Duration {
         self.certificates.look_again.map_or(self.requeue_after, |due| self.requeue_after.min(due.max(SOON)))
     }
@@ -132,7 +133,7 @@ pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
 pub struct LastStatus {
     /// The version of the resource that says so.
     pub version: Option<String>,
-    /// Status.
+    /// The status itself.
     pub status: Status,
 }
 
@@ -184,7 +185,7 @@ pub async fn read_last_status(client: &Client, owner: &Owner) -> Result<LastStat
     Ok(LastStatus { version: found.metadata.resource_version, status })
 }
 
-/// Whatever type its kind has.
+/// Returns a client for the resource's kind that needs no type.
 fn api(client: &Client, owner: &Owner) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), &owner.namespace, &owner.role.resource())
 }

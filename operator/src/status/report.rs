@@ -36,9 +36,9 @@ const NO_SPEC: &str = "no valid spec is known, so no pod is started: see Accepte
 /// Obstacle to a configuration that is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// In a word.
+    /// Reason of the condition.
     pub reason: &'static str,
-    /// For people.
+    /// Message of the condition.
     pub message: String,
 }
 
@@ -71,7 +71,7 @@ pub fn failed(
     Status { observed_generation: generation, conditions: now_known, ..before.clone() }
 }
 
-/// The report on a resource of which no valid spec is known.
+/// Returns the report on a resource of which no valid spec is known.
 pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
     let none = |about| Finding::unknown(about, NOTHING_VALID, NO_SPEC);
     let mut findings = vec![accepted(fault, None, &[]), programmed(None, 0, &[], &[])];
@@ -272,14 +272,14 @@ pub fn certificate(
     }
 }
 
-/// The first pod that cannot use its certificate, and why.
+/// Returns the first pod that cannot use its certificate, and why.
 fn unusable(pods: &[Report]) -> Option<(&str, &str)> {
     pods.iter()
         .find_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.process.certificate_problem.as_deref()?)))
 }
 
-/// The last sixth of a certificate's life, and at most the last two weeks: whatever renews certificates has done so by
-/// then.
+/// Returns whether a certificate is in the last sixth of its life, and at most in its last two weeks: whatever renews
+/// certificates has done so by then.
 fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     let whole = life.not_before.map(|since| life.not_after.duration_since(since));
     let margin = whole.map_or(WARNING, |whole| WARNING.min(whole / 6));
@@ -302,7 +302,8 @@ pub fn requeue_after(
     }
 }
 
-/// Secrets that are referred to and not there; the pods go on with the spec before while they wait for the `awaited`.
+/// Returns an obstacle for each Secret that is referred to and not there; the pods go on with the spec before while
+/// they wait for the `awaited`.
 pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
     let obstacle = |name: &String| {
         let meanwhile = if awaited.contains(name) {
@@ -316,7 +317,7 @@ pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) 
     missing.iter().map(obstacle).collect()
 }
 
-/// Kinds of children that are asked for and that the cluster does not know.
+/// Returns an obstacle for each kind of children that is asked for and that the cluster does not know.
 pub fn missing_kinds(unknown: &BTreeSet<Kind>) -> impl Iterator<Item = Obstacle> {
     unknown.iter().map(|kind| {
         let gvk = kind.gvk();

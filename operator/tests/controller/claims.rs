@@ -15,11 +15,11 @@ use visnyk_operator::process::installation::Installation;
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
-/// In which two operators that fight write dozens of times, on a busy machine too.
+/// Time in which two operators that fight write dozens of times, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// An installation with a Lease in the namespace of the test that was renewed so long ago. Nobody holds it, as between
-/// two leaders.
+/// Makes an installation with a Lease in the namespace of the test that was renewed so long ago and has no holder, as
+/// between two leaders.
 async fn installation(world: &World, name: &str, renewed: SignedDuration) -> Installation {
     let at = Timestamp::now() - renewed;
     let lease = json!({

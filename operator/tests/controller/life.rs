@@ -15,7 +15,7 @@ use crate::line::Line;
 use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
 use crate::world::{World, bind_claims, growing_class};
 
-/// In which a busy operator would have written something, on a busy machine too.
+/// Time in which a busy operator would have written something, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// One after the other.

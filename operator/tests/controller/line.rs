@@ -20,23 +20,23 @@ type Answer = Response<Box<DynBody>>;
 /// Fate of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// It is sent, and answered.
+    /// Sent, and answered.
     Passes,
-    /// It is not sent, and fails.
+    /// Not sent, and fails.
     Lost,
-    /// It is not sent, and nobody ever hears so.
+    /// Not sent, and never answered.
     Silent,
-    /// It is sent and takes effect, and fails after so long.
+    /// Sent and takes effect, and fails after so long.
     TimesOut(Duration),
-    /// It is sent, and answered after so long.
+    /// Sent, and answered after so long.
     Slow(Duration),
-    /// It is not sent, and answered like this.
+    /// Not sent, and answered like this.
     Answered(StatusCode),
-    /// With it the process ends, before it was sent or after it took effect.
+    /// End of the process, before the request was sent or after it took effect.
     Kills(Moment),
 }
 
-/// When a process ends.
+/// Moment at which a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Before the request was sent.
@@ -47,7 +47,7 @@ pub enum Moment {
 
 type Decide = Box<dyn FnMut(&Request<Body>) -> Fate + Send>;
 
-/// Clones share it.
+/// Line between an operator and the API server. Clones share it.
 #[derive(Clone)]
 pub struct Line(Arc<Shared>);
 
@@ -67,7 +67,7 @@ struct Seen {
 }
 
 impl Line {
-    /// One on which `decide` decides.
+    /// Returns a line on which `decide` decides.
     pub fn new(decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) -> Self {
         let seen = Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 };
         Self(Arc::new(Shared {
@@ -77,12 +77,12 @@ impl Line {
         }))
     }
 
-    /// One that never breaks.
+    /// Returns a line that never breaks.
     pub fn sound() -> Self {
         Self::new(|_| Fate::Passes)
     }
 
-    /// One that ends the process with one of its writes, after it let so many pass.
+    /// Returns a line that ends the process with one of its writes, after it let so many pass.
     pub fn deadly(lets_pass: usize, moment: Moment) -> Self {
         let mut passed = 0;
         Self::new(move |request| {
@@ -120,8 +120,8 @@ impl Line {
         let _ = dead.wait_for(|dead| *dead).await;
     }
 
-    /// A client at this end, made as the operator makes its own, which leads for as long as the test runs; of an
-    /// administrator, unless it is another account's.
+    /// Returns a client at this end, made as the operator makes its own, which leads for as long as the test runs; of
+    /// an administrator, unless it is another account's.
     pub async fn client(&self, account: Option<&str>) -> Client {
         let fence = Fence::default();
         fence.open_until(Instant::now() + Duration::from_hours(24));
@@ -255,7 +255,7 @@ impl Drop for Waits {
     }
 }
 
-/// As an API server answers that is too busy, or broken.
+/// Returns the answer of an API server that is too busy, or broken.
 fn refusal(status: StatusCode) -> Answer {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),

@@ -17,7 +17,7 @@ use crate::line::{Fate, Line};
 use crate::trust::{SOON, file};
 use crate::world::{collector, in_world};
 
-/// In which controllers would have begun another watch, on a busy machine too.
+/// Time in which controllers would have begun another watch, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
 #[tokio::test]

@@ -20,7 +20,7 @@ type Right = (&'static str, &'static str);
 
 const OPERATOR: &str = "operator";
 
-/// The account's rights are those that the chart gives it in a namespace, but for one.
+/// Gives the account the rights that the chart gives it in a namespace, but for one.
 async fn allow_all_but(world: &World, withheld: Option<Right>) {
     let mut rules = rules_of_the_chart();
     if let Some(right) = withheld {
@@ -72,7 +72,7 @@ async fn comes_to_be(world: &World, (verb, resource): Right, is_allowed: bool) {
     eventually(&format!("{verb} {resource}"), ask, |allowed| *allowed == is_allowed).await;
 }
 
-/// As in `charts/visnyk`.
+/// Returns the rules of the role in `charts/visnyk`.
 fn rules_of_the_chart() -> Vec<PolicyRule> {
     let template = include_str!("../../../charts/visnyk/templates/rbac.yaml");
     let (_, rest) = template.split_once("{{- define \"visnyk.rules\" }}").unwrap();
@@ -84,7 +84,7 @@ fn names(rule: &PolicyRule, resource: &str) -> bool {
     rule.resources.iter().flatten().any(|one| one == resource)
 }
 
-/// A rule in two: what it says of other resources, and what is left of it for this one.
+/// Returns a rule in two: for other resources, and the remainder for this one.
 fn without(rule: &PolicyRule, (verb, resource): Right) -> Vec<PolicyRule> {
     if !names(rule, resource) {
         return vec![rule.clone()];

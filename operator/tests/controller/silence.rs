@@ -122,7 +122,7 @@ async fn calm(line: &Line) {
     }
 }
 
-/// So much of it at once: less than anything of the controllers' own is late by.
+/// Step of time: less than anything of the controllers' own is late by.
 const STEP: Duration = Duration::from_secs(5);
 
 /// Lets that much time pass on the clocks of the controllers, and none while they wait for an answer.

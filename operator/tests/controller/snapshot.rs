@@ -31,7 +31,7 @@ pub enum Part {
     Children,
 }
 
-/// Of a namespace.
+/// Takes a snapshot of a namespace.
 pub async fn snapshot(world: &World, part: Part) -> Snapshot {
     let further = [
         ApiResource::erase::<WebhookRelay>(&()),
@@ -77,7 +77,7 @@ pub async fn comes_to<Look: Future<Output = Snapshot>>(
     }
 }
 
-/// Where two differ, a line for each place.
+/// Returns where two differ, a line for each place.
 pub fn differences(found: &Value, wanted: &Value) -> Vec<String> {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -159,7 +159,7 @@ impl Alike {
         self.in_all(value)
     }
 
-    /// Every text by names that are the same in each life.
+    /// Replaces names in every text by names that are the same in each life.
     fn in_all(&self, value: Value) -> Value {
         match value {
             Value::String(text) => self.text(text).into(),
@@ -174,7 +174,7 @@ impl Alike {
         text.split(", valid until ").next().unwrap().to_owned()
     }
 
-    /// Certificates by what they say and who signed them, keys by whether they are theirs.
+    /// Describes certificates by their content and signer, and keys by whether they are theirs.
     fn files_told(&self, files: &BTreeMap<String, String>) -> Map<String, Value> {
         let told = |(name, content): (&String, &String)| {
             let told = match name.rsplit_once('.') {
@@ -207,7 +207,7 @@ impl Alike {
     }
 }
 
-/// When conditions became what they are is another matter, and so is when a certificate expires.
+/// Removes the times of conditions, and the time at which a certificate expires.
 fn forget_times(status: &mut Value) {
     if let Some(time) = status.get_mut("certificateNotAfter") {
         *time = "[time]".into();

@@ -17,7 +17,7 @@ const STORM: Duration = Duration::from_secs(5);
 /// and a failed one waits half a second at first, then longer.
 const MOST: usize = 120;
 
-/// Two of five requests meet with something.
+/// Returns a fate for requests: two of five meet with something.
 fn storm(seed: u64) -> impl FnMut(&Request<Body>) -> Fate + Send {
     let mut random = StdRng::seed_from_u64(seed);
     move |request| match random.random_range(0..20) {

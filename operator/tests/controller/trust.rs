@@ -15,7 +15,7 @@ use crate::world::{World, in_world};
 /// Without waiting for the next reconcile by the clock. On a machine with nothing else to do it is a second or two.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// A file of a Secret, as text.
+/// Returns a file of a Secret, as text.
 pub fn file(secret: Option<&Secret>, key: &str) -> Option<String> {
     let data = secret?.data.as_ref()?.get(key)?;
     Some(String::from_utf8(data.0.clone()).unwrap())

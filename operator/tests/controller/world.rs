@@ -45,7 +45,7 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
 }
 
 impl World {
-    /// A namespace with controllers of an installation without a Lease, and an image of this tag.
+    /// Returns a namespace with controllers of an installation without a Lease, and an image of this tag.
     fn new(client: Client, namespace: String, tag: &str) -> Self {
         Self {
             client,
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// The same namespace, with controllers of another installation, which have another image.
+    /// Returns the same namespace, with controllers of another installation, which have another image.
     pub fn with_another(&self, installation: Installation) -> Self {
         let mut another = Self::new(self.client.clone(), self.namespace.clone(), &installation.lease);
         another.installation = installation;
@@ -76,12 +76,12 @@ impl World {
         self.start_on(&Line::sound()).await;
     }
 
-    /// The same, with this line between the controllers and the API server.
+    /// Starts the controllers with this line between them and the API server.
     pub async fn start_on(&mut self, line: &Line) {
         self.start_in(vec![self.namespace.clone()], line).await;
     }
 
-    /// The same, with controllers that look after these namespaces.
+    /// Starts controllers that reconcile these namespaces.
     pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
         let client = line.client(self.account.as_deref()).await;
@@ -119,7 +119,7 @@ impl World {
         certificates
     }
 
-    /// Objects of a kind.
+    /// Returns a client for objects of a kind.
     pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -174,7 +174,7 @@ impl World {
         resource.unwrap().said().cloned().unwrap()
     }
 
-    /// Every child of a resource, as `<Kind> <name>`, in order.
+    /// Returns every child of a resource, as `<Kind> <name>`, in order.
     pub async fn children(&self) -> Vec<String> {
         let mut found = Vec::new();
         for object in self.objects().await {
@@ -184,19 +184,19 @@ impl World {
         found
     }
 
-    /// Every child with all its fields but those that change from one life to the next.
+    /// Returns every child with all its fields but those that change from one life to the next.
     pub async fn objects(&self) -> Vec<DynamicObject> {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
         self.list_all(&kinds(), &ours).await
     }
 
-    /// Objects of these kinds, in their order, which say of what kind they are.
+    /// Lists objects of these kinds, in their order, each with its kind.
     pub async fn list_all(&self, resources: &[ApiResource], which: &ListParams) -> Vec<DynamicObject> {
         let each = resources.iter().map(|resource| self.list(resource, which));
         join_all(each).await.into_iter().flatten().collect()
     }
 
-    /// Objects of a kind, which say of what kind they are.
+    /// Lists objects of a kind, each with its kind.
     pub async fn list(&self, resource: &ApiResource, which: &ListParams) -> Vec<DynamicObject> {
         let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, resource);
@@ -233,7 +233,7 @@ impl LastStatus for Collector {
     }
 }
 
-/// The kinds of children that every cluster knows.
+/// Returns the kinds of children that every cluster knows.
 fn kinds() -> Vec<ApiResource> {
     use k8s_openapi::api::{apps::v1 as apps, autoscaling::v2 as autoscaling, core::v1 as core};
     use k8s_openapi::api::{batch::v1 as batch, networking::v1 as networking, policy::v1 as policy};
@@ -252,7 +252,7 @@ fn kinds() -> Vec<ApiResource> {
     ]
 }
 
-/// A relay, with these fields of its spec set.
+/// Returns a relay, with these fields of its spec set.
 pub fn relay(name: &str, spec: &Value) -> Value {
     let mut relay = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
@@ -269,7 +269,7 @@ pub fn relay(name: &str, spec: &Value) -> Value {
     relay
 }
 
-/// A collector, with these fields of its spec set.
+/// Returns a collector, with these fields of its spec set.
 pub fn collector(name: &str, spec: &Value) -> Value {
     let mut collector = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
@@ -289,7 +289,7 @@ fn set(spec: &mut Value, fields: &Value) {
     }
 }
 
-/// A class of volumes that can grow, named as the namespace.
+/// Creates a class of volumes that can grow, named as the namespace.
 pub async fn growing_class(world: &World) -> Api<StorageClass> {
     let class: StorageClass = serde_json::from_value(json!({
         "metadata": { "name": world.namespace }, "provisioner": "example.org/none", "allowVolumeExpansion": true,

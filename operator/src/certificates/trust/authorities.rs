@@ -21,8 +21,8 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Those that the Secret holds and that have not expired, and a new one where none is left or the last has
-    /// lived two thirds of its life. `published` tells a loss from a beginning.
+    /// Decides on the authorities: those that the Secret holds and that have not expired, and a new one where none is
+    /// left or the last has lived two thirds of its life. `published` tells a loss from a beginning.
     pub fn decide(
         secret: Option<&SecretData>,
         published: Option<&str>,
@@ -41,7 +41,7 @@ impl Authorities {
         Ok((Self::by_age(list), remarks))
     }
 
-    /// Those that the Secret holds and that have not expired; nothing where there is none.
+    /// Returns the authorities that the Secret holds and that have not expired; absent where there is none.
     pub fn kept(secret: &SecretData, now: Timestamp) -> Option<Self> {
         let list = usable(secret, now);
         (!list.is_empty()).then(|| Self::by_age(list))
@@ -74,7 +74,7 @@ impl Authorities {
         })
     }
 
-    /// The same, to ask.
+    /// Returns the certificates to trust, in a form that can verify others.
     pub fn trust(&self) -> Option<Trust> {
         Trust::in_bundle(self.bundle().as_bytes()).ok()
     }
@@ -94,7 +94,7 @@ impl Authorities {
             .expect("there is always one")
     }
 
-    /// When the next one has to be made or an expired one goes.
+    /// Returns the time at which the next one has to be made or an expired one goes.
     pub fn look_again(&self, now: Timestamp) -> Timestamp {
         let next = self.list.iter().map(|authority| authority.facts().renew_at()).max();
         let ends = self.list.iter().map(|authority| authority.facts().not_after);
@@ -102,7 +102,7 @@ impl Authorities {
     }
 }
 
-/// The pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
+/// Returns the pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
 fn usable(secret: &SecretData, now: Timestamp) -> Vec<Authority> {
     let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
     let pair = |name: &str| {

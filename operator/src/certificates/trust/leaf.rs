@@ -9,18 +9,18 @@ use crate::children::remark::Why;
 
 /// A certificate as it is to be.
 pub struct Leaf {
-    /// Certificate and key.
+    /// Certificate with its key.
     pub issued: Issued,
     /// Reason that it was made just now; absent: it was there.
     pub why: Option<Why>,
-    /// When it has to be made anew.
+    /// Time at which it has to be made anew.
     pub renew_at: Timestamp,
-    /// When it expires.
+    /// Time at which it expires.
     pub not_after: Timestamp,
 }
 
 impl Leaf {
-    /// The existing one if it is good, else a new one.
+    /// Returns the existing one if it is good, else a new one.
     pub(super) fn decide(
         existing: Option<Issued>,
         purpose: &Purpose,

@@ -47,9 +47,9 @@ pub struct Wanted {
     pub authorities: Authorities,
     /// The Secret that its pods mount.
     pub server: SecretData,
-    /// When to look again; earlier does no harm.
+    /// Time of the next look; an earlier one does no harm.
     pub look_again: Timestamp,
-    /// When the server's certificate expires; absent: it has none of ours.
+    /// Time at which the server's certificate expires; absent: the operator issues none.
     pub not_after: Option<Timestamp>,
     /// Events about certificates that a user should know.
     pub remarks: Vec<Remark>,
@@ -91,7 +91,7 @@ pub fn insert(data: &mut SecretData, prefix: &str, Issued { certificate, key }: 
     data.insert(format!("{prefix}{KEY}"), key.into_bytes());
 }
 
-/// Certificate and key of a Secret; none where one is missing or no text.
+/// Returns the certificate and key of a Secret; absent where one is missing or no text.
 fn issued(data: &SecretData, prefix: &str) -> Option<Issued> {
     let text = |key: &str| String::from_utf8(data.get(&format!("{prefix}{key}"))?.clone()).ok();
     Some(Issued { certificate: text(CERTIFICATE)?, key: text(KEY)? })

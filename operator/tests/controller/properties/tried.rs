@@ -14,10 +14,10 @@ use visnyk_crds::manifest::{load_collector, load_relay};
 use crate::snapshot::{Part, Snapshot, comes_to, differences, snapshot, wait_for};
 use crate::world::World;
 
-/// Its name.
+/// Name of the resource.
 pub const NAME: &str = "tried";
 
-/// In which the rest follows once the operator says that it has seen a spec.
+/// Time in which the rest follows once the operator says that it has seen a spec.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Conditions that follow from the spec; the others follow the pods.
@@ -27,9 +27,9 @@ const OF_SPEC: [&str; 3] = ["Accepted", "CertificateReady", "Durable"];
 pub struct Tried<'a> {
     world: &'a World,
     api: Api<DynamicObject>,
-    /// Its kind.
+    /// Kind of the resource.
     pub kind: String,
-    /// It as it is created.
+    /// Resource as it is created.
     object: Value,
     /// Its spec before each trial and after, with all defaults.
     pub spec: Value,
@@ -45,10 +45,10 @@ pub struct Change {
     pub message: String,
     /// The kinds of objects that are other than before.
     pub kinds: BTreeSet<String>,
-    /// Where they are.
+    /// Places that changed.
     #[expect(dead_code, reason = "a test that fails shows it")]
     places: Vec<String>,
-    /// Where the pods are given something else than the spec.
+    /// Places at which the pods are given something else than the spec.
     pub strays: Vec<String>,
 }
 
