@@ -51,7 +51,7 @@ const MAX_CONCURRENT: u16 = 16;
 /// Between two looks at whether the other installation that manages a resource is gone.
 const OTHERS: Duration = Duration::from_mins(5);
 
-/// A kind of resources that is looked after.
+/// Kind of resources that the operator manages.
 trait ManagedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -109,7 +109,7 @@ impl ManagedResource for Collector {
 
 type Triggers = UnboundedReceiver<ObjectKey>;
 
-/// Runs the controllers of both kinds, in every namespace that is looked after, for as long as it is polled.
+/// Runs the controllers of both kinds, in every watched namespace, for as long as it is polled.
 /// They begin anew when the cluster gets to know another kind of children.
 pub async fn run(outfit: ControllerDeps) {
     loop {
@@ -291,7 +291,7 @@ async fn reconcile_counted<K: ManagedResource>(
     let kind = K::ROLE.kind();
     let done = match &resource.0 {
         Ok(readable) => reconcile_readable(readable, context).await,
-        // Nobody can tell how it would be drained.
+        // It cannot be known how it would be drained.
         Err(error) if error.metadata.deletion_timestamp.is_some() => {
             finalizer::take_off::<K>(&context.cluster.client, &error.metadata).await.map(|()| LATER)
         }

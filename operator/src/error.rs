@@ -20,7 +20,7 @@ pub enum Error {
     /// The API server does not show what there is.
     #[error("{0}")]
     Unseen(String),
-    /// The cluster is as it is, and somebody has to change that first.
+    /// The cluster lacks something that a user has to change first.
     #[error("{0}")]
     Unmet(String),
     /// Something of ours makes no JSON or YAML.

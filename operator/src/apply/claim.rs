@@ -35,8 +35,8 @@ pub enum Claim {
     Others(String),
 }
 
-/// Looks who manages a resource, of which the watch says that it is `seen`. Claims it if nobody does, or if who did is
-/// gone.
+/// Reads which installation manages a resource; `seen` is the one that the watch names. Claims it if none does, or if
+/// that one is gone.
 pub async fn claim(
     client: &Client,
     installation: &Installation,

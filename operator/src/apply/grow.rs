@@ -77,7 +77,7 @@ pub async fn claims(
 }
 
 /// Returns whether a claim was never bound and is other than wanted, in a way that only another claim can mend. Never
-/// true of a claim that somebody prepared to be filled or bound in a certain way.
+/// true of a claim that was prepared to be filled or bound in a certain way.
 fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let is_bound = || {
         let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());

@@ -162,7 +162,7 @@ impl Watched {
         self.children.iter().map(|(_, store)| store.len()).sum()
     }
 
-    /// Returns the pods of a resource that are not on their way out, in the order of their names.
+    /// Returns the pods of a resource that are not being deleted, in the order of their names.
     pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
         let is_ours =
             |pod: &Pod| is_pod_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
@@ -181,7 +181,7 @@ impl Watched {
         self.pods.get(&ObjectRef::new(name).within(&owner.namespace)).is_some()
     }
 
-    /// Returns the claims of a resource that are not on their way out.
+    /// Returns the claims of a resource that are not being deleted.
     pub fn claims_of(&self, owner: &Owner) -> Vec<ObjectMeta> {
         let is_ours =
             |claim: &Claim| is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none();
@@ -322,7 +322,7 @@ fn is_pod_of(pod: &ObjectMeta, owner: &Owner) -> bool {
     is_of(pod, owner) && is_of_workload
 }
 
-/// Takes away what nobody asks for, which is often more than all the rest.
+/// Removes the managed fields, which nothing reads and which are often larger than all the rest.
 pub fn strip<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }

@@ -1,4 +1,4 @@
-//! A relay on its way out whose volumes have to be drained or deleted first. Its pods go, then, to drain, a Job each
+//! A relay that is being deleted and whose volumes have to be drained or deleted first. Its pods go, then a Job for each
 //! delivers what is left in their volumes: of all that a reconcile may create, only that. What cannot be drained is kept.
 
 use jiff::Timestamp;

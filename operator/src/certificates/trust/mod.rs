@@ -2,7 +2,7 @@
 //! the content of Secrets goes in, their new content and the time of the next look come out.
 //!
 //! An authority lives ten years. At two thirds of its life the next one is made and published beside it; it
-//! signs only once the old one could no longer outlive what it signs. Whoever fetched `ca.crt` has years to
+//! signs only once the old one could no longer outlive what it signs. A client with `ca.crt` has years to
 //! fetch it again, and no handshake depends on how fast a new bundle spreads. Deleting the Secret revokes: the
 //! lost authority leaves the bundle at once.
 

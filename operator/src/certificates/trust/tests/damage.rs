@@ -1,4 +1,4 @@
-//! Whatever somebody does to the Secrets: one reconcile later all is well, and what was whole is as it was.
+//! Tests of damaged Secrets: one reconcile repairs any damage, and what was whole is as it was.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -64,7 +64,7 @@ fn grown() -> (Cluster, Timestamp) {
     (cluster, now)
 }
 
-/// Returns a Secret of authorities with one that somebody made by hand.
+/// Returns a Secret of authorities with one that was made by hand.
 fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> SecretData {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
