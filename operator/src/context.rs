@@ -33,15 +33,15 @@ pub struct Context {
 
 impl Context {
     /// Returns the context of a controller that begins.
-    pub fn new(outfit: &ControllerDeps, kinds: &[Kind], watched: Watched, references: References) -> Self {
+    pub fn new(deps: &ControllerDeps, kinds: &[Kind], watched: Watched, references: References) -> Self {
         Self {
-            cluster: Cluster::new(outfit.client.clone(), watched, references),
-            installation: outfit.installation.clone(),
+            cluster: Cluster::new(deps.client.clone(), watched, references),
+            installation: deps.installation.clone(),
             others: OthersClaims::default(),
-            images: outfit.images.clone(),
+            images: deps.images.clone(),
             kinds: kinds.iter().copied().collect(),
-            writer: Writer { verified: Verified::default(), events: outfit.events.clone() },
-            metrics: outfit.metrics.clone(),
+            writer: Writer { verified: Verified::default(), events: deps.events.clone() },
+            metrics: deps.metrics.clone(),
         }
     }
 }

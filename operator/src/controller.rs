@@ -111,9 +111,9 @@ type Triggers = UnboundedReceiver<ObjectKey>;
 
 /// Runs the controllers of both kinds, in every watched namespace, for as long as it is polled.
 /// They begin anew when the cluster gets to know another kind of children.
-pub async fn run(outfit: ControllerDeps) {
+pub async fn run(deps: ControllerDeps) {
     loop {
-        let kinds = match discovery::discover(&outfit.client).await {
+        let kinds = match discovery::discover(&deps.client).await {
             Ok(kinds) => kinds,
             Err(error) => {
                 warn!(%error, "cannot look which kinds the cluster knows");
@@ -123,17 +123,17 @@ pub async fn run(outfit: ControllerDeps) {
         };
         info!(?kinds, "controllers start");
         let known: Vec<Kind> = kinds.iter().copied().collect();
-        let scopes = scopes(&outfit.namespaces);
+        let scopes = scopes(&deps.namespaces);
         let (mut listeners, mut controllers) = (Vec::new(), Vec::new());
         for scope in &scopes {
-            controllers.push(control::<WebhookRelay>(&outfit, scope, &known, listen(&mut listeners)).boxed());
-            controllers.push(control::<Collector>(&outfit, scope, &known, listen(&mut listeners)).boxed());
+            controllers.push(control::<WebhookRelay>(&deps, scope, &known, listen(&mut listeners)).boxed());
+            controllers.push(control::<Collector>(&deps, scope, &known, listen(&mut listeners)).boxed());
         }
-        let watches = scopes.iter().flat_map(|scope| watch_referred(&outfit.client, scope, &listeners));
+        let watches = scopes.iter().flat_map(|scope| watch_referred(&deps.client, scope, &listeners));
         tokio::select! {
             _ = join_all(controllers) => return,
             _ = join_all(watches) => return,
-            () = discovery::changed(&outfit.client, &kinds) => {}
+            () = discovery::changed(&deps.client, &kinds) => {}
         }
     }
 }
@@ -147,8 +147,8 @@ fn scopes(namespaces: &Namespaces) -> Vec<Scope> {
 
 /// Adds a controller that hears of changes of the objects that its resources refer to.
 fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
-    let (concerned, triggers) = unbounded();
-    let listener = Listener { references: References::default(), concerned };
+    let (sender, triggers) = unbounded();
+    let listener = Listener { references: References::default(), triggers: sender };
     listeners.push(listener.clone());
     (listener, triggers)
 }
@@ -165,14 +165,14 @@ fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [Bo
 
 /// Controls the resources of one kind in one scope: those that its listener hears of, besides those that change.
 async fn control<K: ManagedResource>(
-    outfit: &ControllerDeps,
+    deps: &ControllerDeps,
     scope: &Scope,
     kinds: &[Kind],
     (listener, triggers): (Listener, Triggers),
 ) {
-    let (watched, running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &listener.concerned);
+    let (watched, running) = Watched::start(&deps.client, scope, K::ROLE, kinds, &listener.triggers);
     let (resources, writer) = reflector::store();
-    let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watched::everything())
+    let changed = watcher(scope.api::<DeserializeGuard<K>>(&deps.client), watched::everything())
         .modify(watched::strip)
         .default_backoff()
         .reflect(writer)
@@ -180,7 +180,7 @@ async fn control<K: ManagedResource>(
     let controller = Controller::for_stream(changed, resources)
         .with_config(controller::Config::default().concurrency(MAX_CONCURRENT))
         .reconcile_on(triggers.map(|ObjectKey { namespace, name }| ObjectRef::new(&name).within(&namespace)));
-    let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
+    let context = Arc::new(Context::new(deps, kinds, watched, listener.references));
     let reconciles = controller.run(reconcile::<K>, again_later::<K>, Arc::clone(&context));
     let work = reconciles.for_each(async |reconciled| {
         if let Err(error) = reconciled {
@@ -229,11 +229,11 @@ async fn manage<K: ManagedResource>(
     context: &Context,
 ) -> Result<Managed<K>, Error> {
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
-    let concerned = owner.concerned();
+    let key = owner.key();
     let seen = resource.0.as_ref().ok().and_then(|readable| readable.last_status()?.operator.as_deref());
     match claim(&context.cluster.client, &context.installation, &owner, seen, Timestamp::now()).await {
         Ok(Claim::Ours(fresh)) => {
-            context.others.forget(&concerned);
+            context.others.forget(&key);
             let Some(fresh) = fresh else { return Ok(Managed::Here(resource)) };
             let fresh = serde_json::to_value(fresh).and_then(serde_json::from_value);
             let unreadable =
@@ -243,8 +243,8 @@ async fn manage<K: ManagedResource>(
         Ok(Claim::Unclear) => Ok(Managed::Not(Action::requeue(SOON))),
         Ok(Claim::Gone) => Ok(Managed::Not(Action::await_change())),
         Ok(Claim::Others(holder)) => {
-            context.metrics.certificate_gone(&certificate_of::<K>(&concerned));
-            if context.others.note(&concerned, &holder) {
+            context.metrics.certificate_gone(&certificate_of::<K>(&key));
+            if context.others.note(&key, &holder) {
                 let note = claim::told(&owner, &holder, &context.installation);
                 warn!(namespace = owner.namespace, name = owner.name, holder, "managed by another operator");
                 context.writer.events.warning(&owner.object_ref(), "Manage", "ManagedElsewhere", &note).await;
@@ -381,14 +381,14 @@ async fn write_and_publish(
 
 /// Tells by an Event what no condition can say, since the status cannot be written.
 async fn publish_failure(owner: &Owner, error: &Error, context: &Context) {
-    if let Some(refusal) = error.told(context.cluster.backoff.is_over(&owner.concerned())) {
+    if let Some(refusal) = error.told(context.cluster.backoff.is_over(&owner.key())) {
         context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;
     }
 }
 
 /// Sets the metric with the time at which its certificate expires.
 fn show_expiry<K: ManagedResource>(owner: &Owner, outcome: &Outcome, context: &Context) {
-    let certificate = certificate_of::<K>(&owner.concerned());
+    let certificate = certificate_of::<K>(&owner.key());
     match outcome.certificates.not_after {
         Some(at) => context.metrics.certificate_expires(&certificate, at),
         None => context.metrics.certificate_gone(&certificate),

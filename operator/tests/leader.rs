@@ -183,8 +183,8 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
         health: None,
         log_format: None,
     };
-    let controllers = move |outfit: ControllerDeps| {
-        begun.send(outfit.client).expect("the test waits for it");
+    let controllers = move |deps: ControllerDeps| {
+        begun.send(deps.client).expect("the test waits for it");
         std::future::pending()
     };
     let signals = Signals::listen().unwrap();

@@ -80,25 +80,13 @@ pub struct Writer {
 }
 
 /// Makes the children of a resource these, and no others.
-pub async fn apply(
-    present: &LiveChildren<'_>,
-    writer: &Writer,
-    children: &[Child],
-) -> Result<Applied, Error> {
-    Ok(present
-        .told(carry_out(present, writer, children, Life::Lasting).await)?
-        .unwrap_or_else(Applied::Refused))
+pub async fn apply(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(live.told(carry_out(live, writer, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// Applies them for an owner that is being deleted: of missing children only Jobs are made, and nothing is deleted.
-pub async fn keep_up(
-    present: &LiveChildren<'_>,
-    writer: &Writer,
-    children: &[Child],
-) -> Result<Applied, Error> {
-    Ok(present
-        .told(carry_out(present, writer, children, Life::Ending).await)?
-        .unwrap_or_else(Applied::Refused))
+pub async fn keep_up(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(live.told(carry_out(live, writer, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// Lifecycle of the owner.
@@ -109,20 +97,20 @@ enum Life {
 }
 
 async fn carry_out(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     writer: &Writer,
     children: &[Child],
     life: Life,
 ) -> Result<Applied, Error> {
-    let applier = Applier::of(present, writer);
+    let applier = Applier::of(live, writer);
     let Applier { watched, verified, owner, .. } = applier;
     verified.tidy(watched);
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
-    let looked = join_all(unsure.iter().map(|child| present.under(child.kind, &child.name))).await;
+    let looked = join_all(unsure.iter().map(|child| live.under(child.kind, &child.name))).await;
     let (mut found, mut refused) = (Vec::new(), Vec::new());
     for (child, looked) in unsure.into_iter().zip(looked) {
-        match present.told(looked)? {
+        match live.told(looked)? {
             Ok(stands) => found.push((child, stands)),
             Err(why) => refused.push(why),
         }
@@ -139,10 +127,10 @@ async fn carry_out(
         applier.check_owner(life).await?;
     }
     for (child, stands) in &found {
-        refused.extend(present.told(applier.ensure(child, stands, life).await)?.err());
+        refused.extend(live.told(applier.ensure(child, stands, life).await)?.err());
     }
     if life == Life::Lasting {
-        refused.extend(present.told(applier.prune(children).await)?.err());
+        refused.extend(live.told(applier.prune(children).await)?.err());
     }
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
 }
@@ -150,16 +138,16 @@ async fn carry_out(
 /// Returns why the API server would not take this workload, if it is to change. Leaves the claims of a StatefulSet as
 /// they are. A dry run: changes nothing.
 pub async fn try_out(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     writer: &Writer,
     workload: &Child,
 ) -> Result<Option<String>, Error> {
-    let applier = Applier::of(present, writer);
+    let applier = Applier::of(live, writer);
     if applier.verified.holds(applier.watched, applier.owner, workload) {
         return Ok(None);
     }
     let mut tried = workload.clone();
-    let found = present.under(workload.kind, &workload.name).await?;
+    let found = live.under(workload.kind, &workload.name).await?;
     let seen = match &found {
         Existing::Foreign | Existing::Orphan => return Ok(None),
         Existing::Nothing => {
@@ -178,7 +166,7 @@ pub async fn try_out(
         }
     };
     let dry_run = PatchParams { dry_run: true, ..apply_params() };
-    Ok(present.told(applier.patch(&tried, seen, &dry_run).await)?.err())
+    Ok(live.told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
 /// Path of the claim templates in a StatefulSet.
@@ -193,9 +181,9 @@ struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    fn of(present: &LiveChildren<'a>, writer: &'a Writer) -> Self {
-        let (Cluster { client, watched, .. }, Writer { verified, events }) = (present.cluster, writer);
-        Self { client, watched, verified, events, owner: present.owner }
+    fn of(live: &LiveChildren<'a>, writer: &'a Writer) -> Self {
+        let (Cluster { client, watched, .. }, Writer { verified, events }) = (live.cluster, writer);
+        Self { client, watched, verified, events, owner: live.owner }
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {

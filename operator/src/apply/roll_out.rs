@@ -23,9 +23,9 @@ pub async fn roll_out(
     are_files_there: bool,
     now: Timestamp,
 ) -> Result<Vec<Report>, Error> {
-    let concerned = owner.concerned();
-    cluster.secret_changes.note(&concerned, own_secrets(cluster, owner), now);
-    let secrets_changed = cluster.secret_changes.recent(&concerned, now);
+    let key = owner.key();
+    cluster.secret_changes.note(&key, own_secrets(cluster, owner), now);
+    let secrets_changed = cluster.secret_changes.recent(&key, now);
     let mut pods = cluster.pods.ask(&cluster.watched.pods_of(owner)).await;
     for pod in &mut pods {
         if let Some(news) = pod.news(hash, are_files_there, secrets_changed, now) {

@@ -53,7 +53,7 @@ pub struct Rules<K, V> {
 /// Judges a resource by itself.
 pub async fn judge<K, V>(
     resource: &K,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Judged<K, V>, Error>
 where
@@ -61,7 +61,7 @@ where
 {
     match (rules.validate)(resource) {
         Ok(valid) => Ok((Some(Runnable { resource: resource.clone(), valid }), None)),
-        Err(problems) => Ok((last_good(resource, present, rules).await?, Some(Fault::Invalid(problems)))),
+        Err(problems) => Ok((last_good(resource, live, rules).await?, Some(Fault::Invalid(problems)))),
     }
 }
 
@@ -81,7 +81,7 @@ pub struct Verdict<K, V> {
 /// are refused must not become the last good one. Notes what it and the rest of the reconcile read.
 pub async fn judge_with_pods<K, V>(
     resource: &K,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     writer: &Writer,
     workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
@@ -89,26 +89,26 @@ pub async fn judge_with_pods<K, V>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let judged = judge(resource, present, rules).await?;
-    let (Some(own), None) = judged else { return settle(judged, present, rules).await };
-    let missing = look(present, rules, &[&own.valid]).await?;
+    let judged = judge(resource, live, rules).await?;
+    let (Some(own), None) = judged else { return settle(judged, live, rules).await };
+    let missing = look(live, rules, &[&own.valid]).await?;
     if !missing.is_empty()
-        && let Some(last) = last_good(resource, present, rules).await?
+        && let Some(last) = last_good(resource, live, rules).await?
     {
         let known = names((rules.secrets)(&last.valid));
         let awaited: BTreeSet<String> = missing.difference(&known).cloned().collect();
         if !awaited.is_empty() {
-            let of_last = look(present, rules, &[&last.valid, &own.valid]).await?;
+            let of_last = look(live, rules, &[&last.valid, &own.valid]).await?;
             // Such a Secret may have come just now: the next reconcile, which hears of it, takes the spec over.
             let missing = of_last.into_iter().filter(|name| known.contains(name)).chain(awaited.clone());
             return Ok(Verdict { runnable: Some(last), fault: None, missing: missing.collect(), awaited });
         }
     }
-    match present.told(try_out(present, writer, &workload(&own)?).await)? {
+    match live.told(try_out(live, writer, &workload(&own)?).await)? {
         Ok(None) => Ok(Verdict { runnable: Some(own), fault: None, missing, awaited: BTreeSet::new() }),
         Ok(Some(why)) | Err(why) => {
-            let last = last_good(resource, present, rules).await?;
-            settle((last, Some(Fault::Refused(why))), present, rules).await
+            let last = last_good(resource, live, rules).await?;
+            settle((last, Some(Fault::Refused(why))), live, rules).await
         }
     }
 }
@@ -116,11 +116,11 @@ where
 /// Completes the decision where the resource's own spec does not run.
 async fn settle<K, V>(
     (runnable, fault): Judged<K, V>,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Verdict<K, V>, Error> {
     let missing = match &runnable {
-        Some(runnable) => look(present, rules, &[&runnable.valid]).await?,
+        Some(runnable) => look(live, rules, &[&runnable.valid]).await?,
         None => BTreeSet::new(),
     };
     Ok(Verdict { runnable, fault, missing, awaited: BTreeSet::new() })
@@ -128,17 +128,15 @@ async fn settle<K, V>(
 
 /// Notes all that these refer to, then looks which of their Secrets are not there, and notes which have changed.
 async fn look<K, V>(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     specs: &[&V],
 ) -> Result<BTreeSet<String>, Error> {
-    let LiveChildren { cluster, owner, .. } = present;
-    cluster
-        .references
-        .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
+    let LiveChildren { cluster, owner, .. } = live;
+    cluster.references.note(&owner.key(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
     let secrets = specs.iter().flat_map(|valid| (rules.secrets)(valid)).collect();
     let (missing, versions) = look_at_secrets(&cluster.client, &owner.namespace, &names(secrets)).await?;
-    cluster.secret_changes.note(&owner.concerned(), versions, Timestamp::now());
+    cluster.secret_changes.note(&owner.key(), versions, Timestamp::now());
     Ok(missing)
 }
 
@@ -149,13 +147,13 @@ fn names(secrets: BTreeSet<SecretRef>) -> BTreeSet<String> {
 /// Reads the spec that the pods were last given.
 async fn last_good<K, V>(
     resource: &K,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Option<Runnable<K, V>>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let map = present.config_map(&present.owner.base()).await?;
+    let map = live.config_map(&live.owner.base()).await?;
     let last =
         map.as_ref().and_then(manifest_in).and_then(|manifest| serde_yaml::from_str::<K>(manifest).ok());
     Ok(last.and_then(|mut last| {

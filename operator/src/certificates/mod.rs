@@ -39,14 +39,11 @@ pub fn authorities_name(role: Role, name: &str) -> String {
 }
 
 /// Reads what there is of it.
-pub async fn fetch(present: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
-    let Owner { role, name, .. } = present.owner;
-    let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
-    let (authorities, published, server) = tokio::join!(
-        present.secret(&authority),
-        present.config_map(&authority),
-        present.secret(&certificate),
-    );
+pub async fn fetch(live: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
+    let Owner { role, name, .. } = live.owner;
+    let (authority, certificate) = (authorities_name(*role, name), live.owner.child("tls"));
+    let (authorities, published, server) =
+        tokio::join!(live.secret(&authority), live.config_map(&authority), live.secret(&certificate),);
     // Of several refusals always the same is told.
     let (authorities, published, server) = (authorities?, published?, server?);
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));

@@ -113,7 +113,7 @@ impl Owner {
     }
 
     /// Returns the key of the resource.
-    pub fn concerned(&self) -> ObjectKey {
+    pub fn key(&self) -> ObjectKey {
         ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 

@@ -70,7 +70,7 @@ impl ChildMeta {
     }
 
     /// Returns the resource that controls it, or may have done so before its owner reference was taken away.
-    pub fn concerned(&self) -> Option<ObjectKey> {
+    pub fn owner_key(&self) -> Option<ObjectKey> {
         let name = self.controller.as_ref().map(|controller| &controller.name).or(self.instance.as_ref())?;
         Some(ObjectKey { namespace: self.namespace.to_string(), name: name.to_string() })
     }
@@ -149,11 +149,11 @@ mod tests {
         let owner = Owner { role: Role::Relay, namespace, name, uid: "u-1".into() };
         let ours = ChildMeta::of(&child(&owner.reference()), Role::Relay);
         assert!(ours.is_of(&owner));
-        assert_eq!(ours.concerned(), Some(owner.concerned()));
+        assert_eq!(ours.owner_key(), Some(owner.key()));
         assert!(!ours.is_of(&Owner { uid: "u-3".into(), ..owner.clone() }));
 
         let is_nobodys =
-            |child_meta: ChildMeta| !child_meta.is_of(&owner) && child_meta.concerned().is_none();
+            |child_meta: ChildMeta| !child_meta.is_of(&owner) && child_meta.owner_key().is_none();
         assert!(is_nobodys(ChildMeta::of(&child(&owner.reference()), Role::Collector)));
         let mut held = owner.reference();
         held["controller"] = false.into();
@@ -164,10 +164,10 @@ mod tests {
     fn orphaned_child_concerns_the_resource_that_its_labels_name() {
         let mut child = child(&json!({ "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-9" }));
         child.owner_references = None;
-        assert_eq!(ChildMeta::of(&child, Role::Relay).concerned(), None);
+        assert_eq!(ChildMeta::of(&child, Role::Relay).owner_key(), None);
         child.labels = Some([(INSTANCE.to_owned(), "harbour".to_owned())].into());
         let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
-        assert_eq!(ChildMeta::of(&child, Role::Relay).concerned(), Some(harbour));
+        assert_eq!(ChildMeta::of(&child, Role::Relay).owner_key(), Some(harbour));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const MAX_EVENTS: u32 = 50;
 /// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
 /// `kind` is that of the workload.
 pub async fn creation_failure(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     kind: Kind,
     wanted: usize,
     found: usize,
@@ -30,20 +30,20 @@ pub async fn creation_failure(
         return Ok(None);
     }
     // Where that may not be read, the number of pods is still told.
-    Ok(present.told(look(present, kind, now).await)?.unwrap_or(None))
+    Ok(live.told(look(live, kind, now).await)?.unwrap_or(None))
 }
 
-async fn look(present: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
-    let name = present.owner.base();
+async fn look(live: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
+    let name = live.owner.base();
     if kind == Kind::Deployment {
-        let live: Option<Deployment> = present.typed(kind, &name).await?;
+        let live: Option<Deployment> = live.typed(kind, &name).await?;
         return Ok(live.and_then(replica_failure));
     }
-    let uid = match present.under(kind, &name).await?.ours() {
+    let uid = match live.under(kind, &name).await?.ours() {
         Some(live) => live.metadata.uid.clone().unwrap_or_default(),
         None => return Ok(None),
     };
-    let api: Api<Event> = Api::namespaced(present.cluster.client.clone(), &present.owner.namespace);
+    let api: Api<Event> = Api::namespaced(live.cluster.client.clone(), &live.owner.namespace);
     let selected =
         ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MAX_EVENTS);
     let events = api.list(&selected).await.map_err(Error::api(format!("list Events of {name}")))?;

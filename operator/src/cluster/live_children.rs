@@ -66,7 +66,7 @@ impl<'a> LiveChildren<'a> {
     /// # Errors
     /// The error, if it may pass: the reconcile is tried again.
     pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
-        let resource = self.owner.concerned();
+        let resource = self.owner.key();
         match outcome {
             Ok(done) => Ok(Ok(done)),
             Err(error) => match error.told(self.cluster.backoff.is_over(&resource)) {

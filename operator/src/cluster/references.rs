@@ -47,7 +47,7 @@ pub struct Listener {
     /// Which refer to what.
     pub references: References,
     /// Sender of the keys of resources that a change concerns.
-    pub concerned: UnboundedSender<ObjectKey>,
+    pub triggers: UnboundedSender<ObjectKey>,
 }
 
 impl Listener {
@@ -56,7 +56,7 @@ impl Listener {
         let resources = self.references.to(changed);
         let any = !resources.is_empty();
         for one in resources {
-            let _ = self.concerned.unbounded_send(one); // nobody listens any more: it ends soon
+            let _ = self.triggers.unbounded_send(one); // nobody listens any more: it ends soon
         }
         any
     }

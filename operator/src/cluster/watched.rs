@@ -77,7 +77,7 @@ impl Watched {
         scope: &Scope,
         role: Role,
         kinds: &[Kind],
-        concerned: &UnboundedSender<ObjectKey>,
+        triggers: &UnboundedSender<ObjectKey>,
     ) -> (Self, Vec<BoxFuture<'static, ()>>) {
         let selected = everything().labels(&role.selector());
         let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
@@ -90,15 +90,15 @@ impl Watched {
             let events = watcher(scope.children(client, kind), selected.clone())
                 .inspect(refused)
                 .map_ok(move |event| ChildMeta::event(event, role));
-            watches.push(Box::pin(keep(events, writer, kind, tell(concerned, ChildMeta::concerned))));
+            watches.push(Box::pin(keep(events, writer, kind, tell(triggers, ChildMeta::owner_key))));
         }
         let (pods, writer) = reflector::store();
-        let tell_pods = tell(concerned, |pod: &Pod| instance(&pod.metadata));
+        let tell_pods = tell(triggers, |pod: &Pod| instance(&pod.metadata));
         let events =
             watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod")).modify(strip_pod);
         watches.push(Box::pin(keep(events, writer, (), tell_pods)));
         let (claims, writer) = reflector::store();
-        let tell_claims = tell(concerned, |claim: &Claim| instance(&claim.metadata));
+        let tell_claims = tell(triggers, |claim: &Claim| instance(&claim.metadata));
         let events = watcher(scope.api(client), selected)
             .inspect(refusals.of("PersistentVolumeClaim"))
             .modify(strip_claim);
@@ -290,11 +290,11 @@ async fn keep<K>(
 }
 
 fn tell<K>(
-    concerned: &UnboundedSender<ObjectKey>,
+    triggers: &UnboundedSender<ObjectKey>,
     map: impl Fn(&K) -> Option<ObjectKey> + Send + 'static,
 ) -> impl Fn(&K) + Send + 'static {
-    let concerned = concerned.clone();
-    move |object| map(object).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
+    let triggers = triggers.clone();
+    move |object| map(object).into_iter().for_each(|one| drop(triggers.unbounded_send(one)))
 }
 
 /// Returns the resource that a pod or a claim belongs to, by its labels.
@@ -385,7 +385,7 @@ mod tests {
         references.note(&concerned("quay"), [secret("there")].into());
         let other = [named(Referred::Service, "ships", "gone"), named(Referred::Secret, "elsewhere", "gone")];
         references.note(&concerned("skiff"), other.into());
-        let listener = Listener { references, concerned: sender };
+        let listener = Listener { references, triggers: sender };
         let mut news = News {
             scope: Scope(Some("ships".into())),
             what: Referred::Secret,

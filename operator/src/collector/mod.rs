@@ -42,14 +42,14 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
 /// Each step says whether it does IO.
 pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Collector, collector);
-    let present = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));
-    let verdict = admit(collector, &present, context).await?;
+    let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));
+    let verdict = admit(collector, &live, context).await?;
     let Some(runnable) = &verdict.runnable else {
         return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
     };
-    let observed = observe(runnable, &present).await?;
+    let observed = observe(runnable, &live).await?;
     let wanted = decide(collector, &owner, &verdict, runnable, &observed, context, now)?;
-    let done = carry_out(runnable, &present, &wanted, context, now).await?;
+    let done = carry_out(runnable, &live, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
     Ok(report::report(&report::Inputs {
         owner: &owner,
@@ -70,13 +70,9 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
 type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
 
 /// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
-async fn admit(
-    collector: &Collector,
-    present: &LiveChildren<'_>,
-    context: &Context,
-) -> Result<Verdict, Error> {
-    let workload = |runnable: &Runnable| build::pods(runnable, present.owner, &context.images.collector);
-    judge_with_pods(collector, present, &RULES, &context.writer, workload).await
+async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context) -> Result<Verdict, Error> {
+    let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.collector);
+    judge_with_pods(collector, live, &RULES, &context.writer, workload).await
 }
 
 /// The objects around a collector, as they are.
@@ -88,12 +84,12 @@ struct Observed {
 }
 
 /// Reads the objects around a collector. IO: reads.
-async fn observe(runnable: &Runnable, present: &LiveChildren<'_>) -> Result<Observed, Error> {
+async fn observe(runnable: &Runnable, live: &LiveChildren<'_>) -> Result<Observed, Error> {
     let kept = match &runnable.valid.listener.tls {
         ListenerTls::None => StoredCertificates::default(),
-        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(present).await?,
+        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(live).await?,
     };
-    Ok(Observed { kept, only_refuses: only_refuse(present.cluster, present.owner).await })
+    Ok(Observed { kept, only_refuses: only_refuse(live.cluster, live.owner).await })
 }
 
 /// The objects of a collector, as they should be.
@@ -146,15 +142,15 @@ struct Done {
 /// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
 async fn carry_out(
     runnable: &Runnable,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,
 ) -> Result<Done, Error> {
-    let applied = apply(present, &context.writer, &wanted.children).await?;
+    let applied = apply(live, &context.writer, &wanted.children).await?;
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = roll_out(present.cluster, present.owner, hash, wanted.obstacles.is_empty(), now).await?;
-    let creation_failure = creation_failure(present, build::kind(runnable), 1, pods.len(), now).await?;
+    let pods = roll_out(live.cluster, live.owner, hash, wanted.obstacles.is_empty(), now).await?;
+    let creation_failure = creation_failure(live, build::kind(runnable), 1, pods.len(), now).await?;
     Ok(Done { applied, pods, creation_failure })
 }
 

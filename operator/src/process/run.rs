@@ -88,7 +88,7 @@ pub async fn run<Work: Future<Output = ()>>(
 
     let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let leases = Api::namespaced(client.clone(), &namespace);
-    let outfit = ControllerDeps {
+    let deps = ControllerDeps {
         installation: Installation { namespace, lease: LEASE.to_owned() },
         events: Events::new(fenced.clone(), &args.identity),
         client: fenced,
@@ -105,7 +105,7 @@ pub async fn run<Work: Future<Output = ()>>(
         // Each term has controllers of its own: what those of the last one knew went with them.
         let work = async {
             metrics.term_began();
-            controllers(outfit.clone()).await;
+            controllers(deps.clone()).await;
         };
         let ended = election.lead(&fence, &stop, &ticker, work).await;
         metrics.term_ended();

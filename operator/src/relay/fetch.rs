@@ -57,22 +57,22 @@ pub enum Absence {
 }
 
 /// Looks at all of it. What it reads is noted before: see [`references`].
-pub async fn fetch(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<Found, Error> {
-    let LiveChildren { cluster, owner, .. } = *present;
+pub async fn fetch(relay: &ValidatedRelay, live: &LiveChildren<'_>) -> Result<Found, Error> {
+    let LiveChildren { cluster, owner, .. } = *live;
     let client = &cluster.client;
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(present, peer(cluster, &namespace, &name).await)?.flatten();
+        let found = or_absent(live, peer(cluster, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
-        let found = or_absent(present, read::<Service>(client, &namespace, &name).await)?;
+        let found = or_absent(live, read::<Service>(client, &namespace, &name).await)?;
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
     let peers = owner.child("peers");
     let (kept, peers, collectors, services) = tokio::join!(
-        kept(relay, present),
-        present.secret(&peers),
+        kept(relay, live),
+        live.secret(&peers),
         join_all(collectors.into_iter().map(collector)),
         join_all(services.into_iter().map(service)),
     );
@@ -86,10 +86,10 @@ pub async fn fetch(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result
 }
 
 fn or_absent<T>(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     found: Result<Option<T>, Error>,
 ) -> Result<Result<T, Absence>, Error> {
-    Ok(match present.told(found)? {
+    Ok(match live.told(found)? {
         Ok(found) => found.ok_or(Absence::Missing),
         Err(why) => Err(Absence::Hidden(why)),
     })
@@ -110,9 +110,9 @@ async fn peer(
 }
 
 /// Reads its own authority and certificate, where it shows one of its own.
-async fn kept(relay: &ValidatedRelay, present: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
+async fn kept(relay: &ValidatedRelay, live: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
     match certificates::own_names(&relay.listener.tls) {
-        Some(_) => certificates::fetch(present).await,
+        Some(_) => certificates::fetch(live).await,
         None => Ok(StoredCertificates::default()),
     }
 }

@@ -36,8 +36,8 @@ pub async fn finalize(
     if is_namespace_going(&context.cluster.client, owner).await? {
         return let_go(relay, owner, context, Vec::new()).await;
     }
-    let present = LiveChildren::new(&context.cluster, owner);
-    let (runnable, _) = judge(relay, &present, &RULES).await?;
+    let live = LiveChildren::new(&context.cluster, owner);
+    let (runnable, _) = judge(relay, &live, &RULES).await?;
     let then = runnable.as_ref().map_or(OnDelete::Retain, |runnable| runnable.resource.spec.spool.on_delete);
     let left = retained_volumes::look(&context.cluster, owner, 0, then, now).await?;
     let is_worth_waiting = |runnable: &Runnable| match then {
@@ -50,12 +50,8 @@ pub async fn finalize(
     };
     stop(&context.cluster, owner, &left).await?;
     let applied = if then == OnDelete::Drain {
-        keep_up(
-            &present,
-            &context.writer,
-            &children(&present, &runnable, &context.images.relay, &left, now).await?,
-        )
-        .await?
+        keep_up(&live, &context.writer, &children(&live, &runnable, &context.images.relay, &left, now).await?)
+            .await?
     } else {
         Applied::Done
     };
@@ -68,15 +64,15 @@ pub async fn finalize(
 
 /// Returns the Jobs, and the ConfigMap and Secrets that they read.
 async fn children(
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     runnable: &Runnable,
     image: &str,
     left: &[RetainedVolume],
     now: Timestamp,
 ) -> Result<Vec<Child>, Error> {
-    let owner = present.owner;
-    present.cluster.references.note(&owner.concerned(), fetch::references(&runnable.valid));
-    let found = fetch::fetch(&runnable.valid, present).await?;
+    let owner = live.owner;
+    live.cluster.references.note(&owner.key(), fetch::references(&runnable.valid));
+    let found = fetch::fetch(&runnable.valid, live).await?;
     let resolved = peers::resolve(owner, &found, now)?;
     let mut children = build::build(runnable, owner, &resolved, None, image)?;
     children.retain(|child| matches!(child.kind, Kind::ConfigMap | Kind::Secret));

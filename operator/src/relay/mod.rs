@@ -55,14 +55,14 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     if relay.metadata.deletion_timestamp.is_some() {
         return finalize::finalize(relay, &owner, context, now).await;
     }
-    let present = LiveChildren::new(&context.cluster, &owner).adopting(adopts(relay));
-    let (verdict, not_held) = admit(relay, &present, context).await?;
+    let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(relay));
+    let (verdict, not_held) = admit(relay, &live, context).await?;
     let Some(runnable) = &verdict.runnable else {
         return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
     };
-    let observed = observe(runnable, &present, now).await?;
+    let observed = observe(runnable, &live, now).await?;
     let wanted = decide(relay, &owner, &verdict, runnable, &observed, context, now)?;
-    let done = carry_out(runnable, &present, &observed, &wanted, context, now).await?;
+    let done = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
     Ok(report::report(&report::Inputs {
         owner: &owner,
@@ -88,19 +88,19 @@ type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
 /// besides. IO: reads the children, tries the workload out by a dry run, writes the finalizer.
 async fn admit(
     relay: &WebhookRelay,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     context: &Context,
 ) -> Result<(Verdict, Option<String>), Error> {
-    let workload = |runnable: &Runnable| build::pods(runnable, present.owner, &context.images.relay);
-    let verdict = judge_with_pods(relay, present, &RULES, &context.writer, workload).await?;
+    let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.relay);
+    let verdict = judge_with_pods(relay, live, &RULES, &context.writer, workload).await?;
     let Some(runnable) = &verdict.runnable else { return Ok((verdict, None)) };
-    let (client, metadata) = (&present.cluster.client, &relay.metadata);
+    let (client, metadata) = (&live.cluster.client, &relay.metadata);
     let held = match (runnable.is_held(), finalizer::is_on(metadata)) {
         (true, false) => finalizer::put_on::<WebhookRelay>(client, metadata).await,
         (false, true) => finalizer::take_off::<WebhookRelay>(client, metadata).await,
         (true, true) | (false, false) => Ok(()),
     };
-    let not_held = present.told(held)?.err();
+    let not_held = live.told(held)?.err();
     Ok((verdict, not_held))
 }
 
@@ -115,10 +115,10 @@ struct Observed {
 }
 
 /// Reads the objects around a relay. IO: reads.
-async fn observe(runnable: &Runnable, present: &LiveChildren<'_>, now: Timestamp) -> Result<Observed, Error> {
-    let (cluster, owner, spec) = (present.cluster, present.owner, &runnable.resource.spec);
+async fn observe(runnable: &Runnable, live: &LiveChildren<'_>, now: Timestamp) -> Result<Observed, Error> {
+    let (cluster, owner, spec) = (live.cluster, live.owner, &runnable.resource.spec);
     Ok(Observed {
-        found: fetch::fetch(&runnable.valid, present).await?,
+        found: fetch::fetch(&runnable.valid, live).await?,
         left: retained_volumes::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
         only_refuses: only_refuse(cluster, owner).await,
     })
@@ -179,20 +179,19 @@ struct Done {
 /// pods.
 async fn carry_out(
     runnable: &Runnable,
-    present: &LiveChildren<'_>,
+    live: &LiveChildren<'_>,
     observed: &Observed,
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,
 ) -> Result<Done, Error> {
-    let (cluster, owner) = (present.cluster, present.owner);
-    let applied = apply(present, &context.writer, &wanted.children).await?;
+    let (cluster, owner) = (live.cluster, live.owner);
+    let applied = apply(live, &context.writer, &wanted.children).await?;
     finalize::delete_claims(&cluster.client, owner, &observed.left).await?;
     let hash = &runnable.valid.identity.configuration_hash;
     let pods = roll_out(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
     let replicas = usize::from(runnable.resource.spec.replicas);
-    let creation_failure =
-        creation_failure(present, build::kind(runnable), replicas, pods.len(), now).await?;
+    let creation_failure = creation_failure(live, build::kind(runnable), replicas, pods.len(), now).await?;
     Ok(Done { applied, pods, creation_failure })
 }
 

@@ -85,7 +85,7 @@ impl World {
     pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
         let client = line.client(self.account.as_deref()).await;
-        let outfit = ControllerDeps {
+        let deps = ControllerDeps {
             client: client.clone(),
             namespaces: Namespaces::Only(namespaces),
             installation: self.installation.clone(),
@@ -93,7 +93,7 @@ impl World {
             metrics: self.metrics.clone(),
             events: Events::new(client, "test"),
         };
-        self.controllers = Some(tokio::spawn(controller::run(outfit)));
+        self.controllers = Some(tokio::spawn(controller::run(deps)));
     }
 
     /// Ends the controllers where they stand, as a killed process does.
