@@ -1,4 +1,4 @@
-//! The controllers: whom a change concerns is reconciled, and what came out of the reconcile is written down, told and
+//! The controllers: the resources that a change concerns are reconciled, and the outcome is written, published and
 //! counted, here and nowhere else.
 
 use std::fmt::Debug;

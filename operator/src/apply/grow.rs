@@ -43,8 +43,8 @@ pub enum Grown {
     },
 }
 
-/// Asks for claims of the wanted size and class, for every claim of the resource. One that asks for more stays as it is.
-/// One that was never bound holds nothing: where it is not as wanted it is deleted, once no StatefulSet is there
+/// Asks for claims of the wanted size and class, for every claim of the resource. One that asks for more stays as it
+/// is. One that was never bound holds nothing: where it is not as wanted it is deleted, once no StatefulSet is there
 /// (`live`) that would make the same again.
 pub async fn claims(
     client: &Client,

@@ -81,17 +81,17 @@ pub struct Writer {
 
 /// Makes the children of a resource these, and no others.
 pub async fn apply(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
-    Ok(live.told(carry_out(live, writer, children, Life::Lasting).await)?.unwrap_or_else(Applied::Refused))
+    Ok(live.told(carry_out(live, writer, children, Phase::Lasting).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// Applies them for an owner that is being deleted: of missing children only Jobs are made, and nothing is deleted.
 pub async fn keep_up(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
-    Ok(live.told(carry_out(live, writer, children, Life::Ending).await)?.unwrap_or_else(Applied::Refused))
+    Ok(live.told(carry_out(live, writer, children, Phase::Ending).await)?.unwrap_or_else(Applied::Refused))
 }
 
 /// Lifecycle of the owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum Phase {
     Lasting,
     Ending,
 }
@@ -100,7 +100,7 @@ async fn carry_out(
     live: &LiveChildren<'_>,
     writer: &Writer,
     children: &[Child],
-    life: Life,
+    phase: Phase,
 ) -> Result<Applied, Error> {
     let applier = Applier::of(live, writer);
     let Applier { watched, verified, owner, .. } = applier;
@@ -124,12 +124,12 @@ async fn carry_out(
         return Ok(Applied::NameConflict { names, are_orphans });
     }
     if found.iter().any(|(_, stands)| matches!(stands, Existing::Nothing)) {
-        applier.check_owner(life).await?;
+        applier.check_owner(phase).await?;
     }
     for (child, stands) in &found {
-        refused.extend(live.told(applier.ensure(child, stands, life).await)?.err());
+        refused.extend(live.told(applier.ensure(child, stands, phase).await)?.err());
     }
-    if life == Life::Lasting {
+    if phase == Phase::Lasting {
         refused.extend(live.told(applier.prune(children).await)?.err());
     }
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
@@ -151,7 +151,7 @@ pub async fn try_out(
     let seen = match &found {
         Existing::Foreign | Existing::Orphan => return Ok(None),
         Existing::Nothing => {
-            applier.check_owner(Life::Lasting).await?;
+            applier.check_owner(Phase::Lasting).await?;
             Target::Nothing
         }
         Existing::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
@@ -192,21 +192,21 @@ impl<'a> Applier<'a> {
 
     /// Asks the API server itself, before anything is made. What is watched may be late, and a child of a resource
     /// that is gone would be deleted again, which is one more reason to make it.
-    async fn check_owner(&self, life: Life) -> Result<(), Error> {
+    async fn check_owner(&self, phase: Phase) -> Result<(), Error> {
         let (owner, resource) = (self.owner, self.owner.role.resource());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &owner.namespace, &resource);
         let found = api.get_metadata_opt(&owner.name).await;
         let found = found.map_err(Error::api(format!("read {} {}", owner.role.kind(), owner.name)))?;
         let stays = found.is_some_and(|found| {
             let is_leaving = found.metadata.deletion_timestamp.is_some();
-            found.metadata.uid.as_ref() == Some(&owner.uid) && (life == Life::Ending || !is_leaving)
+            found.metadata.uid.as_ref() == Some(&owner.uid) && (phase == Phase::Ending || !is_leaving)
         });
         if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
     }
 
-    async fn ensure(&self, child: &Child, found: &Existing, life: Life) -> Result<(), Error> {
+    async fn ensure(&self, child: &Child, found: &Existing, phase: Phase) -> Result<(), Error> {
         match found.ours() {
-            None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
+            None if phase == Phase::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
             None => self.write(child, Target::Nothing).await,
             Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {

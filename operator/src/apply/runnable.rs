@@ -1,5 +1,5 @@
-//! Which spec of a resource runs: its own, or, where that is invalid, the API server refuses its pods, or a Secret is not
-//! there that they would need for the first time, the last good one.
+//! The choice of the spec that runs: the resource's own, or, where that is invalid, the API server refuses its pods, or
+//! a Secret is not there that they would need for the first time, the last good one.
 
 use std::collections::BTreeSet;
 

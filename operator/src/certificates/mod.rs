@@ -1,5 +1,5 @@
-//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::certificates::trust`] decides, and
-//! what they are to hold becomes children like any other.
+//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::certificates::trust`]
+//! decides, and what they are to hold becomes children like any other.
 
 pub mod trust;
 

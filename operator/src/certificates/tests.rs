@@ -1,4 +1,4 @@
-//! Whatever a relay and its namespace are called, its certificate is made once.
+//! The certificate of a relay is made once, for any name of the relay and its namespace.
 
 use proptest::prelude::*;
 use visnyk_crds::{WebhookRelay, validate};

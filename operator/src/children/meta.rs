@@ -1,4 +1,4 @@
-//! Names, labels and owners: how a child says whose it is.
+//! Names, labels and owners of children.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;

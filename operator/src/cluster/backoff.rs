@@ -45,8 +45,8 @@ impl Backoff {
         }
     }
 
-    /// Notes that a reconcile came to its end. What it worked around has not passed; otherwise the next wait is the first
-    /// again.
+    /// Notes that a reconcile came to its end. What it worked around has not passed; otherwise the next wait is the
+    /// first again.
     pub fn succeeded(&self, resource: &ObjectKey) {
         let mut all = self.all();
         match all.get_mut(resource) {

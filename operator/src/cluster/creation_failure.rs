@@ -17,8 +17,8 @@ const COUNTS: SignedDuration = SignedDuration::from_mins(20);
 /// Maximum number of Events that are read.
 const MAX_EVENTS: u32 = 50;
 
-/// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
-/// `kind` is that of the workload.
+/// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says
+/// so. `kind` is that of the workload.
 pub async fn creation_failure(
     live: &LiveChildren<'_>,
     kind: Kind,

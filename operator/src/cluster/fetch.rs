@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
-/// Looks at the named Secrets, without reading their contents; returns those that are not there, and the version of each.
+/// Looks at the named Secrets, without reading their contents; returns those that are not there, and the version of
+/// each.
 pub async fn look_at_secrets(
     client: &Client,
     namespace: &str,

@@ -1,6 +1,6 @@
 //! When the Secrets that pods mount were last seen to change. A kubelet brings a changed Secret to its pods within some
-//! ninety seconds by itself. A revoked token must be dead sooner, so for a few seconds after a change the pods are made to
-//! sync. Nothing but versions and times is known here, never a content.
+//! ninety seconds by itself. A revoked token must be dead sooner, so for a few seconds after a change the pods are made
+//! to sync. Nothing but versions and times is known here, never a content.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use kube::api::ObjectMeta;
 
 use crate::children::meta::ObjectKey;
 
-/// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its pod.
+/// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its
+/// pod.
 const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 
 /// A Secret as it was looked at.

@@ -38,8 +38,8 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
     take_over: |_, _| {},
 };
 
-/// Reconciles a collector: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs.
-/// Each step says whether it does IO.
+/// Reconciles a collector: admit, observe, decide, apply, report. Admission comes first, because it tells which spec
+/// runs. Each step says whether it does IO.
 pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Collector, collector);
     let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));

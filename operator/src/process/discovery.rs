@@ -1,4 +1,4 @@
-//! Which kinds of children the cluster knows: some belong to projects that are not everywhere.
+//! Kinds of children that the cluster knows: some belong to projects that are not everywhere.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -24,12 +24,12 @@ pub struct Fence(Arc<Mutex<Option<Instant>>>);
 /// Requests that wait for a connection; as many as the client's own queue takes.
 const WAITING: usize = 1024;
 
-/// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch is
-/// answered at once, and may then be idle for as long as it likes.
+/// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch
+/// is answered at once, and may then be idle for as long as it likes.
 const LONGEST: Duration = Duration::from_secs(65);
 
-/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with many
-/// resources keeps in memory.
+/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with
+/// many resources keeps in memory.
 const MAX_CONCURRENT: usize = 32;
 
 /// The write was not sent.

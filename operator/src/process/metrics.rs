@@ -1,4 +1,4 @@
-//! The operator's figures. Names of resources label only the certificates' expiry, which alerts have to name.
+//! The operator's metrics. Names of resources label only the certificates' expiry, which alerts have to name.
 
 use std::time::Duration;
 

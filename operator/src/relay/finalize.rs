@@ -1,5 +1,6 @@
-//! A relay that is being deleted and whose volumes have to be drained or deleted first. Its pods go, then a Job for each
-//! delivers what is left in their volumes: of all that a reconcile may create, only that. What cannot be drained is kept.
+//! A relay that is being deleted and whose volumes have to be drained or deleted first. Its pods go, then a Job for
+//! each delivers what is left in their volumes: of all that a reconcile may create, only that. What cannot be drained
+//! is kept.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};

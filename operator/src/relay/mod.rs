@@ -48,8 +48,8 @@ const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     },
 };
 
-/// Reconciles a relay: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs, and
-/// what is observed are the objects that this spec refers to. Each step says whether it does IO.
+/// Reconciles a relay: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs,
+/// and what is observed are the objects that this spec refers to. Each step says whether it does IO.
 pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Relay, relay);
     if relay.metadata.deletion_timestamp.is_some() {
@@ -175,8 +175,8 @@ struct Done {
     creation_failure: Option<String>,
 }
 
-/// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks the
-/// pods.
+/// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks
+/// the pods.
 async fn carry_out(
     runnable: &Runnable,
     live: &LiveChildren<'_>,

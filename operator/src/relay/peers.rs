@@ -1,4 +1,4 @@
-//! Where Collectors and Services are, for the peers folder of the pods; and which of them cannot be reached, and
+//! Addresses of Collectors and Services, for the peers folder of the pods; and which of them cannot be reached, and
 //! why. Pure but for new keys.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Volumes that no replica uses any more, and how far each has been drained. What is said of them is pure.
+//! Volumes that no replica uses any more, and how far each has been drained. The condition about them is pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One reconcile to one resource: what came out of it, and what is written down of that.
+//! The outcome of one reconcile, and the write of the status.
 
 use std::time::Duration;
 
@@ -137,8 +137,8 @@ pub struct LastStatus {
     pub status: Status,
 }
 
-/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one that
-/// is another by now, or has changed, if only by what the last reconcile wrote: the watch has yet to tell.
+/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one
+/// that is another by now, or has changed, if only by what the last reconcile wrote: the watch has yet to tell.
 pub async fn write_status(
     client: &Client,
     owner: &Owner,

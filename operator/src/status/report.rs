@@ -286,8 +286,8 @@ fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     life.not_after.duration_since(now) < margin
 }
 
-/// Returns the time until the next reconcile, if nothing happens before. A pod whose sync was requested in vain may still
-/// find what it waits for, and no event tells that the cause of a `creation_failure` is gone.
+/// Returns the time until the next reconcile, if nothing happens before. A pod whose sync was requested in vain may
+/// still find what it waits for, and no event tells that the cause of a `creation_failure` is gone.
 pub fn requeue_after(
     fault: Option<&Fault>,
     applied: &Applied,

@@ -13,8 +13,8 @@ use crate::world::in_world;
 
 /// Duration of each storm.
 const STORM: Duration = Duration::from_secs(5);
-/// Most requests a second for three resources, all watches included: in calm weather a reconcile makes some twenty at once,
-/// and a failed one waits half a second at first, then longer.
+/// Most requests a second for three resources, all watches included: in calm weather a reconcile makes some twenty at
+/// once, and a failed one waits half a second at first, then longer.
 const MOST: usize = 120;
 
 /// Returns a fate for requests: two of five meet with something.
