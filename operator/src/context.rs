@@ -1,4 +1,4 @@
-//! The parts that every visit works with.
+//! The parts that every reconcile works with.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::cluster::watched::Watched;
 use crate::process::args::Images;
 use crate::process::installation::Installation;
 use crate::process::metrics::OperatorMetrics;
-use crate::process::run::Outfit;
+use crate::process::run::ControllerDeps;
 
-/// The parts that every visit to resources of one kind works with.
+/// The parts that every reconcile to resources of one kind works with.
 pub struct Context {
     /// API server, and the cluster as it is known.
     pub cluster: Cluster,
-    /// This operator's installation.
+    /// Installation of this operator.
     pub installation: Installation,
     /// Resources that other installations manage.
     pub others: OthersClaims,
@@ -33,15 +33,15 @@ pub struct Context {
 
 impl Context {
     /// Returns the context of a controller that begins.
-    pub fn new(outfit: &Outfit, kinds: &[Kind], watched: Watched, references: References) -> Self {
+    pub fn new(deps: &ControllerDeps, kinds: &[Kind], watched: Watched, references: References) -> Self {
         Self {
-            cluster: Cluster::new(outfit.client.clone(), watched, references),
-            installation: outfit.installation.clone(),
+            cluster: Cluster::new(deps.client.clone(), watched, references),
+            installation: deps.installation.clone(),
             others: OthersClaims::default(),
-            images: outfit.images.clone(),
+            images: deps.images.clone(),
             kinds: kinds.iter().copied().collect(),
-            writer: Writer { verified: Verified::default(), events: outfit.events.clone() },
-            metrics: outfit.metrics.clone(),
+            writer: Writer { verified: Verified::default(), events: deps.events.clone() },
+            metrics: deps.metrics.clone(),
         }
     }
 }

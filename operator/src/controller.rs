@@ -1,4 +1,4 @@
-//! The controllers: whom a change concerns is visited, and what came out of the visit is written down, told and
+//! The controllers: the resources that a change concerns are reconciled, and the outcome is written, published and
 //! counted, here and nowhere else.
 
 use std::fmt::Debug;
@@ -25,7 +25,7 @@ use visnyk_runtime::observe::causes::with_causes;
 use crate::apply::claim::{self, Claim, claim};
 use crate::apply::finalizer;
 use crate::children::child::Kind;
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::references::{Listener, References, Referred};
 use crate::cluster::watched;
@@ -35,24 +35,24 @@ use crate::error::Error;
 use crate::process::args::Namespaces;
 use crate::process::discovery;
 use crate::process::metrics::Certificate;
-use crate::process::run::Outfit;
+use crate::process::run::ControllerDeps;
 use crate::status::events::publish_changes;
 use crate::status::failure::lasting;
+use crate::status::outcome::{
+    LATER, LastStatus, Outcome, SOON, is_gone, is_paused, pause, paused, read_last_status, write_status,
+};
 use crate::status::reasons::{REFUSED, UNREADABLE};
 use crate::status::report;
-use crate::status::visit::{
-    LATER, SOON, Said, Visit, is_gone, is_paused, last_said, pause, paused, write_status,
-};
 use crate::{collector, relay};
 
 /// Visits at once; each is mostly waiting for the API server.
-const AT_ONCE: u16 = 16;
+const MAX_CONCURRENT: u16 = 16;
 
 /// Between two looks at whether the other installation that manages a resource is gone.
 const OTHERS: Duration = Duration::from_mins(5);
 
-/// A kind of resources that is looked after.
-trait Kept:
+/// Kind of resources that the operator manages.
+trait ManagedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -61,24 +61,24 @@ trait Kept:
     + Sync
     + 'static
 {
-    /// Which.
+    /// Kind of the resource.
     const ROLE: Role;
 
-    /// What was last said of it.
-    fn said(&self) -> Option<&Status>;
+    /// Returns its last status.
+    fn last_status(&self) -> Option<&Status>;
 
     /// Brings about what it says.
     fn reconcile(
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send;
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
-impl Kept for WebhookRelay {
+impl ManagedResource for WebhookRelay {
     const ROLE: Role = Role::Relay;
 
-    fn said(&self) -> Option<&Status> {
+    fn last_status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
@@ -86,15 +86,15 @@ impl Kept for WebhookRelay {
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send {
         relay::reconcile(self, context, now)
     }
 }
 
-impl Kept for Collector {
+impl ManagedResource for Collector {
     const ROLE: Role = Role::Collector;
 
-    fn said(&self) -> Option<&Status> {
+    fn last_status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
@@ -102,18 +102,18 @@ impl Kept for Collector {
         &self,
         context: &Context,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Visit, Error>> + Send {
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send {
         collector::reconcile(self, context, now)
     }
 }
 
-type Triggers = UnboundedReceiver<Concerned>;
+type Triggers = UnboundedReceiver<ObjectKey>;
 
-/// Runs the controllers of both kinds, in every namespace that is looked after, for as long as it is polled.
+/// Runs the controllers of both kinds, in every watched namespace, for as long as it is polled.
 /// They begin anew when the cluster gets to know another kind of children.
-pub async fn run(outfit: Outfit) {
+pub async fn run(deps: ControllerDeps) {
     loop {
-        let kinds = match discovery::discover(&outfit.client).await {
+        let kinds = match discovery::discover(&deps.client).await {
             Ok(kinds) => kinds,
             Err(error) => {
                 warn!(%error, "cannot look which kinds the cluster knows");
@@ -123,17 +123,17 @@ pub async fn run(outfit: Outfit) {
         };
         info!(?kinds, "controllers start");
         let known: Vec<Kind> = kinds.iter().copied().collect();
-        let scopes = scopes(&outfit.namespaces);
+        let scopes = scopes(&deps.namespaces);
         let (mut listeners, mut controllers) = (Vec::new(), Vec::new());
         for scope in &scopes {
-            controllers.push(control::<WebhookRelay>(&outfit, scope, &known, listen(&mut listeners)).boxed());
-            controllers.push(control::<Collector>(&outfit, scope, &known, listen(&mut listeners)).boxed());
+            controllers.push(control::<WebhookRelay>(&deps, scope, &known, listen(&mut listeners)).boxed());
+            controllers.push(control::<Collector>(&deps, scope, &known, listen(&mut listeners)).boxed());
         }
-        let watches = scopes.iter().flat_map(|scope| watch_referred(&outfit.client, scope, &listeners));
+        let watches = scopes.iter().flat_map(|scope| watch_referred(&deps.client, scope, &listeners));
         tokio::select! {
             _ = join_all(controllers) => return,
             _ = join_all(watches) => return,
-            () = discovery::changed(&outfit.client, &kinds) => {}
+            () = discovery::changed(&deps.client, &kinds) => {}
         }
     }
 }
@@ -145,10 +145,10 @@ fn scopes(namespaces: &Namespaces) -> Vec<Scope> {
     }
 }
 
-/// One more controller that hears of what its resources refer to.
+/// Adds a controller that hears of changes of the objects that its resources refer to.
 fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
-    let (concerned, triggers) = unbounded();
-    let listener = Listener { references: References::default(), concerned };
+    let (sender, triggers) = unbounded();
+    let listener = Listener { references: References::default(), triggers: sender };
     listeners.push(listener.clone());
     (listener, triggers)
 }
@@ -164,26 +164,26 @@ fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [Bo
 }
 
 /// Controls the resources of one kind in one scope: those that its listener hears of, besides those that change.
-async fn control<K: Kept>(
-    outfit: &Outfit,
+async fn control<K: ManagedResource>(
+    deps: &ControllerDeps,
     scope: &Scope,
     kinds: &[Kind],
     (listener, triggers): (Listener, Triggers),
 ) {
-    let (watched, running) = Watched::start(&outfit.client, scope, K::ROLE, kinds, &listener.concerned);
+    let (watched, running) = Watched::start(&deps.client, scope, K::ROLE, kinds, &listener.triggers);
     let (resources, writer) = reflector::store();
-    let changed = watcher(scope.api::<DeserializeGuard<K>>(&outfit.client), watched::everything())
+    let changed = watcher(scope.api::<DeserializeGuard<K>>(&deps.client), watched::everything())
         .modify(watched::strip)
         .default_backoff()
         .reflect(writer)
         .touched_objects();
     let controller = Controller::for_stream(changed, resources)
-        .with_config(controller::Config::default().concurrency(AT_ONCE))
-        .reconcile_on(triggers.map(|Concerned { namespace, name }| ObjectRef::new(&name).within(&namespace)));
-    let context = Arc::new(Context::new(outfit, kinds, watched, listener.references));
-    let visits = controller.run(visit::<K>, again_later::<K>, Arc::clone(&context));
-    let work = visits.for_each(async |visited| {
-        if let Err(error) = visited {
+        .with_config(controller::Config::default().concurrency(MAX_CONCURRENT))
+        .reconcile_on(triggers.map(|ObjectKey { namespace, name }| ObjectRef::new(&name).within(&namespace)));
+    let context = Arc::new(Context::new(deps, kinds, watched, listener.references));
+    let reconciles = controller.run(reconcile::<K>, again_later::<K>, Arc::clone(&context));
+    let work = reconciles.for_each(async |reconciled| {
+        if let Err(error) = reconciled {
             failed::<K>(&error, &context);
         }
     });
@@ -194,7 +194,10 @@ async fn control<K: Kept>(
 }
 
 /// Visits a resource. What is logged meanwhile has a trace id of its own, besides the object of the controller's span.
-async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     if is_gone(&*resource) {
         return Ok(Action::await_change());
     }
@@ -206,28 +209,31 @@ async fn visit<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: Arc<Context
         return Ok(Action::await_change());
     }
     if is_paused(&*resource) {
-        return say_paused(&resource, &context).await;
+        return report_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
-    visit_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+    reconcile_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
 }
 
-/// Whether this installation manages a resource.
+/// Decision whether this installation manages a resource.
 enum Managed<K> {
-    /// It does. The resource is as it is now.
+    /// Managed by this installation. The resource is as it is now.
     Here(Arc<DeserializeGuard<K>>),
-    /// It does not, at least not now.
+    /// Not managed by it, at least not now.
     Not(Action),
 }
 
 /// Makes sure that this installation manages a resource, if no other does.
-async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) -> Result<Managed<K>, Error> {
+async fn manage<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    context: &Context,
+) -> Result<Managed<K>, Error> {
     let (begun, owner) = (Instant::now(), Owner::of(K::ROLE, &*resource));
-    let concerned = owner.concerned();
-    let seen = resource.0.as_ref().ok().and_then(|readable| readable.said()?.operator.as_deref());
+    let key = owner.key();
+    let seen = resource.0.as_ref().ok().and_then(|readable| readable.last_status()?.operator.as_deref());
     match claim(&context.cluster.client, &context.installation, &owner, seen, Timestamp::now()).await {
         Ok(Claim::Ours(fresh)) => {
-            context.others.forget(&concerned);
+            context.others.forget(&key);
             let Some(fresh) = fresh else { return Ok(Managed::Here(resource)) };
             let fresh = serde_json::to_value(fresh).and_then(serde_json::from_value);
             let unreadable =
@@ -237,8 +243,8 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
         Ok(Claim::Unclear) => Ok(Managed::Not(Action::requeue(SOON))),
         Ok(Claim::Gone) => Ok(Managed::Not(Action::await_change())),
         Ok(Claim::Others(holder)) => {
-            context.metrics.certificate_gone(&certificate_of::<K>(&concerned));
-            if context.others.note(&concerned, &holder) {
+            context.metrics.certificate_gone(&certificate_of::<K>(&key));
+            if context.others.note(&key, &holder) {
                 let note = claim::told(&owner, &holder, &context.installation);
                 warn!(namespace = owner.namespace, name = owner.name, holder, "managed by another operator");
                 context.writer.events.warning(&owner.object_ref(), "Manage", "ManagedElsewhere", &note).await;
@@ -248,47 +254,53 @@ async fn manage<K: Kept>(resource: Arc<DeserializeGuard<K>>, context: &Context) 
         Err(error) => {
             context.metrics.failed(K::ROLE.kind(), error.category(), begun.elapsed());
             warn!(error = with_causes(&error), "cannot look who manages a resource, trying again");
-            tell_unsaid(&owner, &error, context).await;
+            publish_failure(&owner, &error, context).await;
             Err(error)
         }
     }
 }
 
 /// Says that a resource is paused, and does nothing else.
-async fn say_paused<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
+async fn report_paused<K: ManagedResource>(
+    resource: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<Action, Error> {
     // What cannot be read is left as it is, too.
     let Ok(readable) = &resource.0 else { return Ok(Action::await_change()) };
-    let (owner, before) = (Owner::of(K::ROLE, resource), said_of(readable));
+    let (owner, before) = (Owner::of(K::ROLE, resource), last_status_of(readable));
     let after = pause(resource)
         .map_or_else(|| before.status.clone(), |pause| paused(&before.status, pause, Timestamp::now()));
-    let is_said = say(&owner, &before, &after, context).await?;
-    Ok(if is_said { Action::await_change() } else { Action::requeue(SOON) })
+    let is_written = write_and_publish(&owner, &before, &after, context).await?;
+    Ok(if is_written { Action::await_change() } else { Action::requeue(SOON) })
 }
 
-/// What was last said of a resource.
-fn said_of<K: Kept>(resource: &K) -> Said {
-    Said {
+/// Returns the last status of a resource.
+fn last_status_of<K: ManagedResource>(resource: &K) -> LastStatus {
+    LastStatus {
         version: resource.meta().resource_version.clone(),
-        status: resource.said().cloned().unwrap_or_default(),
+        status: resource.last_status().cloned().unwrap_or_default(),
     }
 }
 
 /// Visits a resource, and writes down, tells and counts what came out of it.
-async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Context) -> Result<Action, Error> {
+async fn reconcile_counted<K: ManagedResource>(
+    resource: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<Action, Error> {
     let begun = Instant::now();
     let kind = K::ROLE.kind();
     let done = match &resource.0 {
-        Ok(readable) => visit_readable(readable, context).await,
-        // Nobody can tell how it would be drained.
+        Ok(readable) => reconcile_readable(readable, context).await,
+        // It cannot be known how it would be drained.
         Err(error) if error.metadata.deletion_timestamp.is_some() => {
             finalizer::take_off::<K>(&context.cluster.client, &error.metadata).await.map(|()| LATER)
         }
-        Err(error) => visit_unreadable(resource, &error.error, context).await,
+        Err(error) => reconcile_unreadable(resource, &error.error, context).await,
     };
     match &done {
         Ok(_) => {
             context.metrics.succeeded(kind, begun.elapsed());
-            context.cluster.patience.succeeded(&Concerned::of(resource));
+            context.cluster.backoff.succeeded(&ObjectKey::of(resource));
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
@@ -298,19 +310,19 @@ async fn visit_counted<K: Kept>(resource: &DeserializeGuard<K>, context: &Contex
     done.map(Action::requeue)
 }
 
-async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Duration, Error> {
+async fn reconcile_readable<K: ManagedResource>(resource: &K, context: &Context) -> Result<Duration, Error> {
     let now = Timestamp::now();
-    let visited = match context.cluster.watched.ready().await {
+    let reconciled = match context.cluster.watched.ready().await {
         Ok(()) => resource.reconcile(context, now).await,
         Err(error) => Err(error),
     };
-    let before = said_of(resource);
+    let before = last_status_of(resource);
     let generation = resource.meta().generation;
-    let is_over = context.cluster.patience.is_over(&Concerned::of(resource));
-    let after = match &visited {
-        Ok(visit) => {
-            let findings = visit.findings.iter().cloned().chain(pause(resource)).collect();
-            Some(Visit { findings, ..visit.clone() }.status(&before.status, generation, now))
+    let is_over = context.cluster.backoff.is_over(&ObjectKey::of(resource));
+    let after = match &reconciled {
+        Ok(outcome) => {
+            let findings = outcome.findings.iter().cloned().chain(pause(resource)).collect();
+            Some(Outcome { findings, ..outcome.clone() }.status(&before.status, generation, now))
         }
         Err(error) => {
             lasting(error, is_over).map(|why| report::failed(K::ROLE, &before.status, why, generation, now))
@@ -318,33 +330,38 @@ async fn visit_readable<K: Kept>(resource: &K, context: &Context) -> Result<Dura
     };
     let owner = Owner::of(K::ROLE, resource);
     let said = match &after {
-        Some(after) => say(&owner, &before, after, context).await,
+        Some(after) => write_and_publish(&owner, &before, after, context).await,
         None => Ok(true), // it may come to an end next time
     };
-    let visit = visited?;
-    let is_said = said?;
-    show_expiry::<K>(&owner, &visit, context);
-    Ok(if is_said { visit.next() } else { SOON })
+    let outcome = reconciled?;
+    let is_written = said?;
+    show_expiry::<K>(&owner, &outcome, context);
+    Ok(if is_written { outcome.next() } else { SOON })
 }
 
 /// Says of a resource that cannot be read what is wrong with it.
-async fn visit_unreadable<K: Kept>(
+async fn reconcile_unreadable<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     why: &str,
     context: &Context,
 ) -> Result<Duration, Error> {
     let (owner, generation) = (Owner::of(K::ROLE, resource), resource.meta().generation);
-    let before = last_said(&context.cluster.client, &owner).await?;
+    let before = read_last_status(&context.cluster.client, &owner).await?;
     let reason = (UNREADABLE, why.to_owned());
     let failed = report::failed(K::ROLE, &before.status, reason, generation, Timestamp::now());
     // The claim may be in a status that cannot be read, too.
     let after = Status { operator: Some(context.installation.to_string()), ..failed };
-    let is_said = say(&owner, &before, &after, context).await?;
-    Ok(if is_said { LATER } else { SOON })
+    let is_written = write_and_publish(&owner, &before, &after, context).await?;
+    Ok(if is_written { LATER } else { SOON })
 }
 
 /// Writes down what holds of a resource, and tells what is new of it; returns whether it is written.
-async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) -> Result<bool, Error> {
+async fn write_and_publish(
+    owner: &Owner,
+    before: &LastStatus,
+    after: &Status,
+    context: &Context,
+) -> Result<bool, Error> {
     let written = write_status(&context.cluster.client, owner, before, after).await;
     match &written {
         Ok(true) => {
@@ -357,54 +374,58 @@ async fn say(owner: &Owner, before: &Said, after: &Status, context: &Context) ->
             .await;
         }
         Ok(false) => {}
-        Err(error) => tell_unsaid(owner, error, context).await,
+        Err(error) => publish_failure(owner, error, context).await,
     }
     written
 }
 
 /// Tells by an Event what no condition can say, since the status cannot be written.
-async fn tell_unsaid(owner: &Owner, error: &Error, context: &Context) {
-    if let Some(refusal) = error.told(context.cluster.patience.is_over(&owner.concerned())) {
+async fn publish_failure(owner: &Owner, error: &Error, context: &Context) {
+    if let Some(refusal) = error.told(context.cluster.backoff.is_over(&owner.key())) {
         context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;
     }
 }
 
-/// When its certificate expires is shown.
-fn show_expiry<K: Kept>(owner: &Owner, visit: &Visit, context: &Context) {
-    let certificate = certificate_of::<K>(&owner.concerned());
-    match visit.certificates.not_after {
+/// Sets the metric with the time at which its certificate expires.
+fn show_expiry<K: ManagedResource>(owner: &Owner, outcome: &Outcome, context: &Context) {
+    let certificate = certificate_of::<K>(&owner.key());
+    match outcome.certificates.not_after {
         Some(at) => context.metrics.certificate_expires(&certificate, at),
         None => context.metrics.certificate_gone(&certificate),
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a controller hands over what it shares")]
-fn again_later<K: Kept>(resource: Arc<DeserializeGuard<K>>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.cluster.patience.next(Concerned::of(&*resource)))
+fn again_later<K: ManagedResource>(
+    resource: Arc<DeserializeGuard<K>>,
+    _: &Error,
+    context: Arc<Context>,
+) -> Action {
+    Action::requeue(context.cluster.backoff.next(ObjectKey::of(&*resource)))
 }
 
-fn failed<K: Kept>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
+fn failed<K: ManagedResource>(error: &controller::Error<Error, watcher::Error>, context: &Context) {
     match error {
         // Its deletion is a change, too.
         controller::Error::ObjectNotFound(gone) => {
             let namespace = gone.namespace.clone().unwrap_or_default();
-            forget::<K>(&Concerned { namespace, name: gone.name.clone() }, context);
+            forget::<K>(&ObjectKey { namespace, name: gone.name.clone() }, context);
         }
-        controller::Error::ReconcilerFailed(..) => {} // logged by the visit
+        controller::Error::ReconcilerFailed(..) => {} // logged by the reconcile
         other => warn!(error = with_causes(other), "watch of resources broke, trying again"),
     }
 }
 
-/// A resource is gone.
-fn forget<K: Kept>(gone: &Concerned, context: &Context) {
+/// Forgets a resource that is gone.
+fn forget<K: ManagedResource>(gone: &ObjectKey, context: &Context) {
     context.cluster.references.forget(gone);
-    context.cluster.patience.forget(gone);
+    context.cluster.backoff.forget(gone);
     context.others.forget(gone);
     context.cluster.secret_changes.forget(gone);
     context.metrics.certificate_gone(&certificate_of::<K>(gone));
 }
 
-fn certificate_of<K: Kept>(resource: &Concerned) -> Certificate {
-    let Concerned { namespace, name } = resource.clone();
+fn certificate_of<K: ManagedResource>(resource: &ObjectKey) -> Certificate {
+    let ObjectKey { namespace, name } = resource.clone();
     Certificate { kind: K::ROLE.kind(), namespace, name }
 }

@@ -1,4 +1,4 @@
-//! Why a reconcile did not come to its end, to be tried again.
+//! Errors of a reconcile, which is tried again.
 
 use visnyk_runtime::observe::causes::with_causes;
 
@@ -8,9 +8,9 @@ pub enum Error {
     /// The API server did not do what was asked.
     #[error("cannot {doing}")]
     Api {
-        /// What was asked.
+        /// Request to the API server, as a verb and an object.
         doing: String,
-        /// What it said.
+        /// Answer of the API server.
         #[source]
         source: Box<kube::Error>,
     },
@@ -20,28 +20,28 @@ pub enum Error {
     /// The API server does not show what there is.
     #[error("{0}")]
     Unseen(String),
-    /// The cluster is as it is, and somebody has to change that first.
+    /// The cluster lacks something that a user has to change first.
     #[error("{0}")]
     Unmet(String),
     /// Something of ours makes no JSON or YAML.
     #[error("cannot write {what}")]
     Write {
-        /// What.
+        /// Object that cannot be written.
         what: &'static str,
-        /// Why.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Error {
-    /// For `map_err`, with what was asked.
+    /// Returns a function for `map_err` that adds the request.
     pub fn api(doing: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Api { doing, source: Box::new(source) }
     }
 
-    /// For metrics.
+    /// Returns the category in metrics.
     pub fn category(&self) -> &'static str {
         match self {
             Self::Api { source, .. } => match &**source {
@@ -56,7 +56,7 @@ impl Error {
         }
     }
 
-    /// What the API server said, where the answer will be the same as long as nothing changes.
+    /// Returns the API server's answer, where it will be the same as long as nothing changes.
     pub fn refusal(&self) -> Option<String> {
         match self {
             Self::Api { doing, source } => refused(doing, source),
@@ -65,8 +65,8 @@ impl Error {
         }
     }
 
-    /// What is told of an error: a refusal at once, and any other once it has repeated for so long that patience
-    /// `is_over`. Whoever changes or deletes an object at the same time is another matter, and so is a resource that went.
+    /// Returns the message of an error: of a refusal at once, and of any other error once it has repeated and `is_over`
+    /// is true. Absent for a conflict with another writer, and for a resource that is gone.
     pub fn told(&self, is_over: bool) -> Option<String> {
         if let Some(refusal) = self.refusal() {
             return Some(refusal);
@@ -81,7 +81,8 @@ impl Error {
     }
 }
 
-/// The API server's answer to what was asked, where it is one that stays. Of rights it names verb, resource and namespace.
+/// Returns the API server's answer to what was asked, where it is one that stays. Of rights it names verb, resource and
+/// namespace.
 pub fn refused(doing: &str, answer: &kube::Error) -> Option<String> {
     let kube::Error::Api(status) = answer else { return None };
     let stays = match status.code {
@@ -93,8 +94,8 @@ pub fn refused(doing: &str, answer: &kube::Error) -> Option<String> {
     stays.then(|| format!("the API server refuses to {doing}: {}", words(&status.message)))
 }
 
-/// What an API server says in words, on one line. Of a field that cannot change it goes on with a dump of both objects,
-/// line by line.
+/// Returns the API server's message on one line. Of a field that cannot change it goes on with a dump of both objects,
+/// line by line, which is left out.
 fn words(message: &str) -> String {
     let lines = message.lines().map(str::trim);
     lines.take_while(|line| !line.ends_with('{')).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! What tests of builders share.
+//! Support for tests of children.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::apply::covers::covers;
-use crate::certificates::Kept;
+use crate::apply::satisfies::satisfies;
+use crate::certificates::StoredCertificates;
 use crate::certificates::trust::Wanted;
 use crate::children::child::{Child, Kind};
 
-/// Those of a cluster that knows all.
+/// Returns the kinds of a cluster that knows all.
 pub fn every_kind() -> BTreeSet<Kind> {
     Kind::ALL.into()
 }
 
-/// The children as documents. Each is held against the type that its kind has, so that no field is misspelt.
+/// Returns the children as documents. Each is held against the type that its kind has, so that no field is misspelt.
 pub fn yaml(children: &[Child]) -> String {
     let documents = children.iter().map(|child| {
         check_type(child);
@@ -31,9 +31,9 @@ pub fn yaml(children: &[Child]) -> String {
     documents.collect()
 }
 
-/// What there is of a resource's trust once what is wanted was written.
-pub fn kept(wanted: Wanted) -> Kept {
-    Kept {
+/// Returns the stored certificates of a resource once the wanted ones were written.
+pub fn kept(wanted: Wanted) -> StoredCertificates {
+    StoredCertificates {
         authorities: Some(wanted.authorities.secret()),
         published: Some(wanted.authorities.bundle()),
         server: Some(wanted.server),
@@ -60,5 +60,5 @@ fn check_type(child: &Child) {
 fn check<K: Serialize + DeserializeOwned>(child: &Child) {
     let read: K = serde_json::from_value(child.object.clone()).unwrap();
     let read: Value = serde_json::to_value(read).unwrap();
-    assert!(covers(&read, &child.object), "{} has a field that its type does not know", child.name);
+    assert!(satisfies(&read, &child.object), "{} has a field that its type does not know", child.name);
 }

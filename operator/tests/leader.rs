@@ -23,7 +23,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_operator::process::args::{Images, RunArgs};
 use visnyk_operator::process::fence::Fence;
 use visnyk_operator::process::leader::{Election, Ended, Timing};
-use visnyk_operator::process::run::{self, Outfit, RunError};
+use visnyk_operator::process::run::{self, ControllerDeps, RunError};
 use visnyk_runtime::observe::watchdog::Watchdog;
 use visnyk_runtime::server::drain::Signals;
 
@@ -62,7 +62,7 @@ fn candidate(client: Client, namespace: &str, name: &'static str) -> Candidate {
     Candidate { stop, leads, ended, fence }
 }
 
-/// A client whose requests fail while the switch is on, as when the network is cut.
+/// Returns a client whose requests fail while the switch is on, as when the network is cut.
 async fn cuttable() -> (Client, Arc<AtomicBool>) {
     let cut = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&cut);
@@ -172,7 +172,7 @@ async fn deposed_leader_writes_nothing_more() {
     .await;
 }
 
-/// An operator whose controllers do nothing but say with which client each term begins.
+/// Starts an operator whose controllers do nothing but say with which client each term begins.
 fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::UnboundedReceiver<Client>) {
     let (begun, terms) = mpsc::unbounded_channel();
     let args = RunArgs {
@@ -183,8 +183,8 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
         health: None,
         log_format: None,
     };
-    let controllers = move |outfit: Outfit| {
-        begun.send(outfit.client).expect("the test waits for it");
+    let controllers = move |deps: ControllerDeps| {
+        begun.send(deps.client).expect("the test waits for it");
         std::future::pending()
     };
     let signals = Signals::listen().unwrap();

@@ -1,6 +1,6 @@
-//! Which of several operator installations manages a resource: the one that its status names. An installation is named by
-//! the Lease by which its operators elect their leader, so a claim needs no renewal of its own. It ends when that Lease
-//! is gone, or has not been renewed for [`ABANDONED`].
+//! Claims: of several operator installations the one that its status names manages a resource. An installation is named
+//! by the Lease by which its operators elect their leader, so a claim needs no renewal of its own. It ends when that
+//! Lease is gone, or has not been renewed for [`ABANDONED`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::apply::patch::{merge_params, merge_patch};
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 use crate::children::meta::Owner;
 use crate::error::Error;
 use crate::process::installation::Installation;
@@ -22,21 +22,21 @@ use crate::process::installation::Installation;
 /// takes less.
 const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
 
-/// Who manages a resource.
+/// Manager of a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
     /// This installation. The resource, where it was read or written because the watch may be late.
     Ours(Option<Box<DynamicObject>>),
-    /// Somebody else changed it at the same time: another look will tell.
+    /// Another writer changed it at the same time: the next reconcile will tell.
     Unclear,
-    /// Nobody: it is gone, or another has its name.
+    /// No manager: it is gone, or another has its name.
     Gone,
     /// This other installation: nothing is written.
     Others(String),
 }
 
-/// Looks who manages a resource, of which the watch says that it is `seen`. Claims it if nobody does, or if who did is
-/// gone.
+/// Reads which installation manages a resource; `seen` is the one that the watch names. Claims it if none does, or if
+/// that one is gone.
 pub async fn claim(
     client: &Client,
     installation: &Installation,
@@ -86,7 +86,7 @@ async fn ask(
     }
 }
 
-/// Whether an installation is gone. Where its Lease may not be read, nobody can tell: then it is not.
+/// Returns whether an installation is gone. Where its Lease may not be read, it counts as present.
 async fn is_gone(client: &Client, holder: &str, now: Timestamp) -> Result<bool, Error> {
     let Some(holder) = Installation::parse(holder) else { return Ok(true) };
     let leases: Api<Lease> = Api::namespaced(client.clone(), &holder.namespace);
@@ -97,7 +97,8 @@ async fn is_gone(client: &Client, holder: &str, now: Timestamp) -> Result<bool, 
     }
 }
 
-/// Whether nobody has renewed a Lease for so long that nobody will. One that is only free is between two leaders.
+/// Returns whether a Lease has not been renewed for so long that its operators are gone. A Lease without a holder is
+/// between two leaders.
 fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
     let renewed = lease.and_then(|lease| lease.renew_time.as_ref());
     renewed.is_none_or(|renewed| now.duration_since(renewed.0) > ABANDONED)
@@ -105,20 +106,20 @@ fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
 
 /// The resources that other installations manage, as far as that was told.
 #[derive(Debug, Default)]
-pub struct OthersClaims(Mutex<HashMap<Concerned, String>>);
+pub struct OthersClaims(Mutex<HashMap<ObjectKey, String>>);
 
 impl OthersClaims {
     /// Notes who manages a resource; returns whether that is news.
-    pub fn note(&self, resource: &Concerned, holder: &str) -> bool {
+    pub fn note(&self, resource: &ObjectKey, holder: &str) -> bool {
         self.all().insert(resource.clone(), holder.to_owned()).is_none_or(|before| before != holder)
     }
 
     /// Notes that this installation manages a resource, or that there is none.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, String>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<ObjectKey, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn other_installation_is_told_of_once() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let claims = OthersClaims::default();
         assert!(claims.note(&harbour, "a/b"));
         assert!(!claims.note(&harbour, "a/b"));

@@ -1,6 +1,6 @@
-//! What is ours alone in a child. Elsewhere others may add what they like; here one more key turns what we wrote
-//! into something else: a Service without pods, a policy for nobody, a peer that nobody named, a Deployment that never
-//! rolls.
+//! Fields of a child that belong to the operator alone. In other fields others may add what they like; here one more
+//! key turns what was applied into something else: a Service without pods, a policy for nobody, a peer that nobody
+//! named, a Deployment that never rolls.
 
 use serde_json::{Map, Value, json};
 
@@ -9,8 +9,8 @@ use crate::children::meta::MANAGER;
 /// Selectors, and what pods read as files.
 const OURS: [&[&str]; 3] = [&["data"], &["spec", "selector"], &["spec", "podSelector"]];
 
-/// The merge patch that takes away what others have put there; nothing where there is nothing.
-pub fn without_strangers(live: &Value, wanted: &Value) -> Option<Value> {
+/// Returns the merge patch that takes away what others have put there; nothing where there is nothing.
+pub fn without_foreign_fields(live: &Value, wanted: &Value) -> Option<Value> {
     let mut patch = json!({});
     for path in OURS {
         let at = |object: &Value| object.pointer(&format!("/{}", path.join("/"))).cloned();
@@ -39,24 +39,24 @@ fn add(patch: &mut Value, further: Value) {
     }
 }
 
-/// What takes from the spec of a workload all that others have set: a pause, a partition, a sidecar, a variable, the
-/// node's network. What the API server fills in itself is nobody's. Labels and annotations of pods stay, by which
+/// Returns patches that take from the spec of a workload all that others have set: a pause, a partition, a sidecar, a
+/// variable, the node's network. Defaults of the API server stay. Labels and annotations of pods stay, by which
 /// `kubectl rollout restart` does its work.
 fn set_by_others(live: &Value, wanted: &Value) -> Vec<Value> {
     let entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();
     let others = entries.filter(|entry| entry["manager"] != MANAGER && entry["subresource"].is_null());
-    let strangers = |entry: &Value| {
+    let foreign = |entry: &Value| {
         let mut fields = entry["fieldsV1"]["f:spec"].clone();
         if let Some(template) = fields["f:template"].as_object_mut() {
             template.remove("f:metadata");
         }
         without(&fields, wanted)
     };
-    others.filter_map(strangers).collect()
+    others.filter_map(foreign).collect()
 }
 
-/// The merge patch that takes away those `fields` that are not wanted, as the API server names them: `f:` and a name,
-/// or `k:` and what tells an item of a list.
+/// Returns the merge patch that takes away those `fields` that are not wanted, as the API server names them: `f:` and a
+/// name, or `k:` and what tells an item of a list.
 fn without(fields: &Value, wanted: &Value) -> Option<Value> {
     let named = fields.as_object().into_iter().flatten();
     let named = named.filter_map(|(key, below)| Some((key.strip_prefix("f:")?, below)));
@@ -87,7 +87,7 @@ fn has_strangers(fields: &Value, wanted: &[Value]) -> bool {
     items.into_iter().any(is_stranger)
 }
 
-/// Null for each field that only the first has.
+/// Returns null for each field that only the first has.
 fn nulls(live: &Value, wanted: &Value) -> Option<Value> {
     let (Value::Object(live), Value::Object(wanted)) = (live, wanted) else { return None };
     let stranger = |(name, live): (&String, &Value)| {
@@ -111,7 +111,7 @@ mod tests {
             "metadata": { "labels": { "a": "b" } }, "data": { "ours": "x" },
             "spec": { "podSelector": { "matchLabels": { "a": "b" } }, "selector": { "a": "b" } },
         });
-        assert_eq!(without_strangers(&wanted, &wanted), None);
+        assert_eq!(without_foreign_fields(&wanted, &wanted), None);
         let live = json!({
             "metadata": { "labels": { "a": "b", "note": "theirs" } },
             "data": { "ours": "changed", "theirs": "y" },
@@ -127,7 +127,7 @@ mod tests {
                 "selector": { "c": null },
             },
         });
-        assert_eq!(without_strangers(&live, &wanted), Some(expected));
+        assert_eq!(without_foreign_fields(&live, &wanted), Some(expected));
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
                 { "manager": "kube-controller-manager", "subresource": "status", "fieldsV1": { "f:spec": { "f:paused": {} } } },
                 { "manager": manager, "fieldsV1": { "f:spec": spec } },
             ]);
-            without_strangers(&live, &wanted)
+            without_foreign_fields(&live, &wanted)
         };
         let in_pods = |fields: Value| json!({ "f:template": { "f:spec": fields } });
         let in_container =
@@ -189,12 +189,12 @@ mod tests {
         live["metadata"]["managedFields"] = json!([set("one", "f:hostPID"), set("another", "f:hostNetwork")]);
         let expected =
             json!({ "spec": { "template": { "spec": { "hostNetwork": null, "hostPID": null } } } });
-        assert_eq!(without_strangers(&live, &wanted), Some(expected));
+        assert_eq!(without_foreign_fields(&live, &wanted), Some(expected));
     }
 
     #[test]
     fn what_we_do_not_speak_of_is_not_looked_into() {
         let live = json!({ "data": { "theirs": "y" }, "spec": { "selector": { "c": "d" } } });
-        assert_eq!(without_strangers(&live, &json!({ "spec": {} })), None);
+        assert_eq!(without_foreign_fields(&live, &json!({ "spec": {} })), None);
     }
 }

@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::apply::patch::{merge_params, merge_patch};
 use crate::error::Error;
 
-/// Its name.
+/// Name of the finalizer.
 pub const DRAIN: &str = "visnyk.dev/drain";
 
-/// Whether it is on an object.
+/// Returns whether it is on an object.
 pub fn is_on(object: &ObjectMeta) -> bool {
     object.finalizers.iter().flatten().any(|one| one == DRAIN)
 }
@@ -35,7 +35,8 @@ where
     write::<K>(client, object, others.collect()).await
 }
 
-/// With the resource version that was read: a finalizer that another put there meanwhile is not lost.
+/// Writes the finalizers, with the resource version that was read: a finalizer that another put there meanwhile is not
+/// lost.
 async fn write<K>(client: &Client, object: &ObjectMeta, finalizers: Vec<String>) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,

@@ -7,9 +7,9 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tracing::info;
 
-use crate::apply::covers::{amount, covers};
 use crate::apply::delete;
 use crate::apply::patch::{merge_params, merge_patch};
+use crate::apply::satisfies::{amount, satisfies};
 use crate::children::child::Child;
 use crate::children::meta::Owner;
 use crate::error::Error;
@@ -17,16 +17,16 @@ use crate::error::Error;
 const TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
 const CLASS: &str = "/spec/volumeClaimTemplates/0/spec/storageClassName";
 
-/// Whether the claims of a StatefulSet are other than they should be.
+/// Returns whether the claims of a StatefulSet are other than they should be.
 pub fn is_needed(live: &DynamicObject, wanted: &Child) -> bool {
-    !covers(&template(live), storage(&wanted.object)) || is_of_another_class(live, wanted)
+    !satisfies(&template(live), storage(&wanted.object)) || is_of_another_class(live, wanted)
 }
 
 fn is_of_another_class(live: &DynamicObject, wanted: &Child) -> bool {
     live.data.pointer(CLASS) != wanted.object.pointer(CLASS)
 }
 
-/// What came of asking for other claims.
+/// Result of asking for other claims.
 pub enum Grown {
     /// Every claim asks for that much, or for more, and is of that class or has its volume.
     All,
@@ -36,15 +36,15 @@ pub enum Grown {
     Bound(Error),
     /// The API server does not take it: not of this class, or not yet, since there is no volume.
     Refused {
-        /// The least that a claim asks for.
-        least: Value,
-        /// What was said to that claim.
+        /// The smallest that a claim asks for.
+        smallest: Value,
+        /// Answer of the API server to that claim.
         why: Error,
     },
 }
 
-/// Asks for claims of the wanted size and class, for every claim of the resource. One that asks for more stays as it is.
-/// One that was never bound holds nothing: where it is not as wanted it is deleted, once no StatefulSet is there
+/// Asks for claims of the wanted size and class, for every claim of the resource. One that asks for more stays as it
+/// is. One that was never bound holds nothing: where it is not as wanted it is deleted, once no StatefulSet is there
 /// (`live`) that would make the same again.
 pub async fn claims(
     client: &Client,
@@ -76,8 +76,8 @@ pub async fn claims(
     enlarge_all(&api, owner, &used, storage(&wanted.object)).await
 }
 
-/// Whether a claim was never bound and is other than wanted, in a way that only another claim can mend. A claim that
-/// somebody prepared to be filled or bound in a certain way is never meant.
+/// Returns whether a claim was never bound and is other than wanted, in a way that only another claim can mend. Never
+/// true of a claim that was prepared to be filled or bound in a certain way.
 fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let is_bound = || {
         let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -92,14 +92,14 @@ fn is_unused(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     !is_prepared && !is_bound() && !is_as_wanted
 }
 
-/// Whether a claim is of the wanted class. Where the cluster's default is wanted, a claim that names a class may be of
-/// another.
+/// Returns whether a claim is of the wanted class. Where the cluster's default is wanted, a claim that names a class
+/// may be of another.
 fn has_class(claim: &PersistentVolumeClaim, wanted: &Child) -> bool {
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
     class == wanted.object.pointer(CLASS).and_then(Value::as_str)
 }
 
-/// Why the class cannot change, where claims of another have their volumes, and what to do about it.
+/// Returns why the class cannot change, where claims of another have their volumes, and what to do about it.
 fn bound_to_another_class(owner: &Owner, claims: &[PersistentVolumeClaim], wanted: &Child) -> Option<Error> {
     let bound: Vec<_> =
         claims.iter().filter(|claim| !has_class(claim, wanted) && !is_unused(claim, wanted)).collect();
@@ -137,8 +137,8 @@ async fn enlarge_all(
             Err(error) => return Err(error),
         }
     }
-    let least = refused.into_iter().min_by_key(|(asked, _)| amount(asked));
-    Ok(least.map_or(Grown::All, |(least, why)| Grown::Refused { least, why }))
+    let smallest = refused.into_iter().min_by_key(|(asked, _)| amount(asked));
+    Ok(smallest.map_or(Grown::All, |(smallest, why)| Grown::Refused { smallest, why }))
 }
 
 async fn enlarge(
@@ -154,7 +154,8 @@ async fn enlarge(
     Ok(())
 }
 
-/// The wish for a StatefulSet with claims of this size, which stays another than the wish until they have grown.
+/// Returns the wish for a StatefulSet with claims of this size, which stays another than the wish until they have
+/// grown.
 pub fn with_claims_of(size: &Value, owner: &Owner, wanted: &Child) -> Child {
     let mut object = wanted.object.clone();
     if let Some(asked) = object.pointer_mut(TEMPLATE) {
@@ -163,14 +164,14 @@ pub fn with_claims_of(size: &Value, owner: &Owner, wanted: &Child) -> Child {
     Child::new(owner, wanted.kind, &wanted.name, object)
 }
 
-/// The wish for a StatefulSet whose claims stay as they are.
+/// Returns the wish for a StatefulSet whose claims stay as they are.
 pub fn with_claims_as_before(live: &DynamicObject, owner: &Owner, wanted: &Child) -> Child {
     let mut object = wanted.object.clone();
     object["spec"]["volumeClaimTemplates"] = live.data["spec"]["volumeClaimTemplates"].clone();
     Child::new(owner, wanted.kind, &wanted.name, object)
 }
 
-/// What the claims of a StatefulSet ask for.
+/// Returns the size that the claims of a StatefulSet ask for.
 fn template(live: &DynamicObject) -> Value {
     live.data.pointer(TEMPLATE).cloned().unwrap_or_default()
 }

@@ -2,13 +2,13 @@
 //! already, and nothing is touched that another made.
 
 pub mod claim;
-pub mod covers;
 pub mod exclusive;
 pub mod finalizer;
 pub mod grow;
 pub mod patch;
 pub mod roll_out;
 pub mod runnable;
+pub mod satisfies;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -23,18 +23,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::info;
 
-use crate::apply::covers::covers;
 use crate::apply::grow::Grown;
 use crate::apply::patch::{apply_params, merge_params, merge_patch};
-use crate::children::child::{Child, Kind, Seen};
+use crate::apply::satisfies::satisfies;
+use crate::children::child::{Child, Kind, Target};
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
-use crate::cluster::present::{Present, Stands};
+use crate::cluster::live_children::{Existing, LiveChildren};
 use crate::cluster::watched::Watched;
 use crate::error::Error;
 use crate::process::events::Events;
 
-/// What became of the wish.
+/// Result of an apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// All is as it should be.
@@ -43,7 +43,7 @@ pub enum Applied {
     NameConflict {
         /// Kind and name of each.
         names: Vec<String>,
-        /// Whether each of them is an orphan, which the resource may adopt.
+        /// True if each of them is an orphan, which the resource may adopt.
         are_orphans: bool,
     },
     /// The API server does not let some of it be done, and says why; the rest is as it should be.
@@ -51,7 +51,7 @@ pub enum Applied {
 }
 
 impl Applied {
-    /// The same, with something else that was refused.
+    /// Adds something else that was refused.
     pub fn and_refused(self, further: Option<String>) -> Self {
         match (self, further) {
             (applied, None) => applied,
@@ -80,100 +80,96 @@ pub struct Writer {
 }
 
 /// Makes the children of a resource these, and no others.
-pub async fn apply(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
-    Ok(present
-        .told(carry_out(present, writer, children, Life::Lasting).await)?
-        .unwrap_or_else(Applied::Refused))
+pub async fn apply(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(live.told(carry_out(live, writer, children, Phase::Lasting).await)?.unwrap_or_else(Applied::Refused))
 }
 
-/// The same for an owner on its way out: of what is not there only Jobs are made, and nothing is deleted.
-pub async fn keep_up(present: &Present<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
-    Ok(present
-        .told(carry_out(present, writer, children, Life::Ending).await)?
-        .unwrap_or_else(Applied::Refused))
+/// Applies them for an owner that is being deleted: of missing children only Jobs are made, and nothing is deleted.
+pub async fn keep_up(live: &LiveChildren<'_>, writer: &Writer, children: &[Child]) -> Result<Applied, Error> {
+    Ok(live.told(carry_out(live, writer, children, Phase::Ending).await)?.unwrap_or_else(Applied::Refused))
 }
 
-/// The owner's.
+/// Lifecycle of the owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum Phase {
     Lasting,
     Ending,
 }
 
 async fn carry_out(
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     writer: &Writer,
     children: &[Child],
-    life: Life,
+    phase: Phase,
 ) -> Result<Applied, Error> {
-    let applier = Applier::of(present, writer);
+    let applier = Applier::of(live, writer);
     let Applier { watched, verified, owner, .. } = applier;
     verified.tidy(watched);
     let unsure: Vec<&Child> =
         children.iter().filter(|child| !verified.holds(watched, owner, child)).collect();
-    let looked = join_all(unsure.iter().map(|child| present.under(child.kind, &child.name))).await;
+    let looked = join_all(unsure.iter().map(|child| live.under(child.kind, &child.name))).await;
     let (mut found, mut refused) = (Vec::new(), Vec::new());
     for (child, looked) in unsure.into_iter().zip(looked) {
-        match present.told(looked)? {
+        match live.told(looked)? {
             Ok(stands) => found.push((child, stands)),
             Err(why) => refused.push(why),
         }
     }
-    let is_taken = |stands: &Stands| matches!(stands, Stands::Foreign | Stands::Orphan);
+    let is_taken = |stands: &Existing| matches!(stands, Existing::Foreign | Existing::Orphan);
     let taken = || found.iter().filter(|(_, stands)| is_taken(stands));
     let names: Vec<String> =
         taken().map(|(child, _)| format!("{} {}", child.kind.gvk().kind, child.name)).collect();
     if !names.is_empty() {
-        let are_orphans = taken().all(|(_, stands)| matches!(stands, Stands::Orphan));
+        let are_orphans = taken().all(|(_, stands)| matches!(stands, Existing::Orphan));
         return Ok(Applied::NameConflict { names, are_orphans });
     }
-    if found.iter().any(|(_, stands)| matches!(stands, Stands::Nothing)) {
-        applier.check_owner(life).await?;
+    if found.iter().any(|(_, stands)| matches!(stands, Existing::Nothing)) {
+        applier.check_owner(phase).await?;
     }
     for (child, stands) in &found {
-        refused.extend(present.told(applier.bring_about(child, stands, life).await)?.err());
+        refused.extend(live.told(applier.ensure(child, stands, phase).await)?.err());
     }
-    if life == Life::Lasting {
-        refused.extend(present.told(applier.prune(children).await)?.err());
+    if phase == Phase::Lasting {
+        refused.extend(live.told(applier.prune(children).await)?.err());
     }
     Ok(if refused.is_empty() { Applied::Done } else { Applied::Refused(refused.join("; ")) })
 }
 
-/// Why the API server would not take this workload, if it is to change; what the claims of a StatefulSet are to be is
-/// another matter. Changes nothing.
+/// Returns why the API server would not take this workload, if it is to change. Leaves the claims of a StatefulSet as
+/// they are. A dry run: changes nothing.
 pub async fn try_out(
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     writer: &Writer,
     workload: &Child,
 ) -> Result<Option<String>, Error> {
-    let applier = Applier::of(present, writer);
+    let applier = Applier::of(live, writer);
     if applier.verified.holds(applier.watched, applier.owner, workload) {
         return Ok(None);
     }
     let mut tried = workload.clone();
-    let found = present.under(workload.kind, &workload.name).await?;
+    let found = live.under(workload.kind, &workload.name).await?;
     let seen = match &found {
-        Stands::Foreign | Stands::Orphan => return Ok(None),
-        Stands::Nothing => {
-            applier.check_owner(Life::Lasting).await?;
-            Seen::Nothing
+        Existing::Foreign | Existing::Orphan => return Ok(None),
+        Existing::Nothing => {
+            applier.check_owner(Phase::Lasting).await?;
+            Target::Nothing
         }
-        Stands::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
-        Stands::Ours(live) => {
+        Existing::Ours(live) if live.metadata.deletion_timestamp.is_some() => return Ok(None),
+        Existing::Ours(live) => {
             if let Some(claims) = live.data.pointer(CLAIMS) {
                 tried.object["spec"]["volumeClaimTemplates"].clone_from(claims);
             }
-            if covers(&live.data["spec"], &tried.object["spec"]) {
+            if satisfies(&live.data["spec"], &tried.object["spec"]) {
                 return Ok(None);
             }
-            Seen::of(live)
+            Target::of(live)
         }
     };
     let dry_run = PatchParams { dry_run: true, ..apply_params() };
-    Ok(present.told(applier.patch(&tried, seen, &dry_run).await)?.err())
+    Ok(live.told(applier.patch(&tried, seen, &dry_run).await)?.err())
 }
 
-/// Where a StatefulSet has its claim templates.
+/// Path of the claim templates in a StatefulSet.
 const CLAIMS: &str = "/spec/volumeClaimTemplates";
 
 struct Applier<'a> {
@@ -185,9 +181,9 @@ struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    fn of(present: &Present<'a>, writer: &'a Writer) -> Self {
-        let (Cluster { client, watched, .. }, Writer { verified, events }) = (present.cluster, writer);
-        Self { client, watched, verified, events, owner: present.owner }
+    fn of(live: &LiveChildren<'a>, writer: &'a Writer) -> Self {
+        let (Cluster { client, watched, .. }, Writer { verified, events }) = (live.cluster, writer);
+        Self { client, watched, verified, events, owner: live.owner }
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
@@ -196,23 +192,23 @@ impl<'a> Applier<'a> {
 
     /// Asks the API server itself, before anything is made. What is watched may be late, and a child of a resource
     /// that is gone would be deleted again, which is one more reason to make it.
-    async fn check_owner(&self, life: Life) -> Result<(), Error> {
+    async fn check_owner(&self, phase: Phase) -> Result<(), Error> {
         let (owner, resource) = (self.owner, self.owner.role.resource());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &owner.namespace, &resource);
         let found = api.get_metadata_opt(&owner.name).await;
         let found = found.map_err(Error::api(format!("read {} {}", owner.role.kind(), owner.name)))?;
         let stays = found.is_some_and(|found| {
             let is_leaving = found.metadata.deletion_timestamp.is_some();
-            found.metadata.uid.as_ref() == Some(&owner.uid) && (life == Life::Ending || !is_leaving)
+            found.metadata.uid.as_ref() == Some(&owner.uid) && (phase == Phase::Ending || !is_leaving)
         });
         if stays { Ok(()) } else { Err(Error::Gone(format!("{} {}", owner.role.kind(), owner.name))) }
     }
 
-    async fn bring_about(&self, child: &Child, found: &Stands, life: Life) -> Result<(), Error> {
+    async fn ensure(&self, child: &Child, found: &Existing, phase: Phase) -> Result<(), Error> {
         match found.ours() {
-            None if life == Life::Ending && child.kind != Kind::Job => Ok(()),
+            None if phase == Phase::Ending && child.kind != Kind::Job => Ok(()),
             None if child.kind == Kind::StatefulSet => self.grow(child, None).await,
-            None => self.write(child, Seen::Nothing).await,
+            None => self.write(child, Target::Nothing).await,
             Some(ours) if child.kind == Kind::StatefulSet && grow::is_needed(ours, child) => {
                 self.grow(child, Some(ours)).await
             }
@@ -229,11 +225,11 @@ impl<'a> Applier<'a> {
         }
         let as_before = |ours: &DynamicObject| grow::with_claims_as_before(ours, self.owner, child);
         match (grow::claims(self.client, self.owner, child, ours).await?, ours) {
-            (Grown::All, None) => self.write(child, Seen::Nothing).await,
+            (Grown::All, None) => self.write(child, Target::Nothing).await,
             (Grown::All | Grown::Replacing, Some(ours)) => grow::release(&self.api(child.kind), ours).await,
             (Grown::Replacing, None) => Ok(()), // made once they are gone, which is an event
-            (Grown::Refused { least, why }, None) => {
-                self.write(&grow::with_claims_of(&least, self.owner, child), Seen::Nothing).await?;
+            (Grown::Refused { smallest, why }, None) => {
+                self.write(&grow::with_claims_of(&smallest, self.owner, child), Target::Nothing).await?;
                 Err(why)
             }
             (Grown::Bound(why), None) => Err(why),
@@ -247,21 +243,21 @@ impl<'a> Applier<'a> {
     async fn correct(&self, child: &Child, ours: &DynamicObject) -> Result<(), Error> {
         let value = serde_json::to_value(ours)
             .map_err(|source| Error::Write { what: "a child", source: source.into() })?;
-        let strangers = exclusive::without_strangers(&value, &child.object);
-        if strangers.is_none() && covers(&value, &child.object) {
+        let foreign = exclusive::without_foreign_fields(&value, &child.object);
+        if foreign.is_none() && satisfies(&value, &child.object) {
             self.verified.note(self.owner, child, ours);
             return Ok(());
         }
         if ours.metadata.deletion_timestamp.is_some() {
             return Ok(()); // made again once it is gone, which is an event
         }
-        if let Some(patch) = strangers {
-            self.expel(child, ours, patch).await?;
+        if let Some(patch) = foreign {
+            self.remove_foreign(child, ours, patch).await?;
         }
-        self.write(child, Seen::of(ours)).await
+        self.write(child, Target::of(ours)).await
     }
 
-    async fn write(&self, child: &Child, seen: Seen<'_>) -> Result<(), Error> {
+    async fn write(&self, child: &Child, seen: Target<'_>) -> Result<(), Error> {
         // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
         for remark in child.news.iter().filter(|remark| remark.is_warning()) {
             let note = format!("{} {}: {remark}", child.kind.gvk().kind, child.name);
@@ -279,7 +275,7 @@ impl<'a> Applier<'a> {
     async fn patch(
         &self,
         child: &Child,
-        seen: Seen<'_>,
+        seen: Target<'_>,
         parameters: &PatchParams,
     ) -> Result<DynamicObject, Error> {
         let patch =
@@ -289,7 +285,7 @@ impl<'a> Applier<'a> {
     }
 
     /// Takes away what others have put where it may not be; an apply would leave it there.
-    async fn expel(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
+    async fn remove_foreign(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
         let patch = merge_patch(&live.metadata, patch);
         let kind = child.kind.gvk().kind;
         let written = self.api(child.kind).patch(&child.name, &merge_params(), &patch).await;
@@ -366,7 +362,7 @@ impl Verified {
         seen.insert(key(owner, child), (version, child.hash().to_owned()));
     }
 
-    /// Whether what was last seen or written under the name of a child is just this one.
+    /// Returns whether the object that was last seen or written under the name of a child is as this child.
     pub fn is_met(&self, owner: &Owner, child: &Child) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(&key(owner, child)).is_some_and(|(_, hash)| hash == child.hash())

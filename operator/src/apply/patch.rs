@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::children::meta::MANAGER;
 
-/// Returns a merge patch with the fields of `body`, for the object that was `seen` and no other: one that was made anew,
-/// or, where `seen` has a resource version, changed, is a conflict. Pure.
+/// Returns a merge patch with the fields of `body`, for the object that was `seen` and no other: one that was made
+/// anew, or, where `seen` has a resource version, changed, is a conflict. Pure.
 pub fn merge_patch(seen: &ObjectMeta, mut body: Value) -> Patch<Value> {
     body["metadata"]["uid"] = json!(seen.uid);
     if let Some(version) = &seen.resource_version {

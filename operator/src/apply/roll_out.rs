@@ -10,33 +10,33 @@ use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
-use crate::cluster::pods::{NUDGE, Report};
+use crate::cluster::pods::{Report, SYNC_ANNOTATION};
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
-/// What the pods of a resource say. Those that run another configuration than `hash`, or wait for files although
-/// `are_files_there`, are told to look, as long as that may help; so are all whose Secrets have just changed.
-pub async fn take_up(
+/// Asks the pods of a resource for their status. Requests a sync of those that run another configuration than `hash`,
+/// or wait for files although `are_files_there`, as long as that may help; and of all whose Secrets have just changed.
+pub async fn roll_out(
     cluster: &Cluster,
     owner: &Owner,
     hash: &str,
     are_files_there: bool,
     now: Timestamp,
 ) -> Result<Vec<Report>, Error> {
-    let concerned = owner.concerned();
-    cluster.secret_changes.note(&concerned, own_secrets(cluster, owner), now);
-    let secrets_changed = cluster.secret_changes.recent(&concerned, now);
+    let key = owner.key();
+    cluster.secret_changes.note(&key, own_secrets(cluster, owner), now);
+    let secrets_changed = cluster.secret_changes.recent(&key, now);
     let mut pods = cluster.pods.ask(&cluster.watched.pods_of(owner)).await;
     for pod in &mut pods {
         if let Some(news) = pod.news(hash, are_files_there, secrets_changed, now) {
-            nudge(&cluster.client, &owner.namespace, pod, &news, now).await?;
-            pod.is_nudged = true;
+            request_sync(&cluster.client, &owner.namespace, pod, &news, now).await?;
+            pod.is_sync_requested = true;
         }
     }
     Ok(pods)
 }
 
-/// The Secrets that the operator itself makes for a resource: its certificates and peers, among others.
+/// Returns the Secrets that the operator itself makes for a resource: its certificates and peers, among others.
 fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
     let children = cluster.watched.children_of(owner).into_iter();
     let secrets = children.filter(|(kind, _)| *kind == Kind::Secret);
@@ -44,17 +44,17 @@ fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
 }
 
 /// Changes the pod's annotation, so that its kubelet looks at its files now.
-async fn nudge(
+async fn request_sync(
     client: &Client,
     namespace: &str,
     pod: &Report,
     news: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let since = pod.nudging_since(news).unwrap_or(now);
+    let since = pod.sync_requested_since(news).unwrap_or(now);
     let value = format!("{news} since {since} at {now}");
     let seen = ObjectMeta { uid: Some(pod.uid.clone()), ..ObjectMeta::default() };
-    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { NUDGE: value } } }));
+    let patch = merge_patch(&seen, json!({ "metadata": { "annotations": { SYNC_ANNOTATION: value } } }));
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     match api.patch(&pod.name, &merge_params(), &patch).await {
         Ok(_) => Ok(()),

@@ -1,5 +1,5 @@
-//! Which spec of a resource runs: its own, or, where that is invalid, the API server refuses its pods, or a Secret is not
-//! there that they would need for the first time, the last good one.
+//! The choice of the spec that runs: the resource's own, or, where that is invalid, the API server refuses its pods, or
+//! a Secret is not there that they would need for the first time, the last good one.
 
 use std::collections::BTreeSet;
 
@@ -14,33 +14,33 @@ use crate::apply::{Writer, try_out};
 use crate::children::child::Child;
 use crate::children::manifest_in;
 use crate::cluster::fetch::look_at_secrets;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::references::Reference;
 use crate::error::Error;
 
 /// A resource that can run.
 pub struct Runnable<K, V> {
-    /// As it is to run.
+    /// The resource as it is to run.
     pub resource: K,
     /// Proof that it can.
     pub valid: V,
 }
 
-/// Why a resource's own spec does not run.
+/// Reason that a resource's own spec does not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// It is not valid.
+    /// The spec is not valid.
     Invalid(Vec<Problem>),
     /// The API server takes no such workload, and says why.
     Refused(String),
 }
 
-/// What runs, if anything can, and what is wrong with the resource's own spec if that does not.
+/// Spec that runs, if any can, and the fault of the resource's own spec if that one does not run.
 pub type Judged<K, V> = (Option<Runnable<K, V>>, Option<Fault>);
 
-/// By what the resources of a kind are judged.
+/// Rules by which the resources of a kind are judged.
 pub struct Rules<K, V> {
-    /// Whether a spec is valid.
+    /// Validates a spec.
     pub validate: fn(&K) -> Result<V, Vec<Problem>>,
     /// The user's Secrets that its pods read.
     pub secrets: fn(&V) -> BTreeSet<SecretRef>,
@@ -53,7 +53,7 @@ pub struct Rules<K, V> {
 /// Judges a resource by itself.
 pub async fn judge<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Judged<K, V>, Error>
 where
@@ -61,27 +61,27 @@ where
 {
     match (rules.validate)(resource) {
         Ok(valid) => Ok((Some(Runnable { resource: resource.clone(), valid }), None)),
-        Err(problems) => Ok((last_good(resource, present, rules).await?, Some(Fault::Invalid(problems)))),
+        Err(problems) => Ok((last_good(resource, live, rules).await?, Some(Fault::Invalid(problems)))),
     }
 }
 
-/// What is to run, and what keeps the resource's own spec from it.
+/// Decision which spec runs, and the reasons if it is not the resource's own.
 pub struct Verdict<K, V> {
-    /// What runs, if anything can.
+    /// Resource that runs, if any can.
     pub runnable: Option<Runnable<K, V>>,
-    /// What is wrong with the resource's own spec, if that does not run.
+    /// Fault of the resource's own spec, if that one does not run.
     pub fault: Option<Fault>,
     /// The user's Secrets that are referred to and not there.
     pub missing: BTreeSet<String>,
-    /// Those of them that keep the resource's own spec from running.
+    /// Missing Secrets that keep the resource's own spec from running.
     pub awaited: BTreeSet<String>,
 }
 
 /// Judges a resource before anything of it is written, with the API server's word on its workload: a spec whose pods
-/// are refused must not become the last good one. Notes what it and the rest of the visit read.
+/// are refused must not become the last good one. Notes what it and the rest of the reconcile read.
 pub async fn judge_with_pods<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     writer: &Writer,
     workload: impl Fn(&Runnable<K, V>) -> Result<Child, Error>,
@@ -89,38 +89,38 @@ pub async fn judge_with_pods<K, V>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let judged = judge(resource, present, rules).await?;
-    let (Some(own), None) = judged else { return settle(judged, present, rules).await };
-    let missing = look(present, rules, &[&own.valid]).await?;
+    let judged = judge(resource, live, rules).await?;
+    let (Some(own), None) = judged else { return settle(judged, live, rules).await };
+    let missing = look(live, rules, &[&own.valid]).await?;
     if !missing.is_empty()
-        && let Some(last) = last_good(resource, present, rules).await?
+        && let Some(last) = last_good(resource, live, rules).await?
     {
         let known = names((rules.secrets)(&last.valid));
         let awaited: BTreeSet<String> = missing.difference(&known).cloned().collect();
         if !awaited.is_empty() {
-            let of_last = look(present, rules, &[&last.valid, &own.valid]).await?;
-            // Such a Secret may have come just now: the next visit, which hears of it, takes the spec over.
+            let of_last = look(live, rules, &[&last.valid, &own.valid]).await?;
+            // Such a Secret may have come just now: the next reconcile, which hears of it, takes the spec over.
             let missing = of_last.into_iter().filter(|name| known.contains(name)).chain(awaited.clone());
             return Ok(Verdict { runnable: Some(last), fault: None, missing: missing.collect(), awaited });
         }
     }
-    match present.told(try_out(present, writer, &workload(&own)?).await)? {
+    match live.told(try_out(live, writer, &workload(&own)?).await)? {
         Ok(None) => Ok(Verdict { runnable: Some(own), fault: None, missing, awaited: BTreeSet::new() }),
         Ok(Some(why)) | Err(why) => {
-            let last = last_good(resource, present, rules).await?;
-            settle((last, Some(Fault::Refused(why))), present, rules).await
+            let last = last_good(resource, live, rules).await?;
+            settle((last, Some(Fault::Refused(why))), live, rules).await
         }
     }
 }
 
-/// The verdict where the resource's own spec does not run.
+/// Completes the decision where the resource's own spec does not run.
 async fn settle<K, V>(
     (runnable, fault): Judged<K, V>,
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Verdict<K, V>, Error> {
     let missing = match &runnable {
-        Some(runnable) => look(present, rules, &[&runnable.valid]).await?,
+        Some(runnable) => look(live, rules, &[&runnable.valid]).await?,
         None => BTreeSet::new(),
     };
     Ok(Verdict { runnable, fault, missing, awaited: BTreeSet::new() })
@@ -128,17 +128,15 @@ async fn settle<K, V>(
 
 /// Notes all that these refer to, then looks which of their Secrets are not there, and notes which have changed.
 async fn look<K, V>(
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
     specs: &[&V],
 ) -> Result<BTreeSet<String>, Error> {
-    let Present { cluster, owner, .. } = present;
-    cluster
-        .references
-        .note(&owner.concerned(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
+    let LiveChildren { cluster, owner, .. } = live;
+    cluster.references.note(&owner.key(), specs.iter().flat_map(|valid| (rules.references)(valid)).collect());
     let secrets = specs.iter().flat_map(|valid| (rules.secrets)(valid)).collect();
     let (missing, versions) = look_at_secrets(&cluster.client, &owner.namespace, &names(secrets)).await?;
-    cluster.secret_changes.note(&owner.concerned(), versions, Timestamp::now());
+    cluster.secret_changes.note(&owner.key(), versions, Timestamp::now());
     Ok(missing)
 }
 
@@ -146,16 +144,16 @@ fn names(secrets: BTreeSet<SecretRef>) -> BTreeSet<String> {
     secrets.into_iter().map(|secret| secret.name).collect()
 }
 
-/// The spec that the pods were last given.
+/// Reads the spec that the pods were last given.
 async fn last_good<K, V>(
     resource: &K,
-    present: &Present<'_>,
+    live: &LiveChildren<'_>,
     rules: &Rules<K, V>,
 ) -> Result<Option<Runnable<K, V>>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
 {
-    let map = present.config_map(&present.owner.base()).await?;
+    let map = live.config_map(&live.owner.base()).await?;
     let last =
         map.as_ref().and_then(manifest_in).and_then(|manifest| serde_yaml::from_str::<K>(manifest).ok());
     Ok(last.and_then(|mut last| {

@@ -1,5 +1,5 @@
-//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::certificates::trust`] decides, and
-//! what they are to hold becomes children like any other.
+//! A resource's own authority and certificate: what its Secrets hold is read here, [`crate::certificates::trust`]
+//! decides, and what they are to hold becomes children like any other.
 
 pub mod trust;
 
@@ -19,41 +19,39 @@ use crate::children::child::{Child, Kind};
 use crate::children::meta::{Owner, Role};
 use crate::children::remark::Remark;
 use crate::children::{Mount, dns_names, pod_names};
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
-/// What there is of a resource's trust.
+/// Content of a resource's Secrets and ConfigMap with certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Its authorities.
+pub struct StoredCertificates {
+    /// Content of the Secret with the authorities.
     pub authorities: Option<SecretData>,
-    /// Whom everybody was told to trust.
+    /// Certificates of the authorities that clients were told to trust, as PEM.
     pub published: Option<String>,
-    /// What its pods mount.
+    /// Content of the Secret that its pods mount.
     pub server: Option<SecretData>,
 }
 
-/// Name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
+/// Returns the name of the Secret with the authorities of a resource, and of the ConfigMap with their certificates.
 pub fn authorities_name(role: Role, name: &str) -> String {
     format!("{name}-{}-ca", role.suffix())
 }
 
 /// Reads what there is of it.
-pub async fn fetch(present: &Present<'_>) -> Result<Kept, Error> {
-    let Owner { role, name, .. } = present.owner;
-    let (authority, certificate) = (authorities_name(*role, name), present.owner.child("tls"));
-    let (authorities, published, server) = tokio::join!(
-        present.secret(&authority),
-        present.config_map(&authority),
-        present.secret(&certificate),
-    );
+pub async fn fetch(live: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
+    let Owner { role, name, .. } = live.owner;
+    let (authority, certificate) = (authorities_name(*role, name), live.owner.child("tls"));
+    let (authorities, published, server) =
+        tokio::join!(live.secret(&authority), live.config_map(&authority), live.secret(&certificate),);
     // Of several refusals always the same is told.
     let (authorities, published, server) = (authorities?, published?, server?);
     let bundle = published.and_then(|map| map.data?.remove(BUNDLE));
-    Ok(Kept { authorities, published: bundle, server })
+    Ok(StoredCertificates { authorities, published: bundle, server })
 }
 
-/// The names of a certificate by the resource's own authority, besides the Service's; nothing where it shows none.
+/// Returns the names of a certificate by the resource's own authority, besides the Service's; nothing where it shows
+/// none.
 pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
     match tls {
         ListenerTls::SelfSigned { dns_names } => Some(dns_names),
@@ -65,7 +63,7 @@ pub fn own_names(tls: &ListenerTls) -> Option<&[String]> {
 /// list it shows no certificate of ours.
 pub fn wanted(
     owner: &Owner,
-    kept: &Kept,
+    kept: &StoredCertificates,
     further: Option<&[String]>,
     now: Timestamp,
 ) -> Result<Wanted, Error> {
@@ -79,7 +77,8 @@ pub fn wanted(
         .map_err(|source| Error::Write { what: "a certificate", source: Box::new(source) })
 }
 
-/// Every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the spec.
+/// Returns every name once: the Service's, those of the pods, however many there are, `localhost`, and those of the
+/// spec.
 fn names(owner: &Owner, further: &[String]) -> Vec<String> {
     let mut names = [dns_names(owner), pod_names(owner), vec!["localhost".to_owned()]].concat();
     let more: Vec<String> = further.iter().filter(|name| !names.contains(name)).cloned().collect();
@@ -87,7 +86,8 @@ fn names(owner: &Owner, further: &[String]) -> Vec<String> {
     names
 }
 
-/// The children that hold it: the authorities for nobody, whom to trust for everybody, and the rest for the pods.
+/// Returns the children that hold them: a Secret with the authorities that no pod mounts, a ConfigMap with their
+/// certificates for clients, and a Secret for the pods.
 pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
     let secret = |name: &str, data: SecretData| {
         let data: BTreeMap<String, ByteString> =
@@ -105,27 +105,32 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
     ]
 }
 
-/// What holds of it once the children were applied, as far as they could be.
+/// State of a resource's own certificate after an apply, as far as that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// When the certificate that the pods are given expires; absent: there is none of ours.
+pub struct CertificateState {
+    /// Time at which the certificate that the pods are given expires; absent: the operator issues none.
     pub not_after: Option<Timestamp>,
-    /// When to look again; earlier does no harm.
+    /// Time of the next look; an earlier one does no harm.
     pub look_again: Timestamp,
 }
 
-/// The wanted certificate counts once its Secret is written; until then the one that was found does.
-pub fn standing(verified: &Verified, owner: &Owner, kept: &Kept, wanted: &Wanted) -> Standing {
+/// Returns the state. The wanted certificate counts once its Secret is written; until then the one that was found does.
+pub fn state(
+    verified: &Verified,
+    owner: &Owner,
+    kept: &StoredCertificates,
+    wanted: &Wanted,
+) -> CertificateState {
     let [.., server] = children(owner, wanted);
     let found = || Some(Facts::of_pem(kept.server.as_ref()?.get(CERTIFICATE)?)?.not_after);
     let not_after = match wanted.not_after {
         Some(_) if !verified.is_met(owner, &server) => found(),
         not_after => not_after,
     };
-    Standing { not_after, look_again: wanted.look_again }
+    CertificateState { not_after, look_again: wanted.look_again }
 }
 
-/// The pods' part of it.
+/// Returns the mount of the Secret in the pods.
 pub fn mount(owner: &Owner) -> Mount {
     Mount { volume: "tls", secret: owner.child("tls"), folder: paths::TLS_DIR }
 }

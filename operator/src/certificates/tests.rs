@@ -1,4 +1,4 @@
-//! Whatever a relay and its namespace are called, its certificate is made once.
+//! The certificate of a relay is made once, for any name of the relay and its namespace.
 
 use proptest::prelude::*;
 use visnyk_crds::{WebhookRelay, validate};
@@ -11,7 +11,7 @@ fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
 }
 
-/// What is valid among the names of a certificate: labels may be longer than DNS has them.
+/// Generates valid names of a certificate: labels may be longer than DNS allows.
 fn dns_name() -> impl Strategy<Value = String> {
     let labels = prop::collection::vec("[a-z0-9]([-a-z0-9]{0,81}[a-z0-9])?", 1..4);
     (any::<bool>(), labels).prop_map(|(is_wildcard, labels)| {
@@ -34,12 +34,12 @@ fn relay(name: &str, namespace: &str, dns_names: &[String]) -> WebhookRelay {
     .unwrap()
 }
 
-/// Twice: what was found in the first visit is kept by the second.
+/// Checks that a second reconcile keeps what the first found.
 fn assert_made_once(relay: &WebhookRelay) {
     let valid = validate::relay(relay).unwrap();
     let owner = Owner::of(Role::Relay, relay);
     let further = own_names(&valid.listener.tls);
-    let first = kept(wanted(&owner, &Kept::default(), further, now()).unwrap());
+    let first = kept(wanted(&owner, &StoredCertificates::default(), further, now()).unwrap());
     let second = wanted(&owner, &first, further, now()).unwrap();
     assert_eq!((second.remarks.clone(), kept(second)), (vec![], first));
 }

@@ -7,7 +7,7 @@ use super::services::dns_names;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// The Certificate, whose Secret has its name.
+/// Returns the Certificate, whose Secret has its name.
 pub fn certificate(owner: &Owner, wanted: &CertManager) -> Child {
     let name = owner.child("certificate");
     let further = wanted.dns_names.iter().map(ToString::to_string);

@@ -13,31 +13,31 @@ use crate::children::remark::Remark;
 /// The kinds of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Whom the pods run as: nobody.
+    /// Account of the pods. It has no rights.
     ServiceAccount,
     /// The configuration, or what everybody may know of a CA.
     ConfigMap,
     /// Keys, certificates and peers.
     Secret,
-    /// How pods are found.
+    /// Address of the pods.
     Service,
-    /// Who may connect to them.
+    /// Rules for connections to the pods.
     NetworkPolicy,
-    /// How many may go at once.
+    /// Limit of pods that may be evicted at once.
     PodDisruptionBudget,
-    /// Pods without volumes.
+    /// Workload of pods without volumes.
     Deployment,
-    /// Pods with volumes.
+    /// Workload of pods with volumes.
     StatefulSet,
     /// A pod that empties a volume.
     Job,
-    /// How many there are.
+    /// Scaler of the number of pods.
     HorizontalPodAutoscaler,
     /// A way in from outside.
     Ingress,
     /// A way in from a Gateway.
     HttpRoute,
-    /// How a Gateway trusts the pods.
+    /// Trust of a Gateway in the pods' certificate.
     BackendTlsPolicy,
     /// Metrics for a Prometheus operator.
     ServiceMonitor,
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 15] = [
         Self::ServiceAccount,
         Self::ConfigMap,
@@ -65,12 +65,12 @@ impl Kind {
         Self::Certificate,
     ];
 
-    /// Whether a cluster may lack it.
+    /// Returns whether a cluster may lack it.
     pub fn is_optional(self) -> bool {
         matches!(self, Self::HttpRoute | Self::BackendTlsPolicy | Self::ServiceMonitor | Self::Certificate)
     }
 
-    /// Group, version and kind.
+    /// Returns its group, version and kind.
     pub fn gvk(self) -> GroupVersionKind {
         let (group, version, kind) = match self {
             Self::ServiceAccount => ("", "v1", "ServiceAccount"),
@@ -92,7 +92,7 @@ impl Kind {
         GroupVersionKind::gvk(group, version, kind)
     }
 
-    /// As a client needs it. The plurals are regular but for these two.
+    /// Returns the resource as a client needs it. The plurals are regular but for these two.
     pub fn resource(self) -> ApiResource {
         let plural = match self {
             Self::NetworkPolicy => "networkpolicies".to_owned(),
@@ -104,20 +104,20 @@ impl Kind {
     }
 }
 
-/// What was seen under the name of a child that is to be written.
+/// Object that a write is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen<'a> {
-    /// Nothing.
+pub enum Target<'a> {
+    /// No object.
     Nothing,
-    /// An object.
+    /// An object that was read.
     Object {
-        /// Its uid.
+        /// Uid of the object.
         uid: &'a str,
     },
 }
 
-impl<'a> Seen<'a> {
-    /// This object.
+impl<'a> Target<'a> {
+    /// Returns the target for an object that was read.
     pub fn of(object: &'a DynamicObject) -> Self {
         Self::Object { uid: object.metadata.uid.as_deref().unwrap_or_default() }
     }
@@ -130,18 +130,18 @@ const NEVER: &str = "1";
 /// A child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// Which kind.
+    /// Kind of the child.
     pub kind: Kind,
     /// Its name; its namespace is the owner's.
     pub name: String,
     /// All of it, as it is applied.
     pub object: Value,
-    /// What is told when it is written.
+    /// Events that are published when it is written.
     pub news: Vec<Remark>,
 }
 
 impl Child {
-    /// A child of `owner` with the fields of `body`; its metadata are the owner's matter, but for annotations
+    /// Returns a child of `owner` with the fields of `body`; its metadata are the owner's matter, but for annotations
     /// and further labels in `body`.
     pub fn new(owner: &Owner, kind: Kind, name: impl Into<String>, body: Value) -> Self {
         let (name, gvk) = (name.into(), kind.gvk());
@@ -158,17 +158,17 @@ impl Child {
         Self { kind, name, object, news: Vec::new() }
     }
 
-    /// The same, with this to tell.
+    /// Adds events that are published when it is written.
     pub fn with_news(self, news: Vec<Remark>) -> Self {
         Self { news, ..self }
     }
 
-    /// The hash of the wish.
+    /// Returns the hash of the wanted object.
     pub fn hash(&self) -> &str {
         self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
     }
 
-    /// The wish for a Job that is there: what its pods are was settled when it was made, and nobody can change it.
+    /// Returns the child for a Job that exists: its pods were settled when it was made, and cannot change.
     pub fn with_pods_of(&self, live: &DynamicObject) -> Self {
         let mut child = self.clone();
         for settled in ["template", "podFailurePolicy"] {
@@ -177,12 +177,12 @@ impl Child {
         child
     }
 
-    /// As a client takes it, for the object that was seen and no other.
-    pub fn patch(&self, seen: Seen<'_>) -> Result<DynamicObject, serde_json::Error> {
+    /// Returns the object as a client applies it, for the object that was read and no other.
+    pub fn patch(&self, seen: Target<'_>) -> Result<DynamicObject, serde_json::Error> {
         let mut object = self.object.clone();
         match seen {
-            Seen::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
-            Seen::Object { uid } => object["metadata"]["uid"] = uid.into(),
+            Target::Nothing => object["metadata"]["resourceVersion"] = NEVER.into(),
+            Target::Object { uid } => object["metadata"]["uid"] = uid.into(),
         }
         serde_json::from_value(object)
     }
@@ -193,7 +193,7 @@ pub fn take_unknown(children: &mut Vec<Child>, known: &BTreeSet<Kind>) -> BTreeS
     children.extract_if(.., |child| !known.contains(&child.kind)).map(|child| child.kind).collect()
 }
 
-/// The entries of both maps; those of the second win.
+/// Returns the entries of both maps; those of the second win.
 pub fn merged(first: &Value, second: Value) -> Value {
     let mut entries = first.as_object().cloned().unwrap_or_default();
     if let Value::Object(second) = second {

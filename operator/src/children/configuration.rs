@@ -10,7 +10,7 @@ use super::Workload;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// The resource as a file: its spec with all defaults. The generation is left out, since it changes with things
+/// Returns the resource as a file: its spec with all defaults. The generation is left out, since it changes with things
 /// that are not the pods' business.
 pub fn manifest<K: CustomResourceExt>(
     owner: &Owner,
@@ -25,12 +25,12 @@ pub fn manifest<K: CustomResourceExt>(
     }))
 }
 
-/// The manifest that a ConfigMap of ours holds.
+/// Returns the manifest that a ConfigMap of ours holds.
 pub fn manifest_in(map: &ConfigMap) -> Option<&str> {
     Some(map.data.as_ref()?.get(paths::MANIFEST)?)
 }
 
-/// The ConfigMap.
+/// Returns the ConfigMap.
 pub fn configuration(workload: &Workload<'_>) -> Child {
     let body = json!({ "data": { paths::MANIFEST: workload.manifest } });
     Child::new(workload.owner, Kind::ConfigMap, workload.owner.base(), body)

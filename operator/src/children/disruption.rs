@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// The PodDisruptionBudget. A pod that is not ready accepts nothing that an eviction could interrupt: it may always be
-/// evicted, or a node whose only relay is not ready could never be emptied.
+/// Returns the PodDisruptionBudget. A pod that is not ready accepts nothing that an eviction could interrupt: it may
+/// always be evicted, or a node whose only relay is not ready could never be emptied.
 pub fn disruption_budget(owner: &Owner) -> Child {
     let body = json!({ "spec": {
         "maxUnavailable": 1,

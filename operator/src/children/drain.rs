@@ -12,7 +12,7 @@ use crate::children::child::{Child, Kind};
 /// Pods that may fail: the deadline ends a Job, and nothing else.
 const NO_LIMIT: i32 = i32::MAX;
 
-/// The Job of this name, that drains a claim.
+/// Returns the Job of this name, which drains a claim.
 pub fn drain(workload: &Workload<'_>, name: &str, claim: &str, timeout: Duration) -> Child {
     let owner = workload.owner;
     let mut delivering = workload.clone();

@@ -1,4 +1,4 @@
-//! Names, labels and owners: how a child says whose it is.
+//! Names, labels and owners of children.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use visnyk_crds::{Collector, WebhookRelay};
 
-/// Who writes: the manager of every field that the operator sets.
+/// Field manager of every field that the operator sets.
 pub const MANAGER: &str = "visnyk-operator";
 /// On a resource, `"true"` leaves it and its children as they are.
 pub const PAUSED: &str = "visnyk.dev/paused";
@@ -26,15 +26,15 @@ pub const APPLIED: &str = "visnyk.dev/applied";
 
 /// Namespace and name of a resource that is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Concerned {
-    /// Its namespace.
+pub struct ObjectKey {
+    /// Namespace of the resource.
     pub namespace: String,
-    /// Its name.
+    /// Name of the resource.
     pub name: String,
 }
 
-impl Concerned {
-    /// A resource.
+impl ObjectKey {
+    /// Returns the key of a resource.
     pub fn of(resource: &impl ResourceExt) -> Self {
         Self { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
     }
@@ -43,14 +43,14 @@ impl Concerned {
 /// Which of the two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// `WebhookRelay`.
+    /// The kind `WebhookRelay`.
     Relay,
-    /// `Collector`.
+    /// The kind `Collector`.
     Collector,
 }
 
 impl Role {
-    /// What the names of children end in, and the container's name.
+    /// Returns the end of the names of children, which is also the container's name.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Relay => "relay",
@@ -58,7 +58,7 @@ impl Role {
         }
     }
 
-    /// The kind of the resource.
+    /// Returns the kind of the resource.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Relay => "WebhookRelay",
@@ -66,7 +66,7 @@ impl Role {
         }
     }
 
-    /// The kind as a client needs it.
+    /// Returns the kind as a client needs it.
     pub fn resource(self) -> ApiResource {
         match self {
             Self::Relay => ApiResource::erase::<WebhookRelay>(&()),
@@ -74,7 +74,7 @@ impl Role {
         }
     }
 
-    /// What runs, as [`NAME`] has it.
+    /// Returns the value of the label [`NAME`].
     pub fn app(self) -> &'static str {
         match self {
             Self::Relay => "visnyk-relay",
@@ -91,18 +91,18 @@ impl Role {
 /// The resource that children belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Which kind.
+    /// Kind of the resource.
     pub role: Role,
-    /// Where it and its children are.
+    /// Namespace of the resource and its children.
     pub namespace: String,
-    /// Its name.
+    /// Name of the resource.
     pub name: String,
-    /// What tells it from one of the same name before or after it.
+    /// Unique id, which differs for a resource of the same name before or after it.
     pub uid: String,
 }
 
 impl Owner {
-    /// Of a resource that an API server has seen.
+    /// Returns the owner for a resource that an API server has seen.
     pub fn of<K: Resource>(role: Role, resource: &K) -> Self {
         Self {
             role,
@@ -112,23 +112,23 @@ impl Owner {
         }
     }
 
-    /// The resource, to be looked at.
-    pub fn concerned(&self) -> Concerned {
-        Concerned { namespace: self.namespace.clone(), name: self.name.clone() }
+    /// Returns the key of the resource.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
-    /// The name that children share, `<name>-relay` or `<name>-collector`.
+    /// Returns the name that children share, `<name>-relay` or `<name>-collector`.
     pub fn base(&self) -> String {
         format!("{}-{}", self.name, self.role.suffix())
     }
 
-    /// The name of a child, `<name>-relay-<part>`.
+    /// Returns the name of a child, `<name>-relay-<part>`.
     pub fn child(&self, part: &str) -> String {
         format!("{}-{part}", self.base())
     }
 
-    /// Which of its pods a claim belongs to: the name is the one that a StatefulSet gives. Labels alone, which anybody
-    /// may put on a claim, do not say so.
+    /// Returns the replica that a claim belongs to: the name is the one that a StatefulSet gives. Labels alone, which
+    /// anybody may put on a claim, do not say so.
     pub fn replica_of(&self, claim: &ObjectMeta) -> Option<u32> {
         claim.name.as_ref()?.strip_prefix(&format!("data-{}-", self.base()))?.parse().ok()
     }
@@ -138,12 +138,12 @@ impl Owner {
         json!({ NAME: self.role.app(), INSTANCE: self.name })
     }
 
-    /// The same as text.
+    /// Returns the selector of its pods as text.
     pub fn pods_selector(&self) -> String {
         format!("{NAME}={},{INSTANCE}={}", self.role.app(), self.name)
     }
 
-    /// What every child is labelled with.
+    /// Returns the labels of every child.
     pub fn labels(&self) -> Value {
         json!({
             NAME: self.role.app(),
@@ -165,7 +165,7 @@ impl Owner {
         })
     }
 
-    /// The resource, as an Event names whom it is about.
+    /// Returns the resource, as an Event names the object it is about.
     pub fn object_ref(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some("visnyk.dev/v1alpha1".into()),
@@ -177,8 +177,8 @@ impl Owner {
         }
     }
 
-    /// Whether the operator made an object for a resource of this name, and nothing controls it any more: a deletion by
-    /// `--cascade=orphan` and a restore from a backup leave such objects.
+    /// Returns whether the operator made an object for a resource of this name, and nothing controls it any more: a
+    /// deletion by `--cascade=orphan` and a restore from a backup leave such objects.
     pub fn may_adopt(&self, object: &ObjectMeta) -> bool {
         let label =
             |name: &str| object.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
@@ -187,18 +187,18 @@ impl Owner {
         is_made && is_of_name && label(MANAGED_BY) == Some(MANAGER) && controller_of(object).is_none()
     }
 
-    /// Whether this resource controls an object.
+    /// Returns whether this resource controls an object.
     pub fn controls(&self, object: &ObjectMeta) -> bool {
         controller_of(object).is_some_and(|owner| owner.uid == self.uid)
     }
 }
 
-/// Whether a resource asks to own what is left of one of its name.
+/// Returns whether a resource asks to own the objects that are left of one of its name.
 pub fn adopts(resource: &impl ResourceExt) -> bool {
     resource.annotations().get(ADOPT).is_some_and(|value| value == "true")
 }
 
-/// What controls an object, if anything does.
+/// Returns the controller of an object, if it has one.
 pub fn controller_of(object: &ObjectMeta) -> Option<&OwnerReference> {
     object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }

@@ -1,5 +1,5 @@
-//! What the children of both kinds are built from, and one file per kind of child. Pure: the same resource
-//! makes the same children, whatever the cluster looks like.
+//! Children of both kinds of resources, one file per kind of child. Pure: the same resource makes the same children,
+//! whatever the cluster looks like.
 
 pub mod child;
 pub mod meta;
@@ -42,8 +42,8 @@ use crate::children::meta::Owner;
 /// Content of a Secret: bytes by key.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
 
-/// What surrounds pods of both kinds, and what keeps them running. What they `need` comes before them, and what only
-/// leads to them after.
+/// Returns the children that both kinds have, in the order of their creation. Those that pods `need` come before the
+/// pods, and those that only lead to them after.
 pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) -> Vec<Child> {
     let mut children = vec![service_account(workload.owner), configuration(workload)];
     children.extend(need);
@@ -57,30 +57,30 @@ pub fn around(workload: &Workload<'_>, need: impl IntoIterator<Item = Child>) ->
     children
 }
 
-/// What pods of both kinds run, and how.
+/// Pods of both kinds of resources, and their surroundings.
 #[derive(Clone, Debug)]
 pub struct Workload<'a> {
-    /// Whose pods.
+    /// Resource that the pods belong to.
     pub owner: &'a Owner,
     /// The resource as the pods read it.
     pub manifest: String,
-    /// What they run, unless the resource says otherwise.
+    /// Image of the container, unless the resource names another.
     pub image: &'a str,
-    /// How many.
+    /// Number of pods.
     pub replicas: u16,
-    /// Where they listen.
+    /// Port of the listener.
     pub port: u16,
-    /// What is spoken there.
+    /// Protocol at that port.
     pub scheme: Scheme,
-    /// Where their data are.
+    /// Storage of the pods.
     pub data: Data<'a>,
     /// Keys of users' Secrets that they read.
     pub secrets: BTreeSet<SecretRef>,
     /// Secrets of ours that they read, each in a folder of its own.
     pub mounts: Vec<Mount>,
-    /// Further arguments.
+    /// Further arguments of the container.
     pub args: Vec<String>,
-    /// What takes a restart when it changes, besides the pods' own form.
+    /// Values whose change restarts the pods, besides the pods' own form.
     pub restart: String,
     /// The user's word on the pods.
     pub pod: &'a api::Pod,
@@ -88,17 +88,17 @@ pub struct Workload<'a> {
     pub service: &'a api::Service,
 }
 
-/// What is spoken at a port.
+/// Protocol at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Plainly.
+    /// Plain HTTP.
     Http,
-    /// With TLS.
+    /// HTTP over TLS.
     Https,
 }
 
 impl Scheme {
-    /// What is spoken at a listener.
+    /// Returns the protocol of a listener.
     pub fn of(tls: &ListenerTls) -> Self {
         match tls {
             ListenerTls::None => Self::Http,
@@ -106,7 +106,7 @@ impl Scheme {
         }
     }
 
-    /// As in a URL, and the port's name.
+    /// Returns its name in a URL, which is also the port's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -114,7 +114,7 @@ impl Scheme {
         }
     }
 
-    /// The port where none is said.
+    /// Returns the port of a URL that names none.
     pub fn usual_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -123,17 +123,17 @@ impl Scheme {
     }
 }
 
-/// Where the data folder is.
+/// Storage of the data folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data<'a> {
-    /// On a volume.
+    /// A volume for each pod.
     Persistent {
         /// Bytes to claim.
         claim: u64,
         /// The StorageClass, if not the default.
         class: Option<&'a str>,
     },
-    /// In a folder of the pod.
+    /// A folder of the pod.
     Ephemeral {
         /// Most bytes, if there is a limit.
         limit: Option<u64>,
@@ -141,7 +141,7 @@ pub enum Data<'a> {
 }
 
 impl Data<'_> {
-    /// The kind of workload that keeps such data.
+    /// Returns the kind of workload that keeps such data.
     pub fn workload(&self) -> Kind {
         match self {
             Self::Persistent { .. } => Kind::StatefulSet,
@@ -153,10 +153,10 @@ impl Data<'_> {
 /// A Secret of ours in a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The volume's name.
+    /// Name of the volume.
     pub volume: &'static str,
-    /// The Secret.
+    /// Name of the Secret.
     pub secret: String,
-    /// The folder.
+    /// Folder in the container.
     pub folder: &'static str,
 }

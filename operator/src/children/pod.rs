@@ -19,25 +19,25 @@ const USER: u32 = 65532;
 const DRAIN_GRACE: u32 = 10;
 /// Seconds until it is killed: the grace, 20 for what is in flight, and room to spare.
 const TERMINATION_GRACE: u32 = 60;
-/// What changes when a running pod cannot follow.
+/// Annotation whose change restarts the pods: it has the values that a running pod cannot follow.
 const RESTART: &str = "visnyk.dev/restart";
 
 /// The label [`NAME`] of a pod that drains: no Service leads to it, no budget counts it.
 const DRAINS: &str = "visnyk-relay-drain";
 
-/// What a pod is there for.
+/// Purpose of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty<'a> {
-    /// To accept, for as long as there is a resource.
+    /// Accepts events, for as long as there is a resource.
     Serve,
-    /// To deliver what is in this claim, and end.
+    /// Delivers the content of this claim, and ends.
     Drain {
-        /// The claim's name.
+        /// Name of the claim.
         claim: &'a str,
     },
 }
 
-/// The pod template.
+/// Returns the pod template.
 pub(super) fn template(workload: &Workload<'_>, duty: Duty<'_>) -> Value {
     let (owner, pod) = (workload.owner, workload.pod);
     let affinity = match (&pod.affinity, duty) {
@@ -133,7 +133,8 @@ fn probe(path: &str, times: Value) -> Value {
     merged(&json!({ "httpGet": { "path": path, "port": "health" }, "timeoutSeconds": 2 }), times)
 }
 
-/// What the user says of a resource stands alone: a default beside it could contradict it.
+/// Returns the resources of a container. Where the user names a resource, no default is added: it could contradict the
+/// user's value.
 fn resources(wanted: &Resources) -> Value {
     let mut requests: BTreeMap<&str, &str> = BTreeMap::new();
     let mut limits: BTreeMap<&str, &str> = BTreeMap::new();
@@ -197,8 +198,8 @@ fn volumes(workload: &Workload<'_>, duty: Duty<'_>) -> Vec<Value> {
     volumes
 }
 
-/// Just the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition, and no reason to
-/// hold up a pod.
+/// Returns the projections of the keys that are referred to, each as `<secret>/<key>`. A missing one is a condition,
+/// and no reason to hold up a pod.
 fn projected(secrets: &BTreeSet<SecretRef>) -> Vec<Value> {
     let mut sources: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for SecretRef { name, key } in secrets {

@@ -1,8 +1,8 @@
-//! What happened to certificates that a user should know, for events.
+//! Events about certificates that a user should know.
 
 use std::fmt;
 
-/// What happened.
+/// Event about certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
     /// An authority was made, the first of this resource.
@@ -15,26 +15,26 @@ pub enum Remark {
     ServerCertificate(Why),
 }
 
-/// Why a certificate was issued.
+/// Reason that a certificate was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// There was none that could be read.
+    /// The stored one was missing or could not be read.
     Missing,
-    /// It was for other names.
+    /// The stored one was for other names.
     Names,
-    /// Nobody who is trusted vouches for it, or it has expired.
+    /// The stored one was by an authority that is not trusted, or had expired.
     Distrusted,
     /// Two thirds of its life were over.
     Age,
 }
 
 impl Remark {
-    /// Whether somebody has to do something.
+    /// Returns whether a user has to do something.
     pub fn is_warning(self) -> bool {
         self == Self::LostAuthority
     }
 
-    /// In a word, as the reason of an event.
+    /// Returns the reason of the Event.
     pub fn reason(self) -> &'static str {
         match self {
             Self::FirstAuthority => "AuthorityMade",

@@ -8,7 +8,7 @@ use super::Workload;
 use super::services::service_port;
 use crate::children::child::{Child, Kind};
 
-/// Those that are asked for.
+/// Returns the Ingress and the routes that are asked for.
 pub fn ways_in(
     workload: &Workload<'_>,
     ingress: Option<&Ingress>,
@@ -20,7 +20,7 @@ pub fn ways_in(
     ingress.into_iter().chain(routes.into_iter().flatten())
 }
 
-/// The Ingress: every path of its hosts.
+/// Returns the Ingress: every path of its hosts.
 fn ingress(workload: &Workload<'_>, wanted: &Ingress) -> Child {
     let port = service_port(workload.service, workload.scheme);
     let backend = json!({ "service": { "name": workload.owner.base(), "port": { "number": port } } });
@@ -45,7 +45,7 @@ fn ingress(workload: &Workload<'_>, wanted: &Ingress) -> Child {
     Child::new(workload.owner, Kind::Ingress, workload.owner.base(), body)
 }
 
-/// The `HTTPRoute`, and how the Gateway trusts the pods where they speak TLS by a CA of their own.
+/// Returns the `HTTPRoute`, and the policy by which the Gateway trusts pods with a certificate by their own CA.
 fn routes(workload: &Workload<'_>, wanted: &HttpRoute, tls: &ListenerTls) -> Vec<Child> {
     let (owner, port) = (workload.owner, service_port(workload.service, workload.scheme));
     let route = json!({ "spec": {

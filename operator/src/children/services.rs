@@ -1,5 +1,4 @@
-//! How others find the pods: all of them behind one name, each by its own, and their metrics. And whom the pods
-//! run as.
+//! Services: one name for all pods, one for each, and the port of their metrics. Also the pods' ServiceAccount.
 
 use serde_json::{Value, json};
 use visnyk_crds::api::{Monitoring, ServiceKind, TrafficPolicy};
@@ -9,7 +8,7 @@ use super::{Scheme, Workload};
 use crate::children::child::{Child, Kind, merged};
 use crate::children::meta::Owner;
 
-/// Names of the Service inside the cluster, the shortest first.
+/// Returns the names of the Service inside the cluster, the shortest first.
 pub fn dns_names(owner: &Owner) -> Vec<String> {
     let (name, namespace) = (owner.base(), &owner.namespace);
     vec![
@@ -20,8 +19,9 @@ pub fn dns_names(owner: &Owner) -> Vec<String> {
     ]
 }
 
-/// Names of each pod inside the cluster, the shortest first. One asterisk stands for all pods, so that scaling makes no
-/// new certificate. The name without its namespace is left out: no verifier takes an asterisk before a single label.
+/// Returns the names of each pod inside the cluster, the shortest first. One asterisk stands for all pods, so that
+/// scaling makes no new certificate. The name without its namespace is left out: no verifier takes an asterisk before a
+/// single label.
 pub fn pod_names(owner: &Owner) -> Vec<String> {
     let (name, namespace) = (owner.child("pods"), &owner.namespace);
     vec![
@@ -31,18 +31,18 @@ pub fn pod_names(owner: &Owner) -> Vec<String> {
     ]
 }
 
-/// The port of the Service.
+/// Returns the port of the Service.
 pub fn service_port(service: &visnyk_crds::api::Service, scheme: Scheme) -> u16 {
     service.port.unwrap_or_else(|| scheme.usual_port())
 }
 
-/// Where the cluster connects.
+/// Returns the URL of the Service inside the cluster.
 pub fn url(owner: &Owner, scheme: Scheme, port: u16) -> String {
     let host = format!("{}://{}.{}.svc", scheme.name(), owner.base(), owner.namespace);
     if port == scheme.usual_port() { format!("{host}/") } else { format!("{host}:{port}/") }
 }
 
-/// The Service with one address for all pods that are ready.
+/// Returns the Service with one address for all pods that are ready.
 pub fn service(workload: &Workload<'_>) -> Child {
     let (wanted, scheme) = (workload.service, workload.scheme.name());
     let port = service_port(wanted, workload.scheme);
@@ -80,7 +80,7 @@ pub fn publish_not_ready(children: &mut [Child], owner: &Owner) {
     }
 }
 
-/// The headless Service with a name for each pod, ready or not, and the port of their metrics.
+/// Returns the headless Service with a name for each pod, ready or not, and the port of their metrics.
 pub fn pods_service(workload: &Workload<'_>) -> Child {
     let scheme = workload.scheme.name();
     let body = json!({
@@ -98,7 +98,7 @@ pub fn pods_service(workload: &Workload<'_>) -> Child {
     Child::new(workload.owner, Kind::Service, workload.owner.child("pods"), body)
 }
 
-/// The `ServiceMonitor` that reads metrics by that Service.
+/// Returns the `ServiceMonitor` that reads metrics by that Service.
 pub fn service_monitor(owner: &Owner, wanted: &Monitoring) -> Child {
     let body = json!({
         "metadata": { "labels": wanted.labels },
@@ -110,7 +110,7 @@ pub fn service_monitor(owner: &Owner, wanted: &Monitoring) -> Child {
     Child::new(owner, Kind::ServiceMonitor, owner.base(), body)
 }
 
-/// The ServiceAccount of the pods: it may do nothing, and its token is not even mounted.
+/// Returns the ServiceAccount of the pods: it may do nothing, and its token is not even mounted.
 pub fn service_account(owner: &Owner) -> Child {
     let body = json!({ "automountServiceAccountToken": false });
     Child::new(owner, Kind::ServiceAccount, owner.base(), body)

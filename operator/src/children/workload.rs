@@ -1,4 +1,4 @@
-//! What keeps the pods running: a StatefulSet where each has a volume of its own, else a Deployment.
+//! Workloads: a StatefulSet where each pod has a volume of its own, else a Deployment.
 
 use serde_json::{Map, Value, json};
 
@@ -7,20 +7,20 @@ use super::{Data, Workload};
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// What file systems keep for themselves, besides an eighth.
+/// Bytes that file systems keep for themselves, besides an eighth.
 const OVERHEAD: u64 = 32 << 20;
 
-/// Bytes to claim for a folder that may take `size` bytes.
+/// Returns the bytes to claim for a folder that may take `size` bytes.
 pub fn claim_size(size: u64) -> u64 {
     size.saturating_add(size / 8).saturating_add(OVERHEAD)
 }
 
-/// Bytes as a quantity, rounded up.
+/// Returns bytes as a quantity, rounded up.
 pub fn quantity(bytes: u64) -> String {
     format!("{}Mi", bytes.div_ceil(1 << 20))
 }
 
-/// The Deployment or StatefulSet.
+/// Returns the Deployment or StatefulSet.
 pub fn workload(workload: &Workload<'_>) -> Child {
     let owner = workload.owner;
     let mut spec = json!({

@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
-/// Looks at the named Secrets, without reading their contents; returns those that are not there, and the version of each.
+/// Looks at the named Secrets, without reading their contents; returns those that are not there, and the version of
+/// each.
 pub async fn look_at_secrets(
     client: &Client,
     namespace: &str,
@@ -31,7 +32,7 @@ pub async fn look_at_secrets(
     Ok((missing.into_iter().flatten().collect(), versions))
 }
 
-/// An object of this or another namespace; nothing where it is not there.
+/// Reads an object of this or another namespace; absent where it does not exist.
 pub async fn read<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>

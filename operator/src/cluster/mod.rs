@@ -1,19 +1,19 @@
 //! The observed state of the cluster. Reads only.
 
+pub mod backoff;
+pub mod child_meta;
+pub mod creation_failure;
 pub mod fetch;
-pub mod patience;
+pub mod live_children;
 pub mod pods;
-pub mod present;
 pub mod references;
 pub mod refusals;
 pub mod secret_changes;
-pub mod sighting;
-pub mod unmade;
 pub mod watched;
 
 use kube::Client;
 
-use crate::cluster::patience::Patience;
+use crate::cluster::backoff::Backoff;
 use crate::cluster::pods::Pods;
 use crate::cluster::references::References;
 use crate::cluster::secret_changes::SecretChanges;
@@ -31,8 +31,8 @@ pub struct Cluster {
     pub pods: Pods,
     /// Times at which the Secrets that pods mount last changed.
     pub secret_changes: SecretChanges,
-    /// Waits after failed visits.
-    pub patience: Patience,
+    /// Waits after failed reconciles.
+    pub backoff: Backoff,
 }
 
 impl Cluster {
@@ -44,7 +44,7 @@ impl Cluster {
             references,
             pods: Pods::default(),
             secret_changes: SecretChanges::default(),
-            patience: Patience::default(),
+            backoff: Backoff::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What pods say of themselves, and how they are made to look at a changed configuration at once.
+//! Pods, as they describe themselves at their status endpoint.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -20,48 +20,48 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
-pub const NUDGE: &str = "visnyk.dev/sync";
+pub const SYNC_ANNOTATION: &str = "visnyk.dev/sync";
 /// A pod that has not followed after so long will not.
-pub const NUDGING: Duration = Duration::from_mins(1);
+pub const SYNC_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A pod answers from memory.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// A status names at most 64 destinations.
-const LONGEST_STATUS: usize = 256 << 10;
+const MAX_STATUS_BYTES: usize = 256 << 10;
 
-/// Asks pods for their status.
+/// Client that asks pods for their status.
 #[derive(Clone, Debug)]
 pub struct Pods(Http<HttpConnector, Empty<Bytes>>);
 
 /// A pod, and what it says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
-    /// What tells it from one of the same name.
+    /// Unique id, which differs for a pod of the same name.
     pub uid: String,
-    /// Whether it accepts events.
+    /// True if it accepts events.
     pub is_ready: bool,
     /// Its `/status`; a Collector's is read as one without sources and destinations. Absent: it does not answer.
     pub status: Option<RelayStatus>,
-    /// Since when it is nudged, and for what.
-    pub nudged: Option<(Timestamp, String)>,
-    /// Whether this visit nudged it.
-    pub is_nudged: bool,
-    /// What keeps it from running, as the kubelet has it, or from accepting events, in its own words.
+    /// Time since which a sync is requested, and what it may bring.
+    pub sync_requested: Option<(Timestamp, String)>,
+    /// True if this reconcile requested a sync of it.
+    pub is_sync_requested: bool,
+    /// Reason that it does not run, from the kubelet, or that it accepts no events, from itself.
     pub trouble: Option<String>,
 }
 
-/// How long a certificate is valid.
+/// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
-    /// From when on; absent if the pod does not say so.
+    /// Start of the period; absent if the pod does not say so.
     pub not_before: Option<Timestamp>,
-    /// Until when.
+    /// End of the period.
     pub not_after: Timestamp,
 }
 
-/// The life of the certificate that pods show; of several the one that ends first.
+/// Returns the life of the certificate that pods show; of several the one that ends first.
 pub fn shown(pods: &[Report]) -> Option<Life> {
     let lives = pods.iter().filter_map(|pod| certificate(pod.status.as_ref()?));
     lives.min_by_key(|life| life.not_after)
@@ -106,14 +106,14 @@ impl Pods {
             let reasons = async { if is_ready { None } else { self.unready(address).await } };
             tokio::join!(self.status(address), reasons)
         };
-        let (status, unready) = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_default();
+        let (status, unready) = tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_default();
         Report {
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
             is_ready,
             status,
-            nudged: pod.annotations().get(NUDGE).and_then(|value| nudged(value)),
-            is_nudged: false,
+            sync_requested: pod.annotations().get(SYNC_ANNOTATION).and_then(|value| sync_requested(value)),
+            is_sync_requested: false,
             trouble: trouble(pod).or(unready),
         }
     }
@@ -123,7 +123,7 @@ impl Pods {
         serde_json::from_slice(&body).ok()
     }
 
-    /// What a pod waits for before it accepts events; nothing if it waits for nothing.
+    /// Returns what a pod waits for before it accepts events; absent if it waits for nothing.
     async fn unready(&self, address: IpAddr) -> Option<String> {
         let (status, body) = self.get(address, paths::READYZ).await?;
         let reasons = String::from_utf8(body.to_vec()).ok()?;
@@ -134,7 +134,7 @@ impl Pods {
         let at = SocketAddr::new(address, HEALTH_PORT);
         let response = self.0.get(format!("http://{at}{path}").parse().ok()?).await.ok()?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await.ok()?;
+        let body = Limited::new(response.into_body(), MAX_STATUS_BYTES).collect().await.ok()?;
         Some((status, body.to_bytes()))
     }
 }
@@ -152,13 +152,13 @@ fn is_one_refusing(pods: &[Report]) -> bool {
 }
 
 impl Report {
-    /// Whether it runs this configuration.
+    /// Returns whether it runs this configuration.
     pub fn runs(&self, hash: &str) -> bool {
         self.status.as_ref().is_some_and(|status| status.process.configuration_hash == hash)
     }
 
-    /// What a nudge may bring it: another configuration, the files that it waits for, or Secrets that have just changed;
-    /// nothing once it was nudged for that in vain. Of Secrets it does not tell which it has.
+    /// Returns what a sync may bring it: another configuration, the files that it waits for, or Secrets that have just
+    /// changed. Absent once a sync was requested for that in vain. A pod does not tell which Secrets it has.
     pub fn news(
         &self,
         hash: &str,
@@ -174,18 +174,21 @@ impl Report {
             lacks_files.then(|| format!("{hash}/files")),
             secrets_changed.map(|at| format!("secrets/{at}")),
         ];
-        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > NUDGING;
-        let helps = |news: &String| !self.nudging_since(news).is_some_and(in_vain);
+        let in_vain = |since: Timestamp| now.duration_since(since).unsigned_abs() > SYNC_TIMEOUT;
+        let helps = |news: &String| !self.sync_requested_since(news).is_some_and(in_vain);
         news.into_iter().flatten().find(helps)
     }
 
-    /// Since when it is nudged for this.
-    pub fn nudging_since(&self, news: &str) -> Option<Timestamp> {
-        self.nudged.as_ref().filter(|(_, nudged)| nudged == news).map(|(since, _)| *since)
+    /// Returns since when a sync is requested for this.
+    pub fn sync_requested_since(&self, news: &str) -> Option<Timestamp> {
+        self.sync_requested
+            .as_ref()
+            .filter(|(_, sync_requested)| sync_requested == news)
+            .map(|(since, _)| *since)
     }
 }
 
-fn nudged(value: &str) -> Option<(Timestamp, String)> {
+fn sync_requested(value: &str) -> Option<(Timestamp, String)> {
     let (news, rest) = value.split_once(" since ")?;
     let (since, _) = rest.split_once(" at ")?;
     Some((since.parse().ok()?, news.to_owned()))
@@ -196,7 +199,7 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Why it does not run, where its status says so.
+/// Returns why it does not run, where its status says so.
 fn trouble(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let waiting = status.container_statuses.iter().flatten().find_map(|container| {

@@ -1,31 +1,32 @@
-//! Who refers to what that is not ours: noted by each visit before it reads, so that whatever changes later is heard.
+//! References to objects that are not the resource's own: noted by each reconcile before it reads, so that later
+//! changes reach the resource.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
 
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 
-/// What may be referred to.
+/// Kind of an object that may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Referred {
-    /// A Collector.
+    /// The kind `Collector`.
     Collector,
-    /// A Service.
+    /// The kind `Service`.
     Service,
-    /// A Secret.
+    /// The kind `Secret`.
     Secret,
 }
 
 /// An object that a resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// What it is.
+    /// Kind of the object.
     pub what: Referred,
-    /// Its namespace.
+    /// Namespace of the object.
     pub namespace: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
 }
 
@@ -36,8 +37,8 @@ pub struct References(Arc<Mutex<Tables>>);
 /// The same, by either end.
 #[derive(Debug, Default)]
 struct Tables {
-    of: HashMap<Concerned, BTreeSet<Reference>>,
-    to: HashMap<Reference, Vec<Concerned>>,
+    of: HashMap<ObjectKey, BTreeSet<Reference>>,
+    to: HashMap<Reference, Vec<ObjectKey>>,
 }
 
 /// A controller, as it hears of what its resources refer to.
@@ -45,8 +46,8 @@ struct Tables {
 pub struct Listener {
     /// Which refer to what.
     pub references: References,
-    /// Takes those that a change concerns.
-    pub concerned: UnboundedSender<Concerned>,
+    /// Sender of the keys of resources that a change concerns.
+    pub triggers: UnboundedSender<ObjectKey>,
 }
 
 impl Listener {
@@ -55,7 +56,7 @@ impl Listener {
         let resources = self.references.to(changed);
         let any = !resources.is_empty();
         for one in resources {
-            let _ = self.concerned.unbounded_send(one); // nobody listens any more: it ends soon
+            let _ = self.triggers.unbounded_send(one); // nobody listens any more: it ends soon
         }
         any
     }
@@ -69,8 +70,8 @@ impl Listener {
 }
 
 impl References {
-    /// A resource refers to these, and to nothing else any more.
-    pub fn note(&self, resource: &Concerned, references: BTreeSet<Reference>) {
+    /// Notes that a resource refers to these objects, and to no others any more.
+    pub fn note(&self, resource: &ObjectKey, references: BTreeSet<Reference>) {
         let mut tables = self.tables();
         if tables.of.get(resource) == Some(&references) {
             return;
@@ -82,18 +83,18 @@ impl References {
         tables.of.insert(resource.clone(), references);
     }
 
-    /// Who refers to it.
-    pub fn to(&self, reference: &Reference) -> Vec<Concerned> {
+    /// Returns the resources that refer to it.
+    pub fn to(&self, reference: &Reference) -> Vec<ObjectKey> {
         self.tables().to.get(reference).cloned().unwrap_or_default()
     }
 
-    /// The objects that any resource refers to and that are `like` this.
+    /// Returns the objects that any resource refers to and that are `like` this.
     fn matching(&self, like: impl Fn(&Reference) -> bool) -> Vec<Reference> {
         self.tables().to.keys().filter(|one| like(one)).cloned().collect()
     }
 
-    /// A resource is gone.
-    pub fn forget(&self, resource: &Concerned) {
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, resource: &ObjectKey) {
         self.tables().forget(resource);
     }
 
@@ -103,7 +104,7 @@ impl References {
 }
 
 impl Tables {
-    fn forget(&mut self, resource: &Concerned) {
+    fn forget(&mut self, resource: &ObjectKey) {
         for reference in self.of.remove(resource).unwrap_or_default() {
             let Some(resources) = self.to.get_mut(&reference) else { continue };
             resources.retain(|one| one != resource);
@@ -122,8 +123,8 @@ mod tests {
         Reference { what: Referred::Secret, namespace: "it".into(), name: name.into() }
     }
 
-    fn resource(name: &str) -> Concerned {
-        Concerned { namespace: "it".into(), name: name.into() }
+    fn resource(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "it".into(), name: name.into() }
     }
 
     #[test]

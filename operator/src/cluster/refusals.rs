@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::error::refused;
 
-/// What may not be watched: for each kind what the API server says. Clones share it.
+/// Refused watches: for each kind the API server's answer. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals(watch::Sender<BTreeMap<String, String>>);
 

@@ -1,6 +1,6 @@
 //! When the Secrets that pods mount were last seen to change. A kubelet brings a changed Secret to its pods within some
-//! ninety seconds by itself. A revoked token must be dead sooner, so for a few seconds after a change the pods are made to
-//! sync. Nothing but versions and times is known here, never a content.
+//! ninety seconds by itself. A revoked token must be dead sooner, so for a few seconds after a change the pods are made
+//! to sync. Nothing but versions and times is known here, never a content.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,19 +8,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ObjectMeta;
 
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 
-/// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its pod.
+/// Time after a change for which pods are made to sync. A kubelet may hear of the Secret a little later than of its
+/// pod.
 const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 
 /// A Secret as it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its name.
+    /// Name of the Secret.
     name: String,
-    /// What tells it as it is from any other state of it; empty where there is none.
+    /// Uid and version, which tell this state of it from any other; empty where there is none.
     seen: String,
-    /// When it was last written, by the API server's clock, as far as its metadata say.
+    /// Time of its last write, by the API server's clock, as far as its metadata say.
     written: Option<Timestamp>,
 }
 
@@ -44,21 +45,21 @@ impl Version {
 
 /// The Secrets of all resources of one kind.
 #[derive(Debug, Default)]
-pub struct SecretChanges(Mutex<HashMap<Concerned, Known>>);
+pub struct SecretChanges(Mutex<HashMap<ObjectKey, Known>>);
 
 /// The Secrets of one resource.
 #[derive(Debug, Default)]
 struct Known {
-    /// By name.
+    /// Versions, by the name of the Secret.
     versions: HashMap<String, String>,
-    /// When one was last seen to change.
+    /// Time at which one was last seen to change.
     changed: Option<Timestamp>,
 }
 
 impl SecretChanges {
     /// Notes in which versions a resource's Secrets are now. One that is seen for the first time, as all are after the
     /// operator's start, has changed if it was written just before.
-    pub fn note(&self, resource: &Concerned, versions: Vec<Version>, now: Timestamp) {
+    pub fn note(&self, resource: &ObjectKey, versions: Vec<Version>, now: Timestamp) {
         let mut all = self.all();
         let known = all.entry(resource.clone()).or_default();
         for Version { name, seen, written } in versions {
@@ -71,21 +72,21 @@ impl SecretChanges {
     }
 
     /// Returns when a resource's Secrets last changed, if that was so short ago that its pods have to be made to sync.
-    pub fn recent(&self, resource: &Concerned, now: Timestamp) -> Option<Timestamp> {
+    pub fn recent(&self, resource: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
         self.all().get(resource)?.changed.filter(|at| is_recent(*at, now))
     }
 
     /// Forgets a resource that is gone.
-    pub fn forget(&self, resource: &Concerned) {
+    pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Concerned, Known>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<ObjectKey, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a time is at most [`SYNCING`] ago. The API server's clock may be ahead of ours by as much.
+/// Returns whether a time is at most [`SYNCING`] ago. The API server's clock may be ahead of ours by as much.
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.duration_since(at).abs() <= SYNCING
 }
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn change_of_a_secret_is_recent_for_some_seconds_and_no_longer() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let changes = SecretChanges::default();
         let note = |seen: Version, now: i64| {
             changes.note(&harbour, vec![seen], at(now));
@@ -125,7 +126,7 @@ mod tests {
         assert_eq!(note(Version::of("door", None), 90), None);
         assert_eq!(note(secret("9", 95), 95), Some(at(95)), "it is back");
 
-        let other = Concerned { namespace: "ships".into(), name: "quay".into() };
+        let other = ObjectKey { namespace: "ships".into(), name: "quay".into() };
         assert_eq!(changes.recent(&other, at(95)), None);
         changes.forget(&harbour);
         assert_eq!(changes.recent(&harbour, at(95)), None);
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn secret_that_was_written_just_before_the_operator_began_has_changed() {
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
         let changes = SecretChanges::default();
         changes.note(&harbour, vec![secret("7", -3), Version::of_own("harbour-relay-tls", "8")], at(0));
         assert_eq!(changes.recent(&harbour, at(0)), Some(at(-3)));

@@ -1,5 +1,5 @@
-//! What is watched of the cluster, and whom a change concerns. Of children and claims the metadata are enough:
-//! what is in them is read when they changed.
+//! Watches of the cluster, and the resources that a change concerns. Of children and claims only the metadata are kept:
+//! the rest is read when they changed.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::children::child::Kind;
-use crate::children::meta::{Concerned, INSTANCE, Owner, Role, controller_of};
+use crate::children::meta::{INSTANCE, ObjectKey, Owner, Role, controller_of};
+use crate::cluster::child_meta::ChildMeta;
 use crate::cluster::references::{Listener, Reference, Referred};
 use crate::cluster::refusals::Refusals;
-use crate::cluster::sighting::Sighting;
 use crate::error::Error;
 
 /// Objects in one answer to a list. Until it is kept an object has fields that take many times as much as what is kept,
@@ -33,7 +33,7 @@ const PAGE: u32 = 50;
 pub struct Scope(pub Option<String>);
 
 impl Scope {
-    /// The objects of a kind in it.
+    /// Returns the objects of a kind in it.
     pub fn api<K: Resource<Scope = kube::core::NamespaceResourceScope>>(&self, client: &Client) -> Api<K>
     where
         K::DynamicType: Default,
@@ -44,12 +44,12 @@ impl Scope {
         }
     }
 
-    /// Whether a namespace is in it.
+    /// Returns whether a namespace is in it.
     fn includes(&self, namespace: &str) -> bool {
         self.0.as_deref().is_none_or(|only| only == namespace)
     }
 
-    /// The objects of a kind of children in it.
+    /// Returns the objects of a kind of children in it.
     fn children(&self, client: &Client, kind: Kind) -> Api<PartialObjectMeta<DynamicObject>> {
         match &self.0 {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind.resource()),
@@ -60,12 +60,12 @@ impl Scope {
 
 type Claim = PartialObjectMeta<PersistentVolumeClaim>;
 
-/// What is known of the children, pods and claims of one kind of resources.
+/// Watched children, pods and claims of one kind of resources.
 pub struct Watched {
-    children: Vec<(Kind, Store<Sighting>)>,
+    children: Vec<(Kind, Store<ChildMeta>)>,
     pods: Store<Pod>,
     claims: Store<Claim>,
-    /// Whether everything that is there has been seen.
+    /// True once every object that exists has been seen.
     all_seen: watch::Receiver<bool>,
     refusals: Refusals,
 }
@@ -77,7 +77,7 @@ impl Watched {
         scope: &Scope,
         role: Role,
         kinds: &[Kind],
-        concerned: &UnboundedSender<Concerned>,
+        triggers: &UnboundedSender<ObjectKey>,
     ) -> (Self, Vec<BoxFuture<'static, ()>>) {
         let selected = everything().labels(&role.selector());
         let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
@@ -89,16 +89,16 @@ impl Watched {
             let refused = refusals.of(&kind.gvk().kind);
             let events = watcher(scope.children(client, kind), selected.clone())
                 .inspect(refused)
-                .map_ok(move |event| Sighting::event(event, role));
-            watches.push(Box::pin(keep(events, writer, kind, tell(concerned, Sighting::concerned))));
+                .map_ok(move |event| ChildMeta::event(event, role));
+            watches.push(Box::pin(keep(events, writer, kind, tell(triggers, ChildMeta::owner_key))));
         }
         let (pods, writer) = reflector::store();
-        let tell_pods = tell(concerned, |pod: &Pod| instance(&pod.metadata));
+        let tell_pods = tell(triggers, |pod: &Pod| instance(&pod.metadata));
         let events =
             watcher(scope.api(client), selected.clone()).inspect(refusals.of("Pod")).modify(strip_pod);
         watches.push(Box::pin(keep(events, writer, (), tell_pods)));
         let (claims, writer) = reflector::store();
-        let tell_claims = tell(concerned, |claim: &Claim| instance(&claim.metadata));
+        let tell_claims = tell(triggers, |claim: &Claim| instance(&claim.metadata));
         let events = watcher(scope.api(client), selected)
             .inspect(refusals.of("PersistentVolumeClaim"))
             .modify(strip_claim);
@@ -135,34 +135,34 @@ impl Watched {
         }
     }
 
-    /// The children of a resource, as far as they were seen.
-    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<Sighting>)> {
-        let of = |store: &Store<Sighting>| store.state_filter(|child| child.is_of(owner));
+    /// Returns the children of a resource, as far as they were seen.
+    pub fn children_of(&self, owner: &Owner) -> Vec<(Kind, Arc<ChildMeta>)> {
+        let of = |store: &Store<ChildMeta>| store.state_filter(|child| child.is_of(owner));
         let each = self.children.iter();
         each.flat_map(|(kind, store)| of(store).into_iter().map(|child| (*kind, child))).collect()
     }
 
-    /// The resource version in which a child was last seen.
+    /// Returns the resource version in which a child was last seen.
     pub fn version_of(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
         Some(self.child(namespace, kind, name)?.version().to_owned())
     }
 
-    /// Whether a child that is controlled by this resource was seen.
+    /// Returns whether a child that is controlled by this resource was seen.
     pub fn has(&self, owner: &Owner, kind: Kind, name: &str) -> bool {
         self.child(&owner.namespace, kind, name).is_some_and(|child| child.is_of(owner))
     }
 
-    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<Sighting>> {
+    fn child(&self, namespace: &str, kind: Kind, name: &str) -> Option<Arc<ChildMeta>> {
         let (_, store) = self.children.iter().find(|(of, _)| *of == kind)?;
         store.get(&ObjectRef::new_with(name, kind).within(namespace))
     }
 
-    /// How many children there are, of all resources.
+    /// Returns the number of children of all resources.
     pub fn count(&self) -> usize {
         self.children.iter().map(|(_, store)| store.len()).sum()
     }
 
-    /// The pods of a resource that are not on their way out, in the order of their names.
+    /// Returns the pods of a resource that are not being deleted, in the order of their names.
     pub fn pods_of(&self, owner: &Owner) -> Vec<Arc<Pod>> {
         let is_ours =
             |pod: &Pod| is_pod_of(&pod.metadata, owner) && pod.metadata.deletion_timestamp.is_none();
@@ -171,17 +171,17 @@ impl Watched {
         pods
     }
 
-    /// Whether a resource has pods, if only on their way out.
+    /// Returns whether a resource has pods, including pods that are being deleted.
     pub fn has_pods(&self, owner: &Owner) -> bool {
         self.pods.find(|pod| is_pod_of(&pod.metadata, owner)).is_some()
     }
 
-    /// Whether there is a pod of this name, if only on its way out.
+    /// Returns whether there is a pod of this name, including one that is being deleted.
     pub fn is_pod_there(&self, owner: &Owner, name: &str) -> bool {
         self.pods.get(&ObjectRef::new(name).within(&owner.namespace)).is_some()
     }
 
-    /// The claims of a resource that are not on their way out.
+    /// Returns the claims of a resource that are not being deleted.
     pub fn claims_of(&self, owner: &Owner) -> Vec<ObjectMeta> {
         let is_ours =
             |claim: &Claim| is_of(&claim.metadata, owner) && claim.metadata.deletion_timestamp.is_none();
@@ -290,26 +290,26 @@ async fn keep<K>(
 }
 
 fn tell<K>(
-    concerned: &UnboundedSender<Concerned>,
-    map: impl Fn(&K) -> Option<Concerned> + Send + 'static,
+    triggers: &UnboundedSender<ObjectKey>,
+    map: impl Fn(&K) -> Option<ObjectKey> + Send + 'static,
 ) -> impl Fn(&K) + Send + 'static {
-    let concerned = concerned.clone();
-    move |object| map(object).into_iter().for_each(|one| drop(concerned.unbounded_send(one)))
+    let triggers = triggers.clone();
+    move |object| map(object).into_iter().for_each(|one| drop(triggers.unbounded_send(one)))
 }
 
-/// The resource that a pod or a claim belongs to, by its labels.
-fn instance(meta: &ObjectMeta) -> Option<Concerned> {
+/// Returns the resource that a pod or a claim belongs to, by its labels.
+fn instance(meta: &ObjectMeta) -> Option<ObjectKey> {
     let name = meta.labels.as_ref()?.get(INSTANCE)?.clone();
-    Some(Concerned { namespace: meta.namespace.clone()?, name })
+    Some(ObjectKey { namespace: meta.namespace.clone()?, name })
 }
 
-/// Whether an object has the labels of a resource's pods and claims.
+/// Returns whether an object has the labels of a resource's pods and claims.
 fn is_of(meta: &ObjectMeta, owner: &Owner) -> bool {
     instance(meta).is_some_and(|of| of.name == owner.name && of.namespace == owner.namespace)
 }
 
-/// Whether a pod is one of a resource's workload, and not another's with its labels: by what controls it. While a
-/// StatefulSet is made anew around its pods they have only their names.
+/// Returns whether a pod belongs to a resource's workload, and not to another with its labels: by its controller. While
+/// a StatefulSet is made anew around its pods they have only their names.
 fn is_pod_of(pod: &ObjectMeta, owner: &Owner) -> bool {
     let base = owner.base();
     let part = |name: &str| name.strip_prefix(&base)?.strip_prefix('-').map(str::to_owned);
@@ -322,7 +322,7 @@ fn is_pod_of(pod: &ObjectMeta, owner: &Owner) -> bool {
     is_of(pod, owner) && is_of_workload
 }
 
-/// Takes away what nobody asks for, which is often more than all the rest.
+/// Removes the managed fields, which nothing reads and which are often larger than all the rest.
 pub fn strip<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
@@ -348,8 +348,8 @@ mod tests {
     use super::*;
     use crate::cluster::references::References;
 
-    fn concerned(name: &str) -> Concerned {
-        Concerned { namespace: "ships".into(), name: name.into() }
+    fn concerned(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "ships".into(), name: name.into() }
     }
 
     #[tokio::test]
@@ -367,7 +367,7 @@ mod tests {
         let tell = tell(&sender, |claim: &Claim| instance(&claim.metadata));
         keep(stream::iter(first.into_iter().chain(second).map(Ok)), writer, (), tell).await;
         drop(sender);
-        let told: Vec<Concerned> = told.collect().await;
+        let told: Vec<ObjectKey> = told.collect().await;
         assert_eq!(told, ["harbour", "quay", "quay", "harbour"].map(concerned));
     }
 
@@ -385,7 +385,7 @@ mod tests {
         references.note(&concerned("quay"), [secret("there")].into());
         let other = [named(Referred::Service, "ships", "gone"), named(Referred::Secret, "elsewhere", "gone")];
         references.note(&concerned("skiff"), other.into());
-        let listener = Listener { references, concerned: sender };
+        let listener = Listener { references, triggers: sender };
         let mut news = News {
             scope: Scope(Some("ships".into())),
             what: Referred::Secret,
@@ -398,11 +398,11 @@ mod tests {
             news.hear(event);
         }
         drop(news);
-        let told: Vec<Concerned> = told.collect().await;
+        let told: Vec<ObjectKey> = told.collect().await;
         assert_eq!(told, ["quay", "harbour"].map(concerned));
     }
 
-    /// A pod with the labels of `harbour`'s, and what controls it.
+    /// Returns a pod with the labels of `harbour`'s, and this controller.
     fn pod(name: &str, controller: Option<(&str, &str)>) -> ObjectMeta {
         let owners = controller.map(|(kind, name)| {
             json!([{ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true }])

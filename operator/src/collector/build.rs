@@ -16,7 +16,7 @@ use crate::children::meta::Owner;
 use crate::children::{self, Data, Scheme, Workload, claim_size};
 use crate::error::Error;
 
-/// Every child of a collector.
+/// Returns every child of a collector.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
@@ -35,7 +35,7 @@ pub fn build(
     Ok(children)
 }
 
-/// What keeps its pod running.
+/// Returns the workload of its pod.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
     Ok(children::workload(&workload(runnable, owner, image)?))
 }
@@ -65,7 +65,7 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
     })
 }
 
-/// Where the pod finds what it shows, and by what it knows relays.
+/// Returns the arguments that name the certificates of the server and of the relays' authority.
 fn args(tls: &ListenerTls) -> Vec<String> {
     let folder = paths::TLS_DIR;
     let own = matches!(tls, ListenerTls::SelfSigned { .. }).then(|| argument(flags::TLS_DIR, folder));
@@ -73,12 +73,12 @@ fn args(tls: &ListenerTls) -> Vec<String> {
     own.into_iter().chain([client_ca]).collect()
 }
 
-/// The kind of what keeps its pod running.
+/// Returns the kind of the workload.
 pub fn kind(runnable: &Runnable) -> Kind {
     data(&runnable.resource).workload()
 }
 
-/// Where the log is. It is nobody's to deliver, and stays when the collector goes.
+/// Returns the storage of the log. It is not delivered, and stays when the collector goes.
 pub fn data(collector: &Collector) -> Data<'_> {
     let bytes = |size: &Quantity| size.bytes().unwrap_or_default();
     if let Some(persistent) = &collector.spec.storage.persistent {

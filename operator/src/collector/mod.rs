@@ -1,4 +1,4 @@
-//! `Collector`: its spec validated, its children built and applied, and what holds of it reported.
+//! `Collector`: its reconcile, step by step.
 
 mod build;
 mod report;
@@ -11,21 +11,22 @@ use jiff::Timestamp;
 use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
-use crate::apply::apply;
-use crate::apply::roll_out::take_up;
-use crate::apply::runnable::{self, Rules, Verdict, judge_with_pods};
-use crate::certificates::{self, Kept};
-use crate::children::child::take_unknown;
+use crate::apply::roll_out::roll_out;
+use crate::apply::runnable::{self, Rules, judge_with_pods};
+use crate::apply::{Applied, apply};
+use crate::certificates::trust::Wanted as Trust;
+use crate::certificates::{self, StoredCertificates};
+use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
-use crate::cluster::pods::only_refuse;
-use crate::cluster::present::Present;
+use crate::cluster::creation_failure::creation_failure;
+use crate::cluster::live_children::LiveChildren;
+use crate::cluster::pods::{Report, only_refuse};
 use crate::cluster::references::{Reference, Referred};
-use crate::cluster::unmade::why_unmade;
 use crate::context::Context;
 use crate::error::Error;
-use crate::status::report::nothing_runs;
-use crate::status::visit::Visit;
+use crate::status::outcome::Outcome;
+use crate::status::report::{Obstacle, nothing_runs};
 
 /// A collector that can run.
 type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
@@ -37,55 +38,123 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
     take_over: |_, _| {},
 };
 
-/// Brings about what a collector says.
-pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Visit, Error> {
+/// Reconciles a collector: admit, observe, decide, apply, report. Admission comes first, because it tells which spec
+/// runs. Each step says whether it does IO.
+pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Collector, collector);
-    let image = &context.images.collector;
-    let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(&context.cluster, &owner).adopting(adopts(collector));
-    let Verdict { runnable, fault, missing, awaited } =
-        judge_with_pods(collector, &present, &RULES, &context.writer, workload).await?;
-    let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, fault.as_ref()));
+    let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));
+    let verdict = admit(collector, &live, context).await?;
+    let Some(runnable) = &verdict.runnable else {
+        return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
     };
-    let (kept, trust) = match &runnable.valid.listener.tls {
-        ListenerTls::None => (Kept::default(), None),
-        // Relays are known by certificates of the collector's own authority, whosever it shows itself.
-        tls => {
-            let kept = certificates::fetch(&present).await?;
-            let wanted = certificates::wanted(&owner, &kept, certificates::own_names(tls), now)?;
-            (kept, Some(wanted))
-        }
-    };
-    let mut children = build::build(&runnable, &owner, trust.as_ref(), image)?;
-    if only_refuse(&context.cluster, &owner).await {
-        publish_not_ready(&mut children, &owner);
-    }
-    if !awaited.is_empty() {
-        ask_for_certificate(&mut children, &owner, collector.spec.listener.tls.cert_manager.as_ref());
-    }
-    let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &context.writer, &children).await?;
-
-    let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&missing, &awaited, &unknown);
-    let pods = take_up(&context.cluster, &owner, hash, obstacles.is_empty(), now).await?;
-    let unmade = why_unmade(&present, build::kind(&runnable), 1, pods.len(), now).await?;
-    Ok(report::report(&report::Seen {
+    let observed = observe(runnable, &live).await?;
+    let wanted = decide(collector, &owner, &verdict, runnable, &observed, context, now)?;
+    let done = carry_out(runnable, &live, &wanted, context, now).await?;
+    let trust = wanted.trust.as_ref();
+    Ok(report::report(&report::Inputs {
         owner: &owner,
-        runnable: &runnable,
-        fault: fault.as_ref(),
-        applied: &applied,
-        missing_secrets: &missing,
-        obstacles: &obstacles,
-        pods: &pods,
-        unmade: unmade.as_deref(),
-        trust: trust.map(|wanted| certificates::standing(&context.writer.verified, &owner, &kept, &wanted)),
+        runnable,
+        fault: verdict.fault.as_ref(),
+        applied: &done.applied,
+        missing_secrets: &verdict.missing,
+        obstacles: &wanted.obstacles,
+        pods: &done.pods,
+        creation_failure: done.creation_failure.as_deref(),
+        trust: trust
+            .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.kept, trust)),
         now,
     }))
 }
 
-/// Every object that a visit reads and that is not the collector's own child.
+/// The decision which spec runs.
+type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
+
+/// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
+async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context) -> Result<Verdict, Error> {
+    let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.collector);
+    judge_with_pods(collector, live, &RULES, &context.writer, workload).await
+}
+
+/// The objects around a collector, as they are.
+struct Observed {
+    /// The collector's own certificates; none if its listener speaks plain HTTP.
+    kept: StoredCertificates,
+    /// Pods answer, and all refuse events.
+    only_refuses: bool,
+}
+
+/// Reads the objects around a collector. IO: reads.
+async fn observe(runnable: &Runnable, live: &LiveChildren<'_>) -> Result<Observed, Error> {
+    let kept = match &runnable.valid.listener.tls {
+        ListenerTls::None => StoredCertificates::default(),
+        ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(live).await?,
+    };
+    Ok(Observed { kept, only_refuses: only_refuse(live.cluster, live.owner).await })
+}
+
+/// The objects of a collector, as they should be.
+struct Wanted {
+    /// Children, of kinds that the cluster knows.
+    children: Vec<Child>,
+    /// The collector's own certificates.
+    trust: Option<Trust>,
+    /// Obstacles to the configuration.
+    obstacles: Vec<Obstacle>,
+}
+
+/// Decides what the children should be. No IO, but new keys are random.
+fn decide(
+    collector: &Collector,
+    owner: &Owner,
+    verdict: &Verdict,
+    runnable: &Runnable,
+    observed: &Observed,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Wanted, Error> {
+    let trust = match &runnable.valid.listener.tls {
+        ListenerTls::None => None,
+        // Relays are known by certificates of the collector's own authority, whichever certificate it shows itself.
+        tls => Some(certificates::wanted(owner, &observed.kept, certificates::own_names(tls), now)?),
+    };
+    let mut children = build::build(runnable, owner, trust.as_ref(), &context.images.collector)?;
+    if observed.only_refuses {
+        publish_not_ready(&mut children, owner);
+    }
+    if !verdict.awaited.is_empty() {
+        ask_for_certificate(&mut children, owner, collector.spec.listener.tls.cert_manager.as_ref());
+    }
+    let unknown = take_unknown(&mut children, &context.kinds);
+    let obstacles = report::obstacles(&verdict.missing, &verdict.awaited, &unknown);
+    Ok(Wanted { children, trust, obstacles })
+}
+
+/// The result of the writes.
+struct Done {
+    /// Result for the children.
+    applied: Applied,
+    /// Pods, as they answer after it.
+    pods: Vec<Report>,
+    /// Reason that the pod is missing, in the words of what refuses it.
+    creation_failure: Option<String>,
+}
+
+/// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
+async fn carry_out(
+    runnable: &Runnable,
+    live: &LiveChildren<'_>,
+    wanted: &Wanted,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let applied = apply(live, &context.writer, &wanted.children).await?;
+    let hash = &runnable.valid.identity.configuration_hash;
+    let pods = roll_out(live.cluster, live.owner, hash, wanted.obstacles.is_empty(), now).await?;
+    let creation_failure = creation_failure(live, build::kind(runnable), 1, pods.len(), now).await?;
+    Ok(Done { applied, pods, creation_failure })
+}
+
+/// Returns every object that a reconcile reads and that is not the collector's own child.
 fn references(collector: &ValidatedCollector) -> BTreeSet<Reference> {
     let secrets = collector.listener.secrets().into_iter();
     let reference =

@@ -1,4 +1,4 @@
-//! What can be said of a collector. Pure.
+//! Report on a collector. Pure.
 
 use std::collections::BTreeSet;
 
@@ -8,43 +8,43 @@ use super::Runnable;
 use super::build::data;
 use crate::apply::Applied;
 use crate::apply::runnable::Fault;
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
 use crate::cluster::pods::Report;
 use crate::status::conditions::summed_up;
+use crate::status::outcome::{Certificates, Outcome};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
-    secret_obstacles,
+    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
+    requeue_after, secret_obstacles,
 };
-use crate::status::visit::{Certificates, Visit};
 
-/// All that a visit has seen.
-pub struct Seen<'a> {
-    /// The collector.
+/// All that a reconcile has seen.
+pub struct Inputs<'a> {
+    /// Owner of the children.
     pub owner: &'a Owner,
-    /// What runs.
+    /// Resource that runs.
     pub runnable: &'a Runnable,
-    /// What is wrong with the spec, if something else runs.
+    /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
-    /// What became of the children.
+    /// Result of the apply.
     pub applied: &'a Applied,
     /// Secrets that are not there.
     pub missing_secrets: &'a BTreeSet<String>,
-    /// What stands in the way of its configuration.
+    /// Obstacles to its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pod, and what it says.
     pub pods: &'a [Report],
-    /// Why there is no pod, if anything says so.
-    pub unmade: Option<&'a str>,
+    /// Reason that there is no pod, if anything says so.
+    pub creation_failure: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<Standing>,
-    /// The time.
+    pub trust: Option<CertificateState>,
+    /// Current time.
     pub now: Timestamp,
 }
 
-/// What it refers to or asks for, and cannot be had.
+/// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,
@@ -55,8 +55,8 @@ pub fn obstacles(
     obstacles
 }
 
-/// The report on a collector.
-pub fn report(seen: &Seen<'_>) -> Visit {
+/// Returns the report on a collector.
+pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: collector, valid } = seen.runnable;
     let (spec, hash) = (&collector.spec, &valid.identity.configuration_hash[..]);
     let warnings: Vec<String> = valid.warnings.iter().map(ToString::to_string).collect();
@@ -70,16 +70,16 @@ pub fn report(seen: &Seen<'_>) -> Visit {
             seen.now,
         ),
         programmed(Some(hash), 1, seen.pods, seen.obstacles),
-        available(1, seen.pods, seen.unmade),
+        available(1, seen.pods, seen.creation_failure),
         durable(&data(collector), seen.pods),
     ];
     let scheme = Scheme::of(&valid.listener.tls);
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(1, seen.pods)),
-        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        requeue_after: requeue_after(seen.fault, seen.applied, seen.pods, seen.creation_failure),
         certificates: Certificates::of(seen.trust, None, seen.pods, seen.now),
     }
 }

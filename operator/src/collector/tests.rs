@@ -1,4 +1,4 @@
-//! What a collector becomes, whole.
+//! Tests of a collector's children as a whole.
 
 use expect_test::expect_file;
 use serde_json::{Value, json};
@@ -44,7 +44,8 @@ fn collector_with_a_certificate_of_the_users_knows_relays_by_its_own_authority()
     let owner = Owner::of(Role::Collector, &runnable.resource);
     let (names, now) =
         (certificates::own_names(&runnable.valid.listener.tls), "2026-11-24T12:00:00Z".parse().unwrap());
-    let trust = certificates::wanted(&owner, &certificates::Kept::default(), names, now).unwrap();
+    let trust =
+        certificates::wanted(&owner, &certificates::StoredCertificates::default(), names, now).unwrap();
     let children = build::build(&runnable, &owner, Some(&trust), "image").unwrap();
     let set = children.iter().find(|child| child.kind == Kind::StatefulSet).unwrap();
     let args = set.object["spec"]["template"]["spec"]["containers"][0]["args"].to_string();

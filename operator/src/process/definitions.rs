@@ -9,14 +9,14 @@ use visnyk_crds::api::{Collector, GROUP, VERSION, WebhookRelay};
 use visnyk_runtime::observe::readiness::{Condition, Readiness};
 use visnyk_runtime::observe::watchdog::Ticker;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+/// Time between two looks.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The kinds that are not served yet; each is a condition of being ready.
 pub struct Missing(Vec<(String, Condition)>);
 
 impl Missing {
-    /// Both, until the API server was asked.
+    /// Returns both kinds, as long as the API server was not asked.
     pub fn both(readiness: &Readiness) -> Self {
         let wanted = |plural: String| {
             let waits = readiness.condition(format!("{plural}.{GROUP}"), "not looked for yet");
@@ -32,7 +32,7 @@ impl Missing {
 pub async fn served(client: &Client, Missing(mut missing): Missing, ticker: &Ticker) {
     loop {
         ticker.tick();
-        match tokio::time::timeout(LOOK * 5, discover(client)).await {
+        match tokio::time::timeout(POLL_INTERVAL * 5, discover(client)).await {
             Ok(Ok(found)) => {
                 missing.retain(|(plural, waits)| !is_met(plural, waits, &found));
                 if missing.is_empty() {
@@ -43,7 +43,7 @@ pub async fn served(client: &Client, Missing(mut missing): Missing, ticker: &Tic
             Ok(Err(error)) => blame(&missing, &format!("API server cannot be asked: {error}")),
             Err(_) => blame(&missing, "API server does not answer"),
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -64,7 +64,7 @@ fn blame(missing: &[(String, Condition)], reason: &str) {
     }
 }
 
-/// The plurals that our group serves.
+/// Returns the plurals that the API group serves.
 async fn discover(client: &Client) -> kube::Result<Vec<String>> {
     match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
         Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.name).collect()),

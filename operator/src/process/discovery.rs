@@ -1,4 +1,4 @@
-//! Which kinds of children the cluster knows: some belong to projects that are not everywhere.
+//! Kinds of children that the cluster knows: some belong to projects that are not everywhere.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use crate::children::child::Kind;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_mins(1);
+/// Time between two looks.
+const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The kinds that the cluster knows now.
+/// Returns the kinds that the cluster knows now.
 pub async fn discover(client: &Client) -> kube::Result<BTreeSet<Kind>> {
     let mut known = BTreeSet::new();
     for kind in Kind::ALL {
@@ -25,7 +25,7 @@ pub async fn discover(client: &Client) -> kube::Result<BTreeSet<Kind>> {
 /// Returns once the cluster knows others than these.
 pub async fn changed(client: &Client, known: &BTreeSet<Kind>) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         match discover(client).await {
             Ok(now) if now == *known => {}
             Ok(now) => return info!(?now, "the cluster knows other kinds than before"),

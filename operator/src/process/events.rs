@@ -13,7 +13,7 @@ pub struct Events(Recorder);
 const NOTE: usize = 1024;
 
 impl Events {
-    /// Events in the name of one operator.
+    /// Returns a publisher in the name of one operator.
     pub fn new(client: Client, identity: &str) -> Self {
         let reporter = Reporter { controller: "visnyk-operator".into(), instance: Some(identity.into()) };
         Self(Recorder::new(client, reporter))
@@ -24,7 +24,7 @@ impl Events {
         self.publish(object, &event(EventType::Warning, action, reason, note)).await;
     }
 
-    /// An Event is a courtesy: that it cannot be published fails nothing.
+    /// Publishes an Event. A failure is logged and fails nothing.
     pub async fn publish(&self, object: &ObjectReference, event: &Event) {
         if let Err(error) = self.0.publish(event, object).await {
             warn!(%error, reason = event.reason, "event cannot be published");

@@ -17,20 +17,20 @@ use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Service};
 
-/// Until when writes pass. Clones share it; closed at first.
+/// Fence around writes: they pass until a time. Clones share it; closed at first.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
 
 /// Requests that wait for a connection; as many as the client's own queue takes.
 const WAITING: usize = 1024;
 
-/// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch is
-/// answered at once, and may then be idle for as long as it likes.
+/// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch
+/// is answered at once, and may then be idle for as long as it likes.
 const LONGEST: Duration = Duration::from_secs(65);
 
-/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with many
-/// resources keeps in memory.
-const AT_ONCE: usize = 32;
+/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with
+/// many resources keeps in memory.
+const MAX_CONCURRENT: usize = 32;
 
 /// The write was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ impl Fence {
         *self.until() = None;
     }
 
-    /// Whether a write would pass now.
+    /// Returns whether a write would pass now.
     pub fn is_open(&self) -> bool {
         self.until().is_some_and(|until| Instant::now() < until)
     }
@@ -76,10 +76,10 @@ impl Fence {
     {
         service
             .with_layer(&TimeoutLayer::new(LONGEST))
-            .with_layer(&ConcurrencyLimitLayer::new(AT_ONCE))
+            .with_layer(&ConcurrencyLimitLayer::new(MAX_CONCURRENT))
             .with_layer(&FilterLayer::new(self.clone()))
             .with_layer(&BufferLayer::new(WAITING))
-            .with_layer(&RetryLayer::new(patience()))
+            .with_layer(&RetryLayer::new(backoff()))
             .build()
     }
 
@@ -88,8 +88,8 @@ impl Fence {
     }
 }
 
-/// Three tries more: what takes longer is for the next visit.
-fn patience() -> RetryPolicy {
+/// Returns the retries: three, since what takes longer is for the next reconcile.
+fn backoff() -> RetryPolicy {
     let heed_server = true;
     RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(5), 3, heed_server).unwrap_or_default()
 }

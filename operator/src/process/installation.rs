@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 pub struct Installation {
     /// Namespace of the Lease by which they do.
     pub namespace: String,
-    /// Its name.
+    /// Name of the Lease.
     pub lease: String,
 }
 

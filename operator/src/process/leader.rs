@@ -1,4 +1,5 @@
-//! Who of several operators works: the holder of a Lease, renewed while it works and given back when it ends.
+//! Leader election among operators: the holder of a Lease works, renews it while it works and gives it back when it
+//! ends.
 
 use std::time::Duration;
 
@@ -17,22 +18,22 @@ use crate::process::fence::Fence;
 /// may begin; clocks are never compared between machines, only spans.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long others leave a silent holder alone. Whole seconds.
+    /// Time for which others leave a silent holder alone. Whole seconds.
     pub lease: Duration,
-    /// How long after the last renewal the holder itself stops.
+    /// Time after the last renewal at which the holder itself stops.
     pub renew: Duration,
-    /// Between two tries.
+    /// Time between two tries.
     pub retry: Duration,
 }
 
 impl Default for Timing {
-    /// As the controllers of Kubernetes have it.
+    /// Returns the times that the controllers of Kubernetes use.
     fn default() -> Self {
         Self { lease: Duration::from_secs(15), renew: Duration::from_secs(10), retry: Duration::from_secs(2) }
     }
 }
 
-/// A candidate.
+/// Candidate for a Lease.
 #[derive(Debug)]
 pub struct Election {
     leases: Api<Lease>,
@@ -43,10 +44,10 @@ pub struct Election {
     seen: Option<(LeaseSpec, Instant)>,
 }
 
-/// How leading ended, the lease given back where it still was ours.
+/// End of a term as leader. The lease is given back where it was still held.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended<T> {
-    /// It was to stop.
+    /// The process was told to stop.
     Stopped,
     /// The work came to an end.
     Finished(T),
@@ -55,7 +56,7 @@ pub enum Ended<T> {
 }
 
 impl Election {
-    /// A candidate for the Lease of that name, which is created if need be. The identity is unique among the
+    /// Returns a candidate for the Lease of that name, which is created if need be. The identity is unique among the
     /// candidates; one that starts anew under its own takes its lease back at once.
     pub fn new(leases: Api<Lease>, name: &str, identity: &str, timing: Timing) -> Self {
         Self { leases, name: name.to_owned(), identity: identity.to_owned(), timing, seen: None }
@@ -149,7 +150,7 @@ impl Election {
         Ok(Some(until))
     }
 
-    /// Whether somebody else holds it and has not been silent for as long as they said.
+    /// Returns whether another holds it and has renewed it within the duration that it names.
     fn is_anothers(&mut self, spec: &LeaseSpec) -> bool {
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         if holder.is_empty() || holder == self.identity {

@@ -1,4 +1,4 @@
-//! The operator's figures. Names of resources label only the certificates' expiry, which alerts have to name.
+//! The operator's metrics. Names of resources label only the certificates' expiry, which alerts have to name.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 
-/// What reconciling counts. Clones share it.
+/// Metrics of the reconciles. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OperatorMetrics {
     reconciles: Family<Reconciles, Counter>,
@@ -34,18 +34,18 @@ struct Errors {
     category: &'static str,
 }
 
-/// Whose certificate expires.
+/// Resource that a certificate belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Certificate {
-    /// `WebhookRelay` or `Collector`.
+    /// Kind of the resource: `WebhookRelay` or `Collector`.
     pub kind: &'static str,
-    /// Of the resource.
+    /// Namespace of the resource.
     pub namespace: String,
-    /// Of the resource.
+    /// Name of the resource.
     pub name: String,
 }
 
-/// From a reconcile that finds nothing to do to one that waits for a busy API server.
+/// Bounds in seconds, from a reconcile that finds nothing to do to one that waits for a busy API server.
 const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 impl Default for OperatorMetrics {
@@ -78,33 +78,33 @@ impl OperatorMetrics {
         registry.register("leading", "Whether this operator holds the lease", self.leading.clone());
     }
 
-    /// A reconcile came to its end.
+    /// Counts a reconcile that came to its end.
     pub fn succeeded(&self, kind: &'static str, took: Duration) {
         self.ended(kind, "success", took);
     }
 
-    /// A reconcile failed.
+    /// Counts a reconcile that failed.
     pub fn failed(&self, kind: &'static str, category: &'static str, took: Duration) {
         self.errors.get_or_create(&Errors { kind, category }).inc();
         self.ended(kind, "error", took);
     }
 
-    /// A certificate is in use until then.
+    /// Sets the time at which a certificate in use expires.
     pub fn certificate_expires(&self, certificate: &Certificate, at: Timestamp) {
         self.certificates.get_or_create(certificate).set(at.as_second());
     }
 
-    /// A certificate is no longer in use: its resource is gone, or it is not ours.
+    /// Removes a certificate that is no longer in use: its resource is gone, or the operator did not issue it.
     pub fn certificate_gone(&self, certificate: &Certificate) {
         self.certificates.remove(certificate);
     }
 
-    /// This operator leads from now on.
+    /// Notes that this operator leads from now on.
     pub fn term_began(&self) {
         self.leading.set(1);
     }
 
-    /// It leads no more: of certificates another one tells.
+    /// Notes that it leads no more. Another operator tells of certificates from now on.
     pub fn term_ended(&self) {
         self.leading.set(0);
         self.certificates.clear();

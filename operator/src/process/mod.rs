@@ -3,8 +3,8 @@
 pub mod args;
 pub mod definitions;
 pub mod discovery;
+pub mod endpoints;
 pub mod events;
-pub mod face;
 pub mod fence;
 pub mod installation;
 pub mod leader;

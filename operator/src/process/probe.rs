@@ -12,46 +12,46 @@ use tokio::time::timeout;
 /// The answer was not the one hoped for.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Nobody answered.
+    /// No answer came.
     #[error("{url} cannot be reached")]
     Unreachable {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
-        /// Why.
+        /// Cause.
         #[source]
         source: hyper_util::client::legacy::Error,
     },
     /// The answer broke off.
     #[error("answer of {url} broke off")]
     Broken {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
-        /// Why.
+        /// Cause.
         #[source]
         source: hyper::Error,
     },
-    /// It took too long.
+    /// The answer took too long.
     #[error("{0} does not answer")]
     Silent(Uri),
     /// Another status than 200.
     #[error("{url} answers {status}: {body}")]
     Refused {
-        /// What was asked.
+        /// URL of the request.
         url: Uri,
-        /// The answer's status.
+        /// Status of the answer.
         status: StatusCode,
-        /// And body.
+        /// Body of the answer.
         body: String,
     },
 }
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum time for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prints what `url` answers, over plain HTTP.
 pub async fn probe(url: &Uri) -> Result<(), ProbeError> {
     let (status, body) =
-        timeout(PATIENCE, get(url)).await.map_err(|_| ProbeError::Silent(url.clone())).flatten()?;
+        timeout(TIMEOUT, get(url)).await.map_err(|_| ProbeError::Silent(url.clone())).flatten()?;
     if status != StatusCode::OK {
         return Err(ProbeError::Refused { url: url.clone(), status, body });
     }

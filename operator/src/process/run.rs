@@ -1,4 +1,4 @@
-//! Puts the operator together and runs it until SIGTERM: its face, the wait for our kinds, the election, and
+//! Puts the operator together and runs it until SIGTERM: its endpoints, the wait for our kinds, the election, and
 //! behind the fence of the lease the controllers.
 
 use std::time::Duration;
@@ -14,27 +14,27 @@ use visnyk_runtime::server::drain::{Drain, Signals};
 
 use crate::process::args::{Images, Namespaces, RunArgs};
 use crate::process::definitions::{self, Missing};
+use crate::process::endpoints::OperatorEndpoints;
 use crate::process::events::Events;
-use crate::process::face::OperatorFace;
 use crate::process::fence::Fence;
 use crate::process::installation::Installation;
 use crate::process::leader::{Election, Ended, Timing};
 use crate::process::metrics::OperatorMetrics;
 
-/// What the controllers are given.
+/// Dependencies of the controllers.
 #[derive(Clone)]
-pub struct Outfit {
+pub struct ControllerDeps {
     /// The API server, behind the fence: a write passes only while this operator leads.
     pub client: kube::Client,
     /// The installation that this operator is part of.
     pub installation: Installation,
-    /// Where resources are looked after.
+    /// Namespaces whose resources are reconciled.
     pub namespaces: Namespaces,
-    /// What the workloads run.
+    /// Images of the workloads.
     pub images: Images,
-    /// The figures.
+    /// Metrics of the operator.
     pub metrics: OperatorMetrics,
-    /// What `kubectl describe` shows.
+    /// Publisher of Events.
     pub events: Events,
 }
 
@@ -62,7 +62,7 @@ const LEASE: &str = "visnyk-operator";
 pub async fn run<Work: Future<Output = ()>>(
     args: RunArgs,
     mut signals: Signals,
-    controllers: impl Fn(Outfit) -> Work,
+    controllers: impl Fn(ControllerDeps) -> Work,
 ) -> Result<(), RunError> {
     let config = Config::infer().await.map_err(RunError::Config)?;
     let client = kube::Client::try_from(config.clone()).map_err(RunError::Client)?;
@@ -76,8 +76,9 @@ pub async fn run<Work: Future<Output = ()>>(
     page.register(|registry| metrics.register(registry));
     // It tries every two seconds, and no try takes longer than ten.
     let ticker = watchdog.register("election", BOUND);
-    let face = OperatorFace { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
-    let _health = args.health.map(|at| Health::start(at, face)).transpose().map_err(RunError::Health)?;
+    let endpoints =
+        OperatorEndpoints { watchdog, readiness: readiness.clone(), metrics: page, fence: fence.clone() };
+    let _health = args.health.map(|at| Health::start(at, endpoints)).transpose().map_err(RunError::Health)?;
 
     let drain = Drain::new();
     let stop = stop_with(&drain);
@@ -87,7 +88,7 @@ pub async fn run<Work: Future<Output = ()>>(
 
     let namespace = args.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let leases = Api::namespaced(client.clone(), &namespace);
-    let outfit = Outfit {
+    let deps = ControllerDeps {
         installation: Installation { namespace, lease: LEASE.to_owned() },
         events: Events::new(fenced.clone(), &args.identity),
         client: fenced,
@@ -104,7 +105,7 @@ pub async fn run<Work: Future<Output = ()>>(
         // Each term has controllers of its own: what those of the last one knew went with them.
         let work = async {
             metrics.term_began();
-            controllers(outfit.clone()).await;
+            controllers(deps.clone()).await;
         };
         let ended = election.lead(&fence, &stop, &ticker, work).await;
         metrics.term_ended();
@@ -116,7 +117,7 @@ pub async fn run<Work: Future<Output = ()>>(
     }
 }
 
-/// Cancelled when the process is told to go.
+/// Returns a token that is cancelled when the process is told to go.
 fn stop_with(drain: &Drain) -> CancellationToken {
     let (stop, drain) = (CancellationToken::new(), drain.clone());
     let cancelled = stop.clone();

@@ -8,8 +8,8 @@ use visnyk_crds::contract::{
 use visnyk_crds::valid::{SpoolKind, ValidatedRelay};
 
 use super::Runnable;
-use super::left::Left;
 use super::peers::Resolved;
+use super::retained_volumes::RetainedVolume;
 use crate::certificates;
 use crate::certificates::trust::Wanted;
 use crate::children::child::{Child, Kind};
@@ -17,7 +17,7 @@ use crate::children::meta::Owner;
 use crate::children::{self, Data, Mount, Scheme, Workload, claim_size};
 use crate::error::Error;
 
-/// Every child of a relay.
+/// Returns every child of a relay.
 pub fn build(
     runnable: &Runnable,
     owner: &Owner,
@@ -39,20 +39,25 @@ pub fn build(
     Ok(children)
 }
 
-/// What keeps its pods running.
+/// Returns the workload of its pods.
 pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Error> {
     Ok(children::workload(&serving(runnable, owner, image)?))
 }
 
-/// The Jobs that drain what is left behind.
-pub fn drains(runnable: &Runnable, owner: &Owner, image: &str, left: &[Left]) -> Result<Vec<Child>, Error> {
+/// Returns the Jobs that drain what is left behind.
+pub fn drains(
+    runnable: &Runnable,
+    owner: &Owner,
+    image: &str,
+    left: &[RetainedVolume],
+) -> Result<Vec<Child>, Error> {
     let workload = workload(runnable, owner, image)?;
     let timeout = runnable.valid.spool.drain_timeout;
     let with_job = left.iter().filter(|left| left.has_job());
     Ok(with_job.map(|left| children::drain(&workload, &left.job(owner), left.name(), timeout)).collect())
 }
 
-/// The pods of a relay that accept.
+/// Returns the pods of a relay that accept events.
 fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let mut workload = workload(runnable, owner, image)?;
     if certificates::own_names(&runnable.valid.listener.tls).is_some() {
@@ -62,7 +67,7 @@ fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Resu
     Ok(workload)
 }
 
-/// Any pods of a relay.
+/// Returns the pods of a relay, for either purpose.
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
@@ -86,12 +91,12 @@ fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Res
     })
 }
 
-/// The kind of what keeps its pods running.
+/// Returns the kind of what keeps its pods running.
 pub fn kind(runnable: &Runnable) -> Kind {
     data(&runnable.resource, &runnable.valid).workload()
 }
 
-/// Where the spool is.
+/// Returns the storage of the spool.
 pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
     let persistent = relay.spec.spool.persistent.as_ref();
     match valid.spool.kind {
@@ -103,7 +108,7 @@ pub fn data<'a>(relay: &'a WebhookRelay, valid: &ValidatedRelay) -> Data<'a> {
     }
 }
 
-/// What a running relay cannot take up: its port, its spool, and larger bodies.
+/// Returns the values that a running relay cannot take up: its port, its spool, and larger bodies.
 fn restart(valid: &ValidatedRelay) -> String {
     let spool = match valid.spool.kind {
         SpoolKind::Persistent { size } => format!("persistent {size}"),

@@ -1,4 +1,4 @@
-//! What a relay refers to.
+//! References of a relay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,71 +8,71 @@ use kube::core::DeserializeGuard;
 use visnyk_crds::Collector;
 use visnyk_crds::valid::{Target, ValidatedRelay};
 
-use crate::certificates::{self, Kept, authorities_name};
+use crate::certificates::{self, StoredCertificates, authorities_name};
 use crate::children::SecretData;
 use crate::children::meta::{Owner, Role};
 use crate::cluster::Cluster;
 use crate::cluster::fetch::read;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::references::{Reference, Referred};
 use crate::error::Error;
 
-/// Namespace and name.
+/// Namespace and name of an object.
 pub type Named = (String, String);
 
-/// What a relay refers to, as it is.
+/// Objects that a relay refers to, as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Its own authority and certificate.
-    pub kept: Kept,
+    pub kept: StoredCertificates,
     /// The Secret with its peers.
     pub peers: Option<SecretData>,
-    /// Collectors by name.
+    /// Collectors that it refers to.
     pub collectors: BTreeMap<Named, Result<Peer, Absence>>,
-    /// Services by name.
+    /// Services that it refers to.
     pub services: BTreeMap<Named, Result<Service, Absence>>,
 }
 
 /// A Collector, and what it signs with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peer {
-    /// The Collector.
+    /// Collector as it was read.
     pub collector: Collector,
     /// Its authorities; nothing where it has none yet.
     pub authorities: Option<SecretData>,
 }
 
-/// Why something that is referred to is not had. It holds up no other destination.
+/// Reason that a referred object is missing. It holds up no other destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absence {
-    /// There is none.
+    /// The object does not exist.
     #[error("does not exist")]
     Missing,
-    /// It may be there, in a namespace that is not looked after for instance.
+    /// The object may exist, for instance in a namespace that this operator does not watch.
     #[error("cannot be read: {0}")]
     Hidden(String),
-    /// It is there, and not as its type has it.
+    /// The object exists, and is not as its type has it.
     #[error("cannot be read; its own conditions say why")]
     Unreadable,
 }
 
 /// Looks at all of it. What it reads is noted before: see [`references`].
-pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Found, Error> {
-    let Present { cluster, owner, .. } = *present;
+pub async fn fetch(relay: &ValidatedRelay, live: &LiveChildren<'_>) -> Result<Found, Error> {
+    let LiveChildren { cluster, owner, .. } = *live;
     let client = &cluster.client;
     let collector = async |(namespace, name): Named| {
-        let found = or_absent(present, peer(cluster, &namespace, &name).await)?.flatten();
+        let found = or_absent(live, peer(cluster, &namespace, &name).await)?.flatten();
         Ok::<_, Error>(((namespace, name), found))
     };
     let service = async |(namespace, name): Named| {
-        let found = or_absent(present, read::<Service>(client, &namespace, &name).await)?;
+        let found = or_absent(live, read::<Service>(client, &namespace, &name).await)?;
         Ok::<_, Error>(((namespace, name), found))
     };
     let (collectors, services) = targets(relay);
     let peers = owner.child("peers");
     let (kept, peers, collectors, services) = tokio::join!(
-        kept(relay, present),
-        present.secret(&peers),
+        kept(relay, live),
+        live.secret(&peers),
         join_all(collectors.into_iter().map(collector)),
         join_all(services.into_iter().map(service)),
     );
@@ -85,8 +85,11 @@ pub async fn fetch(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Foun
     })
 }
 
-fn or_absent<T>(present: &Present<'_>, found: Result<Option<T>, Error>) -> Result<Result<T, Absence>, Error> {
-    Ok(match present.told(found)? {
+fn or_absent<T>(
+    live: &LiveChildren<'_>,
+    found: Result<Option<T>, Error>,
+) -> Result<Result<T, Absence>, Error> {
+    Ok(match live.told(found)? {
         Ok(found) => found.ok_or(Absence::Missing),
         Err(why) => Err(Absence::Hidden(why)),
     })
@@ -102,24 +105,24 @@ async fn peer(
     let Ok(collector) = found else { return Ok(Some(Err(Absence::Unreadable))) };
     let owner = Owner::of(Role::Collector, &collector);
     let authorities =
-        Present::new(cluster, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
+        LiveChildren::new(cluster, &owner).secret(&authorities_name(owner.role, &owner.name)).await?;
     Ok(Some(Ok(Peer { collector, authorities })))
 }
 
-/// Its own authority and certificate, where it shows one of its own.
-async fn kept(relay: &ValidatedRelay, present: &Present<'_>) -> Result<Kept, Error> {
+/// Reads its own authority and certificate, where it shows one of its own.
+async fn kept(relay: &ValidatedRelay, live: &LiveChildren<'_>) -> Result<StoredCertificates, Error> {
     match certificates::own_names(&relay.listener.tls) {
-        Some(_) => certificates::fetch(present).await,
-        None => Ok(Kept::default()),
+        Some(_) => certificates::fetch(live).await,
+        None => Ok(StoredCertificates::default()),
     }
 }
 
-/// The Secret with the authorities of a Collector.
+/// Returns the Secret with the authorities of a Collector.
 fn authorities((namespace, name): &Named) -> Named {
     (namespace.clone(), authorities_name(Role::Collector, name))
 }
 
-/// The Collectors and Services among the destinations.
+/// Returns the Collectors and Services among the destinations.
 fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     let (mut collectors, mut services) = (BTreeSet::new(), BTreeSet::new());
     for destination in &relay.destinations {
@@ -136,8 +139,8 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
     (collectors, services)
 }
 
-/// Every object that a visit reads and that is not the relay's own child. A Collector's authorities are among them:
-/// they change without the Collector, which need not say so.
+/// Returns every object that a reconcile reads and that is not the relay's own child. A Collector's authorities are
+/// among them: they change without the Collector, which need not say so.
 pub fn references(relay: &ValidatedRelay) -> BTreeSet<Reference> {
     let (collectors, services) = targets(relay);
     let secrets = relay.secrets().into_iter().map(|secret| (relay.identity.namespace.clone(), secret.name));

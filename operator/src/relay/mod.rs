@@ -1,41 +1,43 @@
-//! `WebhookRelay`: what it refers to is fetched, its spec validated, its children built and applied, and what
-//! holds of it reported.
+//! `WebhookRelay`: its reconcile, step by step.
 
 mod build;
 mod fetch;
-mod leave;
-mod left;
+mod finalize;
 mod peers;
 mod report;
+mod retained_volumes;
 #[cfg(test)]
 mod tests;
 
+use self::peers::Resolved;
+use self::retained_volumes::RetainedVolume;
 use jiff::Timestamp;
 use visnyk_crds::api::OnDelete;
 use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
-use crate::apply::apply;
 use crate::apply::finalizer;
-use crate::apply::roll_out::take_up;
-use crate::apply::runnable::{self, Rules, Verdict, judge_with_pods};
+use crate::apply::roll_out::roll_out;
+use crate::apply::runnable::{self, Rules, judge_with_pods};
+use crate::apply::{Applied, apply};
 use crate::certificates;
-use crate::children::child::take_unknown;
+use crate::certificates::trust::Wanted as Trust;
+use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
-use crate::cluster::pods::only_refuse;
-use crate::cluster::present::Present;
-use crate::cluster::unmade::why_unmade;
+use crate::cluster::creation_failure::creation_failure;
+use crate::cluster::live_children::LiveChildren;
+use crate::cluster::pods::{Report, only_refuse};
 use crate::context::Context;
 use crate::error::Error;
-use crate::status::report::nothing_runs;
-use crate::status::visit::Visit;
+use crate::status::outcome::Outcome;
+use crate::status::report::{Obstacle, nothing_runs};
 
 /// A relay that can run.
 type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
 
-/// How many pods there are and what becomes of their volumes is taken from a faulty spec too: neither can be wrong, and
-/// no pod takes notice.
+/// Rules for relays. The number of pods and the fate of their volumes are taken from a faulty spec too: neither can be
+/// wrong, and no pod reads them.
 const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     validate: validate::relay,
     secrets: ValidatedRelay::secrets,
@@ -46,70 +48,155 @@ const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     },
 };
 
-/// Brings about what a relay says.
-pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Visit, Error> {
+/// Reconciles a relay: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs,
+/// and what is observed are the objects that this spec refers to. Each step says whether it does IO.
+pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Relay, relay);
     if relay.metadata.deletion_timestamp.is_some() {
-        return leave::leave(relay, &owner, context, now).await;
+        return finalize::finalize(relay, &owner, context, now).await;
     }
-    let image = &context.images.relay;
-    let workload = |runnable: &Runnable| build::pods(runnable, &owner, image);
-    let present = Present::new(&context.cluster, &owner).adopting(adopts(relay));
-    let Verdict { runnable, fault, missing, awaited } =
-        judge_with_pods(relay, &present, &RULES, &context.writer, workload).await?;
-    let Some(runnable) = runnable else {
-        return Ok(nothing_runs(&owner, fault.as_ref()));
+    let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(relay));
+    let (verdict, not_held) = admit(relay, &live, context).await?;
+    let Some(runnable) = &verdict.runnable else {
+        return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
     };
-    let held = match (runnable.is_held(), finalizer::is_on(&relay.metadata)) {
-        (true, false) => finalizer::put_on::<WebhookRelay>(&context.cluster.client, &relay.metadata).await,
-        (false, true) => finalizer::take_off::<WebhookRelay>(&context.cluster.client, &relay.metadata).await,
-        (true, true) | (false, false) => Ok(()),
-    };
-    let not_held = present.told(held)?.err();
-    let found = fetch::fetch(&runnable.valid, &present).await?;
-    let mut resolved = peers::resolve(&owner, &found, now)?;
-    resolved.obstacles.extend(peers::missing_ports(&runnable.valid.destinations, &found));
-    let trust = certificates::own_names(&runnable.valid.listener.tls)
-        .map(|names| certificates::wanted(&owner, &found.kept, Some(names), now))
-        .transpose()?;
-    let spec = &runnable.resource.spec;
-    let left = left::look(&context.cluster, &owner, spec.replicas, spec.spool.on_delete, now).await?;
-    let mut children = build::build(&runnable, &owner, &resolved, trust.as_ref(), image)?;
-    if only_refuse(&context.cluster, &owner).await {
-        publish_not_ready(&mut children, &owner);
-    }
-    children.extend(build::drains(&runnable, &owner, image, &left)?);
-    if !awaited.is_empty() {
-        ask_for_certificate(&mut children, &owner, relay.spec.listener.tls.cert_manager.as_ref());
-    }
-    let unknown = take_unknown(&mut children, &context.kinds);
-    let applied = apply(&present, &context.writer, &children).await?.and_refused(not_held);
-    leave::delete_claims(&context.cluster.client, &owner, &left).await?;
-
-    let hash = &runnable.valid.identity.configuration_hash;
-    let obstacles = report::obstacles(&missing, &awaited, &resolved, &unknown);
-    let pods = take_up(&context.cluster, &owner, hash, obstacles.is_empty(), now).await?;
-    let unmade =
-        why_unmade(&present, build::kind(&runnable), usize::from(spec.replicas), pods.len(), now).await?;
-    Ok(report::report(&report::Seen {
+    let observed = observe(runnable, &live, now).await?;
+    let wanted = decide(relay, &owner, &verdict, runnable, &observed, context, now)?;
+    let done = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
+    let trust = wanted.trust.as_ref();
+    Ok(report::report(&report::Inputs {
         owner: &owner,
-        runnable: &runnable,
-        fault: fault.as_ref(),
-        applied: &applied,
-        missing_secrets: &missing,
-        resolved: &resolved,
+        runnable,
+        fault: verdict.fault.as_ref(),
+        applied: &done.applied.and_refused(not_held),
+        missing_secrets: &verdict.missing,
+        resolved: &wanted.resolved,
         trust: trust
-            .map(|wanted| certificates::standing(&context.writer.verified, &owner, &found.kept, &wanted)),
-        obstacles: &obstacles,
-        pods: &pods,
-        unmade: unmade.as_deref(),
-        left: &left,
+            .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.found.kept, trust)),
+        obstacles: &wanted.obstacles,
+        pods: &done.pods,
+        creation_failure: done.creation_failure.as_deref(),
+        left: &observed.left,
         now,
     }))
 }
 
+/// The decision which spec runs.
+type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
+
+/// Decides which spec runs, and puts the finalizer on a relay that needs it or takes it off. Returns why it could not,
+/// besides. IO: reads the children, tries the workload out by a dry run, writes the finalizer.
+async fn admit(
+    relay: &WebhookRelay,
+    live: &LiveChildren<'_>,
+    context: &Context,
+) -> Result<(Verdict, Option<String>), Error> {
+    let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.relay);
+    let verdict = judge_with_pods(relay, live, &RULES, &context.writer, workload).await?;
+    let Some(runnable) = &verdict.runnable else { return Ok((verdict, None)) };
+    let (client, metadata) = (&live.cluster.client, &relay.metadata);
+    let held = match (runnable.is_held(), finalizer::is_on(metadata)) {
+        (true, false) => finalizer::put_on::<WebhookRelay>(client, metadata).await,
+        (false, true) => finalizer::take_off::<WebhookRelay>(client, metadata).await,
+        (true, true) | (false, false) => Ok(()),
+    };
+    let not_held = live.told(held)?.err();
+    Ok((verdict, not_held))
+}
+
+/// The objects around a relay, as they are.
+struct Observed {
+    /// Objects that the spec refers to, and the relay's own certificates.
+    found: fetch::Found,
+    /// Volumes that no replica uses.
+    left: Vec<RetainedVolume>,
+    /// Pods answer, and all refuse events.
+    only_refuses: bool,
+}
+
+/// Reads the objects around a relay. IO: reads.
+async fn observe(runnable: &Runnable, live: &LiveChildren<'_>, now: Timestamp) -> Result<Observed, Error> {
+    let (cluster, owner, spec) = (live.cluster, live.owner, &runnable.resource.spec);
+    Ok(Observed {
+        found: fetch::fetch(&runnable.valid, live).await?,
+        left: retained_volumes::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
+        only_refuses: only_refuse(cluster, owner).await,
+    })
+}
+
+/// The objects of a relay, as they should be.
+struct Wanted {
+    /// Children, of kinds that the cluster knows.
+    children: Vec<Child>,
+    /// Files that lead pods to Collectors and Services.
+    resolved: Resolved,
+    /// The relay's own certificates.
+    trust: Option<Trust>,
+    /// Obstacles to the configuration.
+    obstacles: Vec<Obstacle>,
+}
+
+/// Decides what the children should be. No IO, but new keys are random.
+fn decide(
+    relay: &WebhookRelay,
+    owner: &Owner,
+    verdict: &Verdict,
+    runnable: &Runnable,
+    observed: &Observed,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Wanted, Error> {
+    let (found, image) = (&observed.found, &context.images.relay);
+    let mut resolved = peers::resolve(owner, found, now)?;
+    resolved.obstacles.extend(peers::missing_ports(&runnable.valid.destinations, found));
+    let trust = certificates::own_names(&runnable.valid.listener.tls)
+        .map(|names| certificates::wanted(owner, &found.kept, Some(names), now))
+        .transpose()?;
+    let mut children = build::build(runnable, owner, &resolved, trust.as_ref(), image)?;
+    if observed.only_refuses {
+        publish_not_ready(&mut children, owner);
+    }
+    children.extend(build::drains(runnable, owner, image, &observed.left)?);
+    if !verdict.awaited.is_empty() {
+        ask_for_certificate(&mut children, owner, relay.spec.listener.tls.cert_manager.as_ref());
+    }
+    let unknown = take_unknown(&mut children, &context.kinds);
+    let obstacles = report::obstacles(&verdict.missing, &verdict.awaited, &resolved, &unknown);
+    Ok(Wanted { children, resolved, trust, obstacles })
+}
+
+/// The result of the writes.
+struct Done {
+    /// Result for the children.
+    applied: Applied,
+    /// Pods, as they answer after it.
+    pods: Vec<Report>,
+    /// Reason that pods are missing, in the words of what refuses them.
+    creation_failure: Option<String>,
+}
+
+/// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks
+/// the pods.
+async fn carry_out(
+    runnable: &Runnable,
+    live: &LiveChildren<'_>,
+    observed: &Observed,
+    wanted: &Wanted,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let (cluster, owner) = (live.cluster, live.owner);
+    let applied = apply(live, &context.writer, &wanted.children).await?;
+    finalize::delete_claims(&cluster.client, owner, &observed.left).await?;
+    let hash = &runnable.valid.identity.configuration_hash;
+    let pods = roll_out(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
+    let replicas = usize::from(runnable.resource.spec.replicas);
+    let creation_failure = creation_failure(live, build::kind(runnable), replicas, pods.len(), now).await?;
+    Ok(Done { applied, pods, creation_failure })
+}
+
 impl Runnable {
-    /// Whether there is something to be done about its volumes before it goes.
+    /// Returns whether its volumes have to be drained or deleted before it goes.
     fn is_held(&self) -> bool {
         let spool = &self.resource.spec.spool;
         spool.persistent.is_some() && spool.on_delete != OnDelete::Retain

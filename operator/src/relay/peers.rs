@@ -1,4 +1,4 @@
-//! Where Collectors and Services are, for the peers folder of the pods; and which of them cannot be reached, and
+//! Addresses of Collectors and Services, for the peers folder of the pods; and which of them cannot be reached, and
 //! why. Pure but for new keys.
 
 use std::borrow::Cow;
@@ -20,11 +20,11 @@ use crate::status::report::Obstacle;
 /// The peers folder, and what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// Its files.
+    /// Files of the peers folder, by name.
     pub files: SecretData,
-    /// Why a destination is not among them.
+    /// Obstacles, one for each destination that is not among them.
     pub obstacles: Vec<Obstacle>,
-    /// When the first of its certificates has to be made anew.
+    /// Time at which the first of its certificates has to be made anew.
     pub look_again: Option<Timestamp>,
 }
 
@@ -73,14 +73,14 @@ pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacl
     destinations.iter().filter_map(missing).collect()
 }
 
-/// The ports that a Service forwards by TCP.
+/// Returns the ports that a Service forwards by TCP.
 fn ports(service: &Service) -> Vec<i32> {
     let all = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
     all.filter(|port| port.protocol.as_deref().is_none_or(|it| it == "TCP")).map(|port| port.port).collect()
 }
 
 impl Resolved {
-    /// Where a Collector is, whom to trust there, and a certificate by which it knows the relay.
+    /// Adds the files for a Collector: its URL, its CA certificates, and a certificate by which it knows the relay.
     fn add_collector(
         &mut self,
         owner: &Owner,
@@ -91,7 +91,7 @@ impl Resolved {
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
-        // Only the Collector's own visit makes authorities: one made here would be believed by nobody.
+        // Only the Collector's own reconcile makes authorities: one made here would be believed by nobody.
         let Some(authorities) = Authorities::kept(signs, now) else {
             self.obstacle(
                 COLLECTOR_UNUSABLE,
@@ -118,7 +118,7 @@ impl Resolved {
     }
 }
 
-/// Why a relay cannot refer to a Collector.
+/// Reason that a relay cannot refer to a Collector.
 struct Unusable {
     reason: &'static str,
     why: Cow<'static, str>,
@@ -130,8 +130,8 @@ impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
     }
 }
 
-/// Where a Collector is and what it signs with, if a relay may refer to it. Events, and whose they are, do not go
-/// over the wire for all to read.
+/// Returns the URL of a Collector and its authorities, if a relay may refer to it. Events and credentials are never
+/// sent in clear text.
 fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a SecretData), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
@@ -160,7 +160,7 @@ fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String
     Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
 }
 
-/// The addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.
+/// Returns the addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.
 fn addresses(service: Result<&Service, &Absence>) -> Result<String, Cow<'static, str>> {
     let service = service.map_err(ToString::to_string)?;
     let spec = service.spec.as_ref().ok_or("has no spec")?;

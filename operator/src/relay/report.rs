@@ -1,4 +1,4 @@
-//! What can be said of a relay. Pure.
+//! Report on a relay. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,56 +9,56 @@ use visnyk_runtime::guard;
 
 use super::Runnable;
 use super::build::data;
-use super::left::{Left, retained};
 use super::peers::Resolved;
+use super::retained_volumes::{RetainedVolume, retained};
 use crate::apply::Applied;
 use crate::apply::runnable::Fault;
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::children::{self, Scheme, service_port};
 use crate::cluster::pods::Report;
 use crate::status::conditions::{Finding, summed_up};
+use crate::status::outcome::{Certificates, Outcome};
 use crate::status::reasons::{BEHIND, DELIVERING, DISABLED, KEEPING_UP, NO_ANSWER};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, again, available, certificate, durable, missing_kinds, programmed, ready,
-    secret_obstacles,
+    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
+    requeue_after, secret_obstacles,
 };
-use crate::status::visit::{Certificates, Visit};
 
 /// An undelivered event older than this has met more than a hiccup.
 const BEHIND_SECONDS: u64 = 60;
 
-/// All that a visit has seen.
-pub struct Seen<'a> {
-    /// The relay.
+/// All that a reconcile has seen.
+pub struct Inputs<'a> {
+    /// Owner of the children.
     pub owner: &'a Owner,
-    /// What runs.
+    /// Resource that runs.
     pub runnable: &'a Runnable,
-    /// What is wrong with the spec, if something else runs.
+    /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
-    /// What became of the children.
+    /// Result of the apply.
     pub applied: &'a Applied,
     /// Secrets that are not there.
     pub missing_secrets: &'a BTreeSet<String>,
     /// Which destinations can be reached.
     pub resolved: &'a Resolved,
     /// Its own authority and certificate, if it has them.
-    pub trust: Option<Standing>,
-    /// What stands in the way of its configuration.
+    pub trust: Option<CertificateState>,
+    /// Obstacles to its configuration.
     pub obstacles: &'a [Obstacle],
     /// The pods, and what they say.
     pub pods: &'a [Report],
-    /// Why there are fewer pods than there should be, if anything says so.
-    pub unmade: Option<&'a str>,
+    /// Reason that there are fewer pods than there should be, if anything says so.
+    pub creation_failure: Option<&'a str>,
     /// Volumes of replicas that are no more.
-    pub left: &'a [Left],
-    /// The time.
+    pub left: &'a [RetainedVolume],
+    /// Current time.
     pub now: Timestamp,
 }
 
-/// The report on a relay.
-pub fn report(seen: &Seen<'_>) -> Visit {
+/// Returns the report on a relay.
+pub fn report(seen: &Inputs<'_>) -> Outcome {
     let Runnable { resource: relay, valid } = seen.runnable;
     let (spec, hash) = (&relay.spec, &valid.identity.configuration_hash[..]);
     let mut findings = vec![
@@ -71,18 +71,18 @@ pub fn report(seen: &Seen<'_>) -> Visit {
             seen.now,
         ),
         programmed(Some(hash), spec.replicas, seen.pods, seen.obstacles),
-        available(spec.replicas, seen.pods, seen.unmade),
+        available(spec.replicas, seen.pods, seen.creation_failure),
         durable(&data(relay, valid), seen.pods),
         delivering(seen.pods),
     ];
     findings.extend(retained(seen.left));
     let scheme = Scheme::of(&valid.listener.tls);
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: Some(children::url(seen.owner, scheme, service_port(&spec.service, scheme))),
         pods: (seen.pods.len(), seen.owner.pods_selector()),
         ready: Some(ready(spec.replicas, seen.pods)),
-        again: again(seen.fault, seen.applied, seen.pods, seen.unmade),
+        requeue_after: requeue_after(seen.fault, seen.applied, seen.pods, seen.creation_failure),
         certificates: Certificates::of(seen.trust, seen.resolved.look_again, seen.pods, seen.now),
     }
 }
@@ -93,7 +93,7 @@ fn warnings(valid: &ValidatedRelay) -> Vec<String> {
     of_the_spec.chain(guard::warnings(&valid.destinations)).collect()
 }
 
-/// Whether every destination gets its events about as fast as they come.
+/// Decides whether every destination gets its events about as fast as they come.
 fn delivering(pods: &[Report]) -> Finding {
     let about = DELIVERING;
     if pods.iter().all(|pod| pod.status.is_none()) {
@@ -114,7 +114,8 @@ fn delivering(pods: &[Report]) -> Finding {
     Finding::yes(about, KEEPING_UP, "no event has waited for more than a minute")
 }
 
-/// The destinations of pods that are so, each with its pod, and why nothing gets there, as far as the pod says it.
+/// Returns the destinations of pods that are so, each with its pod, and the reason that nothing gets there, as far as
+/// the pod says it.
 fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<String> {
     let answers = pods.iter().filter_map(|pod| Some((&pod.name, pod.status.as_ref()?)));
     let all = answers.flat_map(|(pod, status)| status.destinations.iter().map(move |one| (pod, one)));
@@ -126,7 +127,7 @@ fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<St
     all.filter(|(_, one)| are_so(one)).map(told).collect()
 }
 
-/// What it refers to or asks for, and cannot be had.
+/// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,

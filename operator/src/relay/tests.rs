@@ -1,4 +1,4 @@
-//! What a relay becomes, whole.
+//! Tests of a relay's children and report as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -14,16 +14,16 @@ use visnyk_crds::{Collector, WebhookRelay, validate};
 use visnyk_runtime::pki::Facts;
 
 use super::fetch::{Absence, Found, Peer};
-use super::left::{Fate, Left};
-use super::report::{Seen, obstacles, report};
+use super::report::{Inputs, obstacles, report};
+use super::retained_volumes::{RetainedVolume, VolumeFate};
 use super::*;
 use crate::apply::Applied;
 use crate::certificates::trust::Authorities;
 use crate::children::child::{Child, Kind};
 use crate::cluster::pods::Report;
 use crate::status::conditions::{Finding, Holds};
+use crate::status::outcome::{BLOCKED, LATER, SOON};
 use crate::status::report::Obstacle;
-use crate::status::visit::{BLOCKED, LATER, SOON};
 use crate::testing::{every_kind, kept, yaml};
 
 fn relay(spec: &Value) -> Runnable {
@@ -71,7 +71,7 @@ fn logbook(spec: &Value) -> Collector {
     serde_json::from_value(resource).unwrap()
 }
 
-/// A Collector with an authority of its own.
+/// Returns a Collector with an authority of its own.
 #[expect(clippy::unnecessary_wraps, reason = "stands where one may be absent")]
 fn peer(spec: &Value) -> Result<Peer, Absence> {
     let (authorities, _) = Authorities::decide(None, None, now()).unwrap();
@@ -95,7 +95,7 @@ fn service(spec: &Value) -> Service {
     serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap()
 }
 
-/// The children, but for what is random: keys and certificates.
+/// Returns the children, but for what is random: keys and certificates.
 fn children(runnable: &Runnable) -> Vec<Child> {
     let resolved = peers::resolve(&owner(), &found(), now()).unwrap();
     build::build(runnable, &owner(), &resolved, None, "registry.example.org/relay:1").unwrap()
@@ -327,7 +327,8 @@ fn peer_is_told_of_with_a_certificate_that_stays_while_it_is_good() {
 #[test]
 fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
     let (runnable, owner) = (relay(&json!({})), owner());
-    let trust = certificates::wanted(&owner, &certificates::Kept::default(), Some(&[]), now()).unwrap();
+    let trust =
+        certificates::wanted(&owner, &certificates::StoredCertificates::default(), Some(&[]), now()).unwrap();
     let resolved = peers::resolve(&owner, &found(), now()).unwrap();
     let children = build::build(&runnable, &owner, &resolved, Some(&trust), "image").unwrap();
     let names: Vec<(Kind, &str)> = children.iter().map(|child| (child.kind, &child.name[..])).collect();
@@ -344,7 +345,7 @@ fn certificate_of_a_relay_is_mounted_and_its_authority_is_not() {
 #[test]
 fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
     let further = ["harbour.example.org".to_owned(), "localhost".to_owned()];
-    let nothing = certificates::Kept::default();
+    let nothing = certificates::StoredCertificates::default();
     let trust = certificates::wanted(&owner(), &nothing, Some(&further), now()).unwrap();
     let facts = Facts::of_pem(&trust.server["tls.crt"]).unwrap();
     let within = |name: &str| {
@@ -379,19 +380,19 @@ fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
             destinations,
             ..process(ProcessStatus { configuration_hash: hash.into(), ..ProcessStatus::default() })
         }),
-        nudged: None,
-        is_nudged: false,
+        sync_requested: None,
+        is_sync_requested: false,
         trouble: None,
     }
 }
 
-/// What is reported when all children could be made.
-fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Visit {
+/// Returns the report when all children could be made.
+fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Outcome {
     let none = BTreeSet::new();
     reported_without(runnable, found, kinds, pods, &none, &none)
 }
 
-/// The same while these Secrets are missing, and these awaited.
+/// Returns the report while these Secrets are missing, and these awaited.
 fn reported_without(
     runnable: &Runnable,
     found: &Found,
@@ -399,11 +400,11 @@ fn reported_without(
     pods: &[Report],
     missing: &BTreeSet<String>,
     awaited: &BTreeSet<String>,
-) -> Visit {
+) -> Outcome {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
     let unknown = take_unknown(&mut children(runnable), kinds);
-    report(&Seen {
+    report(&Inputs {
         owner: &owner,
         runnable,
         fault: None,
@@ -413,7 +414,7 @@ fn reported_without(
         trust: None,
         obstacles: &obstacles(missing, awaited, &resolved, &unknown),
         pods,
-        unmade: None,
+        creation_failure: None,
         left: &[],
         now: now(),
     })
@@ -470,8 +471,8 @@ fn programmed_means_that_every_pod_runs_it() {
     assert_eq!(programmed, Finding::no("Programmed", "SecretMissing", said));
 }
 
-/// A relay that shows the certificate of a Secret of the user's, and pods that say this of it.
-fn certificate_said(status: ProcessStatus) -> (Visit, Holds, &'static str, String) {
+/// Returns the report on a relay that shows the certificate of a user's Secret, and whose pods say this of it.
+fn certificate_said(status: ProcessStatus) -> (Outcome, Holds, &'static str, String) {
     let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
     let configuration_hash = runnable.valid.identity.configuration_hash.clone();
     let status = Some(process(ProcessStatus { configuration_hash, ..status }));
@@ -579,8 +580,8 @@ fn whatever_a_pod_knows_reaches_a_condition() {
 fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
     let missing = Obstacle { reason: "SecretMissing", message: "Secret token is not there".into() };
     let news = |pod: &Report, obstacles: &[Obstacle]| pod.news("hash", obstacles.is_empty(), None, now());
-    let nudged = |pod: &Report, seconds: i64, what: &str| Report {
-        nudged: Some((now() - SignedDuration::from_secs(seconds), what.into())),
+    let sync_requested = |pod: &Report, seconds: i64, what: &str| Report {
+        sync_requested: Some((now() - SignedDuration::from_secs(seconds), what.into())),
         ..pod.clone()
     };
     let quay = DestinationStatus {
@@ -592,24 +593,25 @@ fn pod_is_nudged_while_that_may_help_and_not_for_ever() {
         [pod("a", "hash", vec![]), pod("a", "other", vec![]), pod("a", "hash", vec![quay])];
     assert_eq!(news(&follows, &[]), None);
     assert_eq!(news(&lags, slice::from_ref(&missing)), Some("hash".into()));
-    assert_eq!(news(&nudged(&lags, 60, "hash"), &[]), Some("hash".into()));
-    assert_eq!(news(&nudged(&lags, 61, "hash"), &[]), None);
+    assert_eq!(news(&sync_requested(&lags, 60, "hash"), &[]), Some("hash".into()));
+    assert_eq!(news(&sync_requested(&lags, 61, "hash"), &[]), None);
     assert_eq!(news(&waits, &[]), Some("hash/files".into()));
     assert_eq!(news(&waits, &[missing]), None);
-    assert_eq!(news(&nudged(&waits, 61, "hash"), &[]), Some("hash/files".into()));
-    assert_eq!(news(&nudged(&waits, 61, "hash/files"), &[]), None);
+    assert_eq!(news(&sync_requested(&waits, 61, "hash"), &[]), Some("hash/files".into()));
+    assert_eq!(news(&sync_requested(&waits, 61, "hash/files"), &[]), None);
     // Secrets that have just changed are another matter.
     let changed = now() - SignedDuration::from_secs(2);
     let secrets = |pod: &Report| pod.news("hash", true, Some(changed), now());
     let told = format!("secrets/{changed}");
-    assert_eq!(secrets(&nudged(&waits, 61, "hash/files")), Some(told.clone()));
+    assert_eq!(secrets(&sync_requested(&waits, 61, "hash/files")), Some(told.clone()));
     assert_eq!(secrets(&waits), Some("hash/files".into()));
-    assert_eq!(secrets(&nudged(&waits, 61, &told)), Some("hash/files".into()));
+    assert_eq!(secrets(&sync_requested(&waits, 61, &told)), Some("hash/files".into()));
 
     let runnable = relay(&json!({}));
-    let again = |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).again;
+    let again =
+        |pod: &Report| reported(&runnable, &found(), &every_kind(), slice::from_ref(pod)).requeue_after;
     assert_eq!([&follows, &lags, &waits].map(again), [LATER, LATER, BLOCKED]);
-    assert_eq!(again(&Report { is_nudged: true, ..lags }), SOON);
+    assert_eq!(again(&Report { is_sync_requested: true, ..lags }), SOON);
 }
 
 #[test]
@@ -651,14 +653,15 @@ fn volume_that_is_left_behind_is_drained_by_this_job() {
     let spool = json!({ "persistent": { "size": "1Gi" }, "onDelete": "Drain", "drainTimeout": "90m" });
     let runnable = relay(&json!({ "spool": spool }));
     let claim = kube::api::ObjectMeta { name: Some("data-harbour-relay-1".into()), ..Default::default() };
-    let of = |fate: Fate| Left { ordinal: 1, claim: claim.clone(), fate };
-    let jobs =
-        |fate: Fate| build::drains(&runnable, &owner(), "registry.example.org/relay:1", &[of(fate)]).unwrap();
-    expect_file!["tests/drain.yaml"].assert_eq(&yaml(&jobs(Fate::Draining)));
-    for fate in [Fate::Drained, Fate::Undelivered, Fate::TimedOut] {
-        assert_eq!(jobs(fate), jobs(Fate::Draining), "{fate:?}");
+    let of = |fate: VolumeFate| RetainedVolume { ordinal: 1, claim: claim.clone(), fate };
+    let jobs = |fate: VolumeFate| {
+        build::drains(&runnable, &owner(), "registry.example.org/relay:1", &[of(fate)]).unwrap()
+    };
+    expect_file!["tests/drain.yaml"].assert_eq(&yaml(&jobs(VolumeFate::Draining)));
+    for fate in [VolumeFate::Drained, VolumeFate::Undelivered, VolumeFate::TimedOut] {
+        assert_eq!(jobs(fate), jobs(VolumeFate::Draining), "{fate:?}");
     }
-    for fate in [Fate::Kept, Fate::InUse, Fate::DrainedOnce, Fate::Discarded] {
+    for fate in [VolumeFate::Kept, VolumeFate::InUse, VolumeFate::DrainedOnce, VolumeFate::Discarded] {
         assert_eq!(jobs(fate), [], "{fate:?}");
     }
 }

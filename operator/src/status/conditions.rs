@@ -1,19 +1,19 @@
-//! What holds of a resource, as conditions: from findings of this visit and the conditions of the last one.
+//! Conditions of a resource: from findings of this reconcile and the conditions of the last one.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// How long `Delivering` stays what it is: a destination that comes and goes is not worth a write each time.
+/// Time for which `Delivering` keeps its status: a destination that comes and goes is not worth a write each time.
 const HELD: SignedDuration = SignedDuration::from_secs(30);
 
-/// Whether something holds.
+/// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
-    /// It does.
+    /// The condition holds.
     Yes,
-    /// It does not.
+    /// The condition does not hold.
     No,
-    /// Nobody can tell yet.
+    /// Not known yet.
     Unknown,
 }
 
@@ -27,31 +27,31 @@ impl Holds {
     }
 }
 
-/// What a visit found out about one matter.
+/// Finding of a reconcile about one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The condition's type.
+    /// Type of the condition.
     pub about: &'static str,
-    /// Whether it holds.
+    /// Status of the condition.
     pub holds: Holds,
-    /// Why, in a word.
+    /// Reason of the condition, in CamelCase.
     pub reason: &'static str,
-    /// Why, for people.
+    /// Message of the condition.
     pub message: String,
 }
 
 impl Finding {
-    /// It holds.
+    /// Returns a finding that the condition holds.
     pub fn yes(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, holds: Holds::Yes, reason, message: message.into() }
     }
 
-    /// It does not hold.
+    /// Returns a finding that the condition does not hold.
     pub fn no(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, holds: Holds::No, reason, message: message.into() }
     }
 
-    /// Nobody can tell.
+    /// Returns a finding that the condition is not known.
     pub fn unknown(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, holds: Holds::Unknown, reason, message: message.into() }
     }
@@ -72,7 +72,7 @@ pub fn summed_up(findings: Vec<Finding>, depends_on: &[&str]) -> Vec<Finding> {
     std::iter::once(ready).chain(findings).collect()
 }
 
-/// The conditions now. The time of a condition is when its status last changed.
+/// Returns the conditions now. The time of a condition is when its status last changed.
 pub fn conditions(
     before: &[Condition],
     findings: Vec<Finding>,
@@ -105,7 +105,7 @@ fn is_held(was: &Condition, finding: &Finding, now: Timestamp) -> bool {
     finding.about == DELIVERING && is_fresh && was_known && was.status != finding.holds.text()
 }
 
-/// A condition's message has at most 32 KiB; nobody reads as much.
+/// Cuts a message: that of a condition may have at most 32 KiB, and few read as much.
 fn cut(message: String) -> String {
     let end = message.floor_char_boundary(2048);
     if end == message.len() { message } else { format!("{}...", &message[..end]) }

@@ -21,7 +21,8 @@ pub async fn publish_changes(
     }
 }
 
-/// One Event for each condition that changed. The first conditions of a resource are told only where they are a fault.
+/// Returns one Event for each condition that changed. The first conditions of a resource become Events only where they
+/// are a fault.
 fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let told = |condition: &Condition| {
         let was = before.iter().find(|was| was.type_ == condition.type_);
@@ -39,12 +40,13 @@ fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
 /// The reason of an Event about a valid spec with parts that have no effect.
 const SPEC_WARNING: &str = "SpecWarning";
 
-/// Whether it is the condition of a valid spec with parts that have no effect.
+/// Returns whether it is the condition of a valid spec with parts that have no effect.
 fn is_warned(condition: &Condition) -> bool {
     condition.status == "True" && condition.message.starts_with(WARNED)
 }
 
-/// Whether a condition is news. `Ready` only repeats the reason of another condition: of it the status is.
+/// Returns whether a change of a condition is published. `Ready` only repeats the reason of another condition: of it
+/// only the status counts.
 fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bool {
     let is_sum = condition.type_ == READY;
     match was {
@@ -54,7 +56,7 @@ fn is_told(was: Option<&Condition>, condition: &Condition, is_fault: bool) -> bo
     }
 }
 
-/// Whether a condition needs somebody's attention. A resource that starts meets most conditions only after a while.
+/// Returns whether a condition needs attention. A resource that starts meets most conditions only after a while.
 fn is_fault(was: Option<&Condition>, condition: &Condition) -> bool {
     let reason = &&condition.reason[..];
     if condition.status != "False" {

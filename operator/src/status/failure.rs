@@ -5,7 +5,7 @@ use visnyk_runtime::observe::causes::with_causes;
 use crate::error::Error;
 use crate::status::reasons::{INTERNAL, REFUSED};
 
-/// Returns why another try will fail like this one: a reason, and a message. Absent where it may not fail. Patience
+/// Returns why another try will fail like this one: a reason, and a message. Absent where it may not fail. Backoff
 /// `is_over` with an error that has repeated.
 pub fn lasting(error: &Error, is_over: bool) -> Option<(&'static str, String)> {
     match error {

@@ -3,6 +3,6 @@
 pub mod conditions;
 pub mod events;
 pub mod failure;
+pub mod outcome;
 pub mod reasons;
 pub mod report;
-pub mod visit;

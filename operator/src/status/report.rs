@@ -1,4 +1,4 @@
-//! What can be said of a resource of either kind, as findings. Pure.
+//! Findings about a resource of either kind. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::children::child::Kind;
 use crate::children::meta::{ADOPT, Owner, Role};
 use crate::cluster::pods::{Life, Report, shown, waits};
 use crate::status::conditions::{Finding, conditions, summed_up};
+use crate::status::outcome::{BLOCKED, Certificates, LATER, Outcome, SOON};
 use crate::status::reasons::{
     ACCEPTED, ALL_READY, API_MISSING, AVAILABLE, CERTIFICATE_READY, CERTIFICATE_UNUSABLE, DELIVERING,
     DURABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, INVALID, ISSUED, MANIFEST_PROBLEM,
     NAME_CONFLICT, NO_POD_READY, NOT_ISSUED, NOTHING_VALID, PERSISTENT, PLAIN_HTTP, PROGRAMMED, REFUSED,
     SCALED_TO_ZERO, SECRET_FOUND, SECRET_MISSING, SOME_READY, SPREADING, STATE_LOST, VALID, WAITING,
 };
-use crate::status::visit::{BLOCKED, Certificates, LATER, SOON, Visit};
 
 /// The conditions that `Ready` sums up.
 pub const NEEDED: &[&str] = &[ACCEPTED, CERTIFICATE_READY, PROGRAMMED, AVAILABLE];
@@ -30,19 +30,19 @@ pub const NEEDED: &[&str] = &[ACCEPTED, CERTIFICATE_READY, PROGRAMMED, AVAILABLE
 /// Time before its end at which a certificate is warned of, if it lives for a quarter of a year or longer.
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Why nothing runs.
+/// Message of the conditions of a resource of which nothing runs.
 const NO_SPEC: &str = "no valid spec is known, so no pod is started: see Accepted";
 
-/// What stands in the way of a configuration that is valid by itself.
+/// Obstacle to a configuration that is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// In a word.
+    /// Reason of the condition.
     pub reason: &'static str,
-    /// For people.
+    /// Message of the condition.
     pub message: String,
 }
 
-/// What is said of what a resource's pods do, from the first visit on.
+/// Returns the conditions about a resource's pods, which are there from the first reconcile on.
 fn of_pods(role: Role) -> &'static [&'static str] {
     match role {
         Role::Relay => &[AVAILABLE, CERTIFICATE_READY, DURABLE, DELIVERING],
@@ -50,8 +50,8 @@ fn of_pods(role: Role) -> &'static [&'static str] {
     }
 }
 
-/// What holds of a resource whose visit failed and will fail again until something changes. What was said of the rest
-/// is still the last that is known of it.
+/// Returns the status of a resource whose reconcile failed and will fail again until something changes. Other
+/// conditions stay as they were.
 pub fn failed(
     role: Role,
     before: &Status,
@@ -71,25 +71,26 @@ pub fn failed(
     Status { observed_generation: generation, conditions: now_known, ..before.clone() }
 }
 
-/// The report on a resource of which no valid spec is known.
-pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Visit {
+/// Returns the report on a resource of which no valid spec is known.
+pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
     let none = |about| Finding::unknown(about, NOTHING_VALID, NO_SPEC);
     let mut findings = vec![accepted(fault, None, &[]), programmed(None, 0, &[], &[])];
     findings.extend(of_pods(owner.role).iter().copied().map(none));
-    Visit {
+    Outcome {
         findings: summed_up(findings, NEEDED),
         url: None,
         pods: (0, owner.pods_selector()),
         ready: None,
-        again: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
+        requeue_after: if matches!(fault, Some(Fault::Refused(_))) { BLOCKED } else { LATER },
         certificates: Certificates::default(),
     }
 }
 
-/// How the message of `Accepted` begins where the spec is valid and has parts without effect.
+/// Beginning of the message of `Accepted` where the spec is valid and has parts without effect.
 pub const WARNED: &str = "the spec is valid, but ";
 
-/// Whether the spec is valid and its children could be made. `warnings` name the parts of it that have no effect.
+/// Decides whether the spec is valid and its children could be made. `warnings` name the parts of it that have no
+/// effect.
 pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[String]) -> Finding {
     match (fault, applied) {
         (Some(Fault::Invalid(problems)), _) => {
@@ -123,7 +124,7 @@ pub fn accepted(fault: Option<&Fault>, applied: Option<&Applied>, warnings: &[St
     }
 }
 
-/// Whether every pod runs the configuration `hash`, and all that it refers to is there.
+/// Decides whether every pod runs the configuration `hash`, and everything that it refers to is there.
 pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles: &[Obstacle]) -> Finding {
     let Some(hash) = hash else {
         return Finding::no(PROGRAMMED, NOTHING_VALID, NO_SPEC);
@@ -158,7 +159,7 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     Finding::no(PROGRAMMED, SPREADING, format!("{said}; {lag}"))
 }
 
-/// What pods lack, each with its pod.
+/// Returns the files that pods wait for, each with its pod.
 fn waiting(pods: &[Report]) -> Vec<String> {
     let all = pods.iter().filter_map(|pod| Some((&pod.name, waits(pod.status.as_ref()?))));
     all.flat_map(|(pod, waits)| waits.into_iter().map(move |what| format!("pod {pod}: {what}"))).collect()
@@ -169,11 +170,11 @@ pub fn ready(replicas: u16, pods: &[Report]) -> String {
     format!("{}/{replicas}", pods.iter().filter(|pod| pod.is_ready).count())
 }
 
-/// Whether events can be accepted; `unmade` is why there are fewer pods than there should be.
-pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Finding {
+/// Decides whether events can be accepted; `creation_failure` is why there are fewer pods than there should be.
+pub fn available(replicas: u16, pods: &[Report], creation_failure: Option<&str>) -> Finding {
     let ready = pods.iter().filter(|pod| pod.is_ready).count();
     let trouble = pods.iter().find_map(|pod| Some(format!("; pod {}: {}", pod.name, pod.trouble.as_ref()?)));
-    let refusal = unmade.map(|why| format!("; no pod is made: {why}"));
+    let refusal = creation_failure.map(|why| format!("; no pod is made: {why}"));
     let starts = || Some(format!("; pod {} starts", pods.iter().find(|pod| !pod.is_ready)?.name));
     let none = || pods.is_empty().then(|| "; none exists yet".to_owned());
     let why = refusal.or(trouble).or_else(starts).or_else(none).unwrap_or_default();
@@ -184,14 +185,14 @@ pub fn available(replicas: u16, pods: &[Report], unmade: Option<&str>) -> Findin
             SCALED_TO_ZERO,
             "spec.replicas is 0: no pod runs, and no event is accepted",
         ),
-        0 if unmade.is_some() => Finding::no(AVAILABLE, FAILED_CREATE, message),
+        0 if creation_failure.is_some() => Finding::no(AVAILABLE, FAILED_CREATE, message),
         0 => Finding::no(AVAILABLE, NO_POD_READY, message),
         ready if ready < usize::from(replicas) => Finding::yes(AVAILABLE, SOME_READY, message),
         _ => Finding::yes(AVAILABLE, ALL_READY, message),
     }
 }
 
-/// Whether data outlive a pod.
+/// Decides whether data outlive a pod.
 pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     if let Data::Ephemeral { .. } = data {
         return Finding::no(
@@ -216,7 +217,8 @@ pub fn durable(data: &Data<'_>, pods: &[Report]) -> Finding {
     }
 }
 
-/// Whether the listener has a certificate that clients accept. `own` is when one of the resource's own authority expires.
+/// Decides whether the listener has a certificate that clients accept. `own` is when one of the resource's own
+/// authority expires.
 pub fn certificate(
     tls: &ListenerTls,
     missing: &BTreeSet<String>,
@@ -270,32 +272,38 @@ pub fn certificate(
     }
 }
 
-/// The first pod that cannot use its certificate, and why.
+/// Returns the first pod that cannot use its certificate, and why.
 fn unusable(pods: &[Report]) -> Option<(&str, &str)> {
     pods.iter()
         .find_map(|pod| Some((&pod.name[..], pod.status.as_ref()?.process.certificate_problem.as_deref()?)))
 }
 
-/// The last sixth of a certificate's life, and at most the last two weeks: whatever renews certificates has done so by
-/// then.
+/// Returns whether a certificate is in the last sixth of its life, and at most in its last two weeks: whatever renews
+/// certificates has done so by then.
 fn is_near_its_end(life: Life, now: Timestamp) -> bool {
     let whole = life.not_before.map(|since| life.not_after.duration_since(since));
     let margin = whole.map_or(WARNING, |whole| WARNING.min(whole / 6));
     life.not_after.duration_since(now) < margin
 }
 
-/// When to look again, if nothing happens before. A pod that was nudged in vain may still find what it waits for, and
-/// nobody tells why pods are `unmade`.
-pub fn again(fault: Option<&Fault>, applied: &Applied, pods: &[Report], unmade: Option<&str>) -> Duration {
+/// Returns the time until the next reconcile, if nothing happens before. A pod whose sync was requested in vain may
+/// still find what it waits for, and no event tells that the cause of a `creation_failure` is gone.
+pub fn requeue_after(
+    fault: Option<&Fault>,
+    applied: &Applied,
+    pods: &[Report],
+    creation_failure: Option<&str>,
+) -> Duration {
     match (fault, applied) {
         (Some(Fault::Refused(_)), _) | (_, Applied::NameConflict { .. } | Applied::Refused(_)) => BLOCKED,
-        (_, Applied::Done) if pods.iter().any(|pod| pod.is_nudged) => SOON,
-        (_, Applied::Done) if !waiting(pods).is_empty() || unmade.is_some() => BLOCKED,
+        (_, Applied::Done) if pods.iter().any(|pod| pod.is_sync_requested) => SOON,
+        (_, Applied::Done) if !waiting(pods).is_empty() || creation_failure.is_some() => BLOCKED,
         (_, Applied::Done) => LATER,
     }
 }
 
-/// Secrets that are referred to and not there; the pods go on with the spec before while they wait for the `awaited`.
+/// Returns an obstacle for each Secret that is referred to and not there; the pods go on with the spec before while
+/// they wait for the `awaited`.
 pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
     let obstacle = |name: &String| {
         let meanwhile = if awaited.contains(name) {
@@ -309,7 +317,7 @@ pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) 
     missing.iter().map(obstacle).collect()
 }
 
-/// Kinds of children that are asked for and that the cluster does not know.
+/// Returns an obstacle for each kind of children that is asked for and that the cluster does not know.
 pub fn missing_kinds(unknown: &BTreeSet<Kind>) -> impl Iterator<Item = Obstacle> {
     unknown.iter().map(|kind| {
         let gvk = kind.gvk();

@@ -59,7 +59,7 @@ async fn both_kinds_get_their_children_and_a_status() {
     .await;
 }
 
-/// Two relays, one with volumes and one without.
+/// Creates two relays, one with volumes and one without.
 async fn with_both(world: &mut World) -> Snapshot {
     world.start().await;
     let tls = json!({ "tls": { "selfSigned": {} } });

@@ -15,11 +15,11 @@ use visnyk_operator::process::installation::Installation;
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
-/// In which two operators that fight write dozens of times, on a busy machine too.
+/// Time in which two operators that fight write dozens of times, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// An installation with a Lease in the namespace of the test that was renewed so long ago. Nobody holds it, as between
-/// two leaders.
+/// Makes an installation with a Lease in the namespace of the test that was renewed so long ago and has no holder, as
+/// between two leaders.
 async fn installation(world: &World, name: &str, renewed: SignedDuration) -> Installation {
     let at = Timestamp::now() - renewed;
     let lease = json!({
@@ -35,7 +35,7 @@ async fn operator(world: &World) -> Option<String> {
     world.api::<WebhookRelay>().get("harbour").await.unwrap().status.and_then(|status| status.operator)
 }
 
-/// What the Events tell of a resource that another installation manages.
+/// Returns the notes of the Events about a resource that another installation manages.
 async fn told(world: &World) -> Vec<String> {
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
     let elsewhere = events.into_iter().filter(|event| event.reason.as_deref() == Some("ManagedElsewhere"));

@@ -7,7 +7,8 @@ use crate::snapshot::Snapshot;
 use crate::world::in_world;
 
 impl Moment {
-    /// How many writes each operator gets through with, of which it heard: so that the next has another before it.
+    /// Returns the number of writes that each operator gets through with and hears of: so that the next has another
+    /// before it.
     fn lets_pass(self) -> usize {
         match self {
             Self::Before => 1,
@@ -42,7 +43,7 @@ async fn die_at_every_write(moment: Moment) {
             life.begin(phase).await;
             let deaths = with_mortals(&mut life, moment, &end, &format!("{phase:?}, {moment:?}")).await;
             println!("{phase:?}, {moment:?}: {deaths} deaths, {writes} writes without");
-            // Several visits write at once, and an operator that dies publishes fewer Events, and says less of what is
+            // Several reconciles write at once, and an operator that dies publishes fewer Events, and says less of what is
             // going meanwhile.
             let most_without = match phase {
                 Phase::Creation | Phase::Change | Phase::Growth => 3,

@@ -8,7 +8,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::world::{World, in_world};
 
-/// The Warnings about relays and Collectors, as `<name>: <action> <reason>`.
+/// Returns the Warnings about relays and Collectors, as `<name>: <action> <reason>`.
 async fn warnings(world: &World) -> Vec<String> {
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
     let ours = |event: &Event| event.reporting_controller.as_deref() == Some("visnyk-operator");

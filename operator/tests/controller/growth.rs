@@ -13,7 +13,7 @@ use crate::world::{World, bind_claims, growing_class, in_world, message};
 
 const CLAIM: &str = "data-harbour-relay-0";
 
-/// What is claimed for a spool of 64Mi, and of 128Mi: an eighth and 32Mi more.
+/// Sizes of the claims for a spool of 64Mi, and of 128Mi: an eighth and 32Mi more.
 const SMALL: &str = "104Mi";
 const LARGE: &str = "176Mi";
 
@@ -21,7 +21,7 @@ fn spool(world: &World, size: &str) -> Value {
     json!({ "spool": { "persistent": { "size": size, "storageClassName": world.namespace } } })
 }
 
-/// A relay `harbour` with a volume of a class that can grow.
+/// Creates a relay `harbour` with a volume of a class that can grow.
 async fn with_volume(world: &mut World) -> Api<StorageClass> {
     world.start().await;
     let classes = growing_class(world).await;
@@ -127,7 +127,7 @@ async fn claim_of_somebody_with_the_labels_of_ours_stays_his() {
     .await;
 }
 
-/// A relay whose claim asks for a class that the cluster does not have.
+/// Creates a relay whose claim asks for a class that the cluster does not have.
 async fn with_wrong_class(world: &mut World) -> StatefulSet {
     world.start().await;
     world.create_relay("harbour", &spool_of(Some("not-there"))).await;

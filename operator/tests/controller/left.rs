@@ -1,5 +1,5 @@
-//! What a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs here: what a Job's
-//! pod came to is said in its place.
+//! Tests of the volumes that a relay leaves behind when it is scaled down or deleted, for each `onDelete`. No pod runs
+//! here: the tests write a Job's result in its place.
 
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -15,16 +15,16 @@ use visnyk_crds::WebhookRelay;
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world, message, relay};
 
-/// What is told of a volume that stays when its relay goes.
+/// Beginning of the note about a volume that stays when its relay goes.
 const KEPT: &str = "PersistentVolumeClaims kept with their undelivered events: data-harbour-relay-0; a relay of this \
                     name uses them again";
 
-/// A relay `harbour` with so many pods and their volumes.
+/// Creates a relay `harbour` with so many pods and their volumes.
 async fn with_relay(world: &mut World, replicas: u32, spool: Value) {
     with_relay_on(&Line::sound(), world, replicas, spool).await;
 }
 
-/// The same, with this line between the controllers and the API server.
+/// Creates it with this line between the controllers and the API server.
 async fn with_relay_on(line: &Line, world: &mut World, replicas: u32, spool: Value) {
     world.start_on(line).await;
     let mut spool = spool;
@@ -69,7 +69,7 @@ where
     wait_until(&world.api::<K>(), name, |object| object.is_none()).await;
 }
 
-/// The names of the claims that are there to stay.
+/// Returns the names of the claims that stay.
 async fn claims(world: &World) -> Vec<String> {
     let list = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
     list.iter()
@@ -168,7 +168,7 @@ async fn relay_that_is_scaled_up_again_takes_its_volume_back() {
     .await;
 }
 
-/// A relay of two that was scaled down to one, and the Job that drains the other.
+/// Creates a relay of two that was scaled down to one, and the Job that drains the other.
 async fn with_job(world: &mut World) -> (Api<Job>, Job) {
     with_relay(world, 2, json!({ "onDelete": "Drain" })).await;
     scale(world, 1).await;
@@ -396,7 +396,7 @@ async fn discarded_volumes_go_with_their_pods() {
     .await;
 }
 
-/// The claims that are there to stay, each by what tells it from another of its name.
+/// Returns the claims that stay, each with its uid.
 async fn kept(world: &World) -> Vec<String> {
     let list = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
     let stays = list.iter().filter(|claim| claim.metadata.deletion_timestamp.is_none());

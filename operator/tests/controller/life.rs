@@ -1,5 +1,5 @@
-//! What happens to two relays and to the Collector that they refer to, from creation to deletion: the same story for
-//! every trouble that the operator meets on the way.
+//! The life of two relays and of the Collector that they refer to, from creation to deletion: the same story for every
+//! trouble that the operator meets on the way.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::line::Line;
 use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
 use crate::world::{World, bind_claims, growing_class};
 
-/// In which a busy operator would have written something, on a busy machine too.
+/// Time in which a busy operator would have written something, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// One after the other.
@@ -106,8 +106,8 @@ impl<'a> Life<'a> {
         phases
     }
 
-    /// What there is once nothing has been written for a while, and the cluster has collected what nobody owns: it may
-    /// need half a minute to hear of kinds that are new to it.
+    /// Returns the objects once nothing has been written for a while, and the cluster has collected those without an
+    /// owner: it may need half a minute to hear of kinds that are new to it.
     async fn settled(&self, line: &Line) -> Snapshot {
         let now = async || (line.writes(), snapshot(self.world, Part::All).await);
         let mut before = now().await;
@@ -139,7 +139,7 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Whether an owner is gone: a snapshot has names for those that are there.
+/// Returns whether an owner is gone: a snapshot has names for those that are there.
 fn is_garbage(object: &Value) -> bool {
     let mut owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
     owners.any(|owner| !owner["uid"].as_str().unwrap().starts_with("[uid of "))

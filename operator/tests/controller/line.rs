@@ -17,26 +17,26 @@ use visnyk_operator::process::fence::Fence;
 
 type Answer = Response<Box<DynBody>>;
 
-/// What becomes of a request.
+/// Fate of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// It is sent, and answered.
+    /// Sent, and answered.
     Passes,
-    /// It is not sent, and fails.
+    /// Not sent, and fails.
     Lost,
-    /// It is not sent, and nobody ever hears so.
+    /// Not sent, and never answered.
     Silent,
-    /// It is sent and takes effect, and fails after so long.
+    /// Sent and takes effect, and fails after so long.
     TimesOut(Duration),
-    /// It is sent, and answered after so long.
+    /// Sent, and answered after so long.
     Slow(Duration),
-    /// It is not sent, and answered like this.
+    /// Not sent, and answered like this.
     Answered(StatusCode),
-    /// With it the process ends, before it was sent or after it took effect.
+    /// End of the process, before the request was sent or after it took effect.
     Kills(Moment),
 }
 
-/// When a process ends.
+/// Moment at which a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Before the request was sent.
@@ -47,27 +47,27 @@ pub enum Moment {
 
 type Decide = Box<dyn FnMut(&Request<Body>) -> Fate + Send>;
 
-/// Clones share it.
+/// Line between an operator and the API server. Clones share it.
 #[derive(Clone)]
 pub struct Line(Arc<Shared>);
 
 struct Shared {
     seen: Mutex<Seen>,
-    /// Whether the process at its end is dead: it neither asks nor hears any more.
+    /// True if the process at its end is dead: it neither asks nor hears any more.
     dead: watch::Sender<bool>,
-    /// How many requests wait for their answers, watches aside.
+    /// Number of requests that wait for their answers, watches aside.
     waiting: AtomicUsize,
 }
 
 struct Seen {
     decide: Decide,
-    /// How often, by method and path.
+    /// Number of requests, by method and path.
     requests: BTreeMap<String, usize>,
     writes: usize,
 }
 
 impl Line {
-    /// One on which `decide` decides.
+    /// Returns a line on which `decide` decides.
     pub fn new(decide: impl FnMut(&Request<Body>) -> Fate + Send + 'static) -> Self {
         let seen = Seen { decide: Box::new(decide), requests: BTreeMap::new(), writes: 0 };
         Self(Arc::new(Shared {
@@ -77,12 +77,12 @@ impl Line {
         }))
     }
 
-    /// One that never breaks.
+    /// Returns a line that never breaks.
     pub fn sound() -> Self {
         Self::new(|_| Fate::Passes)
     }
 
-    /// One that ends the process with one of its writes, after it let so many pass.
+    /// Returns a line that ends the process with one of its writes, after it let so many pass.
     pub fn deadly(lets_pass: usize, moment: Moment) -> Self {
         let mut passed = 0;
         Self::new(move |request| {
@@ -99,17 +99,17 @@ impl Line {
         self.seen().decide = Box::new(decide);
     }
 
-    /// How many requests there were, by method and path.
+    /// Returns the number of requests, by method and path.
     pub fn requests(&self) -> BTreeMap<String, usize> {
         self.seen().requests.clone()
     }
 
-    /// How many writes there were.
+    /// Returns the number of writes.
     pub fn writes(&self) -> usize {
         self.seen().writes
     }
 
-    /// Whether no request waits for its answer.
+    /// Returns whether no request waits for its answer.
     pub fn is_quiet(&self) -> bool {
         self.0.waiting.load(Ordering::SeqCst) == 0
     }
@@ -120,8 +120,8 @@ impl Line {
         let _ = dead.wait_for(|dead| *dead).await;
     }
 
-    /// A client at this end, made as the operator makes its own, which leads for as long as the test runs; of an
-    /// administrator, unless it is another account's.
+    /// Returns a client at this end, made as the operator makes its own, which leads for as long as the test runs; of
+    /// an administrator, unless it is another account's.
     pub async fn client(&self, account: Option<&str>) -> Client {
         let fence = Fence::default();
         fence.open_until(Instant::now() + Duration::from_hours(24));
@@ -152,7 +152,7 @@ impl Line {
     }
 }
 
-/// Whether it changes nothing: a question, or a dry run.
+/// Returns whether it changes nothing: a question, or a dry run.
 pub fn is_read(request: &Request<Body>) -> bool {
     let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun="));
     is_dry_run || matches!(*request.method(), Method::GET | Method::HEAD)
@@ -166,7 +166,7 @@ impl<S> Layer<S> for Line {
     }
 }
 
-/// What goes through a line.
+/// Service that sends requests through a line.
 pub struct Through<S> {
     line: Line,
     inner: S,
@@ -255,7 +255,7 @@ impl Drop for Waits {
     }
 }
 
-/// As an API server answers that is too busy, or broken.
+/// Returns the answer of an API server that is too busy, or broken.
 fn refusal(status: StatusCode) -> Answer {
     let body = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),

@@ -1,4 +1,4 @@
-//! What belongs to others: names that are taken, and Secrets.
+//! Tests of objects that belong to others: names that are taken, and Secrets.
 
 use std::collections::BTreeSet;
 

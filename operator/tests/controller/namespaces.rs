@@ -17,7 +17,7 @@ use crate::line::{Fate, Line};
 use crate::trust::{SOON, file};
 use crate::world::{collector, in_world};
 
-/// In which controllers would have begun another watch, on a busy machine too.
+/// Time in which controllers would have begun another watch, on a busy machine too.
 const QUIET: Duration = Duration::from_secs(3);
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn relay_hears_of_a_collector_in_another_namespace_that_is_looked_after() 
     .await;
 }
 
-/// How often all objects of a kind were begun to be watched, not only children, by namespace and kind.
+/// Number of watches of all objects of a kind, not only children, by namespace and kind.
 type Watches = Arc<Mutex<BTreeMap<(String, String), usize>>>;
 
 fn counting(watches: &Watches) -> Line {

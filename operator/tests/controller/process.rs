@@ -43,7 +43,7 @@ impl Young {
         (young, address)
     }
 
-    /// Is told of our group.
+    /// Makes the API group known.
     pub async fn learn(&self) {
         for definition in printed() {
             install(&self.client, &definition).await.unwrap();
@@ -52,7 +52,8 @@ impl Young {
     }
 }
 
-/// Another group stands for ours, of which the API server itself says that it is not there.
+/// Passes a request on. As long as the group is unknown, another one stands for it, of which the API server itself says
+/// that it is not there.
 async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(header::HOST);
@@ -65,10 +66,10 @@ async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>)
     young.client.send(Request::from_parts(head, Body::from(body.to_vec()))).await.unwrap()
 }
 
-/// By which the operator is known to it.
+/// Token by which the operator is known to it.
 pub const TOKEN: &str = "canary-of-its-own-71c09d";
 
-/// A running operator.
+/// Running operator.
 pub struct Operator {
     process: Child,
     health: SocketAddr,
@@ -96,12 +97,12 @@ impl Operator {
         (Self { process, health, log, _kubeconfig: kubeconfig }, young)
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// What it answers, as its own binary asks for a pod: the page, or what is wrong.
+    /// Returns the answer of its endpoint, as its own binary asks for a pod: the page, or what is wrong.
     pub fn ask(&self, path: &str) -> Result<String, String> {
         let asked = Command::new(OPERATOR).args(["probe", &format!("http://{}{path}", self.health)]).output();
         let asked = asked.unwrap();
@@ -133,7 +134,7 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The definitions that the operator prints.
+/// Returns the definitions that the operator prints.
 fn printed() -> Vec<CustomResourceDefinition> {
     let printed = text(Command::new(OPERATOR).arg("crds").output().unwrap().stdout);
     let documents = serde_yaml::Deserializer::from_str(&printed);
@@ -174,7 +175,7 @@ async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_ther
     .await;
 }
 
-/// All children of a new relay are made by one visit: their lines name the relay and one trace.
+/// Checks that all children of a new relay are made by one reconcile: their lines name the relay and one trace.
 fn assert_children_of_one_visit_share_its_trace(log: &str, namespace: &str) {
     let mut traces = BTreeMap::<String, usize>::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {

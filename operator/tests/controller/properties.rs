@@ -41,14 +41,14 @@ impl Trial<'_> {
         }
     }
 
-    /// The API server takes no such value, and says where it is.
+    /// Checks that the API server takes no such value, and says where it is.
     async fn expect_invalid(&self, value: &Value) {
         let refusal = self.tried.refusal(&self.with(value)).await;
         let refusal = refusal.unwrap_or_else(|| panic!("{} is taken", self.told(value)));
         assert!(refusal.contains(self.name()), "{}: {refusal}", self.told(value));
     }
 
-    /// The operator takes no such value, says where it is, and changes nothing.
+    /// Checks that the operator takes no such value, says where it is, and changes nothing.
     async fn expect_refused(&self, value: &Value) {
         let when = self.told(value);
         self.tried.put(&self.with(value), &when).await;
@@ -57,14 +57,14 @@ impl Trial<'_> {
         assert!(change.message.contains(self.name()), "{when}: {change:?}");
     }
 
-    /// The value shows where it should, and only there.
+    /// Checks that the value shows where it should, and only there.
     async fn expect_valid(&self, value: &Value) {
         let when = self.told(value);
         self.tried.put(&self.with(value), &when).await;
         self.expect_shown(&when).await;
     }
 
-    /// The resource cannot change to this value, but for that it is as good as any.
+    /// Checks that the resource cannot change to this value, but can be created with it.
     async fn expect_at_creation(&self, value: &Value) {
         self.expect_invalid(value).await;
         let when = format!("{}, created", self.told(value));
@@ -87,14 +87,14 @@ impl Trial<'_> {
         self.tried.is_as_before(&when).await;
     }
 
-    /// The spec with this value.
+    /// Returns the spec with this value.
     fn with(&self, value: &Value) -> Value {
         let mut spec = self.tried.spec.clone();
         set(&mut spec, self.row.at.as_deref().unwrap_or(self.path), value);
         spec
     }
 
-    /// The last part of the path: the API server does not always name the others.
+    /// Returns the last part of the path: the API server does not always name the others.
     fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap().trim_end_matches("[]")
     }
@@ -132,7 +132,7 @@ async fn try_all<K: Resource<DynamicType = ()>>(text: &'static str, build: fn(&s
     .await;
 }
 
-/// A relay without pods, which would come and go with each change and cost time.
+/// Returns a relay without pods, which would come and go with each change and cost time.
 fn relay_without_pods(name: &str, spec: &Value) -> Value {
     let mut object = relay(name, spec);
     object["spec"]["replicas"] = 0.into();

@@ -1,4 +1,4 @@
-//! What the operator has no right to: the resource that needs it says so, and goes on once the right is given.
+//! Tests of missing rights: the resource that needs one says so, and goes on once the right is given.
 
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
@@ -20,7 +20,7 @@ type Right = (&'static str, &'static str);
 
 const OPERATOR: &str = "operator";
 
-/// The account's rights are those that the chart gives it in a namespace, but for one.
+/// Gives the account the rights that the chart gives it in a namespace, but for one.
 async fn allow_all_but(world: &World, withheld: Option<Right>) {
     let mut rules = rules_of_the_chart();
     if let Some(right) = withheld {
@@ -72,7 +72,7 @@ async fn comes_to_be(world: &World, (verb, resource): Right, is_allowed: bool) {
     eventually(&format!("{verb} {resource}"), ask, |allowed| *allowed == is_allowed).await;
 }
 
-/// As in `charts/visnyk`.
+/// Returns the rules of the role in `charts/visnyk`.
 fn rules_of_the_chart() -> Vec<PolicyRule> {
     let template = include_str!("../../../charts/visnyk/templates/rbac.yaml");
     let (_, rest) = template.split_once("{{- define \"visnyk.rules\" }}").unwrap();
@@ -84,7 +84,7 @@ fn names(rule: &PolicyRule, resource: &str) -> bool {
     rule.resources.iter().flatten().any(|one| one == resource)
 }
 
-/// A rule in two: what it says of other resources, and what is left of it for this one.
+/// Returns a rule in two: for other resources, and the remainder for this one.
 fn without(rule: &PolicyRule, (verb, resource): Right) -> Vec<PolicyRule> {
     if !names(rule, resource) {
         return vec![rule.clone()];
@@ -99,7 +99,7 @@ fn without(rule: &PolicyRule, (verb, resource): Right) -> Vec<PolicyRule> {
         .collect()
 }
 
-/// How a refusal of this right ends in the API server's words.
+/// Returns the end of the API server's words for a refusal of this right.
 fn told((verb, resource): Right, world: &World) -> [String; 2] {
     [
         format!("User \"{OPERATOR}\" cannot {verb} resource \"{resource}\" in API group"),
@@ -198,7 +198,7 @@ async fn what_stays_refused_is_tried_again_and_not_written_again() {
             let before = count(&look);
             eventually("it is tried again", async || count(&look), |looks| *looks >= before + more).await;
         };
-        // A visit that begins before what the last one wrote has come back says it once more.
+        // A reconcile that begins before what the last one wrote has come back says it once more.
         tries(2).await;
         let written = count(&status);
         tries(3).await;

@@ -18,9 +18,9 @@ use visnyk_runtime::admin::health::{Face, Health};
 use crate::process::{Operator, TOKEN};
 use crate::world::{World, in_world};
 
-/// Of a user.
+/// Secret text of a user.
 const CANARY: &str = "canary-of-a-user-3e8a5b";
-/// How many forms of both are looked for.
+/// Number of forms of both that are looked for.
 const TOKENS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ async fn keys_and_tokens_are_in_no_log_at_trace_no_metric_no_status_and_no_event
     .await;
 }
 
-/// All that is secret, as it is and as the API server is sent it: of each key a line in its middle.
+/// Returns all that is secret, as it is and as the API server is sent it: of each key a line in its middle.
 async fn secrets(world: &World) -> Vec<String> {
     let tokens: [_; TOKENS] = [TOKEN.to_owned(), CANARY.to_owned(), encoded(CANARY.as_bytes())];
     let mut all = tokens.to_vec();
@@ -85,7 +85,7 @@ async fn secrets(world: &World) -> Vec<String> {
     all
 }
 
-/// In base 64, as JSON has it.
+/// Returns bytes in base 64, as JSON has it.
 fn encoded(bytes: &[u8]) -> String {
     serde_json::from_value(json!(ByteString(bytes.to_vec()))).unwrap()
 }
@@ -115,7 +115,7 @@ impl Face for Running {
     }
 }
 
-/// When the Secrets changed because of which a pod is made to sync.
+/// Returns the time of the change of Secrets because of which a pod is made to sync.
 fn synced_for(pod: Option<&Pod>) -> Option<Timestamp> {
     let value = pod?.annotations().get("visnyk.dev/sync")?;
     value.strip_prefix("secrets/")?.split_once(" since ")?.0.parse().ok()

@@ -16,7 +16,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
-/// What the controllers wrote, and not what they only asked: the cluster's own controllers have other names.
+/// Returns the writes of the controllers, without their reads: the cluster's own controllers have other names.
 fn written(log: &AuditLog, world: &World) -> Vec<String> {
     let ours = |event: &AuditEvent| event.user.username == "admin" && !event.request_uri.contains("dryRun");
     let writes = log.writes_in(&world.namespace).unwrap();
@@ -50,7 +50,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
         settled(&world, &line).await;
 
         let log = AuditLog::from_now().unwrap();
-        // A visit for each, without a change of anything.
+        // A reconcile for each, without a change of anything.
         let touch = json!({ "metadata": { "annotations": { "example.org/note": "look" } } });
         let patch = Patch::Merge(&touch);
         world.api::<WebhookRelay>().patch("harbour", &PatchParams::default(), &patch).await.unwrap();
@@ -68,7 +68,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     .await;
 }
 
-/// What a restart must not do would add up.
+/// Returns the number of resources: what a restart must not do would add up.
 fn many() -> usize {
     if std::env::var_os("VISNYK_SOAK").is_some() { 200 } else { 40 }
 }
@@ -102,7 +102,7 @@ async fn many_unchanged_resources_are_visited_after_a_restart_and_nothing_is_wri
     .await;
 }
 
-/// How many relays are said to have no pods, as they should.
+/// Returns the number of relays that have no pods, as they should.
 async fn at_rest(world: &World) -> usize {
     let relays = world.api::<WebhookRelay>().list(&ListParams::default()).await.unwrap();
     let is_at_rest = |relay: &&WebhookRelay| {
@@ -122,7 +122,7 @@ async fn calm(line: &Line) {
     }
 }
 
-/// So much of it at once: less than anything of the controllers' own is late by.
+/// Step of time: less than anything of the controllers' own is late by.
 const STEP: Duration = Duration::from_secs(5);
 
 /// Lets that much time pass on the clocks of the controllers, and none while they wait for an answer.
@@ -158,7 +158,7 @@ async fn nothing_is_written_in_an_idle_hour() {
         let (log, before) = (AuditLog::from_now().unwrap(), looks(&line, &world, "harbour"));
         pass(Duration::from_hours(1), &line).await;
         let visits = looks(&line, &world, "harbour") - before;
-        // One a minute, and what a visit takes: the clock goes on between its requests.
+        // One a minute, and what a reconcile takes: the clock goes on between its requests.
         assert!((30..=61).contains(&visits), "{visits} visits in an hour");
         assert_eq!(written(&log, &world), Vec::<String>::new());
     })
@@ -193,12 +193,12 @@ async fn nothing_is_written_nor_claimed_of_a_certificate_that_cannot_be_made() {
     .await;
 }
 
-/// How often a visit to this relay began to read.
+/// Returns the number of reconciles of this relay that began to read.
 fn looks(line: &Line, world: &World, relay: &str) -> usize {
     reads(line, &format!("/api/v1/namespaces/{}/secrets/{relay}-relay-peers", world.namespace))
 }
 
-/// How often an object was read.
+/// Returns the number of reads of an object.
 fn reads(line: &Line, path: &str) -> usize {
     line.requests().get(&format!("GET {path}")).copied().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What a namespace holds, in a form that can be held against another's: without times, numbers and keys that differ
+//! Snapshot of a namespace, in a form that can be held against another's: without times, numbers and keys that differ
 //! from one life to the next, and with what certificates say in place of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use crate::world::World;
 /// Objects by kind and name.
 pub type Snapshot = BTreeMap<String, Value>;
 
-/// What is looked at.
+/// Part of the objects in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Resources, their children and claims.
@@ -30,7 +30,7 @@ pub enum Part {
     Children,
 }
 
-/// Of a namespace.
+/// Takes a snapshot of a namespace.
 pub async fn snapshot(world: &World, part: Part) -> Snapshot {
     let further = [
         ApiResource::erase::<WebhookRelay>(&()),
@@ -76,7 +76,7 @@ pub async fn comes_to<Look: Future<Output = Snapshot>>(
     }
 }
 
-/// Where two differ, a line for each place.
+/// Returns where two differ, a line for each place.
 pub fn differences(found: &Value, wanted: &Value) -> Vec<String> {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -100,7 +100,7 @@ fn name_of(object: &DynamicObject) -> String {
     format!("{} {}", object.types.as_ref().unwrap().kind, object.name_any())
 }
 
-/// How to tell one life's names by those of any other.
+/// Names of one life, in place of those of any other.
 struct Alike {
     names: Vec<(String, String)>,
     authorities: Vec<(String, Trust)>,
@@ -158,7 +158,7 @@ impl Alike {
         self.in_all(value)
     }
 
-    /// Every text by names that are the same in each life.
+    /// Replaces names in every text by names that are the same in each life.
     fn in_all(&self, value: Value) -> Value {
         match value {
             Value::String(text) => self.text(text).into(),
@@ -173,7 +173,7 @@ impl Alike {
         text.split(", valid until ").next().unwrap().to_owned()
     }
 
-    /// Certificates by what they say and who signed them, keys by whether they are theirs.
+    /// Describes certificates by their content and signer, and keys by whether they are theirs.
     fn files_told(&self, files: &BTreeMap<String, String>) -> Map<String, Value> {
         let told = |(name, content): (&String, &String)| {
             let told = match name.rsplit_once('.') {
@@ -209,7 +209,7 @@ impl Alike {
     }
 }
 
-/// When conditions became what they are is another matter, and so is when a certificate expires.
+/// Removes the times of conditions, and the time at which a certificate expires.
 fn forget_times(status: &mut Value) {
     if let Some(time) = status.get_mut("certificateNotAfter") {
         *time = "[time]".into();
@@ -223,7 +223,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What a Secret holds.
+/// Returns the content of a Secret.
 fn files(object: &DynamicObject) -> BTreeMap<String, String> {
     let data: BTreeMap<String, ByteString> =
         serde_json::from_value(object.data["data"].clone()).unwrap_or_default();

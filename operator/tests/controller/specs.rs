@@ -1,4 +1,4 @@
-//! What becomes of a spec, valid or not.
+//! Tests of specs, valid or not.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::line::{Fate, Line, is_read};
 use crate::snapshot::{Part, snapshot, wait_for};
 use crate::world::{in_world, message};
 
-/// What no schema and no rule can refuse: only the code that the pods run knows it.
+/// Returns a spec that no schema and no rule can refuse: only the code that the pods run knows it.
 fn invalid() -> serde_json::Value {
     json!({ "spec": { "destinations": [{ "name": "pilot", "url": "https://pilot.example.org:99999/" }] } })
 }
@@ -152,7 +152,7 @@ async fn replicas_are_set_by_the_scale_subresource() {
     .await;
 }
 
-/// What no schema of ours looks into, and the API server refuses in a workload.
+/// Returns a spec part that no schema of ours looks into, and the API server refuses in a workload.
 fn refused() -> serde_json::Value {
     json!({
         "listener": { "tls": { "selfSigned": {} } },

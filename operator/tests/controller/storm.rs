@@ -11,13 +11,13 @@ use crate::life::{Life, PHASES};
 use crate::line::{Fate, Line};
 use crate::world::in_world;
 
-/// How long each phase is stormy.
+/// Duration of each storm.
 const STORM: Duration = Duration::from_secs(5);
-/// Most requests a second for three resources, all watches included: in calm weather a visit makes some twenty at once,
-/// and a failed one waits half a second at first, then longer.
+/// Most requests a second for three resources, all watches included: in calm weather a reconcile makes some twenty at
+/// once, and a failed one waits half a second at first, then longer.
 const MOST: usize = 120;
 
-/// Two of five requests meet with something.
+/// Returns a fate for requests: two of five meet with something.
 fn storm(seed: u64) -> impl FnMut(&Request<Body>) -> Fate + Send {
     let mut random = StdRng::seed_from_u64(seed);
     move |request| match random.random_range(0..20) {

@@ -12,10 +12,10 @@ use visnyk_crds::{Collector, WebhookRelay};
 use crate::line::{Fate, Line};
 use crate::world::{World, in_world};
 
-/// Without waiting for the next visit by the clock. On a machine with nothing else to do it is a second or two.
+/// Without waiting for the next reconcile by the clock. On a machine with nothing else to do it is a second or two.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// A file of a Secret, as text.
+/// Returns a file of a Secret, as text.
 pub fn file(secret: Option<&Secret>, key: &str) -> Option<String> {
     let data = secret?.data.as_ref()?.get(key)?;
     Some(String::from_utf8(data.0.clone()).unwrap())
@@ -61,7 +61,7 @@ async fn lost_authority_is_made_anew_told_of_and_followed_by_its_peers() {
         let (secrets, key) = (world.api::<Secret>(), format!("{}.logbook.ca.crt", world.namespace));
         let old = file(secrets.get_opt("harbour-relay-peers").await.unwrap().as_ref(), &key).unwrap();
 
-        // Of the visit that makes it anew the next write fails: whoever visits then finds an authority.
+        // Of the reconcile that makes it anew the next write fails: whoever reconciles then finds an authority.
         let mut fails = 1;
         line.decide(move |request| {
             let is_next = request.uri().path().ends_with("/configmaps/logbook-collector-ca")

@@ -112,7 +112,7 @@ async fn operator_that_hears_late_of_what_it_said_does_not_say_it_again() {
             relay.and_then(|relay| relay.status.as_ref()).is_some_and(|status| status.replicas == Some(1))
         };
         let said = wait_until(&relays, "harbour", has_pod).await.unwrap();
-        // Said again in another second, it would have another time.
+        // LastStatus again in another second, it would have another time.
         sleep(Duration::from_secs(2)).await;
         services.delete("harbour-relay", &DeleteParams::default()).await.unwrap();
         wait_until(&services, "harbour-relay", |service| service.is_some()).await;

@@ -1,4 +1,5 @@
-//! What the API server takes and nobody can read: a schema does not know all that a type does.
+//! Tests of resources that the API server takes and the operator cannot read: a schema does not know all that a type
+//! does.
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};

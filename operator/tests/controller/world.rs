@@ -20,7 +20,7 @@ use visnyk_operator::process::args::{Images, Namespaces};
 use visnyk_operator::process::events::Events;
 use visnyk_operator::process::installation::Installation;
 use visnyk_operator::process::metrics::OperatorMetrics;
-use visnyk_operator::process::run::Outfit;
+use visnyk_operator::process::run::ControllerDeps;
 use visnyk_runtime::observe::metrics::Metrics;
 
 use crate::line::Line;
@@ -29,11 +29,11 @@ use crate::line::Line;
 pub struct World {
     pub client: Client,
     pub namespace: String,
-    /// Whom the API server takes the controllers for: an administrator, unless another is named.
+    /// Account of the controllers at the API server: an administrator, unless another is named.
     pub account: Option<String>,
     /// The installation that the controllers are of.
     pub installation: Installation,
-    /// What relays run.
+    /// Image of relays.
     image: String,
     metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,
@@ -45,7 +45,7 @@ pub async fn in_world<Outcome: Future<Output = ()> + Send + 'static>(test: impl 
 }
 
 impl World {
-    /// A namespace with controllers of an installation without a Lease, and an image of this tag.
+    /// Returns a namespace with controllers of an installation without a Lease, and an image of this tag.
     fn new(client: Client, namespace: String, tag: &str) -> Self {
         Self {
             client,
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// The same namespace, with controllers of another installation, which have another image.
+    /// Returns the same namespace, with controllers of another installation, which have another image.
     pub fn with_another(&self, installation: Installation) -> Self {
         let mut another = Self::new(self.client.clone(), self.namespace.clone(), &installation.lease);
         another.installation = installation;
@@ -76,16 +76,16 @@ impl World {
         self.start_on(&Line::sound()).await;
     }
 
-    /// The same, with this line between the controllers and the API server.
+    /// Starts the controllers with this line between them and the API server.
     pub async fn start_on(&mut self, line: &Line) {
         self.start_in(vec![self.namespace.clone()], line).await;
     }
 
-    /// The same, with controllers that look after these namespaces.
+    /// Starts controllers that reconcile these namespaces.
     pub async fn start_in(&mut self, namespaces: Vec<String>, line: &Line) {
         self.install_kinds().await;
         let client = line.client(self.account.as_deref()).await;
-        let outfit = Outfit {
+        let deps = ControllerDeps {
             client: client.clone(),
             namespaces: Namespaces::Only(namespaces),
             installation: self.installation.clone(),
@@ -93,7 +93,7 @@ impl World {
             metrics: self.metrics.clone(),
             events: Events::new(client, "test"),
         };
-        self.controllers = Some(tokio::spawn(controller::run(outfit)));
+        self.controllers = Some(tokio::spawn(controller::run(deps)));
     }
 
     /// Ends the controllers where they stand, as a killed process does.
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Whose certificates the page of metrics shows, as `<kind> <name>`, in order.
+    /// Returns the certificates on the page of metrics, as `<kind> <name>`, in order.
     pub fn certificates(&self) -> Vec<String> {
         let page = Metrics::new("test", "0");
         page.register(|registry| self.metrics.register(registry));
@@ -119,7 +119,7 @@ impl World {
         certificates
     }
 
-    /// Objects of a kind.
+    /// Returns a client for objects of a kind.
     pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -156,7 +156,7 @@ impl World {
             + DeserializeOwned
             + Send
             + 'static
-            + Said,
+            + LastStatus,
     {
         let is_so = |resource: Option<&K>| {
             resource.is_some_and(|resource| {
@@ -174,7 +174,7 @@ impl World {
         resource.unwrap().said().cloned().unwrap()
     }
 
-    /// Every child of a resource, as `<Kind> <name>`, in order.
+    /// Returns every child of a resource, as `<Kind> <name>`, in order.
     pub async fn children(&self) -> Vec<String> {
         let mut found = Vec::new();
         for object in self.objects().await {
@@ -184,19 +184,19 @@ impl World {
         found
     }
 
-    /// Every child with all its fields but those that change from one life to the next.
+    /// Returns every child with all its fields but those that change from one life to the next.
     pub async fn objects(&self) -> Vec<DynamicObject> {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=visnyk-operator");
         self.list_all(&kinds(), &ours).await
     }
 
-    /// Objects of these kinds, in their order, which say of what kind they are.
+    /// Lists objects of these kinds, in their order, each with its kind.
     pub async fn list_all(&self, resources: &[ApiResource], which: &ListParams) -> Vec<DynamicObject> {
         let each = resources.iter().map(|resource| self.list(resource, which));
         join_all(each).await.into_iter().flatten().collect()
     }
 
-    /// Objects of a kind, which say of what kind they are.
+    /// Lists objects of a kind, each with its kind.
     pub async fn list(&self, resource: &ApiResource, which: &ListParams) -> Vec<DynamicObject> {
         let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, resource);
@@ -217,23 +217,23 @@ impl Drop for World {
 }
 
 /// A resource with a status of ours.
-pub trait Said {
+pub trait LastStatus {
     fn said(&self) -> Option<&Status>;
 }
 
-impl Said for WebhookRelay {
+impl LastStatus for WebhookRelay {
     fn said(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 }
 
-impl Said for Collector {
+impl LastStatus for Collector {
     fn said(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 }
 
-/// The kinds of children that every cluster knows.
+/// Returns the kinds of children that every cluster knows.
 fn kinds() -> Vec<ApiResource> {
     use k8s_openapi::api::{apps::v1 as apps, autoscaling::v2 as autoscaling, core::v1 as core};
     use k8s_openapi::api::{batch::v1 as batch, networking::v1 as networking, policy::v1 as policy};
@@ -252,7 +252,7 @@ fn kinds() -> Vec<ApiResource> {
     ]
 }
 
-/// A relay, with these fields of its spec set.
+/// Returns a relay, with these fields of its spec set.
 pub fn relay(name: &str, spec: &Value) -> Value {
     let mut relay = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
@@ -269,7 +269,7 @@ pub fn relay(name: &str, spec: &Value) -> Value {
     relay
 }
 
-/// A collector, with these fields of its spec set.
+/// Returns a collector, with these fields of its spec set.
 pub fn collector(name: &str, spec: &Value) -> Value {
     let mut collector = json!({
         "apiVersion": "visnyk.dev/v1alpha1",
@@ -289,7 +289,7 @@ fn set(spec: &mut Value, fields: &Value) {
     }
 }
 
-/// A class of volumes that can grow, named as the namespace.
+/// Creates a class of volumes that can grow, named as the namespace.
 pub async fn growing_class(world: &World) -> Api<StorageClass> {
     let class: StorageClass = serde_json::from_value(json!({
         "metadata": { "name": world.namespace }, "provisioner": "example.org/none", "allowVolumeExpansion": true,
@@ -310,7 +310,7 @@ pub async fn bind_claims(world: &World) {
     }
 }
 
-/// What a condition tells.
+/// Returns the message of a condition.
 pub fn message<'a>(said: &'a Status, about: &str) -> &'a str {
     &said.conditions.iter().find(|condition| condition.type_ == about).unwrap().message
 }

@@ -9,10 +9,10 @@ use super::CannotIssue;
 use crate::children::SecretData;
 use crate::children::remark::Remark;
 
-/// How long a new authority is published before it signs, if another can: longer than any mount lags.
+/// Time for which a new authority is published before it signs, if another can: longer than any mount lags.
 const SPREADING: SignedDuration = SignedDuration::from_hours(48);
-/// What is left of an old one's life when even a short certificate of it is worth less than that wait.
-const LEAST_LEFT: SignedDuration = SignedDuration::from_hours(72);
+/// Remaining life of an old authority below which even a short certificate of it is worth less than that wait.
+const MIN_LEFT: SignedDuration = SignedDuration::from_hours(72);
 
 /// The authorities of one resource, the oldest first. Never empty.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Those that the Secret holds and that have not expired, and a new one where none is left or the last has
-    /// lived two thirds of its life. `published` tells a loss from a beginning.
+    /// Decides on the authorities: those that the Secret holds and that have not expired, and a new one where none is
+    /// left or the last has lived two thirds of its life. `published` tells a loss from a beginning.
     pub fn decide(
         secret: Option<&SecretData>,
         published: Option<&str>,
@@ -41,7 +41,7 @@ impl Authorities {
         Ok((Self::by_age(list), remarks))
     }
 
-    /// Those that the Secret holds and that have not expired; nothing where there is none.
+    /// Returns the authorities that the Secret holds and that have not expired; absent where there is none.
     pub fn kept(secret: &SecretData, now: Timestamp) -> Option<Self> {
         let list = usable(secret, now);
         (!list.is_empty()).then(|| Self::by_age(list))
@@ -52,7 +52,7 @@ impl Authorities {
         Self { list }
     }
 
-    /// What the Secret is to hold: a certificate and a key for each, by the time it was made.
+    /// Returns the content of the Secret: a certificate and a key for each, by the time it was made.
     pub fn secret(&self) -> SecretData {
         let pairs = self.list.iter().flat_map(|authority| {
             let name = authority.facts().not_before.as_second();
@@ -62,7 +62,7 @@ impl Authorities {
         pairs.collect()
     }
 
-    /// Whom to trust, as PEM.
+    /// Returns the certificates to trust, as PEM.
     pub fn bundle(&self) -> String {
         self.list.iter().fold(String::new(), |mut bundle, authority| {
             // Writing to a String cannot fail.
@@ -71,13 +71,13 @@ impl Authorities {
         })
     }
 
-    /// The same, to ask.
+    /// Returns the certificates to trust, in a form that can verify others.
     pub fn trust(&self) -> Option<Trust> {
         Trust::in_bundle(self.bundle().as_bytes()).ok()
     }
 
-    /// Who signs now: the oldest that outlives what it signs. One that was only just made signs only where no
-    /// other can.
+    /// Returns the authority that signs now: the oldest that outlives what it signs. One that was only just made signs
+    /// only where no other can.
     pub fn signer(&self, now: Timestamp) -> &Authority {
         let left = |authority: &Authority| authority.facts().not_after.duration_since(now);
         let is_known = |authority: &&Authority| {
@@ -86,12 +86,12 @@ impl Authorities {
         let known = || self.list.iter().filter(is_known);
         known()
             .find(|authority| left(authority) >= LEAF_LIFE)
-            .or_else(|| known().filter(|authority| left(authority) >= LEAST_LEFT).max_by_key(|it| left(it)))
+            .or_else(|| known().filter(|authority| left(authority) >= MIN_LEFT).max_by_key(|it| left(it)))
             .or_else(|| self.list.iter().max_by_key(|it| left(it)))
             .expect("there is always one")
     }
 
-    /// When the next one has to be made or an expired one goes.
+    /// Returns the time at which the next one has to be made or an expired one goes.
     pub fn look_again(&self, now: Timestamp) -> Timestamp {
         let next = self.list.iter().map(|authority| authority.facts().renew_at()).max();
         let ends = self.list.iter().map(|authority| authority.facts().not_after);
@@ -99,7 +99,7 @@ impl Authorities {
     }
 }
 
-/// The pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
+/// Returns the pairs of a Secret that are ours, whole, and have not expired; what is damaged is left out.
 fn usable(secret: &SecretData, now: Timestamp) -> Vec<Authority> {
     let names = secret.keys().filter_map(|key| key.strip_suffix(".crt"));
     let pair = |name: &str| {

@@ -8,18 +8,18 @@ use crate::children::remark::Why;
 
 /// A certificate as it is to be.
 pub struct Leaf {
-    /// Certificate and key.
+    /// Certificate with its key.
     pub issued: CertificateAndKey,
-    /// Why it was made just now; absent: it was there.
+    /// Reason that it was made just now; absent: it was there.
     pub why: Option<Why>,
-    /// When it has to be made anew.
+    /// Time at which it has to be made anew.
     pub renew_at: Timestamp,
-    /// When it expires.
+    /// Time at which it expires.
     pub not_after: Timestamp,
 }
 
 impl Leaf {
-    /// The existing one if it is good, else a new one.
+    /// Returns the existing one if it is good, else a new one.
     pub(super) fn decide(
         existing: Option<CertificateAndKey>,
         purpose: &Purpose,
@@ -43,7 +43,7 @@ impl Leaf {
     }
 }
 
-/// Returns why a certificate cannot stay.
+/// Returns the reason why a certificate cannot stay.
 fn judge(
     issued: &CertificateAndKey,
     purpose: &Purpose,
@@ -60,7 +60,7 @@ fn judge(
     if facts.renew_at() <= now { Err(Why::Age) } else { Ok(()) }
 }
 
-/// Whether a certificate is for just these names.
+/// Returns whether a certificate is for exactly these names.
 fn is_for(facts: &Facts, purpose: &Purpose) -> bool {
     match purpose {
         Purpose::Server { names, addresses } => {

@@ -1,8 +1,8 @@
-//! Who vouches for whom: the authority of each resource, the certificates it issues, and when which of them is
-//! made anew. Pure: what Secrets hold goes in, what they are to hold comes out, and when to look again.
+//! The authority of each resource, the certificates it issues, and the time at which each of them is made anew. Pure:
+//! the content of Secrets goes in, their new content and the time of the next look come out.
 //!
 //! An authority lives ten years. At two thirds of its life the next one is made and published beside it; it
-//! signs only once the old one could no longer outlive what it signs. Whoever fetched `ca.crt` has years to
+//! signs only once the old one could no longer outlive what it signs. A client with `ca.crt` has years to
 //! fetch it again, and no handshake depends on how fast a new bundle spreads. Deleting the Secret revokes: the
 //! lost authority leaves the bundle at once.
 
@@ -29,7 +29,7 @@ const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 #[error("certificate cannot be made")]
 pub struct CannotIssue(#[from] rcgen::Error);
 
-/// What is there of one resource's trust.
+/// Certificates of one resource, as they are stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     /// The Secret with its authorities, which no pod mounts.
@@ -40,18 +40,18 @@ pub struct Found<'a> {
     pub server: Option<&'a SecretData>,
 }
 
-/// What is to be there.
+/// Certificates of one resource, as they should be.
 #[derive(Debug)]
 pub struct Wanted {
     /// Its authorities, to issue more.
     pub authorities: Authorities,
     /// The Secret that its pods mount.
     pub server: SecretData,
-    /// When to look again; earlier does no harm.
+    /// Time of the next look; an earlier one does no harm.
     pub look_again: Timestamp,
-    /// When the server's certificate expires; absent: it has none of ours.
+    /// Time at which the server's certificate expires; absent: the operator issues none.
     pub not_after: Option<Timestamp>,
-    /// What happened that a user should know.
+    /// Events about certificates that a user should know.
     pub remarks: Vec<Remark>,
 }
 
@@ -91,7 +91,7 @@ pub fn insert(data: &mut SecretData, prefix: &str, issued: &CertificateAndKey) {
     data.insert(format!("{prefix}{KEY}"), issued.key().into());
 }
 
-/// Certificate and key of a Secret; none where one is missing or no text, or they cannot be used together.
+/// Returns the certificate and key of a Secret; absent where one is missing or no text, or they do not belong together.
 fn issued(data: &SecretData, prefix: &str) -> Option<CertificateAndKey> {
     let text = |key: &str| std::str::from_utf8(data.get(&format!("{prefix}{key}"))?).ok();
     CertificateAndKey::parse(text(CERTIFICATE)?.as_bytes(), text(KEY)?.as_bytes()).ok()

@@ -21,7 +21,7 @@ pub(super) fn quay() -> SenderName {
     SenderName { namespace: "ships".into(), name: "quay".into() }
 }
 
-/// What a cluster holds of one resource, as the operator leaves it.
+/// Certificates of one resource in a cluster, as the operator leaves them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Cluster {
     pub authorities: Option<SecretData>,
@@ -30,8 +30,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// One visit of the operator.
-    pub fn visit(&mut self, names: &[String], now: Timestamp) -> Wanted {
+    /// Runs one reconcile of the operator.
+    pub fn reconcile(&mut self, names: &[String], now: Timestamp) -> Wanted {
         let found = Found {
             authorities: self.authorities.as_ref(),
             published: self.published.as_deref(),
@@ -46,15 +46,15 @@ impl Cluster {
 
     pub fn new(now: Timestamp) -> Self {
         let mut cluster = Self::default();
-        cluster.visit(&names(), now);
+        cluster.reconcile(&names(), now);
         cluster
     }
 
     fn remarks(&mut self, names: &[String], now: Timestamp) -> Vec<Remark> {
-        self.visit(names, now).remarks
+        self.reconcile(names, now).remarks
     }
 
-    /// Whether the server is believed by those who trust this bundle.
+    /// Returns whether a client with this bundle trusts the server.
     pub fn is_believed_by(&self, bundle: &str, now: Timestamp) -> bool {
         let purpose = Purpose::Server { names: names(), addresses: Vec::new() };
         let certificate = &self.server.as_ref().unwrap()[CERTIFICATE];
@@ -92,7 +92,7 @@ fn server_secret_holds_certificate_key_and_bundle_and_no_authority_key() {
 #[test]
 fn server_that_shows_no_certificate_of_ours_still_has_whom_to_trust() {
     let mut cluster = Cluster::default();
-    let wanted = cluster.visit(&[], start());
+    let wanted = cluster.reconcile(&[], start());
     assert_eq!(wanted.server.keys().collect::<Vec<_>>(), [BUNDLE]);
     assert_eq!((wanted.not_after, wanted.remarks), (None, vec![Remark::FirstAuthority]));
 }
@@ -118,7 +118,7 @@ fn order_of_names_is_no_difference() {
 #[test]
 fn certificate_is_renewed_at_two_thirds_of_its_life_and_the_next_look_is_then() {
     let mut cluster = Cluster::default();
-    let due = cluster.visit(&names(), start()).look_again;
+    let due = cluster.reconcile(&names(), start()).look_again;
     assert!(due > start() + LEAF_LIFE * 6 / 10 && due < start() + LEAF_LIFE * 7 / 10, "{due}");
     assert_eq!(cluster.remarks(&names(), due - 1.second()), []);
     assert_eq!(cluster.remarks(&names(), due), [Remark::ServerCertificate(Why::Age)]);
@@ -158,10 +158,10 @@ fn next_authority_is_published_years_before_it_signs() {
     let both = cluster.published.clone().unwrap();
     assert!(both.starts_with(&first) && both.len() > first.len());
     let late = start() + CA_LIFE - LEAF_LIFE - 24.hours();
-    cluster.visit(&names(), late);
+    cluster.reconcile(&names(), late);
     assert!(cluster.is_believed_by(&first, late), "whoever has the first bundle is still served");
     let later = start() + CA_LIFE;
-    cluster.visit(&names(), later);
+    cluster.reconcile(&names(), later);
     assert!(cluster.is_believed_by(&both, later));
     assert!(!both.eq(cluster.published.as_ref().unwrap()), "the old one is gone");
 }
@@ -179,7 +179,7 @@ fn after_years_away_the_new_authority_spreads_before_it_signs() {
 #[test]
 fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stands() {
     let mut collector = Cluster::default();
-    let authorities = collector.visit(&names(), start()).authorities;
+    let authorities = collector.reconcile(&names(), start()).authorities;
     let prefix = "ships.log.";
     let first = decide_sender(None, prefix, &quay(), &authorities, start()).unwrap();
     assert_eq!(first.why, Some(Why::Missing));
@@ -193,7 +193,7 @@ fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stan
     assert_eq!(again(&peers, &quay(), &authorities, first.renew_at).why, Some(Why::Age));
     let other = SenderName { name: "pier".into(), ..quay() };
     assert_eq!(again(&peers, &other, &authorities, start()).why, Some(Why::Names));
-    let elsewhere = Cluster::default().visit(&names(), start()).authorities;
+    let elsewhere = Cluster::default().reconcile(&names(), start()).authorities;
     assert_eq!(again(&peers, &quay(), &elsewhere, start()).why, Some(Why::Distrusted));
 }
 

@@ -1,4 +1,4 @@
-//! What is tried of each property, and that none is left out.
+//! Rows of the properties that are tried, and the check that none is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use visnyk_crds::schema::spec_schema;
 use visnyk_crds::{Collector, WebhookRelay};
 
-/// Of a `Collector`.
+/// Rows of a `Collector`.
 pub const OF_COLLECTOR: &[&str] = &[include_str!("collector.yaml")];
-/// Of a `WebhookRelay`.
+/// Rows of a `WebhookRelay`.
 pub const OF_RELAY: &[&str] =
     &[include_str!("relay.yaml"), include_str!("sources.yaml"), include_str!("destinations.yaml")];
 
@@ -20,15 +20,15 @@ pub const OF_RELAY: &[&str] =
 pub struct Group {
     /// Fields of the spec, beside those that every resource of these tests has.
     pub given: Value,
-    /// By path.
+    /// Rows, by path.
     pub properties: BTreeMap<String, Row>,
 }
 
-/// What is tried of a property.
+/// Values that are tried of a property.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Row {
-    /// Where the values are set; absent: at the property, which can change alone.
+    /// Place at which the values are set; absent: at the property, which can change alone.
     pub at: Option<String>,
     /// Shows, and goes without a trace.
     pub valid: Vec<Value>,
@@ -43,7 +43,7 @@ pub struct Row {
 }
 
 impl Group {
-    /// All in a file.
+    /// Returns all rows in a file.
     pub fn all_in(text: &str) -> Vec<Self> {
         let value: Value = serde_yaml::from_str(text).unwrap();
         serde_json::from_value(value).unwrap()
@@ -53,9 +53,9 @@ impl Group {
 /// The properties of a spec, such as `sources[].verify.hmac.header`.
 #[derive(Debug, Default)]
 struct Properties {
-    /// Those that hold no others.
+    /// Properties that hold no others.
     leaves: BTreeSet<String>,
-    /// Those that do.
+    /// Properties that hold others.
     holders: BTreeSet<String>,
 }
 

@@ -14,10 +14,10 @@ use visnyk_crds::manifest::{load_collector, load_relay};
 use crate::snapshot::{Part, Snapshot, comes_to, differences, snapshot, wait_for};
 use crate::world::World;
 
-/// Its name.
+/// Name of the resource.
 pub const NAME: &str = "tried";
 
-/// In which the rest follows once the operator says that it has seen a spec.
+/// Time in which the rest follows once the operator says that it has seen a spec.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Conditions that follow from the spec; the others follow the pods.
@@ -27,28 +27,28 @@ const OF_SPEC: [&str; 3] = ["Accepted", "CertificateReady", "Durable"];
 pub struct Tried<'a> {
     world: &'a World,
     api: Api<DynamicObject>,
-    /// Its kind.
+    /// Kind of the resource.
     pub kind: String,
-    /// It as it is created.
+    /// Resource as it is created.
     object: Value,
     /// Its spec before each trial and after, with all defaults.
     pub spec: Value,
     before: Snapshot,
 }
 
-/// What came of a spec.
+/// Change that a spec caused.
 #[derive(Debug)]
 pub struct Change {
     /// The reason of the condition `Accepted`.
     pub reason: String,
-    /// What it says to people.
+    /// Message of the condition.
     pub message: String,
     /// The kinds of objects that are other than before.
     pub kinds: BTreeSet<String>,
-    /// Where they are.
+    /// Places that changed.
     #[expect(dead_code, reason = "a test that fails shows it")]
     places: Vec<String>,
-    /// Where the pods are given something else than the spec.
+    /// Places at which the pods are given something else than the spec.
     pub strays: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ impl<'a> Tried<'a> {
         self.begin(spec).await
     }
 
-    /// What the API server has against this spec; nothing is written.
+    /// Returns the API server's objection to this spec; nothing is written.
     pub async fn refusal(&self, spec: &Value) -> Option<String> {
         match self.patch(spec, &PatchParams { dry_run: true, ..PatchParams::default() }).await {
             Ok(_) => None,
@@ -172,7 +172,7 @@ impl<'a> Tried<'a> {
         Change { reason: text("reason"), message: text("message"), kinds, places, strays }
     }
 
-    /// What there is, and what is said of it, as far as it follows from the spec.
+    /// Returns the objects and conditions, as far as they follow from the spec.
     async fn picture(&self) -> Snapshot {
         let mut picture = snapshot(self.world, Part::All).await;
         picture.retain(|name, _| !name.starts_with("PersistentVolumeClaim"));
@@ -183,7 +183,7 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// What the pods are given.
+/// Returns the manifest that the pods are given.
 fn manifest(picture: &Snapshot) -> Value {
     let map = picture
         .iter()

@@ -1,4 +1,4 @@
-//! Whatever somebody does to the Secrets: one visit later all is well, and what was whole is as it was.
+//! Tests of damaged Secrets: one reconcile repairs any damage, and what was whole is as it was.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -56,15 +56,15 @@ fn hurt(data: &mut SecretData, which: Index, damage: &Damage, foreign: &[Vec<u8>
     }
 }
 
-/// One with two authorities.
+/// Returns a cluster with two authorities.
 fn grown() -> (Cluster, Timestamp) {
     let mut cluster = Cluster::new(start());
     let now = start() + CA_LIFE * 3 / 4;
-    cluster.visit(&names(), now);
+    cluster.reconcile(&names(), now);
     (cluster, now)
 }
 
-/// A Secret of authorities with one that somebody made by hand.
+/// Returns a Secret of authorities with one that was made by hand.
 fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> SecretData {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -77,13 +77,13 @@ fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: Offset
     files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
 }
 
-/// Two visits, a second apart; the second finds nothing to do.
+/// Runs two reconciles, a second apart; the second finds nothing to do.
 fn remarks_of(authorities: SecretData) -> Vec<Remark> {
     let published = Some(String::new());
     let mut cluster = Cluster { authorities: Some(authorities), published, server: None };
-    let remarks = cluster.visit(&names(), start()).remarks;
+    let remarks = cluster.reconcile(&names(), start()).remarks;
     let settled = cluster.clone();
-    assert_eq!(cluster.visit(&names(), start() + 1.second()).remarks, []);
+    assert_eq!(cluster.reconcile(&names(), start() + 1.second()).remarks, []);
     assert!(cluster == settled, "{remarks:?}");
     remarks
 }
@@ -118,14 +118,14 @@ proptest! {
                 hurt(data, *which, damage, &foreign);
             }
         }
-        cluster.visit(&names(), now);
+        cluster.reconcile(&names(), now);
         let bundle = cluster.published.clone().unwrap();
         prop_assert!(cluster.is_believed_by(&bundle, now));
         let server = cluster.server.as_ref().unwrap();
         prop_assert_eq!(&server[BUNDLE], bundle.as_bytes());
         prop_assert!(visnyk_runtime::pki::CertificateAndKey::parse(&server[CERTIFICATE], &server[KEY]).is_ok());
         let repaired = cluster.clone();
-        prop_assert_eq!(cluster.visit(&names(), now).remarks, []);
+        prop_assert_eq!(cluster.reconcile(&names(), now).remarks, []);
         prop_assert_eq!(cluster, repaired);
     }
 
@@ -134,7 +134,7 @@ proptest! {
         let (mut cluster, now) = grown();
         let before = cluster.published.clone().unwrap();
         hurt(cluster.authorities.as_mut().unwrap(), which, &damage, &[b"foreign".to_vec()]);
-        cluster.visit(&names(), now);
+        cluster.reconcile(&names(), now);
         let after = cluster.published.unwrap();
         let certificates = |bundle: &str| -> Vec<String> {
             bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect()

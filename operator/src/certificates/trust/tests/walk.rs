@@ -7,11 +7,11 @@ use visnyk_runtime::pki::Trust;
 
 use super::*;
 
-/// How long a pod may go on with files that were replaced.
+/// Longest time for which a pod uses files that were replaced, in hours.
 const LAG_HOURS: i64 = 24;
 const HOURS: i64 = 11 * 366 * 24;
 
-/// What was mounted at some time.
+/// Files that were mounted at some time.
 struct Mounted {
     trust: Trust,
     server: Vec<u8>,
@@ -28,8 +28,8 @@ struct World {
 }
 
 impl World {
-    fn visit(&mut self, hour: i64, now: Timestamp) -> (Timestamp, Vec<Remark>) {
-        let wanted = self.cluster.visit(&names(), now);
+    fn reconcile(&mut self, hour: i64, now: Timestamp) -> (Timestamp, Vec<Remark>) {
+        let wanted = self.cluster.reconcile(&names(), now);
         let sender = decide_sender(Some(&self.peers), "", &quay(), &wanted.authorities, now).unwrap();
         let changed = self.mounted.back().is_none_or(|(_, last)| {
             sender.why.is_some() || last.server != wanted.server[CERTIFICATE] || !wanted.remarks.is_empty()
@@ -47,7 +47,7 @@ impl World {
         (look_again, wanted.remarks)
     }
 
-    /// Every pair of bundle and certificate that may meet now.
+    /// Tries every pair of bundle and certificate that may meet now.
     fn shake_hands(&mut self, hour: i64, now: Timestamp) {
         // What was replaced longer ago than the lag is mounted nowhere.
         while self.mounted.get(1).is_some_and(|(since, _)| since + LAG_HOURS <= hour) {
@@ -64,7 +64,8 @@ impl World {
     }
 }
 
-/// Hour by hour where something changes, was changed a while ago or is to change soon; else every other day.
+/// Returns the next hour: the following one where something changes, was changed a while ago or is to change soon; else
+/// one every other day.
 fn next(hour: i64, world: &World, look_again: Timestamp) -> i64 {
     let changed = world.mounted.back().map_or(0, |(since, _)| *since);
     let until = look_again.duration_since(start() + hour.hours()).as_hours();
@@ -80,7 +81,7 @@ fn no_handshake_fails_in_eleven_years_of_visits() {
             // The worst time to need new certificates: not everybody knows who might sign them.
             (world.cluster.server, world.peers) = (None, SecretData::new());
         }
-        let (look_again, remarks) = world.visit(hour, now);
+        let (look_again, remarks) = world.reconcile(hour, now);
         all.extend(remarks);
         world.shake_hands(hour, now);
         hour = next(hour, &world, look_again);
@@ -96,11 +97,11 @@ fn no_handshake_fails_in_eleven_years_of_visits() {
 #[test]
 fn operator_that_looks_only_when_it_said_so_is_never_late() {
     let (mut world, mut hour) = (World::default(), 0);
-    let (mut look_again, _) = world.visit(0, start());
+    let (mut look_again, _) = world.reconcile(0, start());
     while hour < HOURS {
         let now = start() + hour.hours();
         if now >= look_again {
-            look_again = world.visit(hour, now).0;
+            look_again = world.reconcile(hour, now).0;
         }
         world.shake_hands(hour, now);
         hour = next(hour, &world, look_again);

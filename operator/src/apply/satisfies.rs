@@ -1,10 +1,10 @@
-//! Whether an object is as it should be. An API server adds defaults, and others add what is theirs; what we
-//! asked for has to be there, in its meaning: `1000m` of CPU are `1`.
+//! Comparison of an object with what was applied. An API server adds defaults, and others add fields of their own; each
+//! applied field has to be there, in its meaning: `1000m` of CPU are `1`.
 
 use serde_json::{Map, Value};
 
-/// Whether `live` has everything that `wanted` says.
-pub fn covers(live: &Value, wanted: &Value) -> bool {
+/// Returns whether `live` has everything that `wanted` has.
+pub fn satisfies(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => covers_fields(live, wanted),
         (Value::Array(live), Value::Array(wanted)) => covers_items(live, wanted),
@@ -15,20 +15,21 @@ pub fn covers(live: &Value, wanted: &Value) -> bool {
 }
 
 fn covers_fields(live: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
-    wanted.iter().all(|(name, wanted)| covers(live.get(name).unwrap_or(&Value::Null), wanted))
+    wanted.iter().all(|(name, wanted)| satisfies(live.get(name).unwrap_or(&Value::Null), wanted))
 }
 
-/// Named items may have others beside them, which somebody else has put there. Any other list is ours alone.
+/// Compares lists. A list with named items may have others beside them. Any other list is the operator's alone.
 fn covers_items(live: &[Value], wanted: &[Value]) -> bool {
     let key = ["name", "uid"]
         .into_iter()
         .find(|key| !wanted.is_empty() && wanted.iter().all(|item| item[key].is_string()));
     match key {
         Some(key) => wanted.iter().all(|wanted| {
-            live.iter().find(|live| live[key] == wanted[key]).is_some_and(|live| covers(live, wanted))
+            live.iter().find(|live| live[key] == wanted[key]).is_some_and(|live| satisfies(live, wanted))
         }),
         None => {
-            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
+            live.len() == wanted.len()
+                && live.iter().zip(wanted).all(|(live, wanted)| satisfies(live, wanted))
         }
     }
 }
@@ -47,7 +48,7 @@ fn is_same_amount(live: &Value, wanted: &Value) -> bool {
     matches!((amount(live), amount(wanted)), (Some(live), Some(wanted)) if live == wanted)
 }
 
-/// A quantity, in thousandths; of what is none, nothing.
+/// Returns a quantity in thousandths; absent if it is none.
 pub fn amount(value: &Value) -> Option<i128> {
     match value {
         Value::String(text) => millis(text),
@@ -94,13 +95,13 @@ mod tests {
             },
             "status": {},
         });
-        assert!(covers(&live, &wanted));
+        assert!(satisfies(&live, &wanted));
     }
 
     #[test]
     fn what_is_missing_or_another_does() {
         let wanted = json!({ "a": { "b": [1, 2] }, "c": "d" });
-        assert!(covers(&wanted, &wanted));
+        assert!(satisfies(&wanted, &wanted));
         for live in [
             json!({ "a": { "b": [1, 2] } }),
             json!({ "a": { "b": [1, 2] }, "c": "e" }),
@@ -108,16 +109,16 @@ mod tests {
             json!({ "a": { "b": [1, 2, 3] }, "c": "d" }),
             json!({ "a": { "b": [2, 1] }, "c": "d" }),
         ] {
-            assert!(!covers(&live, &wanted), "{live}");
+            assert!(!satisfies(&live, &wanted), "{live}");
         }
-        assert!(!covers(&json!({ "ports": [{ "name": "a" }] }), &json!({ "ports": [{ "name": "b" }] })));
+        assert!(!satisfies(&json!({ "ports": [{ "name": "a" }] }), &json!({ "ports": [{ "name": "b" }] })));
     }
 
     #[test]
     fn empty_is_as_good_as_absent() {
         let empty = json!({ "labels": {}, "list": [], "text": "", "deep": { "er": {} } });
-        assert!(covers(&json!({}), &empty));
-        assert!(!covers(&json!({}), &json!({ "flag": false })), "a default of the server may be true");
+        assert!(satisfies(&json!({}), &empty));
+        assert!(!satisfies(&json!({}), &json!({ "flag": false })), "a default of the server may be true");
     }
 
     #[test]
@@ -125,12 +126,12 @@ mod tests {
         for (live, wanted) in
             [("1", json!(1)), ("1", json!("1000m")), ("500m", json!("0.5")), ("1Gi", json!("1024Mi"))]
         {
-            assert!(covers(&json!(live), &wanted), "{live} {wanted}");
+            assert!(satisfies(&json!(live), &wanted), "{live} {wanted}");
         }
         for (live, wanted) in
             [("1", json!("1001m")), ("1Gi", json!("1G")), ("1x", json!("1")), ("a", json!("b"))]
         {
-            assert!(!covers(&json!(live), &wanted), "{live} {wanted}");
+            assert!(!satisfies(&json!(live), &wanted), "{live} {wanted}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the operator shows of itself at its health address. Alive says nothing about resources: a restart would
-//! not mend them. Ready is every operator that sees its API, the one that leads and those that wait.
+//! Endpoints of the operator at its health address. Liveness does not depend on resources: a restart would not mend
+//! them. Every operator that sees its API is ready, the one that leads and those that wait.
 
 use serde_json::{Value, json};
 use visnyk_runtime::admin::health::Face;
@@ -8,18 +8,18 @@ use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::
 use crate::process::fence::Fence;
 
 /// Everything there is to see.
-pub struct OperatorFace {
+pub struct OperatorEndpoints {
     /// The loops that must turn.
     pub watchdog: Watchdog,
-    /// What is needed before anything can be reconciled.
+    /// Conditions that must hold before anything can be reconciled.
     pub readiness: Readiness,
-    /// The figures.
+    /// Metrics of the process.
     pub metrics: Metrics,
     /// Open while this operator leads.
     pub fence: Fence,
 }
 
-impl Face for OperatorFace {
+impl Face for OperatorEndpoints {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()

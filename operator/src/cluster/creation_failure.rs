@@ -1,4 +1,4 @@
-//! Why a workload has fewer pods than it should: what refuses them stands in no status of a StatefulSet, but in its Events.
+//! Reason that a workload has fewer pods than it should: no status of a StatefulSet has it, but its Events do.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
@@ -7,20 +7,20 @@ use kube::Api;
 use kube::api::ListParams;
 
 use crate::children::child::Kind;
-use crate::cluster::present::Present;
+use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
 /// The reason of the Event by which a controller says that it cannot make a pod.
 const REASON: &str = "FailedCreate";
 /// Age of an Event that still counts. A StatefulSet is tried again after 17 minutes at the latest.
 const COUNTS: SignedDuration = SignedDuration::from_mins(20);
-/// Events looked at.
-const MOST: u32 = 50;
+/// Maximum number of Events that are read.
+const MAX_EVENTS: u32 = 50;
 
-/// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says so.
-/// `kind` is that of the workload.
-pub async fn why_unmade(
-    present: &Present<'_>,
+/// Looks why a workload has fewer pods than are `wanted`, in the words of what refuses them; nothing if nothing says
+/// so. `kind` is that of the workload.
+pub async fn creation_failure(
+    live: &LiveChildren<'_>,
     kind: Kind,
     wanted: usize,
     found: usize,
@@ -30,29 +30,29 @@ pub async fn why_unmade(
         return Ok(None);
     }
     // Where that may not be read, the number of pods is still told.
-    Ok(present.told(look(present, kind, now).await)?.unwrap_or(None))
+    Ok(live.told(look(live, kind, now).await)?.unwrap_or(None))
 }
 
-async fn look(present: &Present<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
-    let name = present.owner.base();
+async fn look(live: &LiveChildren<'_>, kind: Kind, now: Timestamp) -> Result<Option<String>, Error> {
+    let name = live.owner.base();
     if kind == Kind::Deployment {
-        let live: Option<Deployment> = present.typed(kind, &name).await?;
+        let live: Option<Deployment> = live.typed(kind, &name).await?;
         return Ok(live.and_then(replica_failure));
     }
-    let uid = match present.under(kind, &name).await?.ours() {
+    let uid = match live.under(kind, &name).await?.ours() {
         Some(live) => live.metadata.uid.clone().unwrap_or_default(),
         None => return Ok(None),
     };
-    let api: Api<Event> = Api::namespaced(present.cluster.client.clone(), &present.owner.namespace);
+    let api: Api<Event> = Api::namespaced(live.cluster.client.clone(), &live.owner.namespace);
     let selected =
-        ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MOST);
+        ListParams::default().fields(&format!("involvedObject.uid={uid},reason={REASON}")).limit(MAX_EVENTS);
     let events = api.list(&selected).await.map_err(Error::api(format!("list Events of {name}")))?;
     let latest = events.items.into_iter().filter_map(|event| Some((last_seen(&event)?, event.message?)));
     let latest = latest.filter(|(seen, _)| now.duration_since(*seen) < COUNTS).max_by_key(|(seen, _)| *seen);
     Ok(latest.map(|(_, message)| message))
 }
 
-/// When an Event was last told.
+/// Returns the time at which an Event was last repeated.
 fn last_seen(event: &Event) -> Option<Timestamp> {
     let of_series = event.series.as_ref().and_then(|series| Some(series.last_observed_time.as_ref()?.0));
     let repeated = event.last_timestamp.as_ref().map(|time| time.0);
@@ -60,7 +60,7 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
     [of_series, repeated, first].into_iter().flatten().max()
 }
 
-/// What a Deployment says of pods that its `ReplicaSet` cannot make.
+/// Returns the message of a Deployment about pods that its `ReplicaSet` cannot make.
 fn replica_failure(live: Deployment) -> Option<String> {
     let conditions = live.status?.conditions?;
     let is_failure = |one: &DeploymentCondition| {

@@ -1,5 +1,5 @@
-//! What is kept of each child that is watched, so that thousands of them take little: who it is, in which version it was
-//! last seen, and whose it is. What else it has is read when it changed.
+//! Metadata of each watched child, so small that thousands of them take little: its identity, the version in which it
+//! was last seen, and its controller. The rest is read when it changed.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,15 @@ use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
 
 use crate::children::child::Kind;
-use crate::children::meta::Concerned;
+use crate::children::meta::ObjectKey;
 use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
 
 /// A child, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    /// Its name.
+pub struct ChildMeta {
+    /// Name of the child.
     pub name: Box<str>,
-    /// Whether it is on its way out.
+    /// True if it is being deleted.
     pub is_leaving: bool,
     namespace: Box<str>,
     uid: Box<str>,
@@ -33,8 +33,8 @@ struct Controller {
     uid: Box<str>,
 }
 
-impl Sighting {
-    /// Of a child of resources of one kind.
+impl ChildMeta {
+    /// Returns the metadata to keep of a child of resources of one kind.
     pub fn of(child: &ObjectMeta, role: Role) -> Self {
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
         let controller = controller_of(child);
@@ -53,7 +53,7 @@ impl Sighting {
         }
     }
 
-    /// The same of what happened to one.
+    /// Returns the event with the metadata to keep.
     pub fn event(event: Event<PartialObjectMeta<DynamicObject>>, role: Role) -> Event<Self> {
         match event {
             Event::Apply(child) => Event::Apply(Self::of(&child.metadata, role)),
@@ -64,23 +64,23 @@ impl Sighting {
         }
     }
 
-    /// Whether this resource controls it.
+    /// Returns whether this resource controls it.
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.controller.as_ref().is_some_and(|controller| *controller.uid == *owner.uid)
     }
 
-    /// The resource that controls it, or may have done so before its owner reference was taken away.
-    pub fn concerned(&self) -> Option<Concerned> {
+    /// Returns the resource that controls it, or may have done so before its owner reference was taken away.
+    pub fn owner_key(&self) -> Option<ObjectKey> {
         let name = self.controller.as_ref().map(|controller| &controller.name).or(self.instance.as_ref())?;
-        Some(Concerned { namespace: self.namespace.to_string(), name: name.to_string() })
+        Some(ObjectKey { namespace: self.namespace.to_string(), name: name.to_string() })
     }
 
-    /// Its resource version.
+    /// Returns its resource version.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What tells it, and this version of it, from any other.
+    /// Returns the metadata that tell this version of it from any other.
     pub fn identity(&self) -> ObjectMeta {
         ObjectMeta {
             name: Some(self.name.to_string()),
@@ -92,7 +92,7 @@ impl Sighting {
     }
 }
 
-impl Lookup for Sighting {
+impl Lookup for ChildMeta {
     type DynamicType = Kind;
 
     fn kind(kind: &Kind) -> Cow<'_, str> {
@@ -147,33 +147,34 @@ mod tests {
     fn child_concerns_the_resource_of_its_kind_that_controls_it() {
         let (namespace, name) = ("ships".to_owned(), "harbour".to_owned());
         let owner = Owner { role: Role::Relay, namespace, name, uid: "u-1".into() };
-        let ours = Sighting::of(&child(&owner.reference()), Role::Relay);
+        let ours = ChildMeta::of(&child(&owner.reference()), Role::Relay);
         assert!(ours.is_of(&owner));
-        assert_eq!(ours.concerned(), Some(owner.concerned()));
+        assert_eq!(ours.owner_key(), Some(owner.key()));
         assert!(!ours.is_of(&Owner { uid: "u-3".into(), ..owner.clone() }));
 
-        let is_nobodys = |sighting: Sighting| !sighting.is_of(&owner) && sighting.concerned().is_none();
-        assert!(is_nobodys(Sighting::of(&child(&owner.reference()), Role::Collector)));
+        let is_nobodys =
+            |child_meta: ChildMeta| !child_meta.is_of(&owner) && child_meta.owner_key().is_none();
+        assert!(is_nobodys(ChildMeta::of(&child(&owner.reference()), Role::Collector)));
         let mut held = owner.reference();
         held["controller"] = false.into();
-        assert!(is_nobodys(Sighting::of(&child(&held), Role::Relay)));
+        assert!(is_nobodys(ChildMeta::of(&child(&held), Role::Relay)));
     }
 
     #[test]
     fn orphaned_child_concerns_the_resource_that_its_labels_name() {
         let mut child = child(&json!({ "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-9" }));
         child.owner_references = None;
-        assert_eq!(Sighting::of(&child, Role::Relay).concerned(), None);
+        assert_eq!(ChildMeta::of(&child, Role::Relay).owner_key(), None);
         child.labels = Some([(INSTANCE.to_owned(), "harbour".to_owned())].into());
-        let harbour = Concerned { namespace: "ships".into(), name: "harbour".into() };
-        assert_eq!(Sighting::of(&child, Role::Relay).concerned(), Some(harbour));
+        let harbour = ObjectKey { namespace: "ships".into(), name: "harbour".into() };
+        assert_eq!(ChildMeta::of(&child, Role::Relay).owner_key(), Some(harbour));
     }
 
     #[test]
     fn what_tells_a_child_from_another_is_kept() {
         let mut child = child(&json!({ "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-9" }));
-        let sighting = Sighting::of(&child, Role::Relay);
+        let child_meta = ChildMeta::of(&child, Role::Relay);
         (child.labels, child.owner_references) = (None, None);
-        assert_eq!(sighting.identity(), child);
+        assert_eq!(child_meta.identity(), child);
     }
 }

@@ -1,5 +1,5 @@
-//! What stands under the names of a resource's children. It is asked for once in a visit: what was found of a certificate,
-//! what the workload is to become, and what has to be written are all judged by the same.
+//! The live objects that have the children's names. Each is read at most once per reconcile: decisions about
+//! certificates, the workload and writes all see the same object.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,21 +16,21 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::error::Error;
 
-/// What stands under the name of a child.
+/// Object that has the name of a child.
 #[derive(Clone, Debug)]
-pub enum Stands {
-    /// Nothing.
+pub enum Existing {
+    /// No object.
     Nothing,
-    /// What the resource does not control.
+    /// An object that the resource does not control.
     Foreign,
-    /// What was made for a resource of the same name, and nothing controls any more.
+    /// An object that was made for a resource of the same name, and that nothing controls any more.
     Orphan,
-    /// The child.
+    /// The child itself.
     Ours(Arc<DynamicObject>),
 }
 
-impl Stands {
-    /// The child.
+impl Existing {
+    /// Returns the child.
     pub fn ours(&self) -> Option<&DynamicObject> {
         match self {
             Self::Ours(child) => Some(child),
@@ -39,39 +39,39 @@ impl Stands {
     }
 }
 
-/// What was read of one resource's children in one visit.
-pub struct Present<'a> {
-    /// What the visit works with.
+/// Live objects of one resource's children, as read in one reconcile.
+pub struct LiveChildren<'a> {
+    /// Cluster that they are read from.
     pub cluster: &'a Cluster,
-    /// The resource.
+    /// Resource that the children belong to.
     pub owner: &'a Owner,
-    /// Whether orphans are taken for children.
+    /// True if orphans are taken for children.
     adopts: bool,
-    read: Mutex<HashMap<(Kind, String), Stands>>,
+    read: Mutex<HashMap<(Kind, String), Existing>>,
 }
 
-impl<'a> Present<'a> {
-    /// Of a visit that begins.
+impl<'a> LiveChildren<'a> {
+    /// Returns the live children at the start of a reconcile, of which none is read.
     pub fn new(cluster: &'a Cluster, owner: &'a Owner) -> Self {
         Self { cluster, owner, adopts: false, read: Mutex::default() }
     }
 
-    /// The same, of a resource that takes orphans for its children.
+    /// Sets whether orphans are taken for children.
     pub fn adopting(self, adopts: bool) -> Self {
         Self { adopts, ..self }
     }
 
-    /// Makes of an error that will not pass something to tell: the rest of the visit goes on.
+    /// Makes of an error that will not pass something to tell: the rest of the reconcile goes on.
     ///
     /// # Errors
-    /// The error, if it may pass: the visit is tried again.
+    /// The error, if it may pass: the reconcile is tried again.
     pub fn told<T>(&self, outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
-        let resource = self.owner.concerned();
+        let resource = self.owner.key();
         match outcome {
             Ok(done) => Ok(Ok(done)),
-            Err(error) => match error.told(self.cluster.patience.is_over(&resource)) {
+            Err(error) => match error.told(self.cluster.backoff.is_over(&resource)) {
                 Some(why) => {
-                    self.cluster.patience.work_around(&resource);
+                    self.cluster.backoff.work_around(&resource);
                     Ok(Err(why))
                 }
                 None => Err(error),
@@ -79,8 +79,8 @@ impl<'a> Present<'a> {
         }
     }
 
-    /// What stands under this name, or stood there when this visit first looked.
-    pub async fn under(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+    /// Returns the object of this name, as it was when this reconcile first read it.
+    pub async fn under(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let key = (kind, name.to_owned());
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
@@ -91,15 +91,16 @@ impl<'a> Present<'a> {
         Ok(stands)
     }
 
-    /// Of a Secret that was not seen to be ours, the metadata first: what another keeps in his is not ours to read.
-    async fn look(&self, kind: Kind, name: &str) -> Result<Stands, Error> {
+    /// Reads an object. Of a Secret that was not seen to be the operator's, the metadata first: the content of
+    /// another's Secret is never read.
+    async fn look(&self, kind: Kind, name: &str) -> Result<Existing, Error> {
         let Self { cluster, owner, .. } = self;
         let api: Api<DynamicObject> =
             Api::namespaced_with(cluster.client.clone(), &owner.namespace, &kind.resource());
         let doing = || self.doing(kind, name);
         if kind == Kind::Secret && !cluster.watched.has(owner, Kind::Secret, name) {
             match api.get_metadata_opt(name).await.map_err(Error::api(doing()))? {
-                None => return Ok(Stands::Nothing),
+                None => return Ok(Existing::Nothing),
                 Some(found) => {
                     if let Some(not_ours) = self.not_ours(&found.metadata) {
                         return Ok(not_ours);
@@ -108,33 +109,33 @@ impl<'a> Present<'a> {
             }
         }
         Ok(match api.get_opt(name).await.map_err(Error::api(doing()))? {
-            None => Stands::Nothing,
-            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Stands::Ours(Arc::new(found))),
+            None => Existing::Nothing,
+            Some(found) => self.not_ours(&found.metadata).unwrap_or_else(|| Existing::Ours(Arc::new(found))),
         })
     }
 
-    /// What an object is that is no child; nothing for a child, and for an orphan that is adopted.
-    fn not_ours(&self, found: &ObjectMeta) -> Option<Stands> {
+    /// Returns the kind of an object that is no child; absent for a child, and for an orphan that is adopted.
+    fn not_ours(&self, found: &ObjectMeta) -> Option<Existing> {
         match (self.owner.controls(found), self.owner.may_adopt(found)) {
             (true, _) => None,
-            (false, true) => (!self.adopts).then_some(Stands::Orphan),
-            (false, false) => Some(Stands::Foreign),
+            (false, true) => (!self.adopts).then_some(Existing::Orphan),
+            (false, false) => Some(Existing::Foreign),
         }
     }
 
-    /// What a Secret of the resource's own holds.
+    /// Returns the content of a Secret that is the resource's own.
     pub async fn secret(&self, name: &str) -> Result<Option<SecretData>, Error> {
         let secret: Option<Secret> = self.typed(Kind::Secret, name).await?;
         let data = secret.map(|secret| secret.data.unwrap_or_default());
         Ok(data.map(|data| data.into_iter().map(|(key, ByteString(value))| (key, value)).collect()))
     }
 
-    /// What a ConfigMap of the resource's own says.
+    /// Returns a ConfigMap that is the resource's own.
     pub async fn config_map(&self, name: &str) -> Result<Option<ConfigMap>, Error> {
         self.typed(Kind::ConfigMap, name).await
     }
 
-    /// A child as its type has it.
+    /// Returns a child as its type has it.
     pub async fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<K>, Error> {
         let stands = self.under(kind, name).await?;
         let typed =

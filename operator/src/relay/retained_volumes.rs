@@ -1,4 +1,4 @@
-//! Volumes that no replica uses any more, and how far each has been drained. What is said of them is pure.
+//! Volumes that no replica uses any more, and how far each has been drained. The condition about them is pure.
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use crate::status::reasons::{
 
 /// A claim that no replica uses any more.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Left {
-    /// Of which replica.
+pub struct RetainedVolume {
+    /// Number of the replica that used it.
     pub ordinal: u32,
-    /// Its claim.
+    /// Metadata of its claim.
     pub claim: ObjectMeta,
-    /// What becomes of it.
-    pub fate: Fate,
+    /// Fate of the volume.
+    pub fate: VolumeFate,
 }
 
-/// What becomes of such a claim. Of several, the reason that comes first here is told.
+/// Fate of such a claim. Of several volumes, the one that comes first here is the reason of the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
+pub enum VolumeFate {
     /// A Job delivered what could be delivered.
     Undelivered,
     /// The time for it is over.
     TimedOut,
-    /// It stays as it is.
+    /// Stays as it is.
     Kept,
     /// A Job delivers what is in it, or is to begin.
     Draining,
@@ -42,23 +42,23 @@ pub enum Fate {
     Drained,
     /// A Job did once. Who knows who used it since: another has to look.
     DrainedOnce,
-    /// It goes, whatever is in it.
+    /// Is deleted, with any events in it.
     Discarded,
     /// Its pod is still there.
     InUse,
 }
 
-/// How long a Job's word counts that a volume is empty.
+/// Time for which a Job's result counts that a volume is empty.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// The claims of replicas from `replicas` on.
+/// Reads the claims of replicas from `replicas` on.
 pub async fn look(
     cluster: &Cluster,
     owner: &Owner,
     replicas: u16,
     then: OnDelete,
     now: Timestamp,
-) -> Result<Vec<Left>, Error> {
+) -> Result<Vec<RetainedVolume>, Error> {
     let jobs: Api<Job> = Api::namespaced(cluster.client.clone(), &owner.namespace);
     let mut left = Vec::new();
     for claim in cluster.watched.claims_of(owner) {
@@ -67,9 +67,9 @@ pub async fn look(
         };
         let is_used = cluster.watched.is_pod_there(owner, &format!("{}-{ordinal}", owner.base()));
         let fate = match then {
-            OnDelete::Retain => Fate::Kept,
-            OnDelete::Discard if is_used => Fate::InUse,
-            OnDelete::Discard => Fate::Discarded,
+            OnDelete::Retain => VolumeFate::Kept,
+            OnDelete::Discard if is_used => VolumeFate::InUse,
+            OnDelete::Discard => VolumeFate::Discarded,
             OnDelete::Drain => {
                 let name = job_name(owner, ordinal);
                 let found = jobs.get_opt(&name).await.map_err(Error::api(format!("read Job {name}")))?;
@@ -77,7 +77,7 @@ pub async fn look(
                 fate(is_used, ours.as_ref(), now)
             }
         };
-        left.push(Left { ordinal, claim, fate });
+        left.push(RetainedVolume { ordinal, claim, fate });
     }
     left.sort_by_key(|left| left.ordinal);
     Ok(left)
@@ -87,77 +87,91 @@ fn job_name(owner: &Owner, ordinal: u32) -> String {
     owner.child(&format!("drain-{ordinal}"))
 }
 
-/// What the Job says. It is not begun beside a pod, which has the volume for itself.
-fn fate(is_used: bool, job: Option<&Job>, now: Timestamp) -> Fate {
+/// Returns the fate of a volume by the result of its Job. No Job is begun beside a pod, which has the volume for
+/// itself.
+fn fate(is_used: bool, job: Option<&Job>, now: Timestamp) -> VolumeFate {
     if is_used {
-        return Fate::InUse;
+        return VolumeFate::InUse;
     }
-    let Some(status) = job.and_then(|job| job.status.as_ref()) else { return Fate::Draining };
+    let Some(status) = job.and_then(|job| job.status.as_ref()) else { return VolumeFate::Draining };
     let ended = |how: &str| {
         let conditions = status.conditions.iter().flatten();
         conditions.into_iter().find(|one| one.type_ == how && one.status == "True")
     };
     if ended("Complete").is_some() {
         let since = status.completion_time.as_ref().map(|time| now.duration_since(time.0).unsigned_abs());
-        return if since.is_some_and(|since| since <= FRESH) { Fate::Drained } else { Fate::DrainedOnce };
+        return if since.is_some_and(|since| since <= FRESH) {
+            VolumeFate::Drained
+        } else {
+            VolumeFate::DrainedOnce
+        };
     }
     match ended("Failed").and_then(|failed| failed.reason.as_deref()) {
-        None => Fate::Draining,
-        Some("PodFailurePolicy") => Fate::Undelivered,
-        Some(_) => Fate::TimedOut,
+        None => VolumeFate::Draining,
+        Some("PodFailurePolicy") => VolumeFate::Undelivered,
+        Some(_) => VolumeFate::TimedOut,
     }
 }
 
-impl Left {
-    /// The claim's name.
+impl RetainedVolume {
+    /// Returns the name of the claim.
     pub fn name(&self) -> &str {
         self.claim.name.as_deref().unwrap_or_default()
     }
 
-    /// The name of the Job that drains it.
+    /// Returns the name of the Job that drains it.
     pub fn job(&self, owner: &Owner) -> String {
         job_name(owner, self.ordinal)
     }
 
-    /// Whether its Job is to be there. One that has failed stays: deleting it is how a person asks for another.
+    /// Returns whether its Job should exist. One that has failed stays: deleting it is how a person asks for another.
     pub fn has_job(&self) -> bool {
-        matches!(self.fate, Fate::Draining | Fate::Drained | Fate::Undelivered | Fate::TimedOut)
+        matches!(
+            self.fate,
+            VolumeFate::Draining | VolumeFate::Drained | VolumeFate::Undelivered | VolumeFate::TimedOut
+        )
     }
 
-    /// Whether the claim is to be deleted.
+    /// Returns whether the claim is to be deleted.
     pub fn goes(&self) -> bool {
-        matches!(self.fate, Fate::Drained | Fate::Discarded)
+        matches!(self.fate, VolumeFate::Drained | VolumeFate::Discarded)
     }
 
-    /// Whether there is nothing more to wait for.
+    /// Returns whether there is nothing more to wait for.
     pub fn is_settled(&self) -> bool {
-        matches!(self.fate, Fate::Kept | Fate::Undelivered | Fate::TimedOut)
+        matches!(self.fate, VolumeFate::Kept | VolumeFate::Undelivered | VolumeFate::TimedOut)
     }
 
     fn says(&self) -> String {
         let why = match self.fate {
-            Fate::Kept => &format!("kept until {} replicas run again", self.ordinal + 1),
-            Fate::InUse => "its pod still runs",
-            Fate::Draining | Fate::Drained | Fate::DrainedOnce => "a Job delivers what is in it",
-            Fate::Undelivered => "kept with events that could not be delivered; delete its Job to try again",
-            Fate::TimedOut => "kept, not drained within spool.drainTimeout; delete its Job to try again",
-            Fate::Discarded => "being deleted with all events in it",
+            VolumeFate::Kept => &format!("kept until {} replicas run again", self.ordinal + 1),
+            VolumeFate::InUse => "its pod still runs",
+            VolumeFate::Draining | VolumeFate::Drained | VolumeFate::DrainedOnce => {
+                "a Job delivers what is in it"
+            }
+            VolumeFate::Undelivered => {
+                "kept with events that could not be delivered; delete its Job to try again"
+            }
+            VolumeFate::TimedOut => {
+                "kept, not drained within spool.drainTimeout; delete its Job to try again"
+            }
+            VolumeFate::Discarded => "being deleted with all events in it",
         };
         format!("PersistentVolumeClaim {} ({why})", self.name())
     }
 }
 
-/// What is said of them, if there are any.
-pub fn retained(left: &[Left]) -> Option<Finding> {
+/// Returns the condition about them, if there are any.
+pub fn retained(left: &[RetainedVolume]) -> Option<Finding> {
     let reason = match left.iter().map(|one| one.fate).min()? {
-        Fate::Undelivered => UNDELIVERED,
-        Fate::TimedOut => DRAIN_TIMED_OUT,
-        Fate::Kept => SCALED_DOWN,
-        Fate::Draining | Fate::Drained | Fate::DrainedOnce => DRAINING,
-        Fate::Discarded => DISCARDING,
-        Fate::InUse => IN_USE,
+        VolumeFate::Undelivered => UNDELIVERED,
+        VolumeFate::TimedOut => DRAIN_TIMED_OUT,
+        VolumeFate::Kept => SCALED_DOWN,
+        VolumeFate::Draining | VolumeFate::Drained | VolumeFate::DrainedOnce => DRAINING,
+        VolumeFate::Discarded => DISCARDING,
+        VolumeFate::InUse => IN_USE,
     };
-    let all: Vec<String> = left.iter().map(Left::says).collect();
+    let all: Vec<String> = left.iter().map(RetainedVolume::says).collect();
     Some(Finding::yes(SPOOL_RETAINED, reason, all.join(", ")))
 }
 
@@ -173,7 +187,7 @@ mod tests {
         serde_json::from_value(json!({ "metadata": {}, "status": status })).unwrap()
     }
 
-    fn said(status: &Value) -> Fate {
+    fn said(status: &Value) -> VolumeFate {
         fate(false, Some(&job(status)), NOW.parse().unwrap())
     }
 
@@ -184,17 +198,17 @@ mod tests {
     #[test]
     fn nothing_is_drained_beside_a_pod() {
         let now = NOW.parse().unwrap();
-        assert_eq!(fate(true, None, now), Fate::InUse);
-        assert_eq!(fate(true, Some(&job(&ended("Complete", ""))), now), Fate::InUse);
-        assert_eq!(fate(false, None, now), Fate::Draining);
+        assert_eq!(fate(true, None, now), VolumeFate::InUse);
+        assert_eq!(fate(true, Some(&job(&ended("Complete", ""))), now), VolumeFate::InUse);
+        assert_eq!(fate(false, None, now), VolumeFate::Draining);
     }
 
     #[test]
     fn job_says_what_became_of_the_volume() {
-        assert_eq!(said(&json!({})), Fate::Draining);
-        assert_eq!(said(&json!({ "active": 1, "failed": 3 })), Fate::Draining);
-        assert_eq!(said(&ended("Failed", "PodFailurePolicy")), Fate::Undelivered);
-        assert_eq!(said(&ended("Failed", "DeadlineExceeded")), Fate::TimedOut);
+        assert_eq!(said(&json!({})), VolumeFate::Draining);
+        assert_eq!(said(&json!({ "active": 1, "failed": 3 })), VolumeFate::Draining);
+        assert_eq!(said(&ended("Failed", "PodFailurePolicy")), VolumeFate::Undelivered);
+        assert_eq!(said(&ended("Failed", "DeadlineExceeded")), VolumeFate::TimedOut);
     }
 
     #[test]
@@ -204,28 +218,31 @@ mod tests {
             status["completionTime"] = at.into();
             said(&status)
         };
-        assert_eq!(complete("2026-11-24T11:59:00Z"), Fate::Drained);
-        assert_eq!(complete("2026-11-24T11:58:59Z"), Fate::DrainedOnce);
-        assert_eq!(said(&ended("Complete", "")), Fate::DrainedOnce);
+        assert_eq!(complete("2026-11-24T11:59:00Z"), VolumeFate::Drained);
+        assert_eq!(complete("2026-11-24T11:58:59Z"), VolumeFate::DrainedOnce);
+        assert_eq!(said(&ended("Complete", "")), VolumeFate::DrainedOnce);
     }
 
     #[test]
     fn retained_volumes_are_named_each_with_its_reason() {
-        let left = |ordinal: u32, fate: Fate| {
+        let left = |ordinal: u32, fate: VolumeFate| {
             let claim =
                 ObjectMeta { name: Some(format!("data-harbour-relay-{ordinal}")), ..ObjectMeta::default() };
-            Left { ordinal, claim, fate }
+            RetainedVolume { ordinal, claim, fate }
         };
         assert_eq!(retained(&[]), None);
         let message = "PersistentVolumeClaim data-harbour-relay-1 (a Job delivers what is in it), PersistentVolumeClaim \
                        data-harbour-relay-2 (kept with events that could not be delivered; delete its Job to try again)";
-        let both = [left(1, Fate::Draining), left(2, Fate::Undelivered)];
+        let both = [left(1, VolumeFate::Draining), left(2, VolumeFate::Undelivered)];
         assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Undelivered", message)));
         let kept = "PersistentVolumeClaim data-harbour-relay-1 (kept until 2 replicas run again)";
-        assert_eq!(retained(&[left(1, Fate::Kept)]), Some(Finding::yes("SpoolRetained", "ScaledDown", kept)));
+        assert_eq!(
+            retained(&[left(1, VolumeFate::Kept)]),
+            Some(Finding::yes("SpoolRetained", "ScaledDown", kept))
+        );
         let message = "PersistentVolumeClaim data-harbour-relay-1 (its pod still runs), PersistentVolumeClaim data-harbour-relay-2 \
                        (being deleted with all events in it)";
-        let both = [left(1, Fate::InUse), left(2, Fate::Discarded)];
+        let both = [left(1, VolumeFate::InUse), left(2, VolumeFate::Discarded)];
         assert_eq!(retained(&both), Some(Finding::yes("SpoolRetained", "Discarding", message)));
     }
 }

@@ -1,4 +1,4 @@
-//! One visit to one resource: what came out of it, and what is written down of that.
+//! The outcome of one reconcile, and the write of the status.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use visnyk_crds::api::Status;
 
 use crate::apply::finalizer;
 use crate::apply::patch::{merge_params, merge_patch};
-use crate::certificates::Standing;
+use crate::certificates::CertificateState;
 use crate::children::meta::{Owner, PAUSED};
 use crate::cluster::pods::{Report, shown};
 use crate::error::Error;
@@ -23,38 +23,44 @@ pub const SOON: Duration = Duration::from_secs(1);
 /// Otherwise so often, since deliveries come and go without the API server hearing of it.
 pub const LATER: Duration = Duration::from_mins(1);
 
-/// So often where somebody else has to make room, which may be no event.
+/// Time between two reconciles where something outside has to make room, which may be no event.
 pub const BLOCKED: Duration = Duration::from_secs(10);
 
-/// What came out of a visit.
+/// Outcome of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Visit {
-    /// What was found out.
+pub struct Outcome {
+    /// Findings, one for each condition.
     pub findings: Vec<Finding>,
-    /// Where the cluster connects; nothing where nothing runs.
+    /// URL of the Service; absent where nothing runs.
     pub url: Option<String>,
-    /// How many pods there are, and which.
+    /// Number of pods, and their label selector.
     pub pods: (usize, String),
     /// Ready pods of those that are wanted, as `1/2`; nothing where nothing runs.
     pub ready: Option<String>,
-    /// When to come again if nothing happens before.
-    pub again: Duration,
-    /// Of its own certificates.
+    /// Time until the next reconcile if nothing happens before.
+    pub requeue_after: Duration,
+    /// Own certificates of the resource.
     pub certificates: Certificates,
 }
 
-/// What a visit has to say of a resource's certificates.
+/// Certificates of a resource, as far as its status and the next reconcile need them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// When the one that the listener shows expires.
+    /// Time at which the one that the listener shows expires.
     pub not_after: Option<Timestamp>,
-    /// How long nothing has to be done about any of its own.
+    /// Time until one of its own certificates has to be looked at.
     pub look_again: Option<Duration>,
 }
 
 impl Certificates {
-    /// Those of a resource, when further ones of its have to be looked at, and what pods say of one that is not its own.
-    pub fn of(trust: Option<Standing>, further: Option<Timestamp>, pods: &[Report], now: Timestamp) -> Self {
+    /// Returns those of a resource, given the time of the next look at further ones, and the pods' answers about one
+    /// that is not its own.
+    pub fn of(
+        trust: Option<CertificateState>,
+        further: Option<Timestamp>,
+        pods: &[Report],
+        now: Timestamp,
+    ) -> Self {
         let times = trust.map(|trust| trust.look_again).into_iter().chain(further);
         let wait = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         let own = trust.and_then(|trust| trust.not_after);
@@ -65,8 +71,8 @@ impl Certificates {
     }
 }
 
-impl Visit {
-    /// What holds of the resource after it.
+impl Outcome {
+    /// Returns the status of the resource after it.
     pub fn status(&self, before: &Status, generation: Option<i64>, now: Timestamp) -> Status {
         Status {
             observed_generation: generation,
@@ -80,23 +86,23 @@ impl Visit {
         }
     }
 
-    /// When to come again: a certificate may be due before anything else is.
+    /// Returns the time until the next reconcile: a certificate may be due before anything else is.
     pub fn next(&self) -> Duration {
-        self.certificates.look_again.map_or(self.again, |due| self.again.min(due.max(SOON)))
+        self.certificates.look_again.map_or(self.requeue_after, |due| self.requeue_after.min(due.max(SOON)))
     }
 }
 
-/// Whether a resource is on its way out and nothing waits for us.
+/// Returns whether a resource is being deleted and has no finalizer of the operator.
 pub fn is_gone(resource: &impl ResourceExt) -> bool {
     resource.meta().deletion_timestamp.is_some() && !finalizer::is_on(resource.meta())
 }
 
-/// Whether a resource is to be left as it is.
+/// Returns whether a resource is to be left as it is.
 pub fn is_paused(resource: &impl ResourceExt) -> bool {
     resource.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// What is said of the annotation that pauses; nothing where it is absent, or says no.
+/// Returns the condition about the annotation that pauses; absent where the annotation is absent, or says no.
 pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
     match &resource.annotations().get(PAUSED)?[..] {
         "true" => {
@@ -114,7 +120,7 @@ pub fn pause(resource: &impl ResourceExt) -> Option<Finding> {
     }
 }
 
-/// What holds of a paused resource: what was last known of it, and that it is paused.
+/// Returns the status of a paused resource: the last one, and that it is paused.
 pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
     let mut conditions: Vec<Condition> =
         before.conditions.iter().filter(|one| one.type_ != reasons::PAUSED).cloned().collect();
@@ -122,21 +128,21 @@ pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
     Status { conditions, ..before.clone() }
 }
 
-/// What was last said of a resource.
+/// Last status of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Said {
+pub struct LastStatus {
     /// The version of the resource that says so.
     pub version: Option<String>,
-    /// What it says.
+    /// The status itself.
     pub status: Status,
 }
 
-/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one that
-/// is another by now, or has changed, if only by what the last visit wrote: the watch has yet to tell.
+/// Writes down what holds of a resource, if that is new; returns whether it is there now. Nothing is written of one
+/// that is another by now, or has changed, if only by what the last reconcile wrote: the watch has yet to tell.
 pub async fn write_status(
     client: &Client,
     owner: &Owner,
-    before: &Said,
+    before: &LastStatus,
     status: &Status,
 ) -> Result<bool, Error> {
     if *status == before.status {
@@ -168,17 +174,18 @@ pub async fn write_status(
     }
 }
 
-/// What was last said of a resource, be the rest of it as it may; nothing where that cannot be read either.
-pub async fn last_said(client: &Client, owner: &Owner) -> Result<Said, Error> {
+/// Reads the last status of a resource, even where the rest of it cannot be read; the default where the status cannot
+/// be read either.
+pub async fn read_last_status(client: &Client, owner: &Owner) -> Result<LastStatus, Error> {
     let found = api(client, owner).get_opt(&owner.name).await;
     let Some(found) = found.map_err(Error::api(format!("read the status of {}", owner.name)))? else {
-        return Ok(Said::default());
+        return Ok(LastStatus::default());
     };
     let status = serde_json::from_value(found.data["status"].clone()).unwrap_or_default();
-    Ok(Said { version: found.metadata.resource_version, status })
+    Ok(LastStatus { version: found.metadata.resource_version, status })
 }
 
-/// Whatever type its kind has.
+/// Returns a client for the resource's kind that needs no type.
 fn api(client: &Client, owner: &Owner) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), &owner.namespace, &owner.role.resource())
 }
