@@ -59,18 +59,18 @@ async fn service_leads_to_a_full_pod_only_while_no_other_is_ready() {
             wait_until(&world.api::<Pod>(), pod, |pod| pod.is_some()).await;
         }
         say(&world, "harbour-relay-0", "False", address).await;
-        let waits = "0 of 2 pods are ready; harbour-relay-0: journal: not open yet";
+        let waits = "0 of 2 pods are ready; pod harbour-relay-0: journal: not open yet";
         until_available_says(&world, waits).await;
         assert!(!leads_to_unready(&world).await, "a pod that starts answers nobody");
 
         is_full.store(true, Ordering::Relaxed);
         say(&world, "harbour-relay-0", "False", address).await;
-        until_available_says(&world, &format!("0 of 2 pods are ready; harbour-relay-0: journal: {FULL}"))
+        until_available_says(&world, &format!("0 of 2 pods are ready; pod harbour-relay-0: journal: {FULL}"))
             .await;
         assert!(leads_to_unready(&world).await);
 
         say(&world, "harbour-relay-1", "True", Ipv4Addr::new(127, 0, 0, 9)).await;
-        until_available_says(&world, &format!("1 of 2 pods are ready; harbour-relay-0: journal: {FULL}"))
+        until_available_says(&world, &format!("1 of 2 pods are ready; pod harbour-relay-0: journal: {FULL}"))
             .await;
         assert!(!leads_to_unready(&world).await, "the other pod has room");
     })
