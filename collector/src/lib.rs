@@ -3,7 +3,7 @@
 
 mod access;
 mod args;
-mod face;
+mod endpoints;
 mod ingest;
 mod log;
 mod reload;

@@ -2,7 +2,7 @@
 //! not mend them. Ready is every operator that sees its API, the one that leads and those that wait.
 
 use serde_json::{Value, json};
-use visnyk_runtime::admin::health::Face;
+use visnyk_runtime::admin::health::HealthEndpoints;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 
 use crate::fence::Fence;
@@ -19,7 +19,7 @@ pub struct OperatorFace {
     pub fence: Fence,
 }
 
-impl Face for OperatorFace {
+impl HealthEndpoints for OperatorFace {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()

@@ -39,7 +39,7 @@ use crate::server::{
 
 /// Content of the health endpoints of a process. Its functions must not wait for other services. Probes are answered
 /// on the health thread; metrics and status are made on another.
-pub trait Face: Send + Sync + 'static {
+pub trait HealthEndpoints: Send + Sync + 'static {
     /// Loops that stand still. Empty: alive.
     fn live(&self) -> Vec<String>;
     /// Returns what has to happen before events can be accepted durably. Empty: ready.
@@ -109,8 +109,8 @@ impl Bound {
 }
 
 impl Health {
-    /// Binds the address and serves `face` there.
-    pub fn start(address: SocketAddr, face: impl Face) -> Result<Self, HealthError> {
+    /// Binds the address and serves `endpoints` there.
+    pub fn start(address: SocketAddr, endpoints: impl HealthEndpoints) -> Result<Self, HealthError> {
         let bind = |source| HealthError::Bind { address, source };
         let socket = crate::server::bind::listen(address).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
@@ -123,7 +123,7 @@ impl Health {
         let serving = async move {
             tokio::select! {
                 () = stopped => {}
-                result = serve(socket, Arc::new(face)) => {
+                result = serve(socket, Arc::new(endpoints)) => {
                     if let Err(error) = result {
                         tracing::error!(%error, "health server ended");
                     }
@@ -152,9 +152,9 @@ impl Drop for Health {
     }
 }
 
-async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
+async fn serve(socket: TcpListener, endpoints: Arc<impl HealthEndpoints>) -> io::Result<()> {
     let socket = tokio::net::TcpListener::from_std(socket)?;
-    let server = Arc::new(Server::new(face));
+    let server = Arc::new(Server::new(endpoints));
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -171,21 +171,21 @@ async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
 }
 
 struct Server<F> {
-    face: Arc<F>,
+    endpoints: Arc<F>,
     http: http1::Builder,
     probes: (Connections, Limits),
     pages: (Connections, Limits),
     making: Arc<Semaphore>,
 }
 
-impl<F: Face> Server<F> {
-    fn new(face: Arc<F>) -> Self {
+impl<F: HealthEndpoints> Server<F> {
+    fn new(endpoints: Arc<F>) -> Self {
         let mut http = http1::Builder::new();
         // The connections' pace bounds how long a header may take.
         http.header_read_timeout(None).max_buf_size(BUFFER);
         let probes = (Connections::default(), PROBES.limits());
         let pages = (Connections::of_which_any_may_go(), PAGES.limits());
-        Self { face, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
+        Self { endpoints, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
     }
 
     /// Cuts each connection that sends no header in time, or takes no answer.
@@ -222,12 +222,12 @@ impl<F: Face> Server<F> {
             return Ok(response);
         }
         Ok(match request.uri().path() {
-            paths::LIVEZ => probe(&self.face.live()),
-            paths::READYZ => probe(&self.face.ready()),
-            paths::STARTUPZ => probe(&self.face.started()),
-            paths::METRICS => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
+            paths::LIVEZ => probe(&self.endpoints.live()),
+            paths::READYZ => probe(&self.endpoints.ready()),
+            paths::STARTUPZ => probe(&self.endpoints.started()),
+            paths::METRICS => self.page(held, metrics::CONTENT_TYPE, HealthEndpoints::metrics).await,
             paths::STATUS => {
-                self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await
+                self.page(held, "application/json", |endpoints| format!("{:#}\n", endpoints.status())).await
             }
             _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
         })
@@ -244,10 +244,10 @@ impl<F: Face> Server<F> {
         held.moves_to(pages, limits);
         // Kept by who makes it: it goes on if the connection is cut meanwhile.
         let making = self.making.clone().acquire_owned().await;
-        let face = self.face.clone();
+        let endpoints = self.endpoints.clone();
         let body = tokio::task::spawn_blocking(move || {
             let _making = making;
-            make(&face)
+            make(&endpoints)
         });
         match body.await {
             Ok(body) => page(StatusCode::OK, content_type, body),
