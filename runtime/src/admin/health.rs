@@ -32,9 +32,9 @@ use visnyk_crds::contract::paths;
 use crate::observe::metrics;
 use crate::server::{
     connection::drive,
+    connection_activity::{ConnectionActivity, ObservedStream, Running},
     connections::{Connections, Place},
     limits::Limits,
-    pace::{Pace, Paced, Running},
 };
 
 /// Content of the health endpoints of a process. Its functions must not wait for other services. Probes are answered
@@ -181,7 +181,7 @@ struct Server<F> {
 impl<F: HealthEndpoints> Server<F> {
     fn new(endpoints: Arc<F>) -> Self {
         let mut http = http1::Builder::new();
-        // The connections' pace bounds how long a header may take.
+        // The connections' activity bounds how long a header may take.
         http.header_read_timeout(None).max_buf_size(BUFFER);
         let probes = (Connections::default(), PROBES.limits());
         let pages = (Connections::of_which_any_may_go(), PAGES.limits());
@@ -201,12 +201,12 @@ impl<F: HealthEndpoints> Server<F> {
         let Ok(admitted) = probes.admit(client, limits) else { return };
         let server = self.clone();
         tokio::spawn(async move {
-            let pace = admitted.pace.clone();
-            let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+            let activity = admitted.activity.clone();
+            let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
             let held = Held { client, place: Mutex::new(admitted) };
             let service = service_fn(|request| server.answer(request, &held));
             let connection = server.http.serve_connection(stream, service);
-            drive(connection, http1::Connection::graceful_shutdown, &pace).await;
+            drive(connection, http1::Connection::graceful_shutdown, &activity).await;
         });
     }
 
@@ -215,7 +215,7 @@ impl<F: HealthEndpoints> Server<F> {
         request: Request<Incoming>,
         held: &Held,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
-        let _running = Running::begin(held.pace());
+        let _running = Running::begin(held.activity());
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only\n".into());
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -264,8 +264,8 @@ struct Held {
 }
 
 impl Held {
-    fn pace(&self) -> Arc<Pace> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).pace.clone()
+    fn activity(&self) -> Arc<ConnectionActivity> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).activity.clone()
     }
 
     /// Changes the connection's place for one among these, of which any may go.
@@ -274,7 +274,7 @@ impl Held {
         if place.is_of(connections) {
             return;
         }
-        if let Ok(admitted) = connections.admit_as(place.pace.clone(), self.client, limits) {
+        if let Ok(admitted) = connections.admit_as(place.activity.clone(), self.client, limits) {
             *place = admitted;
         }
     }

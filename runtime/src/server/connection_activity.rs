@@ -23,7 +23,7 @@ use crate::observe::watchdog::millis;
 
 /// One connection's state. Times are milliseconds since it was accepted; 0 means never.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ConnectionActivity {
     accepted: Instant,
     http2: AtomicBool,
     /// A whole request came, or one was answered.
@@ -56,7 +56,7 @@ pub(crate) enum Order {
     Cut,
 }
 
-impl Pace {
+impl ConnectionActivity {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             accepted: Instant::now(),
@@ -159,13 +159,13 @@ impl Pace {
 
 /// A request whose handler runs, until dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Pace>);
+pub(crate) struct Running(Arc<ConnectionActivity>);
 
 impl Running {
-    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
-        pace.running.fetch_add(1, Relaxed);
-        pace.head.store(0, Relaxed);
-        Self(pace)
+    pub(crate) fn begin(activity: Arc<ConnectionActivity>) -> Self {
+        activity.running.fetch_add(1, Relaxed);
+        activity.head.store(0, Relaxed);
+        Self(activity)
     }
 }
 
@@ -179,12 +179,12 @@ impl Drop for Running {
 
 /// A body that is still coming, until dropped.
 #[derive(Debug)]
-pub(crate) struct Awaited(Arc<Pace>);
+pub(crate) struct Awaited(Arc<ConnectionActivity>);
 
 impl Awaited {
-    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
-        pace.awaited.fetch_add(1, Relaxed);
-        Self(pace)
+    pub(crate) fn begin(activity: Arc<ConnectionActivity>) -> Self {
+        activity.awaited.fetch_add(1, Relaxed);
+        Self(activity)
     }
 }
 
@@ -198,20 +198,20 @@ impl Drop for Awaited {
 /// waits as all others do. With a step for each, eight clients kept all others waiting for seconds.
 const STEPS_OF_A_READ: usize = 32;
 
-/// A stream that keeps its connection's pace, and lets others have their turn.
+/// A stream that keeps its connection's activity, and lets others have their turn.
 #[derive(Debug)]
-pub(crate) struct Paced<S> {
+pub(crate) struct ObservedStream<S> {
     stream: S,
-    pace: Arc<Pace>,
+    activity: Arc<ConnectionActivity>,
 }
 
-impl<S> Paced<S> {
-    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace }
+impl<S> ObservedStream<S> {
+    pub(crate) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
+        Self { stream, activity }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -223,7 +223,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         if buffer.filled().len() > before {
             step.made_progress();
             take_further_steps(cx);
-            self.pace.bytes_came();
+            self.activity.bytes_came();
         }
         Poll::Ready(Ok(()))
     }
@@ -237,10 +237,10 @@ fn take_further_steps(cx: &mut Context<'_>) {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn poll_write_vectored(
@@ -249,7 +249,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -258,11 +258,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 }
