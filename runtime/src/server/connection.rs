@@ -29,10 +29,10 @@ use super::{
     client_certificate::ClientCertificate,
     connection_activity::{ConnectionActivity, ObservedStream, Order, Running},
     connections::Place,
-    heard_body::heard,
     limits::Limits,
     listener::Peer,
     tls::{Handshakes, TlsMode},
+    tracked_body::track_body,
 };
 
 /// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
@@ -202,7 +202,7 @@ impl Service<Request<Incoming>> for Handler {
         }
         // HTTP/2 has a frame of its own for going away.
         let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
-        let request = request.map(|body| heard(body, &self.activity));
+        let request = request.map(|body| track_body(body, &self.activity));
         let answer = tower_service::Service::call(&mut self.app.clone(), request);
         Answering { answer, last, _running: running }
     }

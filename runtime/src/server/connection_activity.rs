@@ -27,13 +27,13 @@ pub(crate) struct ConnectionActivity {
     accepted: Instant,
     http2: AtomicBool,
     /// A whole request came, or one was answered.
-    spoke: AtomicBool,
+    completed_request: AtomicBool,
     /// Requests whose handler runs.
     running: AtomicU32,
     /// Requests whose body is still coming.
     awaited: AtomicU32,
     /// When the last bytes came.
-    heard: AtomicU64,
+    last_received: AtomicU64,
     /// When the last handler ended.
     rested: AtomicU64,
     /// When the first byte of an HTTP/1 header came that is not complete yet.
@@ -61,10 +61,10 @@ impl ConnectionActivity {
         Arc::new(Self {
             accepted: Instant::now(),
             http2: AtomicBool::new(false),
-            spoke: AtomicBool::new(false),
+            completed_request: AtomicBool::new(false),
             running: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
-            heard: AtomicU64::new(0),
+            last_received: AtomicU64::new(0),
             rested: AtomicU64::new(0),
             // Connecting begins a header: whoever connects has something to say.
             head: AtomicU64::new(1),
@@ -78,13 +78,13 @@ impl ConnectionActivity {
         self.http2.store(true, Relaxed);
     }
 
-    pub(crate) fn spoke(&self) {
-        self.spoke.store(true, Relaxed);
+    pub(crate) fn completed_request(&self) {
+        self.completed_request.store(true, Relaxed);
     }
 
     /// Returns whether a whole request has come.
-    pub(crate) fn has_spoken(&self) -> bool {
-        self.spoke.load(Relaxed)
+    pub(crate) fn has_completed_request(&self) -> bool {
+        self.completed_request.load(Relaxed)
     }
 
     /// Returns whether the client has to act next: it is idle between requests, reads no answers, or has not sent the
@@ -94,8 +94,8 @@ impl ConnectionActivity {
     }
 
     /// Returns when the client last sent anything.
-    pub(crate) fn heard_at(&self) -> Instant {
-        self.accepted + Duration::from_millis(self.heard.load(Relaxed))
+    pub(crate) fn last_received_at(&self) -> Instant {
+        self.accepted + Duration::from_millis(self.last_received.load(Relaxed))
     }
 
     /// Returns an order if the activity of this connection exceeds its limits.
@@ -141,7 +141,7 @@ impl ConnectionActivity {
     }
 
     fn bytes_came(&self) {
-        self.heard.store(self.now(), Relaxed);
+        self.last_received.store(self.now(), Relaxed);
         // On HTTP/2, what comes between requests are pings and settings, which earn no time.
         if self.running.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 && !self.http2() {
             self.head.store(self.now(), Relaxed);
@@ -171,7 +171,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.spoke();
+        self.0.completed_request();
         self.0.rested.store(self.0.now(), Relaxed);
         self.0.running.fetch_sub(1, Relaxed);
     }

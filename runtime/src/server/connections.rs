@@ -148,9 +148,9 @@ impl Open {
     /// Cuts one of these connections, if one may go.
     fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool, any_may_go: bool) -> Option<()> {
         let candidates = || self.members.iter().filter(|(_, member)| is_candidate(member));
-        let mut silent = candidates().filter(|(_, member)| !member.activity.has_spoken());
+        let mut silent = candidates().filter(|(_, member)| !member.activity.has_completed_request());
         let waiting = || candidates().filter(|(_, member)| any_may_go || member.activity.waits_for_client());
-        let longest = || waiting().map(|(id, member)| (member.activity.heard_at(), *id)).min();
+        let longest = || waiting().map(|(id, member)| (member.activity.last_received_at(), *id)).min();
         let id = silent.next().map(|(id, _)| *id).or_else(|| longest().map(|(_, id)| id))?;
         self.members[&id].activity.order(Order::Cut);
         // Its place is free at once, and not only when its task has noticed.
@@ -184,7 +184,7 @@ mod tests {
     /// One whose request is being answered.
     fn admit_busy(connections: &Connections, address: &str) -> (Place, Running) {
         let place = admit(connections, address).unwrap();
-        place.activity.spoke();
+        place.activity.completed_request();
         let running = Running::begin(place.activity.clone());
         (place, running)
     }
@@ -212,11 +212,11 @@ mod tests {
         assert_eq!((oldest.activity.ordered().await, connections.len()), (Order::Cut, 3));
         drop(oldest);
         assert_eq!(connections.len(), 3, "its place was given away already");
-        newcomer.activity.spoke();
+        newcomer.activity.completed_request();
         let _running = Running::begin(newcomer.activity.clone());
         let last = admit(&connections, "127.0.0.5").unwrap();
         assert_eq!((younger.activity.ordered().await, connections.len()), (Order::Cut, 3));
-        last.activity.spoke();
+        last.activity.completed_request();
         let _running = Running::begin(last.activity.clone());
         assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
     }
@@ -227,7 +227,7 @@ mod tests {
         let _other = admit(&connections, "127.0.0.1").unwrap();
         let own = admit(&connections, "127.0.0.2").unwrap();
         let second = admit(&connections, "127.0.0.2").unwrap();
-        second.activity.spoke();
+        second.activity.completed_request();
         let _running = Running::begin(second.activity.clone());
         let _third = admit_busy(&connections, "127.0.0.2");
         assert_eq!((own.activity.ordered().await, connections.len()), (Order::Cut, 3));

@@ -10,7 +10,6 @@ pub(crate) mod connection;
 pub(crate) mod connection_activity;
 pub(crate) mod connections;
 pub mod drain;
-mod heard_body;
 pub mod limits;
 pub mod listener;
 pub mod problem;
@@ -18,3 +17,4 @@ mod server_config;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+mod tracked_body;
