@@ -22,7 +22,7 @@ const PORT: u16 = 9443;
 /// Key that every request is signed with.
 pub const SECRET: &str = "bench";
 /// Maximum time of a start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,7 +249,7 @@ fn listens(port: u16) -> bool {
 fn until(mut is_so: impl FnMut() -> bool) -> anyhow::Result<()> {
     let began = Instant::now();
     while !is_so() {
-        ensure!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}");
+        ensure!(began.elapsed() < TIMEOUT, "not in {TIMEOUT:?}");
         sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::patience::eventually;
+use crate::wait::eventually;
 
 /// Writes `manifest.yaml`, whole or not at all, as an editor or a kubelet replaces it.
 pub fn write_manifest(folder: &Path, text: &str) {

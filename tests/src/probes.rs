@@ -8,7 +8,7 @@ use std::{
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use crate::{client, patience::eventually};
+use crate::{client, wait::eventually};
 
 /// `/livez` has to fail within so long once a loop hangs.
 const BOUND: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{binary::binary, patience::eventually};
+use crate::{binary::binary, wait::eventually};
 
 /// A running binary.
 #[derive(Debug)]

@@ -78,7 +78,7 @@ pub enum HealthError {
 }
 
 /// Time to send a request's header, and to take an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that ask for probes, or for nothing yet.
 const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
 /// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
@@ -101,8 +101,8 @@ impl Bound {
         Limits {
             connections: self.all,
             connections_per_address: self.of_a_client,
-            header: PATIENCE,
-            stalled_write: PATIENCE,
+            header: TIMEOUT,
+            stalled_write: TIMEOUT,
             ..Limits::default()
         }
     }

@@ -16,8 +16,8 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
     address::Address,
-    patience::eventually,
     server::{Serve, Server},
+    wait::eventually,
 };
 
 /// A running destination.

@@ -52,7 +52,7 @@ fn load(collector: &Collector, promised: &Promised, stop: &Arc<AtomicBool>) -> J
 async fn more(promised: &Promised, count: usize) {
     let before = promised.lock().unwrap().len();
     let len = async || promised.lock().unwrap().len();
-    visnyk_tests::patience::eventually("lines accepted", len, |&len| len >= before + count).await;
+    visnyk_tests::wait::eventually("lines accepted", len, |&len| len >= before + count).await;
 }
 
 /// Every line of every file of the log.

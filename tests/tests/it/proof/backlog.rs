@@ -8,10 +8,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{body, small_body},
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{extent, is_long, report},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 use super::fill::fill;

@@ -17,11 +17,11 @@ use visnyk_tests::{
     files::{copy_all, folder_in_memory},
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{by_build, extent, report, seed},
     relay::Relay,
     segments::{HEADERS, frames, read_at, segments},
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 const EVENTS: usize = 400;

@@ -15,11 +15,11 @@ use visnyk_tests::{
     faulty::{Call, Errno, Fault, FaultyDisk, Files},
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{by_build, extent, report},
     relay::Relay,
     segments::{Frame, frames, segments},
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Size in bytes of the unit that is lost together when it cannot be read.

@@ -10,10 +10,10 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination},
     mount::Mount,
-    patience::eventually,
     proof::{extent, report},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Time within which it has to accept again once each destination has taken something. Before that it waits for their

@@ -24,10 +24,10 @@ use tokio::{
 use visnyk_tests::{
     honest::{Honest, Seen},
     manifest::{self, RELAY_PORT, destination, with},
-    patience::eventually,
     proof::{by_build, extent, report},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
     wire::Wire,
 };
 

@@ -19,12 +19,12 @@ use visnyk_tests::{
     balancer::{Backend, Balancer},
     honest::Honest,
     manifest::{self, RELAY_PORT, destination},
-    patience::eventually,
     probes::Probes,
     proof::{extent, report},
     relay::Relay,
     sender::Sender,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Time for which a relay continues to accept: more than the balancer takes to learn.

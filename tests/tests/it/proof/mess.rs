@@ -13,10 +13,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{Answers, Flood},
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{by_build, extent, is_long, report},
     relay::{Relay, find},
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 /// Events a second, few enough for a debug build on two cores that do other things besides.

@@ -14,12 +14,12 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
     power::{Disk, FileSystem, Lab},
     proof::{extent, report, seed},
     relay::Relay,
     segments::{read_at, segments},
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 /// Power cuts of one life of a relay: the next one begins with an empty disk, for much goes wrong only then.

@@ -10,10 +10,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{Flood, small_body},
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{is_long, report},
     relay::Relay,
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 use super::fill::fill;

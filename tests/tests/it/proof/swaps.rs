@@ -17,10 +17,10 @@ use visnyk_tests::{
     files::Volume,
     manifest::{self, RELAY_PORT, destination},
     pace::beside,
-    patience::eventually,
     proof::{extent, report},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
     wire::{Protocol, Wire},
 };
 

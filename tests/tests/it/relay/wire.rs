@@ -8,10 +8,10 @@ use visnyk_tests::{
     collector::Collector,
     conservation::assert_conserved,
     manifest::{self, collector_destination, destination, with},
-    patience::eventually,
     relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 /// The log line of the old system for a payload, without its time.

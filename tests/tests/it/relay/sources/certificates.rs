@@ -10,9 +10,9 @@ use visnyk_tests::{
     client::Version,
     files::write_secret,
     manifest::destination,
-    patience::eventually,
     relay::Relay,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 use super::{examples, metric};

@@ -11,10 +11,10 @@ use tokio::time::sleep;
 use visnyk_tests::{
     conservation::assert_adds_up,
     manifest::{self, destination},
-    patience::eventually,
     provider::sign,
     relay::Relay,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 use super::{metric, secret_refs, start};
