@@ -84,7 +84,7 @@ const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
 /// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
 const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
 /// Metrics and status that are made at once.
-const MADE_AT_ONCE: usize = 1;
+const MAX_CONCURRENT_PAGES: usize = 1;
 /// Time between two looks at the open connections.
 const TICK: Duration = Duration::from_secs(1);
 /// Maximum size of a request's headers in bytes; requests of probes and scrapers are far smaller.
@@ -185,7 +185,7 @@ impl<F: HealthEndpoints> Server<F> {
         http.header_read_timeout(None).max_buf_size(BUFFER);
         let probes = (Connections::default(), PROBES.limits());
         let pages = (Connections::of_which_any_may_go(), PAGES.limits());
-        Self { endpoints, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
+        Self { endpoints, http, probes, pages, making: Arc::new(Semaphore::new(MAX_CONCURRENT_PAGES)) }
     }
 
     /// Cuts each connection that sends no header in time, or takes no answer.
