@@ -33,7 +33,7 @@ use crate::observe::metrics;
 use crate::server::{
     connection::drive,
     connection_activity::{ConnectionActivity, ObservedStream, Running},
-    connections::{Connections, Place},
+    connections::{Connections, Slot},
     limits::Limits,
 };
 
@@ -195,7 +195,7 @@ impl<F: HealthEndpoints> Server<F> {
         }
     }
 
-    /// Serves a connection, if there is a place for it.
+    /// Serves a connection, if there is a slot for it.
     fn take(self: &Arc<Self>, stream: TcpStream, client: IpAddr) {
         let (probes, limits) = &self.probes;
         let Ok(admitted) = probes.admit(client, limits) else { return };
@@ -203,7 +203,7 @@ impl<F: HealthEndpoints> Server<F> {
         tokio::spawn(async move {
             let activity = admitted.activity.clone();
             let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
-            let held = Held { client, place: Mutex::new(admitted) };
+            let held = Held { client, slot: Mutex::new(admitted) };
             let service = service_fn(|request| server.answer(request, &held));
             let connection = server.http.serve_connection(stream, service);
             drive(connection, http1::Connection::graceful_shutdown, &activity).await;
@@ -257,25 +257,25 @@ impl<F: HealthEndpoints> Server<F> {
     }
 }
 
-/// The place that a connection holds.
+/// The slot that a connection holds.
 struct Held {
     client: IpAddr,
-    place: Mutex<Place>,
+    slot: Mutex<Slot>,
 }
 
 impl Held {
     fn activity(&self) -> Arc<ConnectionActivity> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).activity.clone()
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).activity.clone()
     }
 
-    /// Changes the connection's place for one among these, of which any may go.
+    /// Changes the connection's slot for one among these, of which any may go.
     fn moves_to(&self, connections: &Connections, limits: &Limits) {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.is_of(connections) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_of(connections) {
             return;
         }
-        if let Ok(admitted) = connections.admit_as(place.activity.clone(), self.client, limits) {
-            *place = admitted;
+        if let Ok(admitted) = connections.admit_as(slot.activity.clone(), self.client, limits) {
+            *slot = admitted;
         }
     }
 }

@@ -28,7 +28,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     client_certificate::ClientCertificate,
     connection_activity::{ConnectionActivity, ObservedStream, Order, Running},
-    connections::Place,
+    connections::Slot,
     limits::Limits,
     listener::Peer,
     tls::{Handshakes, TlsMode},
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     peer: SocketAddr,
     tls: TlsMode,
     shared: Arc<Shared>,
-    admitted: Place,
+    admitted: Slot,
 ) {
     let activity = &admitted.activity;
     match tls {

@@ -36,9 +36,9 @@ struct Member {
     activity: Arc<ConnectionActivity>,
 }
 
-/// A place among the open connections, until dropped.
+/// A slot among the open connections, until dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     connections: Connections,
     id: u64,
     pub(crate) activity: Arc<ConnectionActivity>,
@@ -46,38 +46,38 @@ pub(crate) struct Place {
 
 /// Reason for which a connection gets no slot: a request is being answered on each that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     Full,
     ClientFull,
 }
 
 impl Connections {
-    /// Connections among which a new one always finds a place.
+    /// Connections among which a new one always finds a slot.
     pub(crate) fn of_which_any_may_go() -> Self {
         Self { any_may_go: true, ..Self::default() }
     }
 
-    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Place, NoPlace> {
+    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Slot, NoSlot> {
         self.admit_as(ConnectionActivity::new(), address, limits)
     }
 
-    /// Returns a place for a connection that was open before.
+    /// Returns a slot for a connection that was open before.
     pub(crate) fn admit_as(
         &self,
         activity: Arc<ConnectionActivity>,
         address: IpAddr,
         limits: &Limits,
-    ) -> Result<Place, NoPlace> {
+    ) -> Result<Slot, NoSlot> {
         let client = client_network(address);
         let mut open = self.lock();
         if open.of(client) >= limits.connections_per_address {
-            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoPlace::ClientFull)?;
+            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoSlot::ClientFull)?;
         } else if open.members.len() >= limits.connections {
-            open.displace(|_| true, self.any_may_go).ok_or(NoPlace::Full)?;
+            open.displace(|_| true, self.any_may_go).ok_or(NoSlot::Full)?;
         }
         let id = open.insert(Member { client, activity: activity.clone() });
         drop(open);
-        Ok(Place { connections: self.clone(), id, activity })
+        Ok(Slot { connections: self.clone(), id, activity })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -119,14 +119,14 @@ impl Connections {
     }
 }
 
-impl Place {
+impl Slot {
     /// Returns whether it is one of these connections.
     pub(crate) fn is_of(&self, connections: &Connections) -> bool {
         Arc::ptr_eq(&self.connections.open, &connections.open)
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.lock().remove(self.id);
     }
@@ -153,7 +153,7 @@ impl Open {
         let longest = || waiting().map(|(id, member)| (member.activity.last_received_at(), *id)).min();
         let id = silent.next().map(|(id, _)| *id).or_else(|| longest().map(|(_, id)| id))?;
         self.members[&id].activity.order(Order::Cut);
-        // Its place is free at once, and not only when its task has noticed.
+        // Its slot is free at once, and not only when its task has noticed.
         self.remove(id);
         Some(())
     }
@@ -176,17 +176,17 @@ mod tests {
     use super::*;
     use crate::server::connection_activity::{Awaited, Running};
 
-    fn admit(connections: &Connections, address: &str) -> Result<Place, NoPlace> {
+    fn admit(connections: &Connections, address: &str) -> Result<Slot, NoSlot> {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         connections.admit(address.parse().unwrap(), &limits)
     }
 
     /// One whose request is being answered.
-    fn admit_busy(connections: &Connections, address: &str) -> (Place, Running) {
-        let place = admit(connections, address).unwrap();
-        place.activity.completed_request();
-        let running = Running::begin(place.activity.clone());
-        (place, running)
+    fn admit_busy(connections: &Connections, address: &str) -> (Slot, Running) {
+        let slot = admit(connections, address).unwrap();
+        slot.activity.completed_request();
+        let running = Running::begin(slot.activity.clone());
+        (slot, running)
     }
 
     #[test]
@@ -194,9 +194,9 @@ mod tests {
         let connections = Connections::default();
         let first = admit_busy(&connections, "127.0.0.1");
         let _second = admit_busy(&connections, "::ffff:127.0.0.1");
-        assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoSlot::ClientFull);
         let _third = admit_busy(&connections, "127.0.0.2");
-        assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoPlace::Full);
+        assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoSlot::Full);
         drop(first);
         let _again = admit(&connections, "127.0.0.1").unwrap();
         assert_eq!(connections.len(), 3);
@@ -211,14 +211,14 @@ mod tests {
         let newcomer = admit(&connections, "127.0.0.4").unwrap();
         assert_eq!((oldest.activity.ordered().await, connections.len()), (Order::Cut, 3));
         drop(oldest);
-        assert_eq!(connections.len(), 3, "its place was given away already");
+        assert_eq!(connections.len(), 3, "its slot was given away already");
         newcomer.activity.completed_request();
         let _running = Running::begin(newcomer.activity.clone());
         let last = admit(&connections, "127.0.0.5").unwrap();
         assert_eq!((younger.activity.ordered().await, connections.len()), (Order::Cut, 3));
         last.activity.completed_request();
         let _running = Running::begin(last.activity.clone());
-        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoSlot::Full);
     }
 
     #[tokio::test]
@@ -231,7 +231,7 @@ mod tests {
         let _running = Running::begin(second.activity.clone());
         let _third = admit_busy(&connections, "127.0.0.2");
         assert_eq!((own.activity.ordered().await, connections.len()), (Order::Cut, 3));
-        assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoSlot::ClientFull);
     }
 
     #[tokio::test]
@@ -243,10 +243,10 @@ mod tests {
         let _awaited = Awaited::begin(stalled.activity.clone());
         let (busy, _running) = admit_busy(&connections, "127.0.0.3");
         let newcomers = [admit_busy(&connections, "127.0.0.4"), admit_busy(&connections, "127.0.0.5")];
-        for place in [&resting, &stalled] {
-            assert_eq!(place.activity.ordered().await, Order::Cut);
+        for slot in [&resting, &stalled] {
+            assert_eq!(slot.activity.ordered().await, Order::Cut);
         }
-        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoSlot::Full);
         assert!(busy.activity.ordered().now_or_never().is_none());
         drop(newcomers);
     }
@@ -256,7 +256,7 @@ mod tests {
         let connections = Connections::default();
         let _first = admit_busy(&connections, "2001:db8::1");
         let _second = admit_busy(&connections, "2001:db8::ffff:2");
-        assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoSlot::ClientFull);
         let _other = admit(&connections, "2001:db8:0:1::3").unwrap();
     }
 
