@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::log::{
-        file::Place,
+        file::LogLocation,
         storage::Files,
         writer::{TICK, start},
     };
@@ -118,10 +118,11 @@ mod tests {
     #[tokio::test]
     async fn lines_and_bytes_are_shown_under_conventional_names() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
+        let location =
+            LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
         let ticker = Watchdog::new().register("log writer", TICK);
         let (writer, _thread) =
-            start(Files, place, ticker, Readiness::default().condition("log", "opening")).unwrap();
+            start(Files, location, ticker, Readiness::default().condition("log", "opening")).unwrap();
         writer.append("four\n".into()).await.unwrap();
         let metrics = Metrics::new("visnyk-collector", "0.1.0");
         metrics.register(|registry| registry.register_collector(Box::new(LogMetrics(writer))));

@@ -43,7 +43,7 @@ use crate::{
     endpoints::{CollectorEndpoints, LOG, LogMetrics},
     ingest::{self, Ingest},
     log::{storage::Files, writer},
-    reload::{Reload, place},
+    reload::{Reload, location},
 };
 
 /// The collector cannot run, or cannot continue.
@@ -102,7 +102,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
     let tls = Tls::start(files, (&valid.listener).into(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
-        place(&data_dir, &valid),
+        location(&data_dir, &valid),
         watchdog.register("log writer", BOUND),
         readiness.condition(LOG, "not open yet"),
     )
