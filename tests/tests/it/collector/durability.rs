@@ -19,7 +19,7 @@ use visnyk_tests::{
     manifest,
     power::{Disk, FileSystem, Lab},
     process::Process,
-    proof::{extent, report, seed},
+    proof::{report, seed, test_effort},
 };
 
 /// Lines that were answered with 2xx.
@@ -96,7 +96,7 @@ async fn power_cuts_under_load_and_rotation_lose_no_promised_line() {
     collector.probes.ready().await;
     let (promised, stop) = (Promised::default(), Arc::<AtomicBool>::default());
     let senders = load(&collector, &promised, &stop);
-    let cuts = extent(10, 200);
+    let cuts = test_effort(10, 200);
     for _ in 0..cuts {
         more(&promised, random.random_range(1..150)).await;
         sleep(Duration::from_millis(random.random_range(0..20))).await;

@@ -15,7 +15,7 @@ use visnyk_tests::{
     faulty::{Call, Errno, Fault, FaultyDisk, Files},
     flood::Flood,
     manifest::{self, destination, with},
-    proof::{by_build, extent, report},
+    proof::{by_build, report, test_effort},
     relay::Relay,
     segments::{Frame, frames, segments},
     tally::{Manner, Tally},
@@ -109,7 +109,7 @@ impl World {
 async fn disk_that_fails_under_load_costs_nothing_acknowledged_and_is_left_behind_by_itself() {
     let (mut events, mut repeats, mut slowest, mut latest) = (0, 0, Duration::ZERO, Duration::ZERO);
     let faults = faults(&[Call::Write, Call::Sync]);
-    let rounds = extent(1, 10);
+    let rounds = test_effort(1, 10);
     for fault in (0..rounds).flat_map(|_| &faults) {
         let Some(world) = World::new().await else { return };
         world.flood.resume();
@@ -239,7 +239,7 @@ async fn disk_that_fails_at_the_start_makes_the_relay_wait_and_say_so() {
     let (mut starts, mut events, mut latest) = (0, 0, Duration::ZERO);
     let Some(mut world) = World::new().await else { return };
     let faults = faults(&[Call::Open, Call::Write, Call::Sync]);
-    for fault in (0..extent(1, 10)).flat_map(|_| &faults) {
+    for fault in (0..test_effort(1, 10)).flat_map(|_| &faults) {
         world.flood.resume();
         world.accepts().await;
         world.flood.pause();

@@ -18,7 +18,7 @@ use visnyk_tests::{
     manifest::{self, with},
     name_server::{Answer, NameServer},
     process::{Process, Surroundings},
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::{RELAY, Relay},
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -234,7 +234,7 @@ fn name_that_changes_between_look_up_and_connection_leads_nowhere_else() {
         let trap = Trap::set(&inner.collect::<Vec<_>>()).await;
         let _resolv_conf = ask_names_of(NAMES.ip());
         let server = NameServer::start(NAMES, changing).await;
-        let events = extent(5_000, 50_000);
+        let events = test_effort(5_000, 50_000);
         let denied = all_arrive(events, [("turning", ports[0]), ("alias", ports[1])]).await;
         let looked_up = ["turning.test", "alias.test"].map(|name| server.asked(name) as u64);
         // Answers good and bad at once.

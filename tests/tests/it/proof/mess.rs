@@ -13,7 +13,7 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{Answers, Flood},
     manifest::{self, destination, with},
-    proof::{by_build, extent, is_long, report},
+    proof::{by_build, is_long, report, test_effort},
     relay::{Relay, find},
     tally::{Book, Manner, Tally},
     wait::eventually,
@@ -56,7 +56,7 @@ const NEVER_THERE: &str = "never-there";
 #[tokio::test(flavor = "multi_thread")]
 async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everything_in_the_end() {
     let alone = alone().await;
-    let events = usize::try_from(extent(EVENTS, 1_000_000)).unwrap();
+    let events = usize::try_from(test_effort(EVENTS, 1_000_000)).unwrap();
     let elsewhere = Tally::start(Manner::Takes).await;
     let mut tallies = BTreeMap::new();
     for (name, manner) in manners(&elsewhere) {
@@ -153,7 +153,7 @@ fn patient(name: &str, url: &str) -> Value {
 
 /// Longer than either form takes.
 fn schedule() -> Value {
-    let wait = format!("{}s", extent(10, 40));
+    let wait = format!("{}s", test_effort(10, 40));
     let waits: Vec<_> = (0..32).map(|attempt| if attempt == 0 { "0s" } else { &wait }).collect();
     json!({"schedule": waits, "jitterPercent": 0})
 }

@@ -15,7 +15,7 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination, with},
     power::{Disk, FileSystem, Lab},
-    proof::{extent, report, seed},
+    proof::{report, seed, test_effort},
     relay::Relay,
     segments::{read_at, segments},
     tally::{Book, Manner, Tally},
@@ -50,7 +50,7 @@ async fn power_cut_on_xfs_loses_nothing_acknowledged() {
 async fn survive(kind: FileSystem) {
     let Some(lab) = Lab::new() else { return };
     let (mut random, mut figures) = (seed(), Figures::default());
-    while figures.states < extent(20, 500) {
+    while figures.states < test_effort(20, 500) {
         live_and_die(&lab, kind, &mut random, &mut figures).await;
     }
     let Figures { states, acknowledged, duplicates, voids, files, uses, slowest_start } = figures;

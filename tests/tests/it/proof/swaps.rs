@@ -17,7 +17,7 @@ use visnyk_tests::{
     files::Volume,
     manifest::{self, RELAY_PORT, destination},
     pace::beside,
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::Relay,
     tally::{Manner, Tally},
     wait::eventually,
@@ -124,7 +124,7 @@ async fn certificates_are_swapped_under_handshakes_and_none_fails() {
     let warm = connect_beside(&wire, &served, sleep(Duration::from_secs(1))).await;
     assert_eq!(warm.failures, Vec::<String>::new());
     let memory = relay.process.memory();
-    let swaps = extent(100, 1_000);
+    let swaps = test_effort(100, 1_000);
     let told = async || relay.process.said().matches("not all of tls was loaded").count();
     let swapping = async {
         for turn in 1..=swaps {
