@@ -9,6 +9,8 @@ mod log;
 mod reload;
 mod run;
 mod tail;
+#[cfg(test)]
+mod testing;
 
 use std::{io::ErrorKind, process::ExitCode};
 

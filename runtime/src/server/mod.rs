@@ -14,7 +14,5 @@ pub mod limits;
 pub mod listener;
 pub mod problem;
 mod server_config;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod tls;
 mod tracked_body;

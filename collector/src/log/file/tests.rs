@@ -3,10 +3,8 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::storage::{
-    Files,
-    faulty::{Fault, Faulty},
-};
+use crate::log::storage::Files;
+use crate::testing::faulty_storage::{Fault, Faulty};
 
 fn location(folder: &TempDir, rotate: Option<Rotate>) -> LogLocation {
     LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate }

@@ -5,10 +5,8 @@ use visnyk_crds::valid::Rotate;
 use visnyk_runtime::observe::{readiness::Readiness, watchdog::Watchdog};
 
 use super::*;
-use crate::log::storage::{
-    Files,
-    faulty::{Fault, Faulty},
-};
+use crate::log::storage::Files;
+use crate::testing::faulty_storage::{Fault, Faulty};
 
 fn location(folder: &TempDir) -> LogLocation {
     LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None }

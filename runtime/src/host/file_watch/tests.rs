@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::testing::kubelet_writes;
+use crate::testing::kubelet::kubelet_writes;
 
 /// Well below the time between two looks: only the kernel's notices are this quick.
 const NOTICED: Duration = Duration::from_secs(3);
