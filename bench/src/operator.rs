@@ -129,7 +129,7 @@ async fn quiet() -> anyhow::Result<()> {
 }
 
 impl Measured {
-    /// As a table.
+    /// Writes the results as a table.
     pub fn markdown(&self) -> String {
         let each = |requests: u32| format!("{:.1}", f64::from(requests) / f64::from(self.plan.resources));
         let mib = |memory: f64| format!("{memory:.0}");

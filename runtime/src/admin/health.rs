@@ -46,9 +46,9 @@ pub trait HealthEndpoints: Send + Sync + 'static {
     fn ready(&self) -> Vec<String>;
     /// Returns what the start still waits for. Empty: started.
     fn started(&self) -> Vec<String>;
-    /// The metrics, in the `OpenMetrics` text format.
+    /// Returns the metrics, in the `OpenMetrics` text format.
     fn metrics(&self) -> String;
-    /// The status: one consistent snapshot.
+    /// Returns the status: one consistent snapshot.
     fn status(&self) -> serde_json::Value;
 }
 
@@ -137,7 +137,7 @@ impl Health {
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -48,7 +48,7 @@ impl FileWatch {
         Self { changes, task }
     }
 
-    /// Until the contents differ from what they were at the last change, or at the start. Cancel safe.
+    /// Waits until the contents differ from those at the last change, or at the start. Cancel safe.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -119,8 +119,8 @@ fn arm(paths: &[PathBuf], wake: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
     Some(watcher)
 }
 
-/// The folders whose entries decide what is at a path: the one it is in; the one that one is in, where it is
-/// a link; and if the path is a folder, itself and those in it.
+/// Returns the folders whose entries decide which file is at a path: the one it is in; the one that one is in, where
+/// it is a link; and if the path is a folder, itself and those in it.
 fn folders_to_watch(path: &Path) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut child = path;

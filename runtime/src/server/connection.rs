@@ -109,7 +109,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Until the client has sent something, or has gone: who stays silent costs no more than a TLS session.
+/// Waits until the client has sent something or has gone: a client that stays silent costs no more than a TLS
+/// session.
 async fn says_something(stream: &TlsStream<TcpStream>) {
     let (socket, session) = stream.get_ref();
     if session.wants_read() {

@@ -121,7 +121,7 @@ impl ConnectionActivity {
         self.ordered.notify_one();
     }
 
-    /// The next order, or the last one again.
+    /// Waits for the next order, and returns it or the last one again.
     pub(crate) async fn ordered(&self) -> Order {
         self.ordered.notified().await;
         if self.order.load(Relaxed) > Order::Retire as u8 + 1 { Order::Cut } else { Order::Retire }

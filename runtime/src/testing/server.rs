@@ -56,7 +56,7 @@ pub(crate) async fn serve_with(ip: &str, limits: Limits, tls: Tls, app: Router) 
     Served { address, drain, task, tls }
 }
 
-/// A listener that is this and names nobody who vouches for clients.
+/// Returns the configuration of a listener that does not ask clients for certificates.
 pub(crate) fn only(own: ListenerTls) -> Wanted {
     Wanted { own, client_ca: None }
 }
@@ -65,7 +65,7 @@ pub(crate) fn plain(ip: &str) -> Tls {
     Tls::start(files(Path::new("/nonexistent"), ip), only(ListenerTls::None), &Readiness::default())
 }
 
-/// Without TLS, answering with [`app`].
+/// Serves without TLS, answering with [`app`].
 pub(crate) async fn serve(ip: &str, limits: Limits) -> Served {
     serve_with(ip, limits, plain(ip), app(Bodies::default())).await
 }
@@ -97,7 +97,7 @@ pub(crate) async fn exchange(
     answer(stream).await
 }
 
-/// The next answer, whose length is given.
+/// Reads the next answer, whose length is given.
 pub(crate) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = String::new();
     loop {
@@ -115,7 +115,7 @@ pub(crate) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     }
 }
 
-/// Whatever comes until the other side closes, which it does soon, by the book or by a reset.
+/// Reads everything until the other side closes, which it does soon, by FIN or by a reset.
 pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let read = async {
@@ -131,7 +131,7 @@ pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u
     all
 }
 
-/// A client that trusts these certificates and resumes nothing.
+/// Makes a client that trusts these certificates and resumes nothing.
 pub(crate) fn connector(trusted: &[&str], alpn: &str) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for pem in trusted {

@@ -60,7 +60,7 @@ impl Site {
     }
 }
 
-/// A certificate for `localhost` and its key, as PEM.
+/// Makes a certificate for `localhost` and its key, as PEM.
 fn pair() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())

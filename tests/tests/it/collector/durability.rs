@@ -55,7 +55,7 @@ async fn more(promised: &Promised, count: usize) {
     visnyk_tests::wait::eventually("lines accepted", len, |&len| len >= before + count).await;
 }
 
-/// Every line of every file of the log.
+/// Returns every line of every file of the log.
 fn lines(collector: &Collector) -> Vec<String> {
     let files = fs::read_dir(collector.data_dir()).unwrap().map(|entry| entry.unwrap().path());
     let logs = files.filter(|path| path.to_str().unwrap().contains("webhook.log"));
@@ -83,7 +83,7 @@ async fn promised_lines_survive_kills_under_load_and_rotation() {
     assert!(collector.data_dir().join("webhook.log.2").exists(), "nothing was rotated");
 }
 
-/// As `proof::power_cut` does for the relay.
+/// Cuts the power as `proof::power_cut` does for the relay.
 #[tokio::test(flavor = "multi_thread")]
 async fn power_cuts_under_load_and_rotation_lose_no_promised_line() {
     let Some(lab) = Lab::new() else { return };

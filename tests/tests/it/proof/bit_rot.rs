@@ -43,7 +43,7 @@ struct World {
 }
 
 impl World {
-    /// A relay killed with all that it accepted still to be delivered.
+    /// Starts a relay, and kills it with all that it accepted still to be delivered.
     async fn dead() -> Self {
         let sink = Tally::start(Manner::Hangs).await;
         // What hangs stays in the journal, and does not go to the waiting room.
@@ -216,7 +216,7 @@ struct Revived {
     start: Duration,
 }
 
-/// One attempt for each event, and segments that take all of them.
+/// Returns a manifest with one attempt for each event, and segments that take all of them.
 fn roomy(sink: &Tally) -> Value {
     let mut manifest =
         manifest::relay([with(destination("sink", &sink.url()), json!({"retry": {"schedule": ["0s"]}}))]);

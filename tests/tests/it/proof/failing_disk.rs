@@ -73,14 +73,15 @@ impl World {
         eventually("accepted", async || self.flood.accepted(), |now| *now > before + 20).await;
     }
 
-    /// Until not ready; how long that took.
+    /// Waits until the relay is not ready, and returns how long that took.
     async fn unready(&self) -> Duration {
         let began = Instant::now();
         self.relay.probes.unready().await;
         began.elapsed()
     }
 
-    /// Kill and power cut: what was promised and not synced is gone for good. Then everything has to arrive.
+    /// Kills the relay and cuts the power, so that everything that was promised and not synced is gone for good. Then
+    /// everything has to arrive.
     async fn assert_nothing_lost(mut self) -> (usize, usize) {
         self.accepts().await;
         self.flood.pause();

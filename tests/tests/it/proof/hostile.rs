@@ -127,7 +127,7 @@ impl Siege {
         Self { relay, honest, sink, alone, memory, most: MEMORY, files }
     }
 
-    /// To attack it on.
+    /// Returns the wire to attack it on.
     fn wire(&self) -> Wire {
         let ca = self.relay.data_dir().join("tls/ca.crt");
         Wire::new(self.relay.address().port(RELAY_PORT), ATTACKER, &ca)

@@ -64,7 +64,7 @@ async fn survive(kind: FileSystem) {
     );
 }
 
-/// One life: a relay under load whose power is cut again and again, each time in a copy of its world.
+/// Runs a relay under load whose power is cut again and again, each time in a copy of its world.
 async fn live_and_die(lab: &Lab, kind: FileSystem, random: &mut StdRng, figures: &mut Figures) {
     let disk = lab.disk(kind);
     let sinks = [Tally::start(Manner::Takes).await, Tally::start(Manner::Picky).await];
@@ -107,7 +107,8 @@ fn with_spool(mut manifest: Value) -> Value {
     manifest
 }
 
-/// The machine comes up again; whatever was acknowledged and not delivered before is delivered now.
+/// Starts the machine again, and asserts that every event that was acknowledged and not delivered before is delivered
+/// now.
 async fn resurrect(disk: &Disk, promised: &[u64], before: [Book; 2], figures: &mut Figures) {
     let sinks = [Tally::start(Manner::Takes).await, Tally::start(Manner::Takes).await];
     let folder = tempfile::tempdir().unwrap();

@@ -80,7 +80,7 @@ async fn destination_that_returns_is_not_buried_and_holds_up_nothing_fresh() {
     assert!(fresh < FRESH, "a fresh event waited {fresh:?}");
 }
 
-/// The longest that an event was on its way.
+/// Returns the longest that an event was on its way.
 fn slowest(flood: &Flood, book: &Book) -> Duration {
     let accepted = flood.answers().accepted;
     assert!(!accepted.is_empty());

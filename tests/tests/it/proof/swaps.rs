@@ -66,7 +66,8 @@ async fn connect_beside(wire: &Wire, served: &Arc<Mutex<Served>>, other: impl Fu
     seen
 }
 
-/// One handshake, which is to be shown what was in force when it began, or what came while it lasted.
+/// Makes one handshake, which is to be shown the certificate that was active when it began, or one that came while it
+/// lasted.
 async fn connect(wire: &Wire, served: &Mutex<Served>) -> Result<(), String> {
     let settled = served.lock().unwrap().settled;
     let certificate = shown(wire).await?;

@@ -143,7 +143,7 @@ fn spool_too_small_for_its_bodies_is_a_mistake_of_the_manifest() {
     assert!(said.contains("spec.spool.persistent.size: must be at least 171Mi"), "{said}");
 }
 
-/// Half a mebibyte of JSON.
+/// Returns half a mebibyte of JSON.
 fn large_body() -> Bytes {
     Bytes::from(json_of(512 << 10))
 }

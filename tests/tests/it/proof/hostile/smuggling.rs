@@ -113,7 +113,7 @@ async fn no_request_is_read_as_two() {
     );
 }
 
-/// Nothing of it is read as a request: it is refused, or hung up on.
+/// Asserts that nothing of it is read as a request: it is refused, or the connection is closed.
 async fn is_refused(wire: &Wire, said: &str) {
     let answer = say(wire, said).await;
     let answers = answer.matches("HTTP/1.1 ").count();

@@ -19,7 +19,7 @@ use visnyk_tests::{
 
 use super::{metric, secret_refs, start};
 
-/// A relay that deduplicates at `/`.
+/// Starts a relay that deduplicates at `/`.
 async fn relay(sink: &Sink, source: Value) -> Relay {
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["sources"][0] = source;
