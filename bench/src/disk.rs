@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const BLOCK: usize = 64 << 10;
 const LENGTH: Duration = Duration::from_secs(2);
 
-/// `fdatasync`s per second on this folder's disk.
+/// Measures the number of `fdatasync`s per second on this folder's disk.
 pub fn syncs_per_second(folder: &Path) -> anyhow::Result<f64> {
     let file = File::create(folder.join("syncs"))?;
     let block = vec![7; BLOCK];

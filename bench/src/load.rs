@@ -154,7 +154,7 @@ fn count(port: u16) -> anyhow::Result<f64> {
     answer.rsplit("\r\n").next().context("empty answer")?.parse().context("a count")
 }
 
-/// The number before a text.
+/// Returns the number before a text.
 fn number(text: &str, before: &str) -> Option<f64> {
     let (head, _) = text.split_once(before)?;
     head.split_whitespace().next_back()?.parse().ok()
@@ -164,12 +164,12 @@ fn field(text: &str, name: &str) -> Option<f64> {
     text.split_once(name)?.1.split_whitespace().next()?.parse().ok()
 }
 
-/// `... requests in 6.01s, ...`
+/// Parses the seconds of `... requests in 6.01s, ...`.
 fn seconds_of(text: &str) -> Option<f64> {
     text.split_once(" requests in ")?.1.split_once('s')?.0.parse().ok()
 }
 
-/// `99%   12.34ms`, in milliseconds.
+/// Parses a latency such as `99%   12.34ms`, in milliseconds.
 fn latency(text: &str, percentile: &str) -> Option<f64> {
     // A standard deviation can look like a percentile, so only what stands below this title counts.
     let distribution = text.split_once("Latency Distribution")?.1;
@@ -195,7 +195,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of this process.
+    /// Reads the memory of this process.
     pub fn of(pid: u32) -> anyhow::Result<Self> {
         let status = Process::new(pid.try_into()?)?.status()?;
         #[expect(clippy::cast_precision_loss)] // millions at most

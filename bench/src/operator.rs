@@ -45,7 +45,7 @@ pub struct Measured {
 const USER_AGENT: &str = "visnyk-bench";
 /// Nothing more comes after so long without a write.
 const QUIET: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_mins(10);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Runs an operator with many resources, leaves it alone, and restarts it.
 pub async fn measure(operator: &Path, plan: Plan) -> anyhow::Result<Measured> {
@@ -106,7 +106,7 @@ async fn until(what: &str, count: impl AsyncFn() -> anyhow::Result<u32>, wanted:
         if found >= wanted {
             return Ok(());
         }
-        ensure!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; {found} of {wanted}");
+        ensure!(begin.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}; {found} of {wanted}");
         if told.elapsed() > Duration::from_secs(10) {
             told = Instant::now();
             eprintln!("{what}: {found} of {wanted}");
@@ -124,12 +124,12 @@ async fn quiet() -> anyhow::Result<()> {
         if Requests::of_operator(&log)?.writes == 0 {
             return Ok(());
         }
-        ensure!(begin.elapsed() < PATIENCE, "the operator still writes after {PATIENCE:?}");
+        ensure!(begin.elapsed() < TIMEOUT, "the operator still writes after {TIMEOUT:?}");
     }
 }
 
 impl Measured {
-    /// As a table.
+    /// Writes the results as a table.
     pub fn markdown(&self) -> String {
         let each = |requests: u32| format!("{:.1}", f64::from(requests) / f64::from(self.plan.resources));
         let mib = |memory: f64| format!("{memory:.0}");

@@ -66,7 +66,7 @@ fn paced(subjects: &Subjects, subject: Subject, seconds: u64, vegeta: &Path) -> 
     })
 }
 
-/// The report of one load; a rate of 0 is as fast as answers come.
+/// Runs one load, and returns its report; a rate of 0 is as fast as answers come.
 fn attack(folder: &Path, url: &str, rate: u64, seconds: u64, vegeta: &Path) -> anyhow::Result<Value> {
     let (targets, results) = (folder.join("targets"), folder.join("results"));
     let body = folder.join("body.json");

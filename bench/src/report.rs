@@ -7,7 +7,7 @@ use crate::load::{Measured, Plan, Sample};
 use crate::paced::Paced;
 use crate::subjects::Subject;
 
-/// The measurement as Markdown: medians, each with its share of the bare server in the same run.
+/// Writes the measurement as Markdown: medians, each with its share of the bare server in the same run.
 pub fn markdown(
     plan: &Plan,
     measured: &Measured,

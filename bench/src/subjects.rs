@@ -22,7 +22,7 @@ const PORT: u16 = 9443;
 /// Key that every request is signed with.
 pub const SECRET: &str = "bench";
 /// Maximum time of a start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +73,7 @@ impl Running {
 }
 
 impl Subject {
-    /// As the table calls it.
+    /// Returns its name in the table.
     pub fn title(self) -> &'static str {
         match self {
             Self::Bare => "bare axum + rustls, stores nothing (A)",
@@ -87,13 +87,13 @@ impl Subject {
         }
     }
 
-    /// Where the load goes.
+    /// Returns the URL that the load goes to.
     pub fn url(self) -> String {
         let path = if self == Self::Webhook { "hooks/bench" } else { "" };
         format!("https://{HOST}:{PORT}/{path}")
     }
 
-    /// The destinations that get events.
+    /// Returns the ports of the destinations that get events.
     pub fn sinks(self) -> &'static [u16] {
         match self {
             Self::Bare | Self::BareAgain | Self::RelayAlone | Self::RelayVerifying | Self::Webhook => &[],
@@ -103,7 +103,7 @@ impl Subject {
     }
 }
 
-/// Everything that this machine can measure.
+/// Finds everything that this machine can measure.
 pub fn all(bin: &Path, benthos: Option<&Path>) -> anyhow::Result<Subjects> {
     let folder = TempDir::new_in(".").context("a folder on the disk that is measured")?;
     let pair = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
@@ -129,7 +129,7 @@ pub fn all(bin: &Path, benthos: Option<&Path>) -> anyhow::Result<Subjects> {
 }
 
 impl Subjects {
-    /// On the disk that is measured.
+    /// Returns the folder on the disk that is measured.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -145,7 +145,7 @@ impl Subjects {
         start(command, port, None)
     }
 
-    /// A subject, with nothing of an earlier run.
+    /// Starts a subject, with nothing of an earlier run.
     pub fn start(&self, subject: Subject) -> anyhow::Result<Running> {
         let folder = TempDir::new_in(self.folder())?;
         let certificate = self.folder().join("secrets/bench/tls.crt");
@@ -213,12 +213,12 @@ impl Subjects {
     }
 }
 
-/// Anyone may send.
+/// Returns a `verify` that admits every sender.
 fn open() -> Value {
     json!({"name": "bench", "path": "/", "verify": {"none": {}}})
 }
 
-/// Whoever signs may, and once.
+/// Returns a source that verifies signatures and suppresses repeats.
 fn verifying() -> Value {
     let secret = json!([{"name": "bench", "key": "hmac"}]);
     json!({
@@ -249,7 +249,7 @@ fn listens(port: u16) -> bool {
 fn until(mut is_so: impl FnMut() -> bool) -> anyhow::Result<()> {
     let began = Instant::now();
     while !is_so() {
-        ensure!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}");
+        ensure!(began.elapsed() < TIMEOUT, "not in {TIMEOUT:?}");
         sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -3,12 +3,14 @@
 
 mod access;
 mod args;
-mod face;
+mod endpoints;
 mod ingest;
 mod log;
 mod reload;
 mod run;
 mod tail;
+#[cfg(test)]
+mod testing;
 
 use std::{io::ErrorKind, process::ExitCode};
 

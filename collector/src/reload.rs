@@ -15,7 +15,7 @@ use visnyk_runtime::{
     server::{drain::ReloadSignal, tls::Tls},
 };
 
-use crate::log::{file::Place, writer::LogWriter};
+use crate::log::{file::LogLocation, writer::LogWriter};
 
 /// Wait before a manifest that could not be applied is tried again: the disk may work later.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ impl Reload {
             return Err("spec.listener.port: another port takes a restart".into());
         }
         self.writer
-            .move_to(place(&self.data_dir, &new))
+            .move_to(location(&self.data_dir, &new))
             .await
             .map_err(|error| format!("spec.log.path: cannot be opened: {error}"))?;
         self.tls.configure((&new.listener).into());
@@ -71,9 +71,9 @@ impl Reload {
     }
 }
 
-/// Returns the place of this configuration's log.
-pub fn place(data_dir: &Path, configuration: &ValidatedCollector) -> Place {
-    Place {
+/// Returns the location of this configuration's log.
+pub fn location(data_dir: &Path, configuration: &ValidatedCollector) -> LogLocation {
+    LogLocation {
         data_dir: data_dir.into(),
         path: configuration.log.path.clone().into(),
         rotate: configuration.log.rotate,

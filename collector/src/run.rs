@@ -40,10 +40,10 @@ use visnyk_runtime::{
 use crate::{
     access::AccessMetrics,
     args::RunArgs,
-    face::{CollectorFace, LOG, LogMetrics},
+    endpoints::{CollectorEndpoints, LOG, LogMetrics},
     ingest::{self, Ingest},
     log::{storage::Files, writer},
-    reload::{Reload, place},
+    reload::{Reload, location},
 };
 
 /// The collector cannot run, or cannot continue.
@@ -102,7 +102,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
     let tls = Tls::start(files, (&valid.listener).into(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
-        place(&data_dir, &valid),
+        location(&data_dir, &valid),
         watchdog.register("log writer", BOUND),
         readiness.condition(LOG, "not open yet"),
     )
@@ -116,7 +116,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
         access.register(registry);
         registry.register_collector(Box::new(LogMetrics(writer.clone())));
     });
-    let face = CollectorFace {
+    let endpoints = CollectorEndpoints {
         watchdog: watchdog.clone(),
         readiness: readiness.clone(),
         metrics,
@@ -126,7 +126,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
         started: started.clone(),
     };
     let _health =
-        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
+        args.health.map(|address| Health::start(address, endpoints)).transpose().map_err(RunError::Health)?;
 
     let socket = bind::listen(address)
         .and_then(TcpListener::from_std)

@@ -39,7 +39,7 @@ pub enum TailError {
 }
 
 /// Interval of checks for new lines.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -55,7 +55,7 @@ pub fn tail(path: &Path, lines: usize, until: Until, out: &mut impl Write) -> Re
         if until == Until::Now {
             return Ok(());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
         for next in new_files(path, &mut seen) {
             // What came before the rotation comes first.
             copy(&mut file, path, out)?;

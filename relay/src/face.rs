@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state;
-use visnyk_runtime::admin::health::Face;
+use visnyk_runtime::admin::health::HealthEndpoints;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 
 use crate::status::Status;
@@ -36,7 +36,7 @@ pub struct RelayFace {
     pub started: Arc<AtomicBool>,
 }
 
-impl Face for RelayFace {
+impl HealthEndpoints for RelayFace {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()

@@ -5,7 +5,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// From so many bytes on, to hand a thread's other tasks over costs little beside the work, which takes milliseconds where
 /// it parses.
-const MANY: usize = 64 << 10;
+const MIN_LARGE: usize = 64 << 10;
 
 /// Works on so many bytes. Where they are many, the other tasks of this thread go on meanwhile, unless it is the runtime's
 /// only one.
@@ -14,13 +14,13 @@ pub fn run_blocking_if_large<Outcome>(bytes: usize, work: impl FnOnce() -> Outco
         let runtime = Handle::try_current();
         runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
     };
-    if bytes >= MANY && has_threads() { tokio::task::block_in_place(work) } else { work() }
+    if bytes >= MIN_LARGE && has_threads() { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// Works on files. A disk may take its time, so the other tasks of this thread go on meanwhile, unless it is the
 /// runtime's only one.
 pub fn run_blocking<Outcome>(work: impl FnOnce() -> Outcome) -> Outcome {
-    run_blocking_if_large(MANY, work)
+    run_blocking_if_large(MIN_LARGE, work)
 }
 
 #[cfg(test)]
@@ -42,12 +42,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn many_bytes_hold_up_nobody() {
-        assert!(others_go_on(MANY).await);
-        assert!(!others_go_on(MANY - 1).await, "few are not worth it");
+        assert!(others_go_on(MIN_LARGE).await);
+        assert!(!others_go_on(MIN_LARGE - 1).await, "few are not worth it");
     }
 
     #[tokio::test]
     async fn thread_without_others_works_all_the_same() {
-        assert_eq!(run_blocking_if_large(MANY, || 7), 7);
+        assert_eq!(run_blocking_if_large(MIN_LARGE, || 7), 7);
     }
 }

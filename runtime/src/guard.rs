@@ -167,7 +167,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Every IPv4 address that a gateway or tunnel could take this address for.
+/// Returns every IPv4 address that a gateway or tunnel could take this address for.
 fn embedded_v4(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let octets = address.octets();
     let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| octets[place]));

@@ -11,3 +11,5 @@ pub mod host;
 pub mod observe;
 pub mod pki;
 pub mod server;
+#[cfg(test)]
+mod testing;

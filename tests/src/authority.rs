@@ -16,7 +16,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one; the name tells it from others.
+    /// Makes a new authority; the name tells it from others.
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -31,7 +31,7 @@ impl Authority {
         self.write(&localhost(), folder, "");
     }
 
-    /// The same, long expired.
+    /// Writes the same, long expired.
     pub fn write_expired_server(&self, folder: &Path) {
         self.write(&expired(localhost()), folder, "");
     }
@@ -44,17 +44,19 @@ impl Authority {
         self.write(&params, peers_dir, "default.archive.");
     }
 
-    /// A certificate for a client and its key, as PEM: of this common name, for these alternative names.
+    /// Issues a certificate for a client, and returns it with its key, as PEM: of this common name, for these
+    /// alternative names.
     pub fn client(&self, common_name: &str, names: Vec<SanType>) -> String {
         self.sign(&client(common_name, names))
     }
 
-    /// The same, long expired.
+    /// Issues the same, long expired.
     pub fn expired_client(&self, common_name: &str) -> String {
         self.sign(&expired(client(common_name, vec![])))
     }
 
-    /// A certificate that is for a server and names it as a client would be named, and its key, as PEM.
+    /// Issues a certificate that is for a server and names it as a client would be named, and returns it with its
+    /// key, as PEM.
     pub fn server(&self, common_name: &str) -> String {
         let mut params = client(common_name, vec![]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

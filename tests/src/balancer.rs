@@ -41,7 +41,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// One before these, none of which is known to be ready yet.
+    /// Starts a balancer before these backends, none of which is known to be ready yet.
     pub async fn before(backends: impl IntoIterator<Item = Backend>) -> Self {
         let address = Address::take();
         let socket = TcpListener::bind(address.port(RELAY_PORT)).await.unwrap();
@@ -54,7 +54,7 @@ impl Balancer {
         Self { address, ready, _tasks: tasks }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address.port(RELAY_PORT)
     }

@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-/// The path of a binary of this workspace.
+/// Returns the path of a binary of this workspace.
 ///
 /// # Panics
 /// If it has not been built. `cargo nextest run` builds it (see `.config/nextest.toml`); plain

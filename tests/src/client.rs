@@ -12,7 +12,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy, tl
 /// Maximum time of a request: a server that hangs must fail a test, not stop it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client that trusts the certificates in this file, and reaches `localhost` at this address.
+/// Returns a client that trusts the certificates in this file, and reaches `localhost` at this address.
 pub fn https(ca: &Path, address: SocketAddr) -> Client {
     trusting_in(ca, address).build().unwrap()
 }
@@ -26,7 +26,7 @@ pub enum Version {
     Http2,
 }
 
-/// The client of [`https`], which shows this certificate (PEM, with its key) if it has one.
+/// Returns the client of [`https`], which shows this certificate (PEM, with its key) if it has one.
 pub fn https_with(ca: &Path, address: SocketAddr, identity: Option<&str>, version: Version) -> Client {
     let mut builder = trusting_in(ca, address);
     if let Some(pem) = identity {
@@ -39,17 +39,17 @@ pub fn https_with(ca: &Path, address: SocketAddr, identity: Option<&str>, versio
     builder.build().unwrap()
 }
 
-/// A client that connects from this address of the machine, and keeps so many connections open for later.
+/// Returns a client that connects from this address of the machine, and keeps so many connections open for later.
 pub fn https_from(from: Ipv4Addr, ca: &Path, address: SocketAddr, idle: usize) -> Client {
     trusting_in(ca, address).local_address(IpAddr::from(from)).pool_max_idle_per_host(idle).build().unwrap()
 }
 
-/// A client for plain HTTP.
+/// Returns a client for plain HTTP.
 pub fn http() -> Client {
     builder().build().unwrap()
 }
 
-/// A client that reaches `localhost` at this address and takes any certificate: to look at what is served.
+/// Returns a client that reaches `localhost` at this address and takes any certificate: to look at what is served.
 pub fn trusting(address: SocketAddr) -> Client {
     builder()
         .tls_danger_accept_invalid_certs(true)
@@ -60,7 +60,7 @@ pub fn trusting(address: SocketAddr) -> Client {
         .unwrap()
 }
 
-/// The certificate that a server shows, in DER.
+/// Returns the certificate that a server shows, in DER.
 pub async fn certificate(address: SocketAddr) -> Vec<u8> {
     let url = format!("https://localhost:{}/", address.port());
     let answer = trusting(address).get(url).send().await.unwrap();

@@ -83,12 +83,12 @@ impl Collector {
         write_manifest(self.folder.path(), text);
     }
 
-    /// Where bodies are sent.
+    /// Returns the URL that bodies are sent to.
     pub fn url(&self) -> String {
         format!("https://{}/", self.address.port(COLLECTOR_PORT))
     }
 
-    /// A client that trusts it.
+    /// Returns a client that trusts it.
     pub fn client(&self) -> Client {
         client::https(&self.ca(), self.address.port(COLLECTOR_PORT))
     }
@@ -98,7 +98,7 @@ impl Collector {
         self.data_dir.join("tls/ca.crt")
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -108,12 +108,13 @@ impl Collector {
         &self.data_dir
     }
 
-    /// Where its Secrets are, `<secret>/<key>`.
+    /// Returns the folder of its Secrets, `<secret>/<key>`.
     pub fn secrets_dir(&self) -> PathBuf {
         self.folder.path().join("secrets")
     }
 
-    /// Where another process keeps its certificate fresh; used if it is there when the collector starts.
+    /// Returns the folder in which another process keeps its certificate fresh; used if it is there when the
+    /// collector starts.
     pub fn tls_dir(folder: &Path) -> PathBuf {
         folder.join("tls")
     }
@@ -123,12 +124,12 @@ impl Collector {
         folder.join("client-ca.crt")
     }
 
-    /// The folder of all its files.
+    /// Returns the folder of all its files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The text of its log.
+    /// Returns the text of its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.data_dir.join("webhook.log")).unwrap_or_default()
     }

@@ -80,17 +80,17 @@ impl FaultyDisk {
         Some(Self { _session: session, tree, folder })
     }
 
-    /// Where it is mounted.
+    /// Returns the folder where it is mounted.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// From now on this fails, or nothing.
+    /// Makes this fail from now on, or nothing.
     pub fn set(&self, fault: Option<Fault>) {
         self.tree().fault = fault;
     }
 
-    /// From now on these pages of files cannot be read, each the name of a file and the number of a page of 4 KiB.
+    /// Makes these pages of files unreadable from now on, each the name of a file and the number of a page of 4 KiB.
     pub fn set_unreadable(&self, pages: impl IntoIterator<Item = (OsString, u64)>) {
         self.tree().unreadable = pages.into_iter().collect();
     }
@@ -105,7 +105,7 @@ impl FaultyDisk {
         self.tree().touched_again.clone()
     }
 
-    /// The machine loses power: what was not synced is gone. Nobody may have files open.
+    /// Cuts the power: everything that was not synced is gone. No process may have files open.
     pub fn cut_power(&self) {
         self.tree().cut_power();
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::patience::eventually;
+use crate::wait::eventually;
 
 /// Writes `manifest.yaml`, whole or not at all, as an editor or a kubelet replaces it.
 pub fn write_manifest(folder: &Path, text: &str) {
@@ -39,7 +39,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Of these keys, without a version as yet.
+    /// Makes a volume with these keys, without a version as yet.
     pub fn new(folder: PathBuf, keys: &[&str]) -> Self {
         fs::create_dir_all(&folder).unwrap();
         for key in keys {
@@ -63,7 +63,7 @@ impl Volume {
     }
 }
 
-/// Every regular file below a folder, by its path from there.
+/// Returns every regular file below a folder, by its path from there.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -89,7 +89,7 @@ pub fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-/// A folder in memory, where there is some to mount: for what does not depend on a sync.
+/// Makes a folder in memory, if there is some to mount: for tests that do not depend on a sync.
 pub fn folder_in_memory() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()

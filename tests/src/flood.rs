@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use crate::{patience::eventually, relay::Relay};
+use crate::{relay::Relay, wait::eventually};
 
 pub use visnyk_sinks::numbered::{body, small_body};
 

@@ -35,12 +35,12 @@ pub struct Seen {
 }
 
 impl Honest {
-    /// To this relay.
+    /// Sends to this relay.
     pub fn to(relay: &Relay, from: Ipv4Addr) -> Self {
         Self::through(relay.address().port(RELAY_PORT), &relay.data_dir().join("tls/ca.crt"), from)
     }
 
-    /// To whoever is behind this address, and vouched for by an authority in this file.
+    /// Sends to the server at this address that an authority in this file vouches for.
     pub fn through(address: SocketAddr, ca: &Path, from: Ipv4Addr) -> Self {
         let url = format!("https://localhost:{}/", address.port());
         let client = |idle| client::https_from(from, ca, address, idle);

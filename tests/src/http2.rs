@@ -24,14 +24,14 @@ pub const END_STREAM: u8 = 1;
 /// `END_HEADERS` of HEADERS and CONTINUATION.
 pub const END_HEADERS: u8 = 4;
 
-/// A frame.
+/// Returns a frame.
 pub fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind as u8, flags], &stream.to_be_bytes()].concat();
     [&head[..], payload].concat()
 }
 
-/// A header field that is in no table and goes into none.
+/// Returns a header field that is in no table and goes into none.
 pub fn field(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap();
     [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()

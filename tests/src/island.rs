@@ -47,7 +47,7 @@ pub fn ask_names_of(server: IpAddr) -> TempDir {
     folder
 }
 
-/// Nobody is at this address: whoever connects to it is told so at once.
+/// Makes an address refuse every connection at once.
 pub fn abandon(address: IpAddr) {
     run("ip", &["route", "add", "unreachable", &address.to_string(), "table", "local"]);
 }

@@ -33,4 +33,4 @@ pub mod sender;
 pub mod trap;
 pub mod wire;
 
-pub use visnyk_sinks::{address, patience, sink, tally};
+pub use visnyk_sinks::{address, sink, tally, wait};

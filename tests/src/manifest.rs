@@ -11,7 +11,7 @@ pub const HEALTH_PORT: u16 = 9090;
 /// The range that the destinations of the tests are in.
 pub const LOOPBACK: &str = "127.0.0.0/8";
 
-/// A relay with HTTPS, one open source at `/`, and these destinations. Tests change it by index:
+/// Returns a relay with HTTPS, one open source at `/`, and these destinations. Tests change it by index:
 /// `relay["spec"]["listener"]["maxBodySize"] = "1Ki".into()`.
 pub fn relay(destinations: impl IntoIterator<Item = Value>) -> Value {
     let destinations: Vec<Value> = destinations.into_iter().collect();
@@ -28,7 +28,7 @@ pub fn relay(destinations: impl IntoIterator<Item = Value>) -> Value {
     })
 }
 
-/// A collector with HTTPS.
+/// Returns a collector with HTTPS.
 pub fn collector() -> Value {
     json!({
         "apiVersion": "visnyk.dev/v1alpha1",
@@ -42,7 +42,7 @@ pub fn collector() -> Value {
     })
 }
 
-/// A destination on a loopback address, tried again soon and often.
+/// Returns a destination on a loopback address, tried again soon and often.
 pub fn destination(name: &str, url: &str) -> Value {
     json!({
         "name": name,
@@ -53,7 +53,7 @@ pub fn destination(name: &str, url: &str) -> Value {
     })
 }
 
-/// A destination that is the collector `archive` of the peers folder.
+/// Returns a destination that is the collector `archive` of the peers folder.
 pub fn collector_destination(name: &str) -> Value {
     json!({
         "name": name,
@@ -64,7 +64,7 @@ pub fn collector_destination(name: &str) -> Value {
     })
 }
 
-/// The same thing with other fields beside or in place of its own.
+/// Returns the same thing with other fields beside or in place of its own.
 #[must_use]
 pub fn with(mut thing: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else { panic!("fields are an object") };

@@ -29,7 +29,7 @@ impl Mounted {
         Self { place }
     }
 
-    /// Where it is mounted.
+    /// Returns the folder where it is mounted.
     pub fn path(&self) -> &Path {
         &self.place
     }
@@ -66,7 +66,7 @@ impl Mount {
         Some(Self { mounted, _folder: folder })
     }
 
-    /// Where it is mounted.
+    /// Returns the folder where it is mounted.
     pub fn path(&self) -> &Path {
         self.mounted.path()
     }
@@ -97,7 +97,7 @@ pub fn run(program: &str, args: &[&str]) {
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A path for a command line.
+/// Returns a path for a command line.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

@@ -62,7 +62,7 @@ impl Lab {
         Some(Self { images, _memory: memory, _folder: folder, count: AtomicU32::new(0) })
     }
 
-    /// An empty file system.
+    /// Returns an empty file system.
     pub fn disk(&self, kind: FileSystem) -> Disk {
         let image = image(&self.place(), IMAGE);
         match kind {
@@ -99,7 +99,7 @@ impl Disk {
         Self { mounted, image, kind }
     }
 
-    /// Where it is mounted.
+    /// Returns the folder where it is mounted.
     pub fn path(&self) -> &Path {
         self.mounted.path()
     }

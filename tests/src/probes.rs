@@ -8,7 +8,7 @@ use std::{
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use crate::{client, patience::eventually};
+use crate::{client, wait::eventually};
 
 /// `/livez` has to fail within so long once a loop hangs.
 const BOUND: Duration = Duration::from_secs(30);
@@ -21,12 +21,12 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Of the process that shows itself here.
+    /// Makes a client of the process whose health endpoints are at this address.
     pub fn new(address: SocketAddr) -> Self {
         Self { address, client: client::http() }
     }
 
-    /// The same, asked by a client of its own: from another runtime.
+    /// Makes the same with an HTTP client of its own: for another runtime.
     #[must_use]
     pub fn anew(&self) -> Self {
         Self::new(self.address)
@@ -61,7 +61,7 @@ impl Probes {
         eventually("not ready", async || self.get("/readyz").await, unready).await.unwrap().1
     }
 
-    /// `/status`.
+    /// Returns `/status`.
     pub async fn status(&self) -> Value {
         let (status, body) = self.get("/status").await.expect("the process answers");
         assert_eq!(status, StatusCode::OK, "{body}");

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{binary::binary, patience::eventually};
+use crate::{binary::binary, wait::eventually};
 
 /// A running binary.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ impl Default for Surroundings {
 const SHOWN: usize = 80;
 
 impl Surroundings {
-    /// Everything that it can say is logged, but what it says of that log's own growing: it watches the folder that
-    /// this is in.
+    /// Logs everything except the messages about the growth of that log: the process watches the folder that it is
+    /// in.
     pub fn at_trace() -> Self {
         Self { log: "trace,notify=off,mio=off", ..Self::default() }
     }
@@ -61,7 +61,7 @@ impl Process {
         Self::start_in(&Surroundings::default(), name, args, said)
     }
 
-    /// The same, in other surroundings.
+    /// Starts the same, in other surroundings.
     pub fn start_in<A: AsRef<OsStr>>(
         surroundings: &Surroundings,
         name: &str,
@@ -94,7 +94,7 @@ impl Process {
         Command::new(binary(name)).args(args).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// Everything it has written to standard output and error so far.
+    /// Returns everything that it has written to standard output and error so far.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.said).unwrap_or_default()
     }
@@ -142,17 +142,17 @@ impl Process {
         }
     }
 
-    /// The most memory it has had so far, in bytes.
+    /// Returns the most memory that it has had so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.seen().status().unwrap().vmhwm.unwrap() << 10
     }
 
-    /// The memory that it has, in bytes.
+    /// Returns the memory that it has, in bytes.
     pub fn memory(&self) -> u64 {
         self.seen().status().unwrap().vmrss.unwrap() << 10
     }
 
-    /// The processor time that it has used.
+    /// Returns the processor time that it has used.
     pub fn processor_time(&self) -> Duration {
         let stat = self.seen().stat().unwrap();
         Duration::from_millis((stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second())
@@ -163,7 +163,7 @@ impl Process {
         self.seen().fd_count().unwrap()
     }
 
-    /// As the kernel sees it.
+    /// Returns the process as the kernel sees it.
     fn seen(&self) -> procfs::process::Process {
         procfs::process::Process::new(self.id().try_into().unwrap()).unwrap()
     }

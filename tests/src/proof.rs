@@ -3,7 +3,7 @@
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Returns the size of a proof: the short or the long form.
-pub fn extent(short: u64, long: u64) -> u64 {
+pub fn test_effort(short: u64, long: u64) -> u64 {
     if is_long() { long } else { short }
 }
 

@@ -20,12 +20,12 @@ pub struct Signed {
     pub body: Vec<u8>,
 }
 
-/// A body signed as a source of this name expects it, now.
+/// Signs a body as a source of this name expects it, now.
 pub fn sign(provider: &str, body: &[u8]) -> Signed {
     sign_at(provider, body, now())
 }
 
-/// The same, at another time in seconds since the Unix epoch.
+/// Signs a body at another time, in seconds since the Unix epoch.
 pub fn sign_at(provider: &str, body: &[u8], now: u64) -> Signed {
     let secret = SECRET.as_bytes();
     let json = ("content-type", "application/json".to_owned());
@@ -91,7 +91,7 @@ impl Signed {
         request.send().await.unwrap()
     }
 
-    /// The same with one header set, or set otherwise.
+    /// Returns the same with this header set.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(other, _)| *other != name);

@@ -157,23 +157,23 @@ impl Relay {
         Process::run(RELAY, args.iter().copied().chain([data_dir.as_str()]))
     }
 
-    /// Where events are sent.
+    /// Returns the URL that events are sent to.
     pub fn url(&self) -> String {
         format!("https://{}/", self.address.port(RELAY_PORT))
     }
 
-    /// A client that trusts it.
+    /// Returns a client that trusts it.
     pub fn client(&self) -> Client {
         client::https(&self.data_dir.join("tls/ca.crt"), self.address.port(RELAY_PORT))
     }
 
-    /// A client that trusts it and shows it a certificate (PEM, with its key), if it has one.
+    /// Returns a client that trusts it and shows it a certificate (PEM, with its key), if it has one.
     pub fn client_with(&self, identity: Option<&str>, version: Version) -> Client {
         let (ca, address) = (self.data_dir.join("tls/ca.crt"), self.address.port(RELAY_PORT));
         client::https_with(&ca, address, identity, version)
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -183,17 +183,17 @@ impl Relay {
         &self.data_dir
     }
 
-    /// Where its Secrets are, `<secret>/<key>`.
+    /// Returns the folder of its Secrets, `<secret>/<key>`.
     pub fn secrets_dir(&self) -> PathBuf {
         self.folder.path().join("secrets")
     }
 
-    /// Where it looks for Collectors.
+    /// Returns the folder in which it looks for Collectors.
     pub fn peers_dir(&self) -> PathBuf {
         self.folder.path().join("peers")
     }
 
-    /// When it was killed.
+    /// Returns the times at which it was killed.
     pub fn kills(&self) -> &[Instant] {
         &self.kills
     }
@@ -210,7 +210,7 @@ impl Relay {
     }
 }
 
-/// A destination in a status; null if it is not there.
+/// Returns a destination in a status; null if it is not there.
 pub fn find<'a>(status: &'a Value, name: &str) -> &'a Value {
     let destinations = status["destinations"].as_array().expect("a status lists its destinations");
     destinations.iter().find(|destination| destination["name"] == name).unwrap_or(&Value::Null)

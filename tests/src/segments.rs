@@ -19,7 +19,7 @@ pub struct Frame {
     pub bytes: Range<usize>,
 }
 
-/// The files of the journal in a data folder, by name.
+/// Returns the files of the journal in a data folder, by name.
 pub fn segments(data_dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(data_dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
@@ -28,12 +28,12 @@ pub fn segments(data_dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The eight bytes at an offset of a file, if it is that long.
+/// Returns the eight bytes at an offset of a file, if it is that long.
 pub fn read_at(file: &Path, offset: usize) -> Option<[u8; 8]> {
     fs::read(file).unwrap().get(offset..offset + 8)?.try_into().ok()
 }
 
-/// The records of a whole segment.
+/// Returns the records of a whole segment.
 pub fn frames(segment: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut at = HEADERS;

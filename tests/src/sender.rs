@@ -155,7 +155,7 @@ impl Load {
     }
 }
 
-/// A body of this many bytes, two at least, that is JSON.
+/// Returns a body of this many bytes, two at least, that is JSON.
 pub fn json_of(bytes: usize) -> String {
     format!("\"{}\"", "x".repeat(bytes - 2))
 }

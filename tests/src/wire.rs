@@ -31,7 +31,7 @@ pub enum Protocol {
 }
 
 impl Wire {
-    /// To a server that the authorities in this file vouch for, as `localhost`.
+    /// Connects to a server that the authorities in this file vouch for, as `localhost`.
     pub fn new(to: SocketAddr, from: Ipv4Addr, ca: &Path) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut roots = RootCertStore::empty();
@@ -41,20 +41,20 @@ impl Wire {
         Self { to, from, ca: Arc::new(roots) }
     }
 
-    /// The same from another address.
+    /// Returns the same from another address.
     #[must_use]
     pub fn from(&self, from: Ipv4Addr) -> Self {
         Self { from, ..self.clone() }
     }
 
-    /// A connection on which nothing was said.
+    /// Opens a connection on which nothing was sent.
     pub async fn tcp(&self) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((self.from, 0).into())?;
         socket.connect(self.to).await
     }
 
-    /// A connection with the handshake done.
+    /// Opens a connection with the handshake done.
     pub async fn tls(&self, protocol: Protocol) -> io::Result<TlsStream<TcpStream>> {
         let mut config =
             ClientConfig::builder().with_root_certificates(self.ca.clone()).with_no_client_auth();

@@ -15,7 +15,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// The operator's own: the cluster's controllers have accounts of theirs.
+    /// Counts the requests of the operator: the cluster's controllers have accounts of theirs.
     pub fn of_operator(log: &AuditLog) -> anyhow::Result<Self> {
         let ours = |event: &AuditEvent| {
             event.is_finished()
@@ -28,7 +28,7 @@ impl Requests {
         Ok(Self { all: u32::try_from(events.len())?, writes: u32::try_from(writes)? })
     }
 
-    /// Those that asked for no change.
+    /// Returns the number of those that asked for no change.
     pub fn reads(self) -> u32 {
         self.all - self.writes
     }

@@ -53,7 +53,7 @@ impl Resources {
         Ok(())
     }
 
-    /// Those of which it is said that everything is there but pods.
+    /// Returns the number of resources whose status says that everything is there but pods.
     pub async fn settled(&self) -> anyhow::Result<u32> {
         let relays = self.api::<WebhookRelay>().list(&ListParams::default()).await?;
         let collectors = self.api::<Collector>().list(&ListParams::default()).await?;

@@ -11,9 +11,9 @@ use visnyk_runtime::host::file_identity::FileIdentity;
 
 use super::storage::{Extent, Handle, Storage};
 
-/// Place of the log, and its rotation.
+/// Location of the log, and its rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LogLocation {
     /// The folder that exists and that the log's own path is relative to.
     pub data_dir: PathBuf,
     /// `log.path` of the manifest.
@@ -22,7 +22,7 @@ pub struct Place {
     pub rotate: Option<Rotate>,
 }
 
-impl Place {
+impl LogLocation {
     fn file(&self) -> PathBuf {
         self.data_dir.join(&self.path)
     }
@@ -60,7 +60,7 @@ const MAX_WRITES: usize = 4;
 /// An open log. After any error it must be dropped and opened anew with what [`LogFile::durable`] says.
 pub struct LogFile<S: Storage> {
     storage: S,
-    place: Place,
+    location: LogLocation,
     handle: S::Handle,
     file: FileIdentity,
     len: u64,
@@ -72,10 +72,10 @@ impl<S: Storage> LogFile<S> {
     /// `durable`: the file and length that this process knows to be synced. Bytes beyond were refused and are cut
     /// off, unless another file has taken that one's place. Without it (a fresh start) nothing is cut; a last line
     /// without its newline is closed, so that the next one does not continue it.
-    pub fn open(storage: S, place: Place, durable: Option<Extent>) -> io::Result<Self> {
-        let file = place.file();
+    pub fn open(storage: S, location: LogLocation, durable: Option<Extent>) -> io::Result<Self> {
+        let file = location.file();
         let folders: Vec<&Path> =
-            file.ancestors().skip(1).take_while(|folder| folder.starts_with(&place.data_dir)).collect();
+            file.ancestors().skip(1).take_while(|folder| folder.starts_with(&location.data_dir)).collect();
         if let Some(folder) = folders.first() {
             fs::create_dir_all(folder)?;
         }
@@ -92,7 +92,7 @@ impl<S: Storage> LogFile<S> {
             handle.sync()?;
             len += 1;
         }
-        Ok(Self { storage, place, handle, file: identity, len })
+        Ok(Self { storage, location, handle, file: identity, len })
     }
 
     /// Returns the file and length that are known to be synced.
@@ -100,9 +100,9 @@ impl<S: Storage> LogFile<S> {
         Extent { file: self.file, len: self.len }
     }
 
-    /// Returns the place of the log.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Returns the location of the log.
+    pub fn location(&self) -> &LogLocation {
+        &self.location
     }
 
     /// Appends the first of these lines, as many as belong into one file, and syncs them.
@@ -115,13 +115,13 @@ impl<S: Storage> LogFile<S> {
         if lines.is_empty() {
             return Ok(0);
         }
-        if Extent::at(&self.place.file())? != Some(self.durable()) {
+        if Extent::at(&self.location.file())? != Some(self.durable()) {
             self.reopen()?;
         }
         for _ in 0..MAX_WRITES {
             let count = self.write_some(lines)?;
             // A longer file has been written to by another program: ours are in it all the same.
-            match Extent::at(&self.place.file())? {
+            match Extent::at(&self.location.file())? {
                 Some(found) if found.file == self.file && found.len >= self.len => return Ok(count),
                 _ => self.reopen()?,
             }
@@ -131,9 +131,9 @@ impl<S: Storage> LogFile<S> {
 
     /// Continues in the file that is now at the log's path, and creates it where it is missing.
     fn reopen(&mut self) -> io::Result<()> {
-        let file = self.place.file();
+        let file = self.location.file();
         warn!(file = %file.display(), "another program removed, replaced or changed the log: opening it anew");
-        *self = Self::open(self.storage.clone(), self.place.clone(), None)?;
+        *self = Self::open(self.storage.clone(), self.location.clone(), None)?;
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl<S: Storage> LogFile<S> {
 
     /// Returns whether a line fits into a file of `len` bytes. An empty file takes any line.
     fn fits(&self, len: u64, line: &[u8]) -> bool {
-        match self.place.rotate {
+        match self.location.rotate {
             Some(rotate) => len == 0 || len + line.len() as u64 <= rotate.size,
             None => true,
         }
@@ -172,16 +172,16 @@ impl<S: Storage> LogFile<S> {
     /// The numbers shift only up to the first gap, which a crash in the middle of an earlier rotation
     /// may have left: only a file that `keep` has no room for is ever lost.
     fn rotate(&mut self) -> io::Result<()> {
-        let keep = self.place.rotate.map_or(0, |rotate| rotate.keep);
-        let last = (1..=keep).find(|&number| !self.place.closed(number).exists()).unwrap_or(keep);
+        let keep = self.location.rotate.map_or(0, |rotate| rotate.keep);
+        let last = (1..=keep).find(|&number| !self.location.closed(number).exists()).unwrap_or(keep);
         for number in (1..last).rev() {
-            fs::rename(self.place.closed(number), self.place.closed(number + 1))?;
+            fs::rename(self.location.closed(number), self.location.closed(number + 1))?;
         }
-        let file = self.place.file();
-        fs::rename(&file, self.place.closed(1))?;
+        let file = self.location.file();
+        fs::rename(&file, self.location.closed(1))?;
         self.len = 0;
-        for number in (keep + 1..).take_while(|&number| self.place.closed(number).exists()) {
-            fs::remove_file(self.place.closed(number))?;
+        for number in (keep + 1..).take_while(|&number| self.location.closed(number).exists()) {
+            fs::remove_file(self.location.closed(number))?;
         }
         let (handle, extent) = self.storage.open(&file)?;
         if let Some(folder) = file.parent() {

@@ -99,6 +99,3 @@ impl Handle for File {
         Ok(Some(last[0]))
     }
 }
-
-#[cfg(test)]
-pub mod faulty;

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use visnyk_runtime::observe::{readiness::Condition, watchdog::Ticker};
 
 use super::{
-    file::{LogFile, Place},
+    file::{LogFile, LogLocation},
     storage::{Extent, Storage},
 };
 
@@ -63,7 +63,7 @@ pub enum AppendError {
 #[derive(Debug)]
 enum Command {
     Append { line: Bytes, answer: oneshot::Sender<Result<(), AppendError>> },
-    Move { place: Place, answer: oneshot::Sender<io::Result<()>> },
+    Move { location: LogLocation, answer: oneshot::Sender<io::Result<()>> },
     Close,
 }
 
@@ -71,11 +71,11 @@ enum Command {
 /// opened is tried again each second.
 pub fn start<S: Storage>(
     storage: S,
-    place: Place,
+    location: LogLocation,
     ticker: Ticker,
     writable: Condition,
 ) -> io::Result<(LogWriter, LogThread)> {
-    let state = State::open(&storage, place, None, &writable);
+    let state = State::open(&storage, location, None, &writable);
     let (commands, inbox) = mpsc::channel();
     let written = Arc::<Written>::default();
     let mut worker = Worker { storage, state, writable, written: written.clone() };
@@ -95,12 +95,12 @@ impl LogWriter {
         outcome.await.unwrap_or(Err(AppendError::Closed))
     }
 
-    /// Continues in another file, or with other rules for beginning a new one. The old place stays
+    /// Continues in another file, or with other rules for beginning a new one. The old location stays
     /// in use if the new one cannot be opened.
-    pub async fn move_to(&self, place: Place) -> io::Result<()> {
+    pub async fn move_to(&self, location: LogLocation) -> io::Result<()> {
         let (answer, outcome) = oneshot::channel();
         let closed = || io::Error::other(AppendError::Closed);
-        self.commands.send(Command::Move { place, answer }).map_err(|_| closed())?;
+        self.commands.send(Command::Move { location, answer }).map_err(|_| closed())?;
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -142,12 +142,12 @@ struct Worker<S: Storage> {
 
 enum State<S: Storage> {
     Open(LogFile<S>),
-    Failed { place: Place, durable: Option<Extent>, tried: Instant },
+    Failed { location: LogLocation, durable: Option<Extent>, tried: Instant },
 }
 
 impl<S: Storage> State<S> {
-    fn open(storage: &S, place: Place, durable: Option<Extent>, writable: &Condition) -> Self {
-        match LogFile::open(storage.clone(), place.clone(), durable) {
+    fn open(storage: &S, location: LogLocation, durable: Option<Extent>, writable: &Condition) -> Self {
+        match LogFile::open(storage.clone(), location.clone(), durable) {
             Ok(log) => {
                 writable.met();
                 Self::Open(log)
@@ -155,7 +155,7 @@ impl<S: Storage> State<S> {
             Err(error) => {
                 error!(%error, "the log cannot be opened");
                 writable.unmet(error.to_string());
-                Self::Failed { place, durable, tried: Instant::now() }
+                Self::Failed { location, durable, tried: Instant::now() }
             }
         }
     }
@@ -182,10 +182,10 @@ impl<S: Storage> Worker<S> {
                         bytes += line.len();
                         batch.push((line, answer));
                     }
-                    Command::Move { place, answer } => {
+                    Command::Move { location, answer } => {
                         self.commit(std::mem::take(&mut batch), ticker);
                         // Whoever asked may be gone; the log has moved all the same.
-                        let _ = answer.send(self.move_to(place));
+                        let _ = answer.send(self.move_to(location));
                     }
                     Command::Close => {
                         closing = true;
@@ -215,8 +215,8 @@ impl<S: Storage> Worker<S> {
                 Err(error) => {
                     error!(%error, refused = batch.len(), "the log cannot be written");
                     self.writable.unmet(error.to_string());
-                    let (place, durable) = (log.place().clone(), Some(log.durable()));
-                    self.state = State::Failed { place, durable, tried: Instant::now() };
+                    let (location, durable) = (log.location().clone(), Some(log.durable()));
+                    self.state = State::Failed { location, durable, tried: Instant::now() };
                 }
             }
             ticker.tick();
@@ -225,30 +225,30 @@ impl<S: Storage> Worker<S> {
 
     /// Tries a failed log again, but not more often than [`RETRY`]: a failing disk is slow as it is.
     fn recover(&mut self) {
-        let State::Failed { place, durable, tried } = &mut self.state else { return };
+        let State::Failed { location, durable, tried } = &mut self.state else { return };
         if tried.elapsed() < RETRY {
             return;
         }
         *tried = Instant::now();
-        if let Err(error) = place.probe(&self.storage) {
+        if let Err(error) = location.probe(&self.storage) {
             return self.writable.unmet(error.to_string());
         }
-        self.state = State::open(&self.storage, place.clone(), *durable, &self.writable);
+        self.state = State::open(&self.storage, location.clone(), *durable, &self.writable);
         if matches!(self.state, State::Open(_)) {
             info!("the log can be written again");
         }
     }
 
-    fn move_to(&mut self, place: Place) -> io::Result<()> {
+    fn move_to(&mut self, location: LogLocation) -> io::Result<()> {
         let (current, durable) = match &self.state {
-            State::Open(log) => (log.place(), Some(log.durable())),
-            State::Failed { place, durable, .. } => (place, *durable),
+            State::Open(log) => (log.location(), Some(log.durable())),
+            State::Failed { location, durable, .. } => (location, *durable),
         };
-        if *current == place {
+        if *current == location {
             return Ok(());
         }
-        let durable = durable.filter(|_| current.path == place.path);
-        match LogFile::open(self.storage.clone(), place, durable) {
+        let durable = durable.filter(|_| current.path == location.path);
+        match LogFile::open(self.storage.clone(), location, durable) {
             Ok(log) => {
                 self.writable.met();
                 self.state = State::Open(log);

@@ -230,14 +230,14 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use serde_json::{Value, json};
-    use visnyk_runtime::admin::health::{Face, Health};
+    use visnyk_runtime::admin::health::{Health, HealthEndpoints};
 
     use super::*;
 
     /// A relay whose disk is full.
     struct Full;
 
-    impl Face for Full {
+    impl HealthEndpoints for Full {
         fn live(&self) -> Vec<String> {
             Vec::new()
         }

@@ -2,7 +2,7 @@
 //! them. Every operator that sees its API is ready, the one that leads and those that wait.
 
 use serde_json::{Value, json};
-use visnyk_runtime::admin::health::Face;
+use visnyk_runtime::admin::health::HealthEndpoints;
 use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog};
 
 use crate::process::fence::Fence;
@@ -19,7 +19,7 @@ pub struct OperatorEndpoints {
     pub fence: Fence,
 }
 
-impl Face for OperatorEndpoints {
+impl HealthEndpoints for OperatorEndpoints {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()

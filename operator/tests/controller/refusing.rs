@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use visnyk_cluster_harness::wait_until;
 use visnyk_crds::WebhookRelay;
 use visnyk_crds::contract::HEALTH_PORT;
-use visnyk_runtime::admin::health::{Face, Health};
+use visnyk_runtime::admin::health::{Health, HealthEndpoints};
 
 use crate::world::{World, in_world, message};
 
@@ -22,7 +22,7 @@ struct Spool {
 
 const FULL: &str = "full: its oldest undelivered event is for destination \"pilot\"";
 
-impl Face for Spool {
+impl HealthEndpoints for Spool {
     fn live(&self) -> Vec<String> {
         Vec::new()
     }

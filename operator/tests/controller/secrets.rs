@@ -13,7 +13,7 @@ use kube::core::ApiResource;
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{eventually, wait_until};
 use visnyk_crds::{Collector, WebhookRelay, validate};
-use visnyk_runtime::admin::health::{Face, Health};
+use visnyk_runtime::admin::health::{Health, HealthEndpoints};
 
 use crate::process::{Operator, TOKEN};
 use crate::world::{World, in_world};
@@ -93,7 +93,7 @@ fn encoded(bytes: &[u8]) -> String {
 /// A pod's process that runs the configuration of this hash.
 struct Running(String);
 
-impl Face for Running {
+impl HealthEndpoints for Running {
     fn live(&self) -> Vec<String> {
         Vec::new()
     }

@@ -32,23 +32,23 @@ use visnyk_crds::contract::paths;
 use crate::observe::metrics;
 use crate::server::{
     connection::drive,
-    connections::{Connections, Place},
+    connection_activity::{ConnectionActivity, ObservedStream, Running},
+    connections::{Connections, Slot},
     limits::Limits,
-    pace::{Pace, Paced, Running},
 };
 
 /// Content of the health endpoints of a process. Its functions must not wait for other services. Probes are answered
 /// on the health thread; metrics and status are made on another.
-pub trait Face: Send + Sync + 'static {
+pub trait HealthEndpoints: Send + Sync + 'static {
     /// Loops that stand still. Empty: alive.
     fn live(&self) -> Vec<String>;
     /// Returns what has to happen before events can be accepted durably. Empty: ready.
     fn ready(&self) -> Vec<String>;
     /// Returns what the start still waits for. Empty: started.
     fn started(&self) -> Vec<String>;
-    /// The metrics, in the `OpenMetrics` text format.
+    /// Returns the metrics, in the `OpenMetrics` text format.
     fn metrics(&self) -> String;
-    /// The status: one consistent snapshot.
+    /// Returns the status: one consistent snapshot.
     fn status(&self) -> serde_json::Value;
 }
 
@@ -78,13 +78,13 @@ pub enum HealthError {
 }
 
 /// Time to send a request's header, and to take an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that ask for probes, or for nothing yet.
 const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
 /// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
 const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
 /// Metrics and status that are made at once.
-const MADE_AT_ONCE: usize = 1;
+const MAX_CONCURRENT_PAGES: usize = 1;
 /// Time between two looks at the open connections.
 const TICK: Duration = Duration::from_secs(1);
 /// Maximum size of a request's headers in bytes; requests of probes and scrapers are far smaller.
@@ -101,16 +101,16 @@ impl Bound {
         Limits {
             connections: self.all,
             connections_per_address: self.of_a_client,
-            header: PATIENCE,
-            stalled_write: PATIENCE,
+            header: TIMEOUT,
+            stalled_write: TIMEOUT,
             ..Limits::default()
         }
     }
 }
 
 impl Health {
-    /// Binds the address and serves `face` there.
-    pub fn start(address: SocketAddr, face: impl Face) -> Result<Self, HealthError> {
+    /// Binds the address and serves `endpoints` there.
+    pub fn start(address: SocketAddr, endpoints: impl HealthEndpoints) -> Result<Self, HealthError> {
         let bind = |source| HealthError::Bind { address, source };
         let socket = crate::server::bind::listen(address).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
@@ -123,7 +123,7 @@ impl Health {
         let serving = async move {
             tokio::select! {
                 () = stopped => {}
-                result = serve(socket, Arc::new(face)) => {
+                result = serve(socket, Arc::new(endpoints)) => {
                     if let Err(error) = result {
                         tracing::error!(%error, "health server ended");
                     }
@@ -137,7 +137,7 @@ impl Health {
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -152,9 +152,9 @@ impl Drop for Health {
     }
 }
 
-async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
+async fn serve(socket: TcpListener, endpoints: Arc<impl HealthEndpoints>) -> io::Result<()> {
     let socket = tokio::net::TcpListener::from_std(socket)?;
-    let server = Arc::new(Server::new(face));
+    let server = Arc::new(Server::new(endpoints));
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -171,21 +171,21 @@ async fn serve(socket: TcpListener, face: Arc<impl Face>) -> io::Result<()> {
 }
 
 struct Server<F> {
-    face: Arc<F>,
+    endpoints: Arc<F>,
     http: http1::Builder,
     probes: (Connections, Limits),
     pages: (Connections, Limits),
     making: Arc<Semaphore>,
 }
 
-impl<F: Face> Server<F> {
-    fn new(face: Arc<F>) -> Self {
+impl<F: HealthEndpoints> Server<F> {
+    fn new(endpoints: Arc<F>) -> Self {
         let mut http = http1::Builder::new();
-        // The connections' pace bounds how long a header may take.
+        // The connections' activity bounds how long a header may take.
         http.header_read_timeout(None).max_buf_size(BUFFER);
         let probes = (Connections::default(), PROBES.limits());
         let pages = (Connections::of_which_any_may_go(), PAGES.limits());
-        Self { face, http, probes, pages, making: Arc::new(Semaphore::new(MADE_AT_ONCE)) }
+        Self { endpoints, http, probes, pages, making: Arc::new(Semaphore::new(MAX_CONCURRENT_PAGES)) }
     }
 
     /// Cuts each connection that sends no header in time, or takes no answer.
@@ -195,18 +195,18 @@ impl<F: Face> Server<F> {
         }
     }
 
-    /// Serves a connection, if there is a place for it.
+    /// Serves a connection, if there is a slot for it.
     fn take(self: &Arc<Self>, stream: TcpStream, client: IpAddr) {
         let (probes, limits) = &self.probes;
         let Ok(admitted) = probes.admit(client, limits) else { return };
         let server = self.clone();
         tokio::spawn(async move {
-            let pace = admitted.pace.clone();
-            let stream = TokioIo::new(Paced::new(stream, pace.clone()));
-            let held = Held { client, place: Mutex::new(admitted) };
+            let activity = admitted.activity.clone();
+            let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
+            let held = Held { client, slot: Mutex::new(admitted) };
             let service = service_fn(|request| server.answer(request, &held));
             let connection = server.http.serve_connection(stream, service);
-            drive(connection, http1::Connection::graceful_shutdown, &pace).await;
+            drive(connection, http1::Connection::graceful_shutdown, &activity).await;
         });
     }
 
@@ -215,19 +215,19 @@ impl<F: Face> Server<F> {
         request: Request<Incoming>,
         held: &Held,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
-        let _running = Running::begin(held.pace());
+        let _running = Running::begin(held.activity());
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only\n".into());
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Ok(response);
         }
         Ok(match request.uri().path() {
-            paths::LIVEZ => probe(&self.face.live()),
-            paths::READYZ => probe(&self.face.ready()),
-            paths::STARTUPZ => probe(&self.face.started()),
-            paths::METRICS => self.page(held, metrics::CONTENT_TYPE, Face::metrics).await,
+            paths::LIVEZ => probe(&self.endpoints.live()),
+            paths::READYZ => probe(&self.endpoints.ready()),
+            paths::STARTUPZ => probe(&self.endpoints.started()),
+            paths::METRICS => self.page(held, metrics::CONTENT_TYPE, HealthEndpoints::metrics).await,
             paths::STATUS => {
-                self.page(held, "application/json", |face| format!("{:#}\n", face.status())).await
+                self.page(held, "application/json", |endpoints| format!("{:#}\n", endpoints.status())).await
             }
             _ => text(StatusCode::NOT_FOUND, "try /livez, /readyz, /startupz, /metrics or /status\n".into()),
         })
@@ -244,10 +244,10 @@ impl<F: Face> Server<F> {
         held.moves_to(pages, limits);
         // Kept by who makes it: it goes on if the connection is cut meanwhile.
         let making = self.making.clone().acquire_owned().await;
-        let face = self.face.clone();
+        let endpoints = self.endpoints.clone();
         let body = tokio::task::spawn_blocking(move || {
             let _making = making;
-            make(&face)
+            make(&endpoints)
         });
         match body.await {
             Ok(body) => page(StatusCode::OK, content_type, body),
@@ -257,25 +257,25 @@ impl<F: Face> Server<F> {
     }
 }
 
-/// The place that a connection holds.
+/// The slot that a connection holds.
 struct Held {
     client: IpAddr,
-    place: Mutex<Place>,
+    slot: Mutex<Slot>,
 }
 
 impl Held {
-    fn pace(&self) -> Arc<Pace> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).pace.clone()
+    fn activity(&self) -> Arc<ConnectionActivity> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).activity.clone()
     }
 
-    /// Changes the connection's place for one among these, of which any may go.
+    /// Changes the connection's slot for one among these, of which any may go.
     fn moves_to(&self, connections: &Connections, limits: &Limits) {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.is_of(connections) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_of(connections) {
             return;
         }
-        if let Ok(admitted) = connections.admit_as(place.pace.clone(), self.client, limits) {
-            *place = admitted;
+        if let Ok(admitted) = connections.admit_as(slot.activity.clone(), self.client, limits) {
+            *slot = admitted;
         }
     }
 }

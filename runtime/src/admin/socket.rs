@@ -132,7 +132,7 @@ pub enum AdminError {
 }
 
 impl AdminClient {
-    /// For the `program` (`relay`, `collector`) that runs on this folder, if it does.
+    /// Makes a client for the `program` (`relay`, `collector`) that runs on this folder, if it does.
     pub fn new(program: &'static str, data_dir: impl Into<PathBuf>) -> Self {
         Self { program, data_dir: data_dir.into() }
     }
@@ -173,7 +173,7 @@ impl AdminClient {
         serde_json::from_slice(&body).map_err(AdminError::Json)
     }
 
-    /// The answer, if it is not a refusal.
+    /// Sends a request, and returns the answer if it is not a refusal.
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, AdminError> {
         let request = Request::builder()
             .method(method)

@@ -14,7 +14,7 @@ pub struct MacKey(hmac::Key);
 pub struct Tag(hmac::Tag);
 
 impl MacKey {
-    /// Of a secret's bytes.
+    /// Makes a key of the bytes of a secret.
     pub fn new(algorithm: HmacAlgorithm, secret: &[u8]) -> Self {
         let algorithm = match algorithm {
             HmacAlgorithm::SHA1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
@@ -25,7 +25,7 @@ impl MacKey {
         Self(hmac::Key::new(algorithm, secret))
     }
 
-    /// The HMAC of these parts, one behind the other.
+    /// Computes the HMAC of these parts, one behind the other.
     pub fn tag(&self, parts: &[&[u8]]) -> Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
@@ -64,7 +64,7 @@ impl fmt::Debug for Tag {
 pub struct Token(digest::Digest);
 
 impl Token {
-    /// Of a secret's bytes.
+    /// Makes a token of the bytes of a secret.
     pub fn new(secret: &[u8]) -> Self {
         Self(digest::digest(&digest::SHA256, secret))
     }

@@ -49,7 +49,7 @@ pub enum KeyError {
     Pair,
 }
 
-/// The parts that are signed, in their order.
+/// Returns the parts that are signed, in their order.
 pub fn signed<'a>(id: &'a [u8], timestamp: &'a [u8], body: &'a [u8]) -> [&'a [u8]; 5] {
     [id, b".", timestamp, b".", body]
 }
@@ -67,7 +67,7 @@ pub fn secret(text: &[u8]) -> Result<MacKey, KeyError> {
 }
 
 impl VerifyingKey {
-    /// Of a text `whpk_<base64>`, or a [`secret`].
+    /// Parses a text `whpk_<base64>`, or a [`secret`].
     pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let Some(public) = text.strip_prefix(PUBLIC_KEY_PREFIX.as_bytes()) else {
             return secret(text).map(Box::new).map(Self::Secret);
@@ -97,7 +97,7 @@ impl VerifyingKey {
 }
 
 impl SigningKey {
-    /// Of a text `whsk_<base64>`, or a [`secret`].
+    /// Parses a text `whsk_<base64>`, or a [`secret`].
     pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
         let Some(private) = text.strip_prefix(PRIVATE_KEY_PREFIX.as_bytes()) else {
             return secret(text).map(|key| Self::Secret(Box::new(key)));
@@ -113,7 +113,7 @@ impl SigningKey {
         pair.map(Self::Private).map_err(|_| KeyError::Pair)
     }
 
-    /// The signature of a message as it stands in the header: its version, a comma, base64.
+    /// Signs a message, and returns the signature in the form of the header: its version, a comma, base64.
     pub fn sign(&self, signed: &[&[u8]]) -> String {
         match self {
             Self::Secret(key) => format!("v1,{}", BASE64.encode(key.tag(signed).as_ref())),

@@ -36,8 +36,8 @@ pub enum CertificateError {
 }
 
 impl VerifiedPublicKey {
-    /// The key of the first certificate of this PEM, if `roots` vouch for it and for its name at this time, perhaps by
-    /// way of the other certificates in it.
+    /// Returns the key of the first certificate of this PEM, if `roots` vouch for it and for its name at this time,
+    /// perhaps by way of the other certificates in it.
     pub fn check(
         pem: &[u8],
         roots: &Arc<RootCertStore>,

@@ -40,7 +40,7 @@ fn of(destination: &Destination, place: &str) -> Vec<String> {
     lines
 }
 
-/// The address that a URL names without a name server.
+/// Returns the address that a URL names without a name server.
 fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),

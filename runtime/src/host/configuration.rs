@@ -76,7 +76,7 @@ impl<V> Configuration<V> {
         self.current.load_full()
     }
 
-    /// From now on this is in force.
+    /// Makes this the active configuration.
     pub fn replace(&self, new: V) {
         self.current.store(Arc::new(new));
     }

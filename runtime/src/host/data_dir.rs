@@ -25,7 +25,7 @@ fn make_and(path: &Path, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::R
     synced
 }
 
-/// The empty path, above a relative one, is where the process is.
+/// Returns whether the folder is missing. The empty path, above a relative one, is the process's working folder.
 fn is_missing(folder: &Path) -> bool {
     !folder.as_os_str().is_empty() && !folder.exists()
 }

@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// Several files change together: nothing may have moved for this long before anyone looks ...
 const QUIET: Duration = Duration::from_millis(100);
 /// ... but a folder that never rests is looked at all the same.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 /// Folders in folders: a secret in the secrets folder, and one to spare.
 const DEPTH: usize = 3;
 
@@ -48,7 +48,7 @@ impl FileWatch {
         Self { changes, task }
     }
 
-    /// Until the contents differ from what they were at the last change, or at the start. Cancel safe.
+    /// Waits until the contents differ from those at the last change, or at the start. Cancel safe.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -72,8 +72,8 @@ struct Watching {
 async fn run(mut watching: Watching, mut woken: mpsc::Receiver<()>, changed: watch::Sender<()>) {
     loop {
         if tokio::time::timeout(POLL, woken.recv()).await.is_ok() {
-            let patience = Instant::now() + PATIENCE;
-            while let Ok(Some(())) = timeout_at(patience.min(Instant::now() + QUIET), woken.recv()).await {}
+            let deadline = Instant::now() + MAX_DELAY;
+            while let Ok(Some(())) = timeout_at(deadline.min(Instant::now() + QUIET), woken.recv()).await {}
         }
         let Ok((looked, differs)) = tokio::task::spawn_blocking(move || watching.look()).await else {
             return;
@@ -119,8 +119,8 @@ fn arm(paths: &[PathBuf], wake: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
     Some(watcher)
 }
 
-/// The folders whose entries decide what is at a path: the one it is in; the one that one is in, where it is
-/// a link; and if the path is a folder, itself and those in it.
+/// Returns the folders whose entries decide which file is at a path: the one it is in; the one that one is in, where
+/// it is a link; and if the path is a folder, itself and those in it.
 fn folders_to_watch(path: &Path) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut child = path;

@@ -7,5 +7,3 @@ pub mod file_identity;
 pub mod file_watch;
 pub mod folder_lock;
 pub mod secrets;
-#[cfg(test)]
-pub(crate) mod testing;

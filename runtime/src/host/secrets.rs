@@ -33,7 +33,7 @@ enum Reason {
 }
 
 impl<'a> Secrets<'a> {
-    /// Of the files `<secret>/<key>` in this folder.
+    /// Makes a reader of the files `<secret>/<key>` in this folder.
     pub fn of(dir: &'a Path) -> Self {
         Self { dir, problems: Vec::new() }
     }
@@ -43,12 +43,12 @@ impl<'a> Secrets<'a> {
         self.problems
     }
 
-    /// One secret's bytes, without the newline, or carriage return and newline, that editors leave at the end.
+    /// Reads one secret's bytes, without the newline, or carriage return and newline, that editors leave at the end.
     pub fn read(&mut self, secret: &SecretRef) -> Option<Vec<u8>> {
         self.read_as(secret, Ok::<_, String>)
     }
 
-    /// One secret, parsed.
+    /// Reads and parses one secret.
     pub fn read_as<T, E: fmt::Display>(
         &mut self,
         secret: &SecretRef,
@@ -60,7 +60,7 @@ impl<'a> Secrets<'a> {
         parsed.map_err(|reason| self.problems.push(SecretProblem { secret: secret.clone(), reason })).ok()
     }
 
-    /// Every one of these that can be used.
+    /// Reads and parses these secrets, and returns those that can be used.
     pub fn all<T>(&mut self, secrets: &[SecretRef], parse: impl Fn(&[u8]) -> T) -> Vec<T> {
         secrets.iter().filter_map(|secret| self.read(secret)).map(|bytes| parse(&bytes)).collect()
     }

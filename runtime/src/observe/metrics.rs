@@ -30,8 +30,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The metrics that every process has: `visnyk_build_info` with the program's name and version, log lines that
-    /// were dropped, and what the process takes from its machine.
+    /// Makes the metrics that every process has: `visnyk_build_info` with the program's name and version, dropped log
+    /// lines, and the resources that the process takes from its machine.
     pub fn new(program: &'static str, version: &'static str) -> Self {
         let mut registry = Registry::default();
         let build = Info::new([("program", program), ("version", version)]);
@@ -46,7 +46,7 @@ impl Metrics {
         add(registry.sub_registry_with_prefix("visnyk"));
     }
 
-    /// The page.
+    /// Writes the page.
     pub fn encode(&self) -> String {
         let mut page = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

@@ -36,14 +36,14 @@ impl fmt::Display for Unmet {
 }
 
 impl Readiness {
-    /// A new condition, not met until [`Condition::met`] is called. Names are unique.
+    /// Adds a condition that is not met until [`Condition::met`] is called. Names are unique.
     pub fn condition(&self, name: impl Into<String>, reason: impl Into<String>) -> Condition {
         let condition = Condition { readiness: self.clone(), name: name.into() };
         condition.unmet(reason);
         condition
     }
 
-    /// Not ready any more, and for good.
+    /// Makes the process not ready for the rest of its life.
     pub fn lost(&self, name: &str, reason: impl Into<String>) {
         self.set(name, Some(reason.into()));
     }

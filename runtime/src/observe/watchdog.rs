@@ -48,7 +48,7 @@ pub struct StaleLoop {
 }
 
 impl Watchdog {
-    /// A watchdog over no loop yet.
+    /// Makes a watchdog that watches no loop yet.
     pub fn new() -> Self {
         Self { began: Instant::now(), loops: Arc::default() }
     }
@@ -58,7 +58,7 @@ impl Watchdog {
         self.watch(name.into(), bound, millis(self.now()))
     }
 
-    /// The same for a loop that begins once what it needs is there, however long that takes.
+    /// Registers a loop that begins once the things that it needs are there, however long that takes.
     pub fn register_early(&self, name: impl Into<String>, bound: Duration) -> Ticker {
         self.watch(name.into(), bound, NOT_YET)
     }
@@ -69,7 +69,7 @@ impl Watchdog {
         Ticker { watchdog: self.clone(), entry }
     }
 
-    /// The loops that broke their promise, in the order they were registered.
+    /// Returns the loops that have not ticked within their bound, in the order they were registered.
     pub fn stale(&self) -> Vec<StaleLoop> {
         let now = self.now();
         let silent =

@@ -30,7 +30,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Of a certificate in DER; none where it is not one.
+    /// Reads a certificate in DER; none if it is not one.
     pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = parse_x509_certificate(certificate).ok()?;
         let validity = certificate.validity();
@@ -47,12 +47,12 @@ impl Facts {
         Some(facts)
     }
 
-    /// Of the first certificate in a PEM text.
+    /// Reads the first certificate in a PEM text.
     pub fn of_pem(pem: &[u8]) -> Option<Self> {
         Self::of(&first_certificate(pem).ok()?)
     }
 
-    /// When two thirds of its life are over.
+    /// Returns the time at which two thirds of its life are over.
     pub fn renew_at(&self) -> Timestamp {
         let life = self.not_after.duration_since(self.not_before);
         self.not_after - SignedDuration::from_secs(life.as_secs() / 3)

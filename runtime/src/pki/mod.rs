@@ -59,7 +59,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one, valid for [`CA_LIFE`].
+    /// Makes a new authority, valid for [`CA_LIFE`].
     pub fn make(now: Timestamp) -> Result<Self, Error> {
         // Random, so that a client may trust several of these and still find the right one.
         let params = authority(&format!("{} {:08x}", ours::NAME, rand::random::<u32>()));
@@ -70,8 +70,8 @@ impl Authority {
         Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
-    /// One that was made before; none where the two are damaged, do not belong together, or are no authority of
-    /// our making. Whatever else stands around them in the texts is left out.
+    /// Parses an authority that was made before; none if certificate and key are damaged, do not belong together, or
+    /// are no authority of our making. Other text around them is left out.
     pub fn parse(certificate: &[u8], key: &[u8]) -> Option<Self> {
         // Proves that they belong together, which the issuer takes on trust.
         let given =
@@ -85,7 +85,7 @@ impl Authority {
         Some(Self { pem, issuer })
     }
 
-    /// Certificate and key, as they are kept.
+    /// Returns certificate and key, as they are kept.
     pub fn pem(&self) -> &CertificateAndKey {
         &self.pem
     }
@@ -95,7 +95,7 @@ impl Authority {
         self.pem.facts()
     }
 
-    /// A new certificate, valid for [`LEAF_LIFE`], and no longer than this authority.
+    /// Issues a new certificate, valid for [`LEAF_LIFE`], and no longer than this authority.
     pub fn issue(&self, purpose: &Purpose, now: Timestamp) -> Result<CertificateAndKey, Error> {
         let until = (now + LEAF_LIFE).min(self.facts().not_after);
         let mut params = valid_for(purpose.params()?, now, until)?;

@@ -10,8 +10,8 @@ use x509_parser::{
 /// Prefix of the common names of our authorities.
 pub(super) const NAME: &str = "Visnyk CA";
 
-/// The common name of an authority of ours; none where its certificate is of another form, or not to the bit what the
-/// authority signed, which no verifier asks of what it was told to trust.
+/// Returns the common name of an authority of ours; none if its certificate is of another form, or differs in a bit
+/// from the one that the authority signed, which verifiers do not check of a certificate that they are told to trust.
 pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     RootCertStore::empty().add(certificate.clone()).ok()?;
     let (rest, certificate) = parse_x509_certificate(certificate).ok()?;
@@ -27,7 +27,8 @@ fn is_limited(certificate: &X509Certificate<'_>) -> bool {
     !matches!(certificate.name_constraints(), Ok(None))
 }
 
-/// A name that is nothing but a common name, encoded as ours are: whoever issues has to be named to the bit.
+/// Returns the common name of a name that has nothing else and is encoded as ours are: the name of an issuer must be
+/// equal to the bit.
 fn only_common_name(name: &X509Name<'_>) -> Option<String> {
     let mut parts = name.iter_rdn();
     let mut attributes = parts.next()?.iter();

@@ -38,8 +38,8 @@ pub enum SelfSignedError {
 }
 
 impl KeptAuthority {
-    /// The CA of this folder. If there is none, or its files are damaged or not of our making, or it would expire
-    /// before a leaf of it, one is made; files in its way are kept under another name.
+    /// Opens the CA of this folder. If there is none, or its files are damaged or not of our making, or it would
+    /// expire before a leaf of it, one is made; files in its way are kept under another name.
     pub fn open(folder: &Path) -> Result<Self, SelfSignedError> {
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
         if let (Some(pem), Some(key_pem)) = (read(&certificate)?, read(&key)?)
@@ -66,7 +66,7 @@ impl KeptAuthority {
         Ok(Self { authority })
     }
 
-    /// A new certificate for these names, for `localhost`, for the loopback addresses and for `address`.
+    /// Issues a certificate for these names, for `localhost`, for the loopback addresses and for `address`.
     pub fn leaf(&self, dns_names: &[String], address: IpAddr) -> Result<CertificateAndKey, SelfSignedError> {
         let mut names: Vec<String> = dns_names.to_vec();
         if !names.iter().any(|name| name == "localhost") {

@@ -12,12 +12,12 @@ pub struct SenderName {
 const SCHEME: &str = "visnyk://";
 
 impl SenderName {
-    /// `visnyk://<namespace>/<name>`.
+    /// Returns `visnyk://<namespace>/<name>`.
     pub fn uri(&self) -> String {
         format!("{SCHEME}{}/{}", self.namespace, self.name)
     }
 
-    /// The sender of such a URI; none for any other.
+    /// Parses such a URI; none for any other.
     pub fn parse(uri: &str) -> Option<Self> {
         let (namespace, name) = uri.strip_prefix(SCHEME)?.split_once('/')?;
         let is_plain = |part: &str| !part.is_empty() && !part.contains(['/', '?', '#', '@', ':']);

@@ -36,7 +36,7 @@ const NAMES: &[(&str, &str)] = &[
     ("1.3.6.1.4.1.311.60.2.1.3", "jurisdictionC"),
 ];
 
-/// The name, its most specific part first.
+/// Writes the name, its most specific part first.
 pub(super) fn written(name: &X509Name<'_>) -> String {
     let reversed = |mut parts: Vec<String>, between| {
         parts.reverse();

@@ -49,7 +49,7 @@ pub enum Distrust {
 }
 
 impl Trust {
-    /// In every certificate of a PEM bundle.
+    /// Trusts every certificate of a PEM bundle.
     pub fn in_bundle(pem: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates(pem).map_err(|_| TrustError::Pem)?.into_iter().enumerate() {
@@ -110,7 +110,8 @@ fn unix_time(time: Timestamp) -> Option<UnixTime> {
     Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
-/// A wildcard is asked for by a name that it covers; an asterisk before a single label covers none.
+/// Returns a name to ask a verifier for: for a wildcard, a name that it covers. An asterisk before a single label
+/// covers none.
 fn dns_name(name: &str) -> Option<ServerName<'static>> {
     let asked = match name.strip_prefix("*.") {
         None => name.to_owned(),

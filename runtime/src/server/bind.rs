@@ -34,7 +34,7 @@ fn listen_by<Bound>(
     }
 }
 
-/// The kernel has no IPv6, or the network namespace has no address of it, not even loopback.
+/// Returns whether the kernel has no IPv6, or the network namespace has no address of it, not even loopback.
 fn is_without_ipv6(error: &io::Error) -> bool {
     let codes = [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL];
     codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))

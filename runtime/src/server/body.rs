@@ -172,7 +172,7 @@ impl Default for Bodies {
     }
 }
 
-/// The next bytes of the body, past empty ones and trailers.
+/// Reads the next bytes of the body, past empty ones and trailers.
 async fn next_data<B>(
     mut body: Pin<&mut B>,
     mut deadline: Pin<&mut Sleep>,
@@ -200,7 +200,7 @@ where
     }
 }
 
-/// The problem, after giving the client the time to see it.
+/// Returns the problem, after giving the client the time to see it.
 async fn refuse<B>(mut body: Pin<&mut B>, problem: Problem) -> Problem
 where
     B: Body<Data = Bytes>,

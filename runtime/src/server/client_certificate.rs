@@ -36,7 +36,7 @@ struct Judged {
 }
 
 impl ClientCertificate {
-    /// Of the chain that a handshake ended with.
+    /// Takes the certificate of the chain that a handshake ended with.
     pub(super) fn of(chain: &[CertificateDer<'_>], authorities: Authorities) -> Option<Self> {
         let facts = Facts::of(chain.first()?)?;
         let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
@@ -45,7 +45,7 @@ impl ClientCertificate {
     }
 
     /// Returns the content of the certificate, if an authority that is trusted now vouches for it and it has not
-    /// expired since the connection was opened.
+    /// expired: a connection that stays open can outlive it.
     pub fn proven(&self, now: Timestamp) -> Result<&Facts, Distrust> {
         let Shown { chain, facts, authorities, judged } = &*self.shown;
         if now > facts.not_after {
@@ -59,7 +59,7 @@ impl ClientCertificate {
         verdict.map(|()| facts)
     }
 
-    /// The relay that it proves its client to be; none for a certificate of anything else.
+    /// Returns the relay that the certificate proves its client to be; none for a certificate of anything else.
     pub fn sender(&self, now: Timestamp) -> Option<SenderName> {
         let mut senders = self.proven(now).ok()?.uris.iter().map(|uri| SenderName::parse(uri));
         // A certificate of two would be of neither.

@@ -27,12 +27,12 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     client_certificate::ClientCertificate,
-    connections::Place,
-    heard_body::heard,
+    connection_activity::{ConnectionActivity, ObservedStream, Order, Running},
+    connections::Slot,
     limits::Limits,
     listener::Peer,
-    pace::{Order, Pace, Paced, Running},
     tls::{Handshakes, TlsMode},
+    tracked_body::track_body,
 };
 
 /// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(app: Router, limits: Limits) -> Self {
         let mut http1 = http1::Builder::new();
-        // No timer of hyper's per request: `pace` bounds how long a header may take.
+        // No timer of hyper's per request: `activity` bounds how long a header may take.
         // At most 100 headers: hyper's default, which it keeps on the stack.
         http1.header_read_timeout(None).max_header_size(limits.header_size as usize).max_buf_size(BUFFER);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
@@ -76,40 +76,41 @@ pub(crate) async fn run(
     peer: SocketAddr,
     tls: TlsMode,
     shared: Arc<Shared>,
-    admitted: Place,
+    admitted: Slot,
 ) {
-    let pace = &admitted.pace;
+    let activity = &admitted.activity;
     match tls {
-        TlsMode::Plain => http_1(stream, Client { peer, certificate: None }, &shared, pace).await,
+        TlsMode::Plain => http_1(stream, Client { peer, certificate: None }, &shared, activity).await,
         TlsMode::Tls(Handshakes { config, authorities }) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let handshake = tokio::time::timeout(shared.limits.handshake, handshake);
             let stream = tokio::select! {
                 biased;
                 stream = handshake => stream,
-                () = cut(pace) => return,
+                () = cut(activity) => return,
             };
             let Ok(Ok(stream)) = stream else { return };
             tokio::select! {
                 biased;
                 () = says_something(&stream) => {}
-                () = cut(pace) => return,
+                () = cut(activity) => return,
             }
             let session = stream.get_ref().1;
             let chain = session.peer_certificates();
             let certificate = chain.and_then(|chain| ClientCertificate::of(chain, authorities));
             let client = Client { peer, certificate };
             if session.alpn_protocol() == Some(b"h2") {
-                pace.speaks_http2();
-                Box::pin(http_2(stream, client, &shared, pace)).await;
+                activity.speaks_http2();
+                Box::pin(http_2(stream, client, &shared, activity)).await;
             } else {
-                Box::pin(http_1(stream, client, &shared, pace)).await;
+                Box::pin(http_1(stream, client, &shared, activity)).await;
             }
         }
     }
 }
 
-/// Until the client has sent something, or has gone: who stays silent costs no more than a TLS session.
+/// Waits until the client has sent something or has gone: a client that stays silent costs no more than a TLS
+/// session.
 async fn says_something(stream: &TlsStream<TcpStream>) {
     let (socket, session) = stream.get_ref();
     if session.wants_read() {
@@ -118,32 +119,32 @@ async fn says_something(stream: &TlsStream<TcpStream>) {
     }
 }
 
-async fn cut(pace: &Pace) {
-    while pace.ordered().await != Order::Cut {}
+async fn cut(activity: &ConnectionActivity) {
+    while activity.ordered().await != Order::Cut {}
 }
 
-async fn http_1<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
+async fn http_1<S>(stream: S, client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let handler = Handler::new(client, shared, pace);
-    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let handler = Handler::new(client, shared, activity);
+    let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
     let connection = shared.http1.serve_connection(stream, handler);
-    drive(connection, http1::Connection::graceful_shutdown, pace).await;
+    drive(connection, http1::Connection::graceful_shutdown, activity).await;
 }
 
-async fn http_2<S>(stream: S, client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>)
+async fn http_2<S>(stream: S, client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let handler = Handler::new(client, shared, pace);
-    let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+    let handler = Handler::new(client, shared, activity);
+    let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
     let connection = shared.http2.serve_connection(stream, handler);
-    drive(connection, http2::Connection::graceful_shutdown, pace).await;
+    drive(connection, http2::Connection::graceful_shutdown, activity).await;
 }
 
 /// Polls a connection to its end, and obeys orders meanwhile.
-pub(crate) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), pace: &Pace)
+pub(crate) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), activity: &ConnectionActivity)
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -152,7 +153,7 @@ where
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
-            order = pace.ordered() => match order {
+            order = activity.ordered() => match order {
                 Order::Retire => retire(connection.as_mut()),
                 Order::Cut => return,
             },
@@ -172,14 +173,20 @@ struct Handler {
     certificate: Option<ClientCertificate>,
     app: Router,
     shared: Arc<Shared>,
-    pace: Arc<Pace>,
+    activity: Arc<ConnectionActivity>,
 }
 
 impl Handler {
-    fn new(client: Client, shared: &Arc<Shared>, pace: &Arc<Pace>) -> Self {
+    fn new(client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>) -> Self {
         let Client { peer, certificate } = client;
         let peer = Peer { address: SocketAddr::new(peer.ip().to_canonical(), peer.port()) };
-        Self { peer, certificate, app: shared.app.clone(), shared: shared.clone(), pace: pace.clone() }
+        Self {
+            peer,
+            certificate,
+            app: shared.app.clone(),
+            shared: shared.clone(),
+            activity: activity.clone(),
+        }
     }
 }
 
@@ -189,14 +196,14 @@ impl Service<Request<Incoming>> for Handler {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
-        let running = Running::begin(self.pace.clone());
+        let running = Running::begin(self.activity.clone());
         request.extensions_mut().insert(self.peer);
         if let Some(certificate) = &self.certificate {
             request.extensions_mut().insert(certificate.clone());
         }
         // HTTP/2 has a frame of its own for going away.
         let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
-        let request = request.map(|body| heard(body, &self.pace));
+        let request = request.map(|body| track_body(body, &self.activity));
         let answer = tower_service::Service::call(&mut self.app.clone(), request);
         Answering { answer, last, _running: running }
     }

@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     client_network::client_network,
+    connection_activity::{ConnectionActivity, Order},
     limits::Limits,
-    pace::{Order, Pace},
 };
 
 /// The open connections. Clones share them.
@@ -33,51 +33,51 @@ struct Open {
 #[derive(Debug)]
 struct Member {
     client: IpAddr,
-    pace: Arc<Pace>,
+    activity: Arc<ConnectionActivity>,
 }
 
-/// A place among the open connections, until dropped.
+/// A slot among the open connections, until dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     connections: Connections,
     id: u64,
-    pub(crate) pace: Arc<Pace>,
+    pub(crate) activity: Arc<ConnectionActivity>,
 }
 
 /// Reason for which a connection gets no slot: a request is being answered on each that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     Full,
     ClientFull,
 }
 
 impl Connections {
-    /// Connections among which a new one always finds a place.
+    /// Connections among which a new one always finds a slot.
     pub(crate) fn of_which_any_may_go() -> Self {
         Self { any_may_go: true, ..Self::default() }
     }
 
-    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Place, NoPlace> {
-        self.admit_as(Pace::new(), address, limits)
+    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Result<Slot, NoSlot> {
+        self.admit_as(ConnectionActivity::new(), address, limits)
     }
 
-    /// Returns a place for a connection that was open before.
+    /// Returns a slot for a connection that was open before.
     pub(crate) fn admit_as(
         &self,
-        pace: Arc<Pace>,
+        activity: Arc<ConnectionActivity>,
         address: IpAddr,
         limits: &Limits,
-    ) -> Result<Place, NoPlace> {
+    ) -> Result<Slot, NoSlot> {
         let client = client_network(address);
         let mut open = self.lock();
         if open.of(client) >= limits.connections_per_address {
-            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoPlace::ClientFull)?;
+            open.displace(|member| member.client == client, self.any_may_go).ok_or(NoSlot::ClientFull)?;
         } else if open.members.len() >= limits.connections {
-            open.displace(|_| true, self.any_may_go).ok_or(NoPlace::Full)?;
+            open.displace(|_| true, self.any_may_go).ok_or(NoSlot::Full)?;
         }
-        let id = open.insert(Member { client, pace: pace.clone() });
+        let id = open.insert(Member { client, activity: activity.clone() });
         drop(open);
-        Ok(Place { connections: self.clone(), id, pace })
+        Ok(Slot { connections: self.clone(), id, activity })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -86,21 +86,21 @@ impl Connections {
 
     /// Orders away each connection that is beyond its limits.
     pub(crate) fn sweep(&self, limits: &Limits) {
-        for Member { pace, .. } in self.lock().members.values() {
-            if let Some(order) = pace.judge(limits) {
-                pace.order(order);
+        for Member { activity, .. } in self.lock().members.values() {
+            if let Some(order) = activity.judge(limits) {
+                activity.order(order);
             }
         }
     }
 
     /// Orders those away that speak HTTP/2, which can be told so at any time without losing a request.
     pub(crate) fn retire_http2(&self) {
-        self.order(Order::Retire, Pace::http2);
+        self.order(Order::Retire, ConnectionActivity::http2);
     }
 
     /// Orders all away but those whose first request may be on the way.
     pub(crate) fn retire(&self) {
-        self.order(Order::Retire, |pace| !pace.is_fresh());
+        self.order(Order::Retire, |activity| !activity.is_fresh());
     }
 
     /// Closes all that are left.
@@ -108,10 +108,10 @@ impl Connections {
         self.order(Order::Cut, |_| true);
     }
 
-    fn order(&self, order: Order, wanted: impl Fn(&Pace) -> bool) {
+    fn order(&self, order: Order, wanted: impl Fn(&ConnectionActivity) -> bool) {
         let open = self.lock();
-        let paces = open.members.values().map(|member| &member.pace);
-        paces.filter(|pace| wanted(pace)).for_each(|pace| pace.order(order));
+        let activities = open.members.values().map(|member| &member.activity);
+        activities.filter(|activity| wanted(activity)).for_each(|activity| activity.order(order));
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -119,14 +119,14 @@ impl Connections {
     }
 }
 
-impl Place {
+impl Slot {
     /// Returns whether it is one of these connections.
     pub(crate) fn is_of(&self, connections: &Connections) -> bool {
         Arc::ptr_eq(&self.connections.open, &connections.open)
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.lock().remove(self.id);
     }
@@ -148,12 +148,12 @@ impl Open {
     /// Cuts one of these connections, if one may go.
     fn displace(&mut self, is_candidate: impl Fn(&Member) -> bool, any_may_go: bool) -> Option<()> {
         let candidates = || self.members.iter().filter(|(_, member)| is_candidate(member));
-        let mut silent = candidates().filter(|(_, member)| !member.pace.has_spoken());
-        let waiting = || candidates().filter(|(_, member)| any_may_go || member.pace.waits_for_client());
-        let longest = || waiting().map(|(id, member)| (member.pace.heard_at(), *id)).min();
+        let mut silent = candidates().filter(|(_, member)| !member.activity.has_completed_request());
+        let waiting = || candidates().filter(|(_, member)| any_may_go || member.activity.waits_for_client());
+        let longest = || waiting().map(|(id, member)| (member.activity.last_received_at(), *id)).min();
         let id = silent.next().map(|(id, _)| *id).or_else(|| longest().map(|(_, id)| id))?;
-        self.members[&id].pace.order(Order::Cut);
-        // Its place is free at once, and not only when its task has noticed.
+        self.members[&id].activity.order(Order::Cut);
+        // Its slot is free at once, and not only when its task has noticed.
         self.remove(id);
         Some(())
     }
@@ -174,19 +174,19 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::server::pace::{Awaited, Running};
+    use crate::server::connection_activity::{Awaited, Running};
 
-    fn admit(connections: &Connections, address: &str) -> Result<Place, NoPlace> {
+    fn admit(connections: &Connections, address: &str) -> Result<Slot, NoSlot> {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         connections.admit(address.parse().unwrap(), &limits)
     }
 
     /// One whose request is being answered.
-    fn admit_busy(connections: &Connections, address: &str) -> (Place, Running) {
-        let place = admit(connections, address).unwrap();
-        place.pace.spoke();
-        let running = Running::begin(place.pace.clone());
-        (place, running)
+    fn admit_busy(connections: &Connections, address: &str) -> (Slot, Running) {
+        let slot = admit(connections, address).unwrap();
+        slot.activity.completed_request();
+        let running = Running::begin(slot.activity.clone());
+        (slot, running)
     }
 
     #[test]
@@ -194,9 +194,9 @@ mod tests {
         let connections = Connections::default();
         let first = admit_busy(&connections, "127.0.0.1");
         let _second = admit_busy(&connections, "::ffff:127.0.0.1");
-        assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!(admit(&connections, "127.0.0.1").unwrap_err(), NoSlot::ClientFull);
         let _third = admit_busy(&connections, "127.0.0.2");
-        assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoPlace::Full);
+        assert_eq!(admit(&connections, "127.0.0.3").unwrap_err(), NoSlot::Full);
         drop(first);
         let _again = admit(&connections, "127.0.0.1").unwrap();
         assert_eq!(connections.len(), 3);
@@ -209,16 +209,16 @@ mod tests {
         let oldest = admit(&connections, "127.0.0.2").unwrap();
         let younger = admit(&connections, "127.0.0.3").unwrap();
         let newcomer = admit(&connections, "127.0.0.4").unwrap();
-        assert_eq!((oldest.pace.ordered().await, connections.len()), (Order::Cut, 3));
+        assert_eq!((oldest.activity.ordered().await, connections.len()), (Order::Cut, 3));
         drop(oldest);
-        assert_eq!(connections.len(), 3, "its place was given away already");
-        newcomer.pace.spoke();
-        let _running = Running::begin(newcomer.pace.clone());
+        assert_eq!(connections.len(), 3, "its slot was given away already");
+        newcomer.activity.completed_request();
+        let _running = Running::begin(newcomer.activity.clone());
         let last = admit(&connections, "127.0.0.5").unwrap();
-        assert_eq!((younger.pace.ordered().await, connections.len()), (Order::Cut, 3));
-        last.pace.spoke();
-        let _running = Running::begin(last.pace.clone());
-        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
+        assert_eq!((younger.activity.ordered().await, connections.len()), (Order::Cut, 3));
+        last.activity.completed_request();
+        let _running = Running::begin(last.activity.clone());
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoSlot::Full);
     }
 
     #[tokio::test]
@@ -227,27 +227,27 @@ mod tests {
         let _other = admit(&connections, "127.0.0.1").unwrap();
         let own = admit(&connections, "127.0.0.2").unwrap();
         let second = admit(&connections, "127.0.0.2").unwrap();
-        second.pace.spoke();
-        let _running = Running::begin(second.pace.clone());
+        second.activity.completed_request();
+        let _running = Running::begin(second.activity.clone());
         let _third = admit_busy(&connections, "127.0.0.2");
-        assert_eq!((own.pace.ordered().await, connections.len()), (Order::Cut, 3));
-        assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!((own.activity.ordered().await, connections.len()), (Order::Cut, 3));
+        assert_eq!(admit(&connections, "127.0.0.2").unwrap_err(), NoSlot::ClientFull);
     }
 
     #[tokio::test]
     async fn resting_connections_and_stalled_bodies_keep_nobody_out() {
         let connections = Connections::default();
         let resting = admit(&connections, "127.0.0.1").unwrap();
-        drop(Running::begin(resting.pace.clone()));
+        drop(Running::begin(resting.activity.clone()));
         let (stalled, _running) = admit_busy(&connections, "127.0.0.2");
-        let _awaited = Awaited::begin(stalled.pace.clone());
+        let _awaited = Awaited::begin(stalled.activity.clone());
         let (busy, _running) = admit_busy(&connections, "127.0.0.3");
         let newcomers = [admit_busy(&connections, "127.0.0.4"), admit_busy(&connections, "127.0.0.5")];
-        for place in [&resting, &stalled] {
-            assert_eq!(place.pace.ordered().await, Order::Cut);
+        for slot in [&resting, &stalled] {
+            assert_eq!(slot.activity.ordered().await, Order::Cut);
         }
-        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoPlace::Full);
-        assert!(busy.pace.ordered().now_or_never().is_none());
+        assert_eq!(admit(&connections, "127.0.0.6").unwrap_err(), NoSlot::Full);
+        assert!(busy.activity.ordered().now_or_never().is_none());
         drop(newcomers);
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let connections = Connections::default();
         let _first = admit_busy(&connections, "2001:db8::1");
         let _second = admit_busy(&connections, "2001:db8::ffff:2");
-        assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoPlace::ClientFull);
+        assert_eq!(admit(&connections, "2001:db8::3").unwrap_err(), NoSlot::ClientFull);
         let _other = admit(&connections, "2001:db8:0:1::3").unwrap();
     }
 

@@ -18,28 +18,28 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Nobody leaves yet.
+    /// Makes a drain that has not begun.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From now on clients are told to use other connections.
+    /// Tells clients from now on to use other connections.
     pub fn leave(&self) {
         self.leaving.cancel();
     }
 
-    /// From now on nothing new is accepted.
+    /// Accepts nothing new from now on.
     pub fn close(&self) {
         self.leaving.cancel();
         self.closed.cancel();
     }
 
-    /// Until [`Drain::leave`].
+    /// Waits for [`Drain::leave`].
     pub async fn leaving(&self) {
         self.leaving.cancelled().await;
     }
 
-    /// Until [`Drain::close`].
+    /// Waits for [`Drain::close`].
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }

@@ -54,8 +54,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// These limits with the connections cut to half of what the process may have open, so that a flood of
-    /// connections never keeps the journal from opening a file or a delivery from connecting.
+    /// Cuts the connections to half of the files that the process may have open, so that a flood of connections never
+    /// keeps the journal from opening a file or a delivery from connecting.
     #[must_use]
     pub fn within_open_files(self, open_files: u64) -> Self {
         let half = usize::try_from(open_files / 2).unwrap_or(usize::MAX).max(1);

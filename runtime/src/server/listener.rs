@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     connection::{self, Shared},
-    connections::{Connections, NoPlace},
+    connections::{Connections, NoSlot},
     drain::Drain,
     limits::Limits,
     tls::Tls,
@@ -67,14 +67,14 @@ impl Listener {
         let connections = Connections::default();
         let tasks = TaskTracker::new();
         let take = |stream: TcpStream, peer: SocketAddr| match connections.admit(peer.ip(), &limits) {
-            Ok(place) => {
+            Ok(slot) => {
                 metrics.accepted.inc();
                 // Answers are small and written whole; waiting for more to send would only delay them.
                 let _ = stream.set_nodelay(true);
-                tasks.spawn(connection::run(stream, peer, tls.mode(), shared.clone(), place));
+                tasks.spawn(connection::run(stream, peer, tls.mode(), shared.clone(), slot));
             }
-            Err(NoPlace::Full) => metrics.refused("full"),
-            Err(NoPlace::ClientFull) => metrics.refused("client_full"),
+            Err(NoSlot::Full) => metrics.refused("full"),
+            Err(NoSlot::ClientFull) => metrics.refused("client_full"),
         };
         let mut tick = tokio::time::interval(TICK.min(shortest(&limits) / 4));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,14 +7,12 @@ mod client_ca;
 pub mod client_certificate;
 pub mod client_network;
 pub(crate) mod connection;
+pub(crate) mod connection_activity;
 pub(crate) mod connections;
 pub mod drain;
-mod heard_body;
 pub mod limits;
 pub mod listener;
-pub(crate) mod pace;
 pub mod problem;
 mod server_config;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod tls;
+mod tracked_body;

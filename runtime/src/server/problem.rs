@@ -22,55 +22,57 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// 400: the request cannot be understood.
+    /// Makes a 400: the request cannot be understood.
     pub fn bad_request(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
-    /// 401: the sender did not prove who it is. The challenge says how it could: a scheme and its parameters.
+    /// Makes a 401: the sender did not prove its identity. The challenge says how it could: a scheme and its
+    /// parameters.
     pub fn unauthorized(reason: impl Into<Cow<'static, str>>, challenge: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, reason)
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
-    /// 403: who the sender is does not let it in.
+    /// Makes a 403: the sender is known and has no access.
     pub fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, reason)
     }
 
-    /// 404: nothing listens on this path.
+    /// Makes a 404: nothing listens on this path.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Nothing at this path")
     }
 
-    /// 405: the path takes other methods, `allow` being those with a comma between.
+    /// Makes a 405: the path takes other methods, which `allow` lists with a comma between.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("Only {allow} here"))
             .with(ALLOW, HeaderValue::from_static(allow))
     }
 
-    /// 408: the body came too slowly.
+    /// Makes a 408: the body came too slowly.
     pub fn timeout() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "Body came too slowly")
     }
 
-    /// 413: the body has more than `limit` bytes.
+    /// Makes a 413: the body has more than `limit` bytes.
     pub fn too_large(limit: u64) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Body has more than {limit} bytes"))
     }
 
-    /// 415: the body is coded, and only what is not can be read here (RFC 9110, section 12.5.3).
+    /// Makes a 415: the body has a content coding, and only bodies without one can be read here (RFC 9110, section
+    /// 12.5.3).
     pub fn unsupported_coding() -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON must not be compressed")
             .with(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
     }
 
-    /// 429: this sender has to slow down.
+    /// Makes a 429: this sender has to slow down.
     pub fn too_many_requests(reason: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, reason).retry_after(retry_after)
     }
 
-    /// 503: not now, and when to try again.
+    /// Makes a 503: the request cannot be served now; `retry_after` says when to try again.
     pub fn unavailable(reason: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason).retry_after(retry_after)
     }
@@ -83,7 +85,7 @@ impl Problem {
         Self { header: Some((name, value)), ..self }
     }
 
-    /// Whole seconds, rounded up: never sooner than meant, and never 0.
+    /// Sets Retry-After in whole seconds, rounded up: never sooner than meant, and never 0.
     fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.with(RETRY_AFTER, HeaderValue::from(seconds.max(1)))

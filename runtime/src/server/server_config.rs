@@ -11,9 +11,9 @@ use rustls::{
 
 use crate::pki::Trust;
 
-/// TLS 1.2 and 1.3 with the provider's suites, all of which are AEAD with forward secrecy. Clients are asked
-/// for a certificate where somebody is trusted to vouch for them; one that has none, or another's, is served all the
-/// same.
+/// Makes a configuration with TLS 1.2 and 1.3 and the provider's suites, all of which are AEAD with forward secrecy.
+/// Clients are asked for a certificate where `clients` is given; a client without a certificate, or with one of
+/// another authority, is served all the same.
 ///
 /// A session is resumed only by the configuration that it began with: who is no longer trusted in the next
 /// one has to prove itself anew.

@@ -203,7 +203,7 @@ async fn keep(
 }
 
 impl TlsFiles {
-    /// Where the bundle is of those who vouch for clients.
+    /// Returns the path of the bundle with the authorities of clients.
     fn bundle(&self, wanted: &Wanted) -> Option<PathBuf> {
         let named = wanted.client_ca.as_ref();
         self.client_ca

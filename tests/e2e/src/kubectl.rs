@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -21,7 +21,7 @@ pub async fn run(program: &str, args: &[&str]) -> String {
     }
 }
 
-/// The same; an error is what it said.
+/// Runs the same; an error is the output of a command that fails.
 ///
 /// # Panics
 /// When it cannot be started.

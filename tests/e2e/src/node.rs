@@ -16,7 +16,7 @@ pub fn signal(pod: &Pod, program: &str, signal: Signal) {
     kill_process(running(pod, program), signal).expect("a process of the node can be signalled by root");
 }
 
-/// The process of a pod's program, by its name and the pod's control group.
+/// Finds the process of a pod's program, by its name and the pod's control group.
 ///
 /// # Panics
 /// Where there is no `/proc`.
@@ -30,7 +30,7 @@ pub fn process(pod: &Pod, program: &str) -> Option<Pid> {
     })
 }
 
-/// The kubelet of this cluster, whose network the test shares.
+/// Finds the kubelet of this cluster, whose network the test shares.
 ///
 /// # Panics
 /// Where there is no `/proc`.
@@ -58,7 +58,7 @@ pub fn fill_volume(pod: &Pod, program: &str) -> PathBuf {
     path
 }
 
-/// The first process of a program of which this is true, given its folder in `/proc`.
+/// Finds the first process of a program for which this is true, given its folder in `/proc`.
 fn find(program: &str, is_it: impl Fn(&Path) -> bool) -> Option<Pid> {
     let processes = fs::read_dir("/proc").expect("the machine's processes").filter_map(Result::ok);
     processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(|pid: i32| {
@@ -73,7 +73,7 @@ fn running(pod: &Pod, program: &str) -> Pid {
     process(pod, program).unwrap_or_else(|| panic!("no {program} runs in pod {}", pod.name_any()))
 }
 
-/// Where a pod's program keeps its data, as seen from the node.
+/// Returns the folder in which a pod's program keeps its data, as seen from the node.
 fn data_folder(pod: &Pod, program: &str) -> PathBuf {
     format!("/proc/{}/root/var/lib/visnyk", running(pod, program).as_raw_nonzero()).into()
 }

@@ -28,7 +28,7 @@ pub const RELAY: &str = "front";
 /// The name of the collector.
 pub const COLLECTOR: &str = "store";
 
-/// A relay that accepts from everybody.
+/// Returns a relay that accepts from everybody.
 pub fn relay(replicas: u32) -> Value {
     json!({
         "replicas": replicas,
@@ -55,7 +55,7 @@ pub fn be_patient(spec: &mut Value) {
     spec["destinations"][0]["retry"] = json!({ "schedule": schedule });
 }
 
-/// One source more, at `/added`: a change that a running pod can follow.
+/// Adds a source at `/added`: a change that a running pod can follow.
 ///
 /// # Panics
 /// When the spec has no sources.
@@ -64,7 +64,7 @@ pub fn add_source(spec: &mut Value) {
     sources.push(json!({"name": "added", "path": "/added", "verify": {"none": {}}}));
 }
 
-/// A collector that takes from everybody.
+/// Returns a collector that takes from everybody.
 pub fn collector() -> Value {
     json!({
         "listener": {"port": 8080, "tls": {"none": {}}},
@@ -148,12 +148,12 @@ impl Stage {
         object.as_ref().and_then(found).expect("it was waited for")
     }
 
-    /// The relay's pods.
+    /// Returns the relay's pods.
     pub async fn relay_pods(&self) -> Vec<Pod> {
         self.pods("visnyk-relay", RELAY).await
     }
 
-    /// The only pod of the collector `store`.
+    /// Returns the only pod of the collector `store`.
     ///
     /// # Panics
     /// When there is none in time.
@@ -161,7 +161,7 @@ impl Stage {
         self.pod_of_collector(COLLECTOR).await
     }
 
-    /// The only pod of a collector.
+    /// Returns the only pod of a collector.
     ///
     /// # Panics
     /// When there is none in time.

@@ -45,8 +45,8 @@ const SENDERS: u64 = 4;
 /// Bearer token that senders send.
 pub const TOKEN: &str = "let me in";
 
-/// A client as senders have it, and where a relay is, as its status says. Of certificates it trusts those of the
-/// authority that the relay publishes, and no other.
+/// Returns a client as senders have it, and the URL of a relay, from its status. Of certificates it trusts those of
+/// the authority that the relay publishes, and no other.
 ///
 /// # Panics
 /// When that is not known in time.
@@ -87,7 +87,7 @@ impl Traffic {
         Self::start_padded(cluster, namespace, relay, 0).await
     }
 
-    /// The same, with so many bytes more in each event.
+    /// Starts the same, with so many bytes more in each event.
     ///
     /// # Panics
     /// As [`Traffic::start`].
@@ -164,7 +164,7 @@ impl Traffic {
 }
 
 impl Ledger {
-    /// The longest time without an accepted event.
+    /// Returns the longest time without an accepted event.
     pub fn longest_gap(&self) -> Duration {
         let mut answers = self.answers.clone();
         answers.sort_unstable();
@@ -194,7 +194,7 @@ fn note(ledger: &mut Ledger, number: u64, outcome: Result<(), String>) {
     }
 }
 
-/// The numbers in a collector's log.
+/// Returns the numbers in a collector's log.
 pub async fn collected(namespace: &str, pod: &Pod) -> BTreeSet<u64> {
     let name = pod.name_any();
     let args = ["exec", "-n", namespace, &name, "--", "/visnyk-collector", "tail", "--lines", "1000000"];

@@ -72,7 +72,7 @@ pub struct AuditStatus {
 }
 
 impl AuditLog {
-    /// All that the cluster's API server was ever asked.
+    /// Opens the log with everything that the cluster's API server was ever asked.
     ///
     /// # Errors
     /// As [`from_now`](Self::from_now).
@@ -94,7 +94,7 @@ impl AuditLog {
         Ok(Self { path, start })
     }
 
-    /// Every event since [`from_now`](Self::from_now) that the filter lets through.
+    /// Returns every event since [`from_now`](Self::from_now) that the filter lets through.
     ///
     /// # Errors
     /// When the log cannot be read, or holds what is no audit event.
@@ -116,7 +116,7 @@ impl AuditLog {
         Ok(events)
     }
 
-    /// The finished writes to objects of a namespace.
+    /// Returns the finished writes to objects of a namespace.
     ///
     /// # Errors
     /// As [`events`](Self::events).
@@ -136,7 +136,7 @@ impl AuditEvent {
         self.stage != "ResponseStarted"
     }
 
-    /// The namespace of the object, or nothing.
+    /// Returns the namespace of the object, or nothing.
     pub fn namespace(&self) -> &str {
         self.object_ref.as_ref().map_or("", |object| &object.namespace)
     }
@@ -151,7 +151,7 @@ impl AuditEvent {
         self.response_status.as_ref().map_or("", |status| &status.message)
     }
 
-    /// The answer's HTTP status.
+    /// Returns the answer's HTTP status.
     pub fn code(&self) -> u16 {
         self.response_status.as_ref().map_or(0, |status| status.code)
     }

@@ -8,8 +8,8 @@ use kube::core::discovery::verbs;
 use kube::discovery::{Discovery, Scope};
 use kube::{Api, Client, ResourceExt};
 
-/// Every object, event and pod log of a namespace, as text. What cannot be read
-/// is said and passed over: this runs when something is wrong already.
+/// Describes every object, event and pod log of a namespace, as text. An object that cannot be read is named and
+/// passed over: this runs when something is wrong already.
 pub async fn describe(client: &Client, namespace: &str) -> String {
     let mut text = String::new();
     objects(client, namespace, &mut text).await;

@@ -1,6 +1,6 @@
 //! Where the cluster finds our images.
 
-/// The reference of one of our images, such as `visnyk-relay`.
+/// Returns the reference of one of our images, such as `visnyk-relay`.
 ///
 /// In the project's own cluster that is what `make images` has loaded. For any
 /// other, `VISNYK_IMAGES` names the registry and folder they were pushed to, and

@@ -62,7 +62,7 @@ async fn create(client: &Client) -> String {
     name
 }
 
-/// The test's own name as a DNS label, short enough for a suffix.
+/// Returns the test's own name as a DNS label, short enough for a suffix.
 fn test_name() -> String {
     let name = std::env::var("NEXTEST_TEST_NAME")
         .ok()

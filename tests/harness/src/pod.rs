@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::wait_until;
 
-/// A container that the restricted Pod Security Standard admits.
+/// Returns a container that the restricted Pod Security Standard admits.
 pub fn restricted_container(image: &str, args: &[&str]) -> Value {
     json!({
         "name": "main",
@@ -22,7 +22,7 @@ pub fn restricted_container(image: &str, args: &[&str]) -> Value {
     })
 }
 
-/// A pod's spec around such a container, run as our images' user and group.
+/// Returns a pod's spec around such a container, run as our images' user and group.
 pub fn restricted_pod(container: &Value) -> Value {
     json!({
         "automountServiceAccountToken": false,

@@ -31,7 +31,7 @@ where
     }
 }
 
-/// The same for one of kube's own conditions (`kube::runtime::conditions`).
+/// Waits for one of kube's own conditions (`kube::runtime::conditions`).
 ///
 /// # Panics
 /// As [`wait_until`].
@@ -54,7 +54,7 @@ pub async fn eventually<T: Debug, Asked: Future<Output = T>>(
     within(DEADLINE, what, ask, satisfies).await
 }
 
-/// The same for what may not take longer than that.
+/// Waits as [`eventually`] does, with this limit.
 ///
 /// # Panics
 /// After the limit, with the last answer.

@@ -28,12 +28,12 @@ impl Address {
         }
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn ip(&self) -> IpAddr {
         self.ip.into()
     }
 
-    /// The address with a port.
+    /// Returns the address with a port.
     pub fn port(&self, port: u16) -> SocketAddr {
         (self.ip, port).into()
     }

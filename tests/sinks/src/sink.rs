@@ -16,8 +16,8 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
     address::Address,
-    patience::eventually,
     server::{Serve, Server},
+    wait::eventually,
 };
 
 /// A running destination.
@@ -89,7 +89,7 @@ impl Sink {
         Self { place, _reservation: reservation, shared, _server: server }
     }
 
-    /// Where events are sent.
+    /// Returns the URL that events are sent to.
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.place)
     }
@@ -99,7 +99,7 @@ impl Sink {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// Every request so far.
+    /// Returns every request so far.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.shared.arrivals.lock().unwrap().clone()
     }

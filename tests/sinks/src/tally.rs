@@ -91,7 +91,7 @@ impl Tally {
         Self::start_at(Address::take(), manner).await
     }
 
-    /// Where one that is started later at this address will be.
+    /// Returns the URL of one that is started later at this address.
     pub fn url_at(address: &Address) -> String {
         format!("http://{}/hook", address.port(PORT))
     }
@@ -103,7 +103,7 @@ impl Tally {
         Self { address, shared, _server: server }
     }
 
-    /// Where events are sent.
+    /// Returns the URL that events are sent to.
     pub fn url(&self) -> String {
         Self::url_at(&self.address)
     }
@@ -118,7 +118,7 @@ impl Tally {
         self.shared.book.lock().unwrap().clone()
     }
 
-    /// When it took its first event.
+    /// Returns the time at which it took its first event.
     pub fn first(&self) -> Option<Instant> {
         self.shared.book.lock().unwrap().first
     }

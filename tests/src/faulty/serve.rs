@@ -65,7 +65,8 @@ fn attributes(tree: &Tree, number: u64) -> Result<FileAttr, Errno> {
     })
 }
 
-/// Past the kernel's cache, so that what is gone is gone. Only shared memory, which `SQLite`'s index is, needs it.
+/// Bypasses the kernel's cache, so that removed content is gone. Only shared memory, which `SQLite`'s index is, needs
+/// the cache.
 fn flags(name: &OsStr) -> FopenFlags {
     let is_memory = name.to_str().is_some_and(|name| name.ends_with("-shm"));
     if is_memory { FopenFlags::empty() } else { FopenFlags::FOPEN_DIRECT_IO }

@@ -126,7 +126,7 @@ impl Tree {
         Ok(name)
     }
 
-    /// The bytes at `offset`, unless one of their pages is lost.
+    /// Returns the bytes at `offset`, unless one of their pages is lost.
     pub(super) fn read(&mut self, number: u64, offset: usize, size: usize) -> Result<&[u8], Errno> {
         let name = self.name(number)?;
         let (first, last) = (offset / PAGE, (offset + size.max(1) - 1) / PAGE);

@@ -17,11 +17,11 @@ use visnyk_tests::{
     collector::{COLLECTOR, Collector},
     conservation::assert_conserved,
     manifest::{self, destination},
-    patience::eventually,
     process::Process,
     relay::{RELAY, Relay},
     sender::Sender,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 fn make_fifo(path: PathBuf) -> PathBuf {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Time by which the rules of a Service may be behind its pods: until they follow, the node refuses connections.
 const RULES_FOLLOW: Duration = Duration::from_secs(10);
 
-/// One request; the answer's status and body.
+/// Sends one request, and returns the answer's status and body.
 pub fn request(method: &str, authority: &str, path: &str, body: &str) -> Result<(u16, String)> {
     let mut stream = connect(authority)?;
     write!(
@@ -23,7 +23,7 @@ pub fn request(method: &str, authority: &str, path: &str, body: &str) -> Result<
         .ok_or_else(|| Error::other(format!("{authority} does not speak HTTP: {first}")))
 }
 
-/// Connects; nothing was sent while the node refuses, so asking again is no second request.
+/// Connects. Nothing was sent while the node refuses, so asking again is no second request.
 fn connect(authority: &str) -> Result<TcpStream> {
     let began = Instant::now();
     loop {
@@ -36,7 +36,7 @@ fn connect(authority: &str) -> Result<TcpStream> {
     }
 }
 
-/// The first line and the body of a request or an answer.
+/// Reads the first line and the body of a request or an answer.
 pub fn receive(stream: impl Read) -> Result<(String, String)> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();

@@ -3,17 +3,15 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::storage::{
-    Files,
-    faulty::{Fault, Faulty},
-};
+use crate::log::storage::Files;
+use crate::testing::faulty_storage::{Fault, Faulty};
 
-fn place(folder: &TempDir, rotate: Option<Rotate>) -> Place {
-    Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate }
+fn location(folder: &TempDir, rotate: Option<Rotate>) -> LogLocation {
+    LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate }
 }
 
 fn open(folder: &TempDir, rotate: Option<Rotate>) -> LogFile<Files> {
-    LogFile::open(Files, place(folder, rotate), None).unwrap()
+    LogFile::open(Files, location(folder, rotate), None).unwrap()
 }
 
 fn append_all<S: Storage>(log: &mut LogFile<S>, lines: &[&str]) -> io::Result<()> {
@@ -48,8 +46,8 @@ fn reopened_log_is_continued() {
 #[test]
 fn folders_of_the_log_are_made() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place { path: "a/b/webhook.log".into(), ..place(&folder, None) };
-    append_all(&mut LogFile::open(Files, place, None).unwrap(), &["one\n"]).unwrap();
+    let location = LogLocation { path: "a/b/webhook.log".into(), ..location(&folder, None) };
+    append_all(&mut LogFile::open(Files, location, None).unwrap(), &["one\n"]).unwrap();
     assert_eq!(fs::read_to_string(folder.path().join("a/b/webhook.log")).unwrap(), "one\n");
 }
 
@@ -115,14 +113,14 @@ fn refused_lines_are_cut_off_when_the_log_is_opened_again() {
     for fault in [Fault::Write(7), Fault::Write(0), Fault::Sync] {
         let folder = tempfile::tempdir().unwrap();
         let storage = Faulty::default();
-        let mut log = LogFile::open(storage.clone(), place(&folder, None), None).unwrap();
+        let mut log = LogFile::open(storage.clone(), location(&folder, None), None).unwrap();
         append_all(&mut log, &["kept\n"]).unwrap();
         storage.set(fault);
         append_all(&mut log, &["one\n", "two\n"]).unwrap_err();
         storage.set(Fault::None);
         let durable = log.durable();
         drop(log);
-        let mut log = LogFile::open(storage, place(&folder, None), Some(durable)).unwrap();
+        let mut log = LogFile::open(storage, location(&folder, None), Some(durable)).unwrap();
         append_all(&mut log, &["next\n"]).unwrap();
         assert_eq!(files(&folder), expected([("webhook.log", "kept\nnext\n")]), "{fault:?}");
     }
@@ -134,9 +132,9 @@ fn new_file_takes_no_line_before_its_name_is_synced() {
     let storage = Faulty::default();
     storage.set(Fault::SyncDir);
     let rotate = Some(Rotate { size: 5, keep: 2 });
-    assert!(LogFile::open(storage.clone(), place(&folder, rotate), None).is_err());
+    assert!(LogFile::open(storage.clone(), location(&folder, rotate), None).is_err());
     storage.set(Fault::None);
-    let mut log = LogFile::open(storage.clone(), place(&folder, rotate), None).unwrap();
+    let mut log = LogFile::open(storage.clone(), location(&folder, rotate), None).unwrap();
     append_all(&mut log, &["aaaa\n"]).unwrap();
 
     storage.set(Fault::SyncDir);
@@ -145,7 +143,7 @@ fn new_file_takes_no_line_before_its_name_is_synced() {
     storage.set(Fault::None);
     let durable = log.durable();
     drop(log);
-    let mut log = LogFile::open(storage, place(&folder, rotate), Some(durable)).unwrap();
+    let mut log = LogFile::open(storage, location(&folder, rotate), Some(durable)).unwrap();
     append_all(&mut log, &["bbbb\n"]).unwrap();
     assert_eq!(files(&folder), expected([("webhook.log", "bbbb\n"), ("webhook.log.1", "aaaa\n")]));
 }
@@ -195,7 +193,7 @@ fn line_is_in_the_file_of_the_log_whatever_was_done_to_the_file_before() {
 fn line_whose_file_is_removed_while_it_is_written_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Faulty::default();
-    let mut log = LogFile::open(storage.clone(), place(&folder, None), None).unwrap();
+    let mut log = LogFile::open(storage.clone(), location(&folder, None), None).unwrap();
     storage.set(Fault::Remove(2));
     append_all(&mut log, &["one\n", "two\n"]).unwrap();
     assert_eq!(files(&folder), expected([("webhook.log", "one\ntwo\n")]));
@@ -207,8 +205,8 @@ fn line_whose_file_is_removed_while_it_is_written_is_written_again() {
 #[test]
 fn removed_folder_of_the_log_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place { path: "a/webhook.log".into(), ..place(&folder, None) };
-    let mut log = LogFile::open(Files, place, None).unwrap();
+    let location = LogLocation { path: "a/webhook.log".into(), ..location(&folder, None) };
+    let mut log = LogFile::open(Files, location, None).unwrap();
     append_all(&mut log, &["one\n"]).unwrap();
     fs::remove_dir_all(folder.path().join("a")).unwrap();
     append_all(&mut log, &["two\n"]).unwrap();
@@ -219,7 +217,7 @@ fn removed_folder_of_the_log_is_made_again() {
 fn file_that_took_the_place_of_a_failed_one_is_not_cut() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Faulty::default();
-    let mut log = LogFile::open(storage.clone(), place(&folder, None), None).unwrap();
+    let mut log = LogFile::open(storage.clone(), location(&folder, None), None).unwrap();
     storage.set(Fault::Write(2));
     append_all(&mut log, &["refused\n"]).unwrap_err();
     storage.set(Fault::None);
@@ -227,7 +225,7 @@ fn file_that_took_the_place_of_a_failed_one_is_not_cut() {
     drop(log);
     fs::remove_file(folder.path().join("webhook.log")).unwrap();
     fs::write(folder.path().join("webhook.log"), "another's\n").unwrap();
-    let mut log = LogFile::open(storage, place(&folder, None), Some(durable)).unwrap();
+    let mut log = LogFile::open(storage, location(&folder, None), Some(durable)).unwrap();
     append_all(&mut log, &["next\n"]).unwrap();
     assert_eq!(files(&folder), expected([("webhook.log", "another's\nnext\n")]));
 }
@@ -238,7 +236,7 @@ fn probe_fails_as_the_disk_does_and_leaves_nothing() {
     let storage = Faulty::default();
     for (fault, writable) in [(Fault::None, true), (Fault::Write(9), false), (Fault::Sync, false)] {
         storage.set(fault);
-        assert_eq!(place(&folder, None).probe(&storage).is_ok(), writable, "{fault:?}");
+        assert_eq!(location(&folder, None).probe(&storage).is_ok(), writable, "{fault:?}");
         assert_eq!(files(&folder), expected([]));
     }
 }

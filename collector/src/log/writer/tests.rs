@@ -5,19 +5,17 @@ use visnyk_crds::valid::Rotate;
 use visnyk_runtime::observe::{readiness::Readiness, watchdog::Watchdog};
 
 use super::*;
-use crate::log::storage::{
-    Files,
-    faulty::{Fault, Faulty},
-};
+use crate::log::storage::Files;
+use crate::testing::faulty_storage::{Fault, Faulty};
 
-fn place(folder: &TempDir) -> Place {
-    Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None }
+fn location(folder: &TempDir) -> LogLocation {
+    LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None }
 }
 
-fn begin<S: Storage>(storage: S, place: Place) -> (LogWriter, LogThread, Readiness) {
+fn begin<S: Storage>(storage: S, location: LogLocation) -> (LogWriter, LogThread, Readiness) {
     let readiness = Readiness::default();
     let ticker = Watchdog::new().register("log writer", Duration::from_secs(5));
-    let (writer, thread) = start(storage, place, ticker, readiness.condition("log", "opening")).unwrap();
+    let (writer, thread) = start(storage, location, ticker, readiness.condition("log", "opening")).unwrap();
     (writer, thread, readiness)
 }
 
@@ -36,7 +34,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
 #[tokio::test]
 async fn appended_line_is_in_the_file_when_its_sender_hears_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (writer, _thread, readiness) = begin(Files, place(&folder));
+    let (writer, _thread, readiness) = begin(Files, location(&folder));
     writer.append("one\n".into()).await.unwrap();
     assert_eq!(text(&folder, "webhook.log"), "one\n");
     assert_eq!((writer.written().lines(), writer.written().bytes()), (1, 4));
@@ -47,7 +45,7 @@ async fn appended_line_is_in_the_file_when_its_sender_hears_of_it() {
 async fn lines_of_many_senders_are_each_there_once() {
     let folder = tempfile::tempdir().unwrap();
     let rotate = Some(Rotate { size: 600, keep: 1_000 });
-    let (writer, thread, _) = begin(Files, Place { rotate, ..place(&folder) });
+    let (writer, thread, _) = begin(Files, LogLocation { rotate, ..location(&folder) });
     let senders = (0..500).map(|number| {
         let writer = writer.clone();
         tokio::spawn(async move { writer.append(format!("event {number}\n").into()).await.unwrap() })
@@ -73,7 +71,7 @@ async fn failed_log_refuses_says_so_and_recovers_without_a_trace_of_what_it_refu
     for fault in [Fault::Write(3), Fault::Sync] {
         let folder = tempfile::tempdir().unwrap();
         let storage = Faulty::default();
-        let (writer, _thread, readiness) = begin(storage.clone(), place(&folder));
+        let (writer, _thread, readiness) = begin(storage.clone(), location(&folder));
         writer.append("kept\n".into()).await.unwrap();
         storage.set(fault);
         assert_eq!(writer.append("refused\n".into()).await, Err(AppendError::Unwritable));
@@ -91,7 +89,7 @@ async fn failed_log_refuses_says_so_and_recovers_without_a_trace_of_what_it_refu
 async fn failed_log_is_left_alone_for_a_while_however_many_ask() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Faulty::default();
-    let (writer, _thread, _) = begin(storage.clone(), place(&folder));
+    let (writer, _thread, _) = begin(storage.clone(), location(&folder));
     storage.set(Fault::Sync);
     let (began, opened) = (Instant::now(), storage.opened());
     for _ in 0..200 {
@@ -105,9 +103,9 @@ async fn failed_log_is_left_alone_for_a_while_however_many_ask() {
 async fn log_that_moves_to_an_existing_file_continues_it() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("other.log"), "much longer than the first\n").unwrap();
-    let (writer, _thread, _) = begin(Files, place(&folder));
+    let (writer, _thread, _) = begin(Files, location(&folder));
     writer.append("one\n".into()).await.unwrap();
-    writer.move_to(Place { path: "other.log".into(), ..place(&folder) }).await.unwrap();
+    writer.move_to(LogLocation { path: "other.log".into(), ..location(&folder) }).await.unwrap();
     writer.append("two\n".into()).await.unwrap();
     assert_eq!(text(&folder, "other.log"), "much longer than the first\ntwo\n");
 }
@@ -116,11 +114,11 @@ async fn log_that_moves_to_an_existing_file_continues_it() {
 async fn log_moves_only_to_a_place_it_can_open() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let (writer, _thread, readiness) = begin(Files, place(&folder));
+    let (writer, _thread, readiness) = begin(Files, location(&folder));
     writer.append("one\n".into()).await.unwrap();
-    writer.move_to(Place { path: "file/below.log".into(), ..place(&folder) }).await.unwrap_err();
+    writer.move_to(LogLocation { path: "file/below.log".into(), ..location(&folder) }).await.unwrap_err();
     writer.append("two\n".into()).await.unwrap();
-    writer.move_to(Place { path: "other.log".into(), ..place(&folder) }).await.unwrap();
+    writer.move_to(LogLocation { path: "other.log".into(), ..location(&folder) }).await.unwrap();
     writer.append("three\n".into()).await.unwrap();
     assert_eq!(text(&folder, "webhook.log"), "one\ntwo\n");
     assert_eq!(text(&folder, "other.log"), "three\n");
@@ -130,7 +128,7 @@ async fn log_moves_only_to_a_place_it_can_open() {
 #[tokio::test]
 async fn closing_writes_what_is_waiting_and_refuses_the_rest() {
     let folder = tempfile::tempdir().unwrap();
-    let (writer, thread, _) = begin(Files, place(&folder));
+    let (writer, thread, _) = begin(Files, location(&folder));
     let (answer, outcome) = oneshot::channel();
     writer.commands.send(Command::Append { line: "last\n".into(), answer }).unwrap();
     thread.close();

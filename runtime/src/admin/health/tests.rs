@@ -19,7 +19,7 @@ impl Shown {
     }
 }
 
-impl Face for Shown {
+impl HealthEndpoints for Shown {
     fn live(&self) -> Vec<String> {
         self.get(0)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::testing::kubelet_writes;
+use crate::testing::kubelet::kubelet_writes;
 
 /// Well below the time between two looks: only the kernel's notices are this quick.
 const NOTICED: Duration = Duration::from_secs(3);
@@ -65,7 +65,7 @@ async fn same_content_is_no_change() {
     fs::write(&file, "one").unwrap();
     let mut watch = FileWatch::start(vec![file.clone()]);
     fs::write(&file, "one").unwrap();
-    tokio::time::timeout(PATIENCE, watch.changed()).await.expect_err("nothing changed");
+    tokio::time::timeout(MAX_DELAY, watch.changed()).await.expect_err("nothing changed");
 }
 
 #[tokio::test]

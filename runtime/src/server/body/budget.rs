@@ -50,7 +50,7 @@ pub(super) struct Share {
     budget: Arc<Budget>,
     client: IpAddr,
     /// Most bytes that the client may hold, in all of its bodies.
-    most: u64,
+    max_bytes: u64,
     bytes: u64,
     /// The body's place among the incomplete; none before its first part and after its last.
     rank: Option<Rank>,
@@ -77,8 +77,8 @@ impl Budget {
     /// All bodies of one client together may have a quarter of the budget, because a balancer may stand in front of every
     /// sender, and never less than one body of the largest size.
     pub(super) fn share(self: &Arc<Self>, client: IpAddr, limit: u64) -> Share {
-        let most = (self.size / 4).max(limit);
-        Share { budget: self.clone(), client, most, bytes: 0, rank: None, displaced: None }
+        let max_bytes = (self.size / 4).max(limit);
+        Share { budget: self.clone(), client, max_bytes, bytes: 0, rank: None, displaced: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Usage> {
@@ -106,7 +106,7 @@ impl Share {
         // From here on the drop of this share gives back what is counted.
         self.bytes += bytes;
         usage.add(self.client, bytes);
-        while usage.of(self.client) > self.most {
+        while usage.of(self.client) > self.max_bytes {
             usage.displace(behind, Some(self.client))?;
         }
         while usage.used > budget.size {

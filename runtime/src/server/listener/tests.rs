@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     observe::watchdog::Watchdog,
-    server::testing::{
+    testing::server::{
         SHORT, SOON, answer, connect, eventually, exchange, plain, serve, serve_with, until_closed,
     },
 };

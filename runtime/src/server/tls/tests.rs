@@ -1,6 +1,5 @@
 mod clients;
 
-use crate::host::testing::kubelet_writes;
 use std::{collections::BTreeMap, fs};
 
 use bytes::Bytes;
@@ -14,10 +13,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::server::{
-    body::Bodies,
-    limits::Limits,
-    testing::{
+use crate::server::{body::Bodies, limits::Limits};
+use crate::testing::{
+    kubelet::kubelet_writes,
+    server::{
         SHORT, SOON, Served, app, connect, connect_tls, connector, eventually, exchange, files, only,
         serve_with, until_closed,
     },
@@ -61,7 +60,7 @@ impl Site {
     }
 }
 
-/// A certificate for `localhost` and its key, as PEM.
+/// Makes a certificate for `localhost` and its key, as PEM.
 fn pair() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())

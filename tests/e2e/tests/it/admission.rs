@@ -83,7 +83,7 @@ async fn operator_can_change_nothing_of_a_relay_but_its_finalizer() {
     .await;
 }
 
-/// A client that is the operator to the API server.
+/// Returns a client that is the operator to the API server.
 async fn as_operator() -> Client {
     let mut config = Config::infer().await.unwrap();
     config.auth_info.impersonate = Some(ACCOUNT.to_owned());

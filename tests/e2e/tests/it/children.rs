@@ -201,7 +201,7 @@ async fn larger_spool_asks_for_larger_volumes_and_loses_nothing() {
     .await;
 }
 
-/// The class `standard`, but that its claims may ask for more. They do not get it here.
+/// Creates a class like `standard` whose claims may ask for more. They do not get it here.
 async fn growing_class(client: &Client, name: &str) -> String {
     let classes: Api<StorageClass> = Api::all(client.clone());
     let standard = classes.get("standard").await.unwrap();

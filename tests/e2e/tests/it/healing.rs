@@ -49,7 +49,8 @@ async fn hung_process_is_restarted_within_the_probes_bound_and_loses_nothing() {
     .await;
 }
 
-/// The file that names the loop is root's, and the folder the relay's: it can take it away.
+/// Hangs a loop by a file that names it. The file is root's, and the folder the relay's, so that the relay can remove
+/// it.
 #[tokio::test]
 async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses_nothing() {
     with_temp_ns(async |client, namespace| {

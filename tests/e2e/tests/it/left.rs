@@ -11,7 +11,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_e2e::stage::{COLLECTOR, RELAY, Stage, be_patient, collector, is_ready, relay};
 use visnyk_e2e::traffic::{Ledger, Traffic, collected};
 
-/// A relay whose collector is not there yet. It tries for longer than a test takes.
+/// Returns a relay whose collector is not there yet. It tries for longer than a test takes.
 fn spec(replicas: u32, on_delete: &str) -> Value {
     let mut spec = relay(replicas);
     spec["spool"]["onDelete"] = on_delete.into();
@@ -19,7 +19,7 @@ fn spec(replicas: u32, on_delete: &str) -> Value {
     spec
 }
 
-/// It has accepted what it cannot deliver, in each of its pods.
+/// Creates a relay that has accepted events that it cannot deliver, in each of its pods.
 async fn with_undelivered(
     client: &Client,
     namespace: &str,
@@ -60,7 +60,7 @@ async fn job_is_there(stage: &Stage, ordinal: u32) {
     wait_until(&stage.api::<Job>(), &name, |job| job.is_some()).await;
 }
 
-/// The collector comes, and gets everything.
+/// Creates the collector, and waits until it has everything.
 async fn everything_arrives(stage: &Stage, ledger: &Ledger) {
     stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
     stage.assert_arrived(ledger).await;

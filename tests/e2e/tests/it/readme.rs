@@ -40,7 +40,7 @@ async fn commands_of_the_readme_install_receive_and_deliver() {
     example_is_gone().await;
 }
 
-/// The commands of a section's first block.
+/// Returns the commands of a section's first block.
 fn commands(section: &str) -> Vec<String> {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let from = readme.split_once(&format!("\n{section}\n")).expect("the section is in the README").1;
@@ -49,7 +49,8 @@ fn commands(section: &str) -> Vec<String> {
     block.join("\n").replace("\\\n", " ").lines().map(str::to_owned).collect()
 }
 
-/// As on a cluster that is new to us; every namespace of it is under the restricted Pod Security Standard.
+/// Removes everything, as on a cluster that is new to us; every namespace of it is under the restricted Pod Security
+/// Standard.
 async fn nothing_is_installed() {
     chart::uninstall().await;
     example_is_gone().await;
@@ -65,7 +66,7 @@ async fn nothing_is_installed() {
     run("kubectl", &["label", "--overwrite", "namespace", "default", chart::SYSTEM, label]).await;
 }
 
-/// With its volumes, so that what is in the log afterwards has just come.
+/// Waits until the example is gone with its volumes, so that the content of the log afterwards is new.
 async fn example_is_gone() {
     // Where not even the kinds are known, none is there.
     shell("kubectl delete --ignore-not-found --filename examples/cluster.yaml 2>/dev/null || true").await;
@@ -80,7 +81,7 @@ fn tables(printed: &str) -> Vec<Vec<Vec<String>>> {
     printed.split("\n\n").map(|table| table.lines().map(words).collect()).collect()
 }
 
-/// Such as `12s`.
+/// Returns whether a word is an age such as `12s`.
 fn is_age(word: &str) -> bool {
     word.ends_with(['s', 'm']) && word.starts_with(|first: char| first.is_ascii_digit())
 }

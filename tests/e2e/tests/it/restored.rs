@@ -71,7 +71,7 @@ async fn deleted_workloads_are_restored_in_five_seconds_and_lose_nothing() {
     .await;
 }
 
-/// The relay's Secrets, Services and `ConfigMap`s.
+/// Returns the relay's Secrets, Services and `ConfigMap`s.
 async fn children(stage: &Stage) -> Vec<(ApiResource, Vec<String>)> {
     let mut found = Vec::new();
     for kind in [
@@ -97,7 +97,7 @@ async fn deleted_is_restored(stage: &Stage, kind: &ApiResource, name: &str) {
     within(RESTORED, &format!("{} {name} is restored", kind.kind), uid, is_another).await;
 }
 
-/// Restored is what covers what was there before: fields that a controller fills in may differ.
+/// Edits an object, and waits until the state before is restored: fields that a controller fills in may differ.
 async fn edited_is_restored<K: Resource<DynamicType = ()>>(stage: &Stage, name: &str, edit: Value) {
     let objects = stage.objects(&ApiResource::erase::<K>(&()));
     let wish = |object: &DynamicObject| {

@@ -51,7 +51,7 @@ fn refusals(asked: &[AuditEvent]) -> Vec<String> {
     lines.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The rights that a request needed.
+/// Returns the rights that a request needed.
 fn rights_used(event: &AuditEvent) -> Vec<String> {
     let Some(object) = &event.object_ref else { return Vec::new() };
     let resource = match &object.subresource[..] {
@@ -64,7 +64,7 @@ fn rights_used(event: &AuditEvent) -> Vec<String> {
     verbs.map(|verb| right(verb, &object.api_group, &resource)).collect()
 }
 
-/// All that rules grant the account, wherever they do.
+/// Returns all rights that rules grant the account, in any namespace.
 async fn granted(client: &Client) -> BTreeSet<String> {
     let everything = ListParams::default();
     let everywhere = Api::<ClusterRoleBinding>::all(client.clone()).list(&everything).await.unwrap();

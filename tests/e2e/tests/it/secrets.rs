@@ -18,7 +18,7 @@ use crate::rollout::roll;
 /// Time within which a changed Secret is active.
 const LIVE: Duration = Duration::from_secs(5);
 
-/// A relay whose senders show a token.
+/// Returns a relay whose senders show a token.
 fn guarded(replicas: u32) -> Value {
     let mut spec = relay(replicas);
     let token = json!({"secretRefs": [{"name": "door", "key": "token"}]});

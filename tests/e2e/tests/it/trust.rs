@@ -81,14 +81,14 @@ async fn delivers_there(client: Client, namespace: String, theirs: String) {
     stage.condition::<WebhookRelay>(RELAY, "Ready", "True").await;
 }
 
-/// Of which kinds there are resources whose authority is said to be lost.
+/// Returns the kinds of the resources with an Event about a lost authority.
 async fn warned(stage: &Stage) -> BTreeSet<String> {
     let events = stage.api::<Event>().list(&ListParams::default()).await.unwrap().into_iter();
     let lost = events.filter(|event| event.reason.as_deref() == Some("AuthorityLost"));
     lost.filter_map(|event| event.regarding?.kind).collect()
 }
 
-/// The authority that is published, once it is so.
+/// Waits for a published authority for which this is true, and returns it.
 async fn published(stage: &Stage, name: &str, so: impl Fn(&str) -> bool) -> String {
     let authority = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("ca.crt")).cloned();
     let is_so = |map: Option<&ConfigMap>| map.and_then(authority).is_some_and(|pem| so(&pem));
@@ -132,7 +132,7 @@ async fn service_that_turns_into_an_external_name_is_refused_and_not_followed() 
     .await;
 }
 
-/// A Service of the user's own in front of the collector.
+/// Creates a Service of the user's own in front of the collector.
 async fn target(stage: &Stage) {
     let spec = json!({
         "selector": {"app.kubernetes.io/name": "visnyk-collector", "app.kubernetes.io/instance": COLLECTOR},

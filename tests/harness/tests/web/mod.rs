@@ -47,7 +47,7 @@ impl Web {
         applied.unwrap_or_else(|error| panic!("apply {kind} web: {error}"));
     }
 
-    /// The name of the pod that is ready, waiting for one.
+    /// Waits for a pod that is ready, and returns its name.
     pub async fn ready_pod(&self) -> String {
         use futures::TryStreamExt;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);

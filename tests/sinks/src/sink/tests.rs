@@ -6,7 +6,7 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// POSTs an event; the status, or none if the connection broke.
+/// Posts an event, and returns the status, or none if the connection broke.
 async fn post(sink: &Sink, id: &str) -> Option<u16> {
     let request = client().post(sink.url()).header("webhook-id", id.to_owned()).body("body");
     Some(request.send().await.ok()?.status().as_u16())

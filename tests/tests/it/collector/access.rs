@@ -8,9 +8,9 @@ use visnyk_tests::{
     client,
     collector::Collector,
     manifest::{self, COLLECTOR_PORT, collector_destination},
-    patience::eventually,
     relay::Relay,
     sender::Sender,
+    wait::eventually,
 };
 
 fn closed_but_for(namespaces: &[&str]) -> Value {

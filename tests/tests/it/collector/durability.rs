@@ -19,7 +19,7 @@ use visnyk_tests::{
     manifest,
     power::{Disk, FileSystem, Lab},
     process::Process,
-    proof::{extent, report, seed},
+    proof::{report, seed, test_effort},
 };
 
 /// Lines that were answered with 2xx.
@@ -52,10 +52,10 @@ fn load(collector: &Collector, promised: &Promised, stop: &Arc<AtomicBool>) -> J
 async fn more(promised: &Promised, count: usize) {
     let before = promised.lock().unwrap().len();
     let len = async || promised.lock().unwrap().len();
-    visnyk_tests::patience::eventually("lines accepted", len, |&len| len >= before + count).await;
+    visnyk_tests::wait::eventually("lines accepted", len, |&len| len >= before + count).await;
 }
 
-/// Every line of every file of the log.
+/// Returns every line of every file of the log.
 fn lines(collector: &Collector) -> Vec<String> {
     let files = fs::read_dir(collector.data_dir()).unwrap().map(|entry| entry.unwrap().path());
     let logs = files.filter(|path| path.to_str().unwrap().contains("webhook.log"));
@@ -83,7 +83,7 @@ async fn promised_lines_survive_kills_under_load_and_rotation() {
     assert!(collector.data_dir().join("webhook.log.2").exists(), "nothing was rotated");
 }
 
-/// As `proof::power_cut` does for the relay.
+/// Cuts the power as `proof::power_cut` does for the relay.
 #[tokio::test(flavor = "multi_thread")]
 async fn power_cuts_under_load_and_rotation_lose_no_promised_line() {
     let Some(lab) = Lab::new() else { return };
@@ -96,7 +96,7 @@ async fn power_cuts_under_load_and_rotation_lose_no_promised_line() {
     collector.probes.ready().await;
     let (promised, stop) = (Promised::default(), Arc::<AtomicBool>::default());
     let senders = load(&collector, &promised, &stop);
-    let cuts = extent(10, 200);
+    let cuts = test_effort(10, 200);
     for _ in 0..cuts {
         more(&promised, random.random_range(1..150)).await;
         sleep(Duration::from_millis(random.random_range(0..20))).await;

@@ -10,7 +10,7 @@ use visnyk_tests::{
     collector::Collector,
     files::write_secret,
     manifest::{self, COLLECTOR_PORT},
-    patience::eventually,
+    wait::eventually,
 };
 
 #[tokio::test(flavor = "multi_thread")]

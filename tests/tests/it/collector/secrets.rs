@@ -16,7 +16,7 @@ const PASSWORD: &str = "canary-password-7c2d";
 const QUERY: &str = "canary-query-7c2d";
 const BODY: &str = "canary-body-7c2d";
 
-/// The first line of a private key.
+/// Returns the first line of a private key.
 fn key_line(pem: &str) -> String {
     pem.lines().nth(1).unwrap().to_owned()
 }

@@ -8,10 +8,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{body, small_body},
     manifest::{self, destination, with},
-    patience::eventually,
-    proof::{extent, is_long, report},
+    proof::{is_long, report, test_effort},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 use super::fill::fill;
@@ -39,7 +39,7 @@ struct Run {
 #[tokio::test(flavor = "multi_thread")]
 async fn million_undelivered_events_cost_a_restart_nothing() {
     let few = run(FEW, FEW, small_body).await;
-    let many = run(1_000_000, extent(FEW, 1_000_000), small_body).await;
+    let many = run(1_000_000, test_effort(FEW, 1_000_000), small_body).await;
     check("1,000,000 events", &few, &many);
     if is_long() {
         let few = run(FEW, FEW, body).await;
@@ -72,7 +72,7 @@ async fn run(events: u64, watched: u64, body: fn(u64) -> bytes::Bytes) -> Run {
     // Patient enough not to give the first event up.
     let retry = json!({"schedule": ["0s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"], "jitterPercent": 0});
     let mut manifest = manifest::relay([with(destination("sink", &sink.url()), json!({"retry": retry}))]);
-    let size = extent(1, 16);
+    let size = test_effort(1, 16);
     manifest["spec"]["spool"] = json!({"persistent": {"size": format!("{size}Gi")}});
     let mut relay = Relay::start(&manifest).await;
     relay.terminate().await;

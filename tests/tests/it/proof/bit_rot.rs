@@ -17,11 +17,11 @@ use visnyk_tests::{
     files::{copy_all, folder_in_memory},
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
-    proof::{by_build, extent, report, seed},
+    proof::{by_build, report, seed, test_effort},
     relay::Relay,
     segments::{HEADERS, frames, read_at, segments},
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 const EVENTS: usize = 400;
@@ -43,7 +43,7 @@ struct World {
 }
 
 impl World {
-    /// A relay killed with all that it accepted still to be delivered.
+    /// Starts a relay, and kills it with all that it accepted still to be delivered.
     async fn dead() -> Self {
         let sink = Tally::start(Manner::Hangs).await;
         // What hangs stays in the journal, and does not go to the waiting room.
@@ -78,7 +78,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn rot_in_the_journal_costs_exactly_the_records_it_hits() {
     let mut random = seed();
-    let (rounds, harms) = (extent(5, 50), 200);
+    let (rounds, harms) = (test_effort(5, 50), 200);
     let (mut damaged, mut slowest) = (0, Duration::ZERO);
     for _ in 0..rounds {
         let mut world = World::dead().await;
@@ -216,7 +216,7 @@ struct Revived {
     start: Duration,
 }
 
-/// One attempt for each event, and segments that take all of them.
+/// Returns a manifest with one attempt for each event, and segments that take all of them.
 fn roomy(sink: &Tally) -> Value {
     let mut manifest =
         manifest::relay([with(destination("sink", &sink.url()), json!({"retry": {"schedule": ["0s"]}}))]);
@@ -285,7 +285,7 @@ async fn rot_in_the_state_costs_exactly_the_held_events_it_hits() {
     let (mut revivals, mut slowest) = (0, Duration::ZERO);
     for lies in [Lies::InTheLog, Lies::InTheFile] {
         let remains = Remains::with(lies).await;
-        let rounds = (0..extent(3, 50)).flat_map(|_| Harm::ALL);
+        let rounds = (0..test_effort(3, 50)).flat_map(|_| Harm::ALL);
         let seeded: Vec<(u64, Harm)> = rounds.map(|harm| (random.random(), harm)).collect();
         let revived =
             stream::iter(seeded).map(|(seed, harm)| remains.revived(StdRng::seed_from_u64(seed), harm));

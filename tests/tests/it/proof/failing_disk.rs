@@ -15,11 +15,11 @@ use visnyk_tests::{
     faulty::{Call, Errno, Fault, FaultyDisk, Files},
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
-    proof::{by_build, extent, report},
+    proof::{by_build, report, test_effort},
     relay::Relay,
     segments::{Frame, frames, segments},
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Size in bytes of the unit that is lost together when it cannot be read.
@@ -73,14 +73,15 @@ impl World {
         eventually("accepted", async || self.flood.accepted(), |now| *now > before + 20).await;
     }
 
-    /// Until not ready; how long that took.
+    /// Waits until the relay is not ready, and returns how long that took.
     async fn unready(&self) -> Duration {
         let began = Instant::now();
         self.relay.probes.unready().await;
         began.elapsed()
     }
 
-    /// Kill and power cut: what was promised and not synced is gone for good. Then everything has to arrive.
+    /// Kills the relay and cuts the power, so that everything that was promised and not synced is gone for good. Then
+    /// everything has to arrive.
     async fn assert_nothing_lost(mut self) -> (usize, usize) {
         self.accepts().await;
         self.flood.pause();
@@ -109,7 +110,7 @@ impl World {
 async fn disk_that_fails_under_load_costs_nothing_acknowledged_and_is_left_behind_by_itself() {
     let (mut events, mut repeats, mut slowest, mut latest) = (0, 0, Duration::ZERO, Duration::ZERO);
     let faults = faults(&[Call::Write, Call::Sync]);
-    let rounds = extent(1, 10);
+    let rounds = test_effort(1, 10);
     for fault in (0..rounds).flat_map(|_| &faults) {
         let Some(world) = World::new().await else { return };
         world.flood.resume();
@@ -239,7 +240,7 @@ async fn disk_that_fails_at_the_start_makes_the_relay_wait_and_say_so() {
     let (mut starts, mut events, mut latest) = (0, 0, Duration::ZERO);
     let Some(mut world) = World::new().await else { return };
     let faults = faults(&[Call::Open, Call::Write, Call::Sync]);
-    for fault in (0..extent(1, 10)).flat_map(|_| &faults) {
+    for fault in (0..test_effort(1, 10)).flat_map(|_| &faults) {
         world.flood.resume();
         world.accepts().await;
         world.flood.pause();

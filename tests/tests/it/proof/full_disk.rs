@@ -10,10 +10,10 @@ use visnyk_tests::{
     flood::Flood,
     manifest::{self, destination},
     mount::Mount,
-    patience::eventually,
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Time within which it has to accept again once each destination has taken something. Before that it waits for their
@@ -36,7 +36,7 @@ async fn disk_filled_by_destinations_that_are_down_is_accepted_on_again_once_one
     eventually("full", async || flood.answers().unavailable, |refused| *refused > 0).await;
     let why = relay.probes.unready().await;
     assert!(why.contains("journal: full"), "{why}");
-    let (promised, hold) = (flood.accepted(), Duration::from_secs(extent(3, 120)));
+    let (promised, hold) = (flood.accepted(), Duration::from_secs(test_effort(3, 120)));
     sleep(hold).await;
     relay.process.assert_running();
     assert!(relay.probes.alive().await, "a full disk is nothing that a restart would mend");

@@ -18,7 +18,7 @@ use visnyk_tests::{
     manifest::{self, with},
     name_server::{Answer, NameServer},
     process::{Process, Surroundings},
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::{RELAY, Relay},
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -45,22 +45,22 @@ const fn v4([a, b, c, d]: [u8; 4], port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port)
 }
 
-/// Every address on these ports, but those of whoever listens there himself.
+/// Returns every address on these ports, except those on which another process listens.
 fn everywhere(ports: &[u16]) -> Vec<SocketAddr> {
     ports.iter().map(|port| (Ipv6Addr::UNSPECIFIED, *port).into()).collect()
 }
 
-/// A destination that nothing is allowed to, with one attempt.
+/// Returns a destination that nothing is allowed to, with one attempt.
 fn closed(name: &str, url: &str) -> Value {
     json!({"name": name, "url": url, "timeout": "2s", "retry": {"schedule": ["0s"]}})
 }
 
-/// The well one, which has to get everything, however busy the machine is.
+/// Returns the well destination, which has to get everything, however busy the machine is.
 fn well() -> Value {
     with(closed("well", &format!("http://{WELL}/hook")), json!({"timeout": "30s"}))
 }
 
-/// The urls of these that a manifest may have.
+/// Returns those of the URLs that a manifest may have.
 fn taken_by_manifests<'a>(urls: &[&'a str]) -> Vec<&'a str> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest.yaml");
@@ -234,7 +234,7 @@ fn name_that_changes_between_look_up_and_connection_leads_nowhere_else() {
         let trap = Trap::set(&inner.collect::<Vec<_>>()).await;
         let _resolv_conf = ask_names_of(NAMES.ip());
         let server = NameServer::start(NAMES, changing).await;
-        let events = extent(5_000, 50_000);
+        let events = test_effort(5_000, 50_000);
         let denied = all_arrive(events, [("turning", ports[0]), ("alias", ports[1])]).await;
         let looked_up = ["turning.test", "alias.test"].map(|name| server.asked(name) as u64);
         // Answers good and bad at once.

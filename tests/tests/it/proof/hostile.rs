@@ -24,10 +24,10 @@ use tokio::{
 use visnyk_tests::{
     honest::{Honest, Seen},
     manifest::{self, RELAY_PORT, destination, with},
-    patience::eventually,
-    proof::{by_build, extent, report},
+    proof::{by_build, report, test_effort},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
     wire::Wire,
 };
 
@@ -121,13 +121,13 @@ impl Siege {
         let relay = Relay::start_in(folder, data, &manifest).await;
         let mut honest = Honest::to(&relay, HONEST);
         honest.send_for(Duration::from_secs(1)).await;
-        let alone = honest.send_for(Duration::from_secs(extent(2, 20))).await;
+        let alone = honest.send_for(Duration::from_secs(test_effort(2, 20))).await;
         assert_eq!(alone.failures, Vec::<String>::new());
         let (memory, files) = (relay.process.memory(), relay.process.open_files());
         Self { relay, honest, sink, alone, memory, most: MEMORY, files }
     }
 
-    /// To attack it on.
+    /// Returns the wire to attack it on.
     fn wire(&self) -> Wire {
         let ca = self.relay.data_dir().join("tls/ca.crt");
         Wire::new(self.relay.address().port(RELAY_PORT), ATTACKER, &ca)
@@ -160,7 +160,7 @@ impl Siege {
         let (Shown::Sent(least) | Shown::Held(least)) = attack.least;
         // On a busy machine the attackers, who are humble, may need a while.
         let under_attack = async {
-            sleep(Duration::from_secs(extent(2, 60))).await;
+            sleep(Duration::from_secs(test_effort(2, 60))).await;
             eventually("an attack", shown, |shown| *shown >= least).await
         };
         let (beside, shown) = self.honest.send_beside(under_attack).await;

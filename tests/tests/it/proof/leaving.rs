@@ -19,12 +19,12 @@ use visnyk_tests::{
     balancer::{Backend, Balancer},
     honest::Honest,
     manifest::{self, RELAY_PORT, destination},
-    patience::eventually,
     probes::Probes,
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::Relay,
     sender::Sender,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 /// Time for which a relay continues to accept: more than the balancer takes to learn.
@@ -53,7 +53,7 @@ async fn restarts_behind_a_late_balancer_are_not_noticed() {
     both().await;
 
     let mut honest = Honest::through(balancer.address(), &ca, SENDER);
-    let restarts = usize::try_from(extent(8, 100)).unwrap();
+    let restarts = usize::try_from(test_effort(8, 100)).unwrap();
     let restarting = async {
         let mut slowest = Duration::ZERO;
         for turn in 0..restarts {
@@ -138,7 +138,7 @@ fn ask_in_a_hurry(probes: &Probes) -> Vec<Duration> {
     let _ = setpriority_process(None, -20);
     let asking = async {
         let mut took = Vec::new();
-        for _ in 0..extent(100, 2_000) {
+        for _ in 0..test_effort(100, 2_000) {
             for path in ["/livez", "/readyz"] {
                 let asked = Instant::now();
                 let (status, body) = probes.get(path).await.expect("an answer");

@@ -13,10 +13,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{Answers, Flood},
     manifest::{self, destination, with},
-    patience::eventually,
-    proof::{by_build, extent, is_long, report},
+    proof::{by_build, is_long, report, test_effort},
     relay::{Relay, find},
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 /// Events a second, few enough for a debug build on two cores that do other things besides.
@@ -38,7 +38,7 @@ const AROUND_A_KILL: Duration = Duration::from_secs(1);
 const BUSY: Duration = by_build(Duration::from_millis(20), Duration::from_secs(2));
 const MIB: u64 = 1 << 20;
 
-/// The seven that are there, as they are named and as they behave.
+/// Returns the seven bad destinations, by name and manner.
 fn manners(elsewhere: &Tally) -> [(&'static str, Manner); 7] {
     [
         ("well", Manner::Takes),
@@ -56,7 +56,7 @@ const NEVER_THERE: &str = "never-there";
 #[tokio::test(flavor = "multi_thread")]
 async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everything_in_the_end() {
     let alone = alone().await;
-    let events = usize::try_from(extent(EVENTS, 1_000_000)).unwrap();
+    let events = usize::try_from(test_effort(EVENTS, 1_000_000)).unwrap();
     let elsewhere = Tally::start(Manner::Takes).await;
     let mut tallies = BTreeMap::new();
     for (name, manner) in manners(&elsewhere) {
@@ -145,20 +145,20 @@ async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everyth
     assert!(*last < first * 3 / 2 + 16, "memory grows: {peaks:?} MiB");
 }
 
-/// A destination whose events have attempts left until all is mended, however long that takes.
+/// Returns a destination whose events have attempts left until all is mended, however long that takes.
 fn patient(name: &str, url: &str) -> Value {
     let destination = destination(name, url);
     if is_long() { with(destination, json!({"retry": schedule()})) } else { destination }
 }
 
-/// Longer than either form takes.
+/// Returns a schedule that is longer than either form takes.
 fn schedule() -> Value {
-    let wait = format!("{}s", extent(10, 40));
+    let wait = format!("{}s", test_effort(10, 40));
     let waits: Vec<_> = (0..32).map(|attempt| if attempt == 0 { "0s" } else { &wait }).collect();
     json!({"schedule": waits, "jitterPercent": 0})
 }
 
-/// The p99 from sending to arrival where there is no other destination.
+/// Measures the p99 from sending to arrival where there is no other destination.
 async fn alone() -> Duration {
     let sink = Tally::start(Manner::Takes).await;
     let relay = Relay::start(&manifest::relay([destination("well", &sink.url())])).await;
@@ -179,7 +179,7 @@ async fn drained(relay: &Relay, name: &str) {
     }
 }
 
-/// Of the events that were sent outside of the outages, from sending to arrival.
+/// Computes the p99 from sending to arrival of the events that were sent outside of the outages.
 fn p99(answers: &Answers, book: &Book, outages: &[(Instant, Instant)]) -> Duration {
     let undisturbed = |sent: &Instant| !outages.iter().any(|(from, until)| (from..=until).contains(&sent));
     let mut latencies: Vec<_> = answers

@@ -14,12 +14,12 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::Flood,
     manifest::{self, destination, with},
-    patience::eventually,
     power::{Disk, FileSystem, Lab},
-    proof::{extent, report, seed},
+    proof::{report, seed, test_effort},
     relay::Relay,
     segments::{read_at, segments},
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 /// Power cuts of one life of a relay: the next one begins with an empty disk, for much goes wrong only then.
@@ -50,7 +50,7 @@ async fn power_cut_on_xfs_loses_nothing_acknowledged() {
 async fn survive(kind: FileSystem) {
     let Some(lab) = Lab::new() else { return };
     let (mut random, mut figures) = (seed(), Figures::default());
-    while figures.states < extent(20, 500) {
+    while figures.states < test_effort(20, 500) {
         live_and_die(&lab, kind, &mut random, &mut figures).await;
     }
     let Figures { states, acknowledged, duplicates, voids, files, uses, slowest_start } = figures;
@@ -64,7 +64,7 @@ async fn survive(kind: FileSystem) {
     );
 }
 
-/// One life: a relay under load whose power is cut again and again, each time in a copy of its world.
+/// Runs a relay under load whose power is cut again and again, each time in a copy of its world.
 async fn live_and_die(lab: &Lab, kind: FileSystem, random: &mut StdRng, figures: &mut Figures) {
     let disk = lab.disk(kind);
     let sinks = [Tally::start(Manner::Takes).await, Tally::start(Manner::Picky).await];
@@ -107,7 +107,8 @@ fn with_spool(mut manifest: Value) -> Value {
     manifest
 }
 
-/// The machine comes up again; whatever was acknowledged and not delivered before is delivered now.
+/// Starts the machine again, and asserts that every event that was acknowledged and not delivered before is delivered
+/// now.
 async fn resurrect(disk: &Disk, promised: &[u64], before: [Book; 2], figures: &mut Figures) {
     let sinks = [Tally::start(Manner::Takes).await, Tally::start(Manner::Takes).await];
     let folder = tempfile::tempdir().unwrap();

@@ -10,10 +10,10 @@ use visnyk_tests::{
     conservation::assert_adds_up,
     flood::{Flood, small_body},
     manifest::{self, destination, with},
-    patience::eventually,
     proof::{is_long, report},
     relay::Relay,
     tally::{Book, Manner, Tally},
+    wait::eventually,
 };
 
 use super::fill::fill;
@@ -80,7 +80,7 @@ async fn destination_that_returns_is_not_buried_and_holds_up_nothing_fresh() {
     assert!(fresh < FRESH, "a fresh event waited {fresh:?}");
 }
 
-/// The longest that an event was on its way.
+/// Returns the longest that an event was on its way.
 fn slowest(flood: &Flood, book: &Book) -> Duration {
     let accepted = flood.answers().accepted;
     assert!(!accepted.is_empty());

@@ -14,10 +14,10 @@ use visnyk_tests::{
     files::{copy_all, files_below, folder_in_memory},
     flood::Flood,
     manifest::{self, destination},
-    patience::eventually,
     proof::report,
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
 };
 
 const EVENTS: usize = 600;

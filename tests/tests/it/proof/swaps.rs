@@ -17,10 +17,10 @@ use visnyk_tests::{
     files::Volume,
     manifest::{self, RELAY_PORT, destination},
     pace::beside,
-    patience::eventually,
-    proof::{extent, report},
+    proof::{report, test_effort},
     relay::Relay,
     tally::{Manner, Tally},
+    wait::eventually,
     wire::{Protocol, Wire},
 };
 
@@ -66,7 +66,8 @@ async fn connect_beside(wire: &Wire, served: &Arc<Mutex<Served>>, other: impl Fu
     seen
 }
 
-/// One handshake, which is to be shown what was in force when it began, or what came while it lasted.
+/// Makes one handshake, which is to be shown the certificate that was active when it began, or one that came while it
+/// lasted.
 async fn connect(wire: &Wire, served: &Mutex<Served>) -> Result<(), String> {
     let settled = served.lock().unwrap().settled;
     let certificate = shown(wire).await?;
@@ -124,7 +125,7 @@ async fn certificates_are_swapped_under_handshakes_and_none_fails() {
     let warm = connect_beside(&wire, &served, sleep(Duration::from_secs(1))).await;
     assert_eq!(warm.failures, Vec::<String>::new());
     let memory = relay.process.memory();
-    let swaps = extent(100, 1_000);
+    let swaps = test_effort(100, 1_000);
     let told = async || relay.process.said().matches("not all of tls was loaded").count();
     let swapping = async {
         for turn in 1..=swaps {

@@ -18,7 +18,7 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Dead letters as listed.
+/// Returns dead letters as listed.
 fn listed(relay: &Relay, args: &[&str]) -> Vec<Value> {
     let list = printed(&relay.command(&[&["dead-letters", "list"], args].concat()));
     list.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -2,10 +2,10 @@
 
 use visnyk_tests::{
     manifest::{self, destination},
-    patience::{PATIENCE, eventually},
     relay::Relay,
     sender::{Outcome, Sender},
     sink::{Behaviour, Sink},
+    wait::{TIMEOUT, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +34,7 @@ async fn address_with_too_many_requests_at_once_is_told_to_come_again() {
             }
         })
     }));
-    tokio::time::timeout(PATIENCE, told).await.expect("one of them is answered 429");
+    tokio::time::timeout(TIMEOUT, told).await.expect("one of them is answered 429");
     held.iter().for_each(tokio::task::AbortHandle::abort);
     drop(clients);
     relay.process.assert_running();

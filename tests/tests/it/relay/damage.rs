@@ -14,7 +14,7 @@ use visnyk_tests::{
     sink::{Behaviour, Sink},
 };
 
-/// The journal's segments.
+/// Returns the journal's segments.
 fn segments(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

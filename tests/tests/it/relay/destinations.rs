@@ -36,8 +36,8 @@ fn write(relay: &Relay, key: &str, text: &str) {
     write_secret(relay.secrets_dir().parent().unwrap(), "proof", key, text);
 }
 
-/// One relay signs, over TLS that it trusts by `tls.caRef`; another verifies; and what is signed by another secret
-/// does not get in.
+/// Runs two relays: one signs, over TLS that it trusts by `tls.caRef`; the other verifies, and refuses events that
+/// are signed by another secret.
 async fn relay_verifies_what_a_relay_signs(sign: Value, verify: Value, right: [&str; 2], wrong: &str) {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);

@@ -7,11 +7,11 @@ use visnyk_tests::{
     files::write_manifest,
     manifest::{self, destination},
     mount::Mount,
-    patience::eventually,
     process::Process,
     relay::{RELAY, Relay},
     sender::{Sender, json_of},
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +92,7 @@ async fn bounded_backlog_drops_its_oldest_by_name_and_never_fills_the_spool() {
     let healthy = Sink::start(Behaviour::Ok).await;
     let mut small = destination("bounded", &bounded.url());
     small["backlog"] = json!({"size": "1Mi", "then": "Drop"});
-    // Longer than any patience: an attempt that hangs must not hold the journal until it times out.
+    // Longer than any wait: an attempt that hangs must not hold the journal until it times out.
     small["timeout"] = "10m".into();
     let mut manifest = manifest::relay([small, destination("healthy", &healthy.url())]);
     manifest["spec"]["spool"] = json!({"persistent": {"size": "64Mi"}});
@@ -143,7 +143,7 @@ fn spool_too_small_for_its_bodies_is_a_mistake_of_the_manifest() {
     assert!(said.contains("spec.spool.persistent.size: must be at least 171Mi"), "{said}");
 }
 
-/// Half a mebibyte of JSON.
+/// Returns half a mebibyte of JSON.
 fn large_body() -> Bytes {
     Bytes::from(json_of(512 << 10))
 }

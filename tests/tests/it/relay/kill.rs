@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use visnyk_tests::{
     conservation::{assert_adds_up, assert_conserved},
     manifest::{self, destination, with},
-    proof::{extent, report, seed},
+    proof::{report, seed, test_effort},
     relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
@@ -16,7 +16,7 @@ use visnyk_tests::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepted_events_survive_kills_under_load() {
-    let kills = extent(20, 500);
+    let kills = test_effort(20, 500);
     let mut random = seed();
 
     let healthy = Sink::start(Behaviour::Ok).await;

@@ -5,10 +5,10 @@ use http::StatusCode;
 use serde_json::json;
 use visnyk_tests::{
     manifest::{self, destination, with},
-    patience::eventually,
     relay::Relay,
     sender::json_of,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 const EVENTS: usize = 60;

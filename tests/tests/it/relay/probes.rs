@@ -42,7 +42,7 @@ async fn sigterm_loses_nothing_repeats_nothing_and_exits_cleanly() {
     assert_conserved(&mut relay, &sender, &[("sink", &sink)]).await;
 }
 
-/// Asked at any moment of its start, it goes: also between two things that listen for signals.
+/// Sends SIGTERM at any moment of a start: also between two things that listen for signals.
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_in_the_middle_of_a_start_is_heard() {
     let sink = Sink::start(Behaviour::Ok).await;

@@ -60,7 +60,7 @@ async fn sender_without_the_token_is_refused_and_a_rotated_token_is_taken_up() {
     std::fs::write(relay.secrets_dir().join("front/token"), "second").unwrap();
     let second = Sender::with_token(&relay, Some("second"));
     let taken_up = async || second.send_one().await;
-    visnyk_tests::patience::eventually("the new token", taken_up, |outcome| {
+    visnyk_tests::wait::eventually("the new token", taken_up, |outcome| {
         matches!(outcome, Outcome::Accepted(_))
     })
     .await;

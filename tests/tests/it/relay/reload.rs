@@ -6,10 +6,10 @@ use visnyk_tests::{
     conservation::assert_conserved,
     files::write_secret,
     manifest::{self, RELAY_PORT, destination},
-    patience::eventually,
     relay::Relay,
     sender::{Sender, json_of},
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use std::{fs, path::PathBuf};
 use serde_json::{Value, json};
 use visnyk_tests::{files::write_secret, manifest, provider::SECRET, relay::Relay, sink::Sink};
 
-/// A relay with this `verify` at `/`, whose every secret is [`SECRET`].
+/// Starts a relay with this `verify` at `/`, whose every secret is [`SECRET`].
 async fn relay_with(verify: Value, sink: &Sink) -> Relay {
     let mut manifest = manifest::relay([manifest::destination("sink", &sink.url())]);
     manifest["spec"]["sources"][0]["verify"] = verify;
@@ -29,12 +29,12 @@ async fn start(manifest: &Value) -> Relay {
     Relay::start_in(folder, data_dir, manifest).await
 }
 
-/// The field `secretRefs` with a secret that [`relay_with`] has.
+/// Returns the field `secretRefs` with a secret that [`relay_with`] has.
 fn secret_refs() -> Value {
     json!({"secretRefs": [{"name": "hook", "key": "one"}]})
 }
 
-/// The manifest of every example of a source.
+/// Returns the manifest of every example of a source.
 fn examples() -> Vec<(PathBuf, Value)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sources");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

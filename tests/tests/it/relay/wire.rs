@@ -8,10 +8,10 @@ use visnyk_tests::{
     collector::Collector,
     conservation::assert_conserved,
     manifest::{self, collector_destination, destination, with},
-    patience::eventually,
     relay::Relay,
     sender::Sender,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 /// The log line of the old system for a payload, without its time.
@@ -138,7 +138,7 @@ async fn collector_of_the_peers_folder_gets_both_formats_over_https() {
     assert_eq!(&lines[&false]["2023-09-10 17:24:31,123".len()..], LINE);
 }
 
-/// The text with every digit made zero.
+/// Returns the text with every digit made zero.
 fn shape(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }

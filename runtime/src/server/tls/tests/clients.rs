@@ -36,7 +36,7 @@ fn roots(trusted: &str) -> RootCertStore {
     roots
 }
 
-/// A client that takes up its earlier session where the server lets it.
+/// Makes a client that takes up its earlier session where the server lets it.
 fn client(trusted: &str, identity: Option<&CertificateAndKey>) -> TlsConnector {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -60,7 +60,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// A listener that trusts this bundle, by the command line.
+    /// Opens a listener that trusts this bundle, by the command line.
     async fn open(ip: &str, bundle: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bundle_file = folder.path().join("ca.crt");
@@ -71,7 +71,7 @@ impl Gate {
         Self::serve(folder, ip, files, only(self_signed())).await
     }
 
-    /// A listener that trusts the bundle that its manifest names.
+    /// Opens a listener that trusts the bundle that its manifest names.
     async fn of_manifest(ip: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for secret in ["senders", "others"] {
@@ -93,7 +93,7 @@ impl Gate {
         fs::write(self.folder.path().join("ca.crt"), bundle).unwrap();
     }
 
-    /// The Secret's bundle from now on.
+    /// Writes the Secret's bundle.
     fn write_secret(&self, secret: &str, bundle: &str) {
         fs::write(self.folder.path().join("secrets").join(secret).join("ca.crt"), bundle).unwrap();
     }

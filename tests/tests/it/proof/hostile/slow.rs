@@ -39,7 +39,7 @@ impl Drop for Running {
 /// last are made.
 const HELD: u64 = 100;
 
-/// slowhttptest's own connections, all from 127.0.0.1; and again, once all of them were cut.
+/// Attacks by the connections of slowhttptest, all from 127.0.0.1; and again, once all of them were cut.
 fn slowhttptest(url: &str, manner: &[&str]) -> Attack {
     let mut command = Command::new("slowhttptest");
     command.args(manner).args(["-c", "500", "-r", "200", "-l", "240", "-u", url]);
@@ -54,7 +54,7 @@ fn slowhttptest(url: &str, manner: &[&str]) -> Attack {
     })
 }
 
-/// An attack by connections that are there, of which the relay has so many at least.
+/// Attacks by connections that stay, of which the relay has so many at least.
 fn holding(least: u64, attack: impl Future<Output = ()> + Send + 'static) -> Attack {
     Attack { task: tokio::spawn(attack), blows: Blows::default(), least: Shown::Held(least) }
 }
@@ -103,7 +103,7 @@ async fn stalled_bodies_are_not_noticed() {
     siege.withstands("stalled bodies", async || renewed(32, wires.clone(), stalled_body).await).await;
 }
 
-/// A body of 1 MiB that lacks its last byte.
+/// Sends a body of 1 MiB that lacks its last byte.
 async fn stalled_body(wire: Wire) -> io::Result<TlsStream<TcpStream>> {
     let mut stream = wire.tls(Protocol::Http1).await?;
     let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1048576\r\n\r\n";
@@ -208,7 +208,7 @@ async fn thousand_stalled_streams_are_not_noticed() {
     siege.withstands("1,000 stalled streams", attack).await;
 }
 
-/// A hundred requests whose bodies have begun.
+/// Sends a hundred requests whose bodies have begun.
 async fn stalled_streams(wire: Wire) -> io::Result<TlsStream<TcpStream>> {
     let mut stream = wire.tls(Protocol::Http2).await?;
     stream.write_all(PREFACE).await?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use visnyk_tests::{
     http2::{END_HEADERS, END_STREAM, Kind, POST, PREFACE, field, frame},
-    proof::{extent, report},
+    proof::{report, test_effort},
     wire::{Protocol, Wire},
 };
 
@@ -81,7 +81,7 @@ async fn no_request_is_read_as_two() {
         }))
         .collect();
     let downgraded = downgraded();
-    let until = Instant::now() + Duration::from_secs(extent(2, 60));
+    let until = Instant::now() + Duration::from_secs(test_effort(2, 60));
     let smuggle = async {
         let mut rounds = 0;
         while rounds == 0 || Instant::now() < until {
@@ -113,7 +113,7 @@ async fn no_request_is_read_as_two() {
     );
 }
 
-/// Nothing of it is read as a request: it is refused, or hung up on.
+/// Asserts that nothing of it is read as a request: it is refused, or the connection is closed.
 async fn is_refused(wire: &Wire, said: &str) {
     let answer = say(wire, said).await;
     let answers = answer.matches("HTTP/1.1 ").count();

@@ -24,7 +24,7 @@ const TOKEN: &str = "canary-t0ken-5f1e";
 const WRITTEN: [&str; 4] =
     ["canary-path-5f1e", "canary-query-5f1e", "canary-login-5f1e", "canary-literal-5f1e"];
 
-/// An authorization server; what it was sent is kept.
+/// Starts an authorization server, and returns the requests that it gets.
 async fn authorization_server(address: &Address) -> Arc<Mutex<Vec<String>>> {
     let socket = TcpListener::bind(address.port(8000)).await.unwrap();
     let requests = Arc::<Mutex<Vec<String>>>::default();
@@ -45,7 +45,7 @@ async fn authorization_server(address: &Address) -> Arc<Mutex<Vec<String>>> {
     requests
 }
 
-/// Another relay, which speaks HTTP/2 and logs all that it can say.
+/// Starts another relay, which speaks HTTP/2 and logs at every level.
 async fn peer(sink: &Sink, token: &Value, secrets: &[(&str, &str)]) -> Relay {
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     let verify = json!({"bearer": {"secretRefs": [token]}});

@@ -10,16 +10,16 @@ use visnyk_tests::{
     client::Version,
     files::write_secret,
     manifest::destination,
-    patience::eventually,
     relay::Relay,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 use super::{examples, metric};
 
 const REFUSED: &str = "visnyk_unverified_requests_total";
 
-/// The example, with an open source beside it.
+/// Returns the manifest of the example, with an open source beside it.
 fn manifest(sink: &Sink) -> Value {
     let (_, mut manifest) =
         examples().into_iter().find(|(path, _)| path.ends_with("client-certificate.yaml")).unwrap();

@@ -3,9 +3,9 @@
 use serde_json::json;
 use visnyk_tests::{
     manifest::{self, destination},
-    patience::eventually,
     provider::{now, sign, sign_at},
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 use super::{metric, relay_with, secret_refs, start};

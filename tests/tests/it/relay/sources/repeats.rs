@@ -11,15 +11,15 @@ use tokio::time::sleep;
 use visnyk_tests::{
     conservation::assert_adds_up,
     manifest::{self, destination},
-    patience::eventually,
     provider::sign,
     relay::Relay,
     sink::{Behaviour, Sink},
+    wait::eventually,
 };
 
 use super::{metric, secret_refs, start};
 
-/// A relay that deduplicates at `/`.
+/// Starts a relay that deduplicates at `/`.
 async fn relay(sink: &Sink, source: Value) -> Relay {
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["sources"][0] = source;

@@ -1,5 +1,5 @@
-//! A request's body, noted in its connection's pace: once the first has been read, its client has spoken; and as long as
-//! one is still coming, the connection waits for its client.
+//! A request's body, noted in its connection's activity: once a whole body has been read, the client has completed a
+//! request, and while one is still coming, the connection waits for its client.
 
 use std::{
     pin::Pin,
@@ -12,29 +12,29 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::pace::{Awaited, Pace};
+use super::connection_activity::{Awaited, ConnectionActivity};
 
 pin_project_lite::pin_project! {
-    struct HeardBody {
+    struct TrackedBody {
         #[pin]
         body: Incoming,
-        pace: Arc<Pace>,
+        activity: Arc<ConnectionActivity>,
         // Until the body's end.
         awaited: Option<Awaited>,
     }
 }
 
 /// Returns the body as the application gets it.
-pub(super) fn heard(body: Incoming, pace: &Arc<Pace>) -> Body {
+pub(super) fn track_body(body: Incoming, activity: &Arc<ConnectionActivity>) -> Body {
     if body.is_end_stream() {
-        pace.spoke();
+        activity.completed_request();
         return Body::new(body);
     }
-    let awaited = Some(Awaited::begin(pace.clone()));
-    Body::new(HeardBody { body, pace: pace.clone(), awaited })
+    let awaited = Some(Awaited::begin(activity.clone()));
+    Body::new(TrackedBody { body, activity: activity.clone(), awaited })
 }
 
-impl HttpBody for HeardBody {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -45,7 +45,7 @@ impl HttpBody for HeardBody {
         let mut this = self.project();
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         if frame.is_none() || this.body.is_end_stream() {
-            this.pace.spoke();
+            this.activity.completed_request();
             this.awaited.take();
         }
         Poll::Ready(frame)

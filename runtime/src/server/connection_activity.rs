@@ -23,17 +23,17 @@ use crate::observe::watchdog::millis;
 
 /// One connection's state. Times are milliseconds since it was accepted; 0 means never.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ConnectionActivity {
     accepted: Instant,
     http2: AtomicBool,
     /// A whole request came, or one was answered.
-    spoke: AtomicBool,
+    completed_request: AtomicBool,
     /// Requests whose handler runs.
     running: AtomicU32,
     /// Requests whose body is still coming.
     awaited: AtomicU32,
     /// When the last bytes came.
-    heard: AtomicU64,
+    last_received: AtomicU64,
     /// When the last handler ended.
     rested: AtomicU64,
     /// When the first byte of an HTTP/1 header came that is not complete yet.
@@ -56,15 +56,15 @@ pub(crate) enum Order {
     Cut,
 }
 
-impl Pace {
+impl ConnectionActivity {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             accepted: Instant::now(),
             http2: AtomicBool::new(false),
-            spoke: AtomicBool::new(false),
+            completed_request: AtomicBool::new(false),
             running: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
-            heard: AtomicU64::new(0),
+            last_received: AtomicU64::new(0),
             rested: AtomicU64::new(0),
             // Connecting begins a header: whoever connects has something to say.
             head: AtomicU64::new(1),
@@ -78,13 +78,13 @@ impl Pace {
         self.http2.store(true, Relaxed);
     }
 
-    pub(crate) fn spoke(&self) {
-        self.spoke.store(true, Relaxed);
+    pub(crate) fn completed_request(&self) {
+        self.completed_request.store(true, Relaxed);
     }
 
     /// Returns whether a whole request has come.
-    pub(crate) fn has_spoken(&self) -> bool {
-        self.spoke.load(Relaxed)
+    pub(crate) fn has_completed_request(&self) -> bool {
+        self.completed_request.load(Relaxed)
     }
 
     /// Returns whether the client has to act next: it is idle between requests, reads no answers, or has not sent the
@@ -94,8 +94,8 @@ impl Pace {
     }
 
     /// Returns when the client last sent anything.
-    pub(crate) fn heard_at(&self) -> Instant {
-        self.accepted + Duration::from_millis(self.heard.load(Relaxed))
+    pub(crate) fn last_received_at(&self) -> Instant {
+        self.accepted + Duration::from_millis(self.last_received.load(Relaxed))
     }
 
     /// Returns an order if the activity of this connection exceeds its limits.
@@ -121,7 +121,7 @@ impl Pace {
         self.ordered.notify_one();
     }
 
-    /// The next order, or the last one again.
+    /// Waits for the next order, and returns it or the last one again.
     pub(crate) async fn ordered(&self) -> Order {
         self.ordered.notified().await;
         if self.order.load(Relaxed) > Order::Retire as u8 + 1 { Order::Cut } else { Order::Retire }
@@ -141,7 +141,7 @@ impl Pace {
     }
 
     fn bytes_came(&self) {
-        self.heard.store(self.now(), Relaxed);
+        self.last_received.store(self.now(), Relaxed);
         // On HTTP/2, what comes between requests are pings and settings, which earn no time.
         if self.running.load(Relaxed) == 0 && self.head.load(Relaxed) == 0 && !self.http2() {
             self.head.store(self.now(), Relaxed);
@@ -159,19 +159,19 @@ impl Pace {
 
 /// A request whose handler runs, until dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Pace>);
+pub(crate) struct Running(Arc<ConnectionActivity>);
 
 impl Running {
-    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
-        pace.running.fetch_add(1, Relaxed);
-        pace.head.store(0, Relaxed);
-        Self(pace)
+    pub(crate) fn begin(activity: Arc<ConnectionActivity>) -> Self {
+        activity.running.fetch_add(1, Relaxed);
+        activity.head.store(0, Relaxed);
+        Self(activity)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.spoke();
+        self.0.completed_request();
         self.0.rested.store(self.0.now(), Relaxed);
         self.0.running.fetch_sub(1, Relaxed);
     }
@@ -179,12 +179,12 @@ impl Drop for Running {
 
 /// A body that is still coming, until dropped.
 #[derive(Debug)]
-pub(crate) struct Awaited(Arc<Pace>);
+pub(crate) struct Awaited(Arc<ConnectionActivity>);
 
 impl Awaited {
-    pub(crate) fn begin(pace: Arc<Pace>) -> Self {
-        pace.awaited.fetch_add(1, Relaxed);
-        Self(pace)
+    pub(crate) fn begin(activity: Arc<ConnectionActivity>) -> Self {
+        activity.awaited.fetch_add(1, Relaxed);
+        Self(activity)
     }
 }
 
@@ -198,20 +198,20 @@ impl Drop for Awaited {
 /// waits as all others do. With a step for each, eight clients kept all others waiting for seconds.
 const STEPS_OF_A_READ: usize = 32;
 
-/// A stream that keeps its connection's pace, and lets others have their turn.
+/// A stream that keeps its connection's activity, and lets others have their turn.
 #[derive(Debug)]
-pub(crate) struct Paced<S> {
+pub(crate) struct ObservedStream<S> {
     stream: S,
-    pace: Arc<Pace>,
+    activity: Arc<ConnectionActivity>,
 }
 
-impl<S> Paced<S> {
-    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace }
+impl<S> ObservedStream<S> {
+    pub(crate) fn new(stream: S, activity: Arc<ConnectionActivity>) -> Self {
+        Self { stream, activity }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -223,7 +223,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         if buffer.filled().len() > before {
             step.made_progress();
             take_further_steps(cx);
-            self.pace.bytes_came();
+            self.activity.bytes_came();
         }
         Poll::Ready(Ok(()))
     }
@@ -237,10 +237,10 @@ fn take_further_steps(cx: &mut Context<'_>) {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn poll_write_vectored(
@@ -249,7 +249,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -258,11 +258,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.pace.wrote(poll)
+        self.activity.wrote(poll)
     }
 }

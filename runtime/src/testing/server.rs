@@ -14,28 +14,28 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use visnyk_crds::valid::ListenerTls;
 
-use super::{
+use crate::observe::{metrics::ListenerMetrics, readiness::Readiness, watchdog::Watchdog};
+use crate::server::{
     body::Bodies,
     drain::Drain,
     limits::Limits,
     listener::{Drained, Listener, Peer},
     tls::{Tls, TlsFiles, Wanted},
 };
-use crate::observe::{metrics::ListenerMetrics, readiness::Readiness, watchdog::Watchdog};
 
 /// Long enough for a loaded machine, short beside the limits' defaults.
-pub(super) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// For limits that a test runs into.
-pub(super) const SHORT: Duration = Duration::from_millis(200);
+pub(crate) const SHORT: Duration = Duration::from_millis(200);
 
-pub(super) struct Served {
+pub(crate) struct Served {
     pub address: SocketAddr,
     pub drain: Drain,
     pub task: JoinHandle<Drained>,
     pub tls: Tls,
 }
 
-pub(super) fn files(folder: &Path, ip: &str) -> TlsFiles {
+pub(crate) fn files(folder: &Path, ip: &str) -> TlsFiles {
     TlsFiles {
         data_dir: folder.join("data"),
         tls_dir: None,
@@ -45,7 +45,7 @@ pub(super) fn files(folder: &Path, ip: &str) -> TlsFiles {
     }
 }
 
-pub(super) async fn serve_with(ip: &str, limits: Limits, tls: Tls, app: Router) -> Served {
+pub(crate) async fn serve_with(ip: &str, limits: Limits, tls: Tls, app: Router) -> Served {
     let socket = TcpListener::bind((ip, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
     let drain = Drain::new();
@@ -56,22 +56,22 @@ pub(super) async fn serve_with(ip: &str, limits: Limits, tls: Tls, app: Router) 
     Served { address, drain, task, tls }
 }
 
-/// A listener that is this and names nobody who vouches for clients.
-pub(super) fn only(own: ListenerTls) -> Wanted {
+/// Returns the configuration of a listener that does not ask clients for certificates.
+pub(crate) fn only(own: ListenerTls) -> Wanted {
     Wanted { own, client_ca: None }
 }
 
-pub(super) fn plain(ip: &str) -> Tls {
+pub(crate) fn plain(ip: &str) -> Tls {
     Tls::start(files(Path::new("/nonexistent"), ip), only(ListenerTls::None), &Readiness::default())
 }
 
-/// Without TLS, answering with [`app`].
-pub(super) async fn serve(ip: &str, limits: Limits) -> Served {
+/// Serves without TLS, answering with [`app`].
+pub(crate) async fn serve(ip: &str, limits: Limits) -> Served {
     serve_with(ip, limits, plain(ip), app(Bodies::default())).await
 }
 
 /// Answers with the peer's address and the body's length; takes bodies of up to 1,000 bytes.
-pub(super) fn app(bodies: Bodies) -> Router {
+pub(crate) fn app(bodies: Bodies) -> Router {
     let handler = async |State(bodies): State<Bodies>,
                          Extension(peer): Extension<Peer>,
                          headers: HeaderMap,
@@ -84,12 +84,12 @@ pub(super) fn app(bodies: Bodies) -> Router {
     Router::new().fallback(any(handler)).with_state(bodies)
 }
 
-pub(super) async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
 /// Sends a request and reads the answer's head and body, leaving the connection open.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + tokio::io::AsyncWrite + Unpin),
     request: &str,
 ) -> String {
@@ -97,8 +97,8 @@ pub(super) async fn exchange(
     answer(stream).await
 }
 
-/// The next answer, whose length is given.
-pub(super) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
+/// Reads the next answer, whose length is given.
+pub(crate) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = String::new();
     loop {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -115,8 +115,8 @@ pub(super) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     }
 }
 
-/// Whatever comes until the other side closes, which it does soon, by the book or by a reset.
-pub(super) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+/// Reads everything until the other side closes, which it does soon, by FIN or by a reset.
+pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let read = async {
         let mut buffer = [0; 4096];
@@ -131,8 +131,8 @@ pub(super) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u
     all
 }
 
-/// A client that trusts these certificates and resumes nothing.
-pub(super) fn connector(trusted: &[&str], alpn: &str) -> TlsConnector {
+/// Makes a client that trusts these certificates and resumes nothing.
+pub(crate) fn connector(trusted: &[&str], alpn: &str) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for pem in trusted {
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -147,7 +147,7 @@ pub(super) fn connector(trusted: &[&str], alpn: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-pub(super) async fn connect_tls(
+pub(crate) async fn connect_tls(
     connector: &TlsConnector,
     address: SocketAddr,
     name: &str,
@@ -157,7 +157,7 @@ pub(super) async fn connect_tls(
 }
 
 /// Waits until the condition holds.
-pub(super) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
     let mut condition = condition;
     let waiting = async {
         while !condition().await {

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use super::{Extent, Files, Handle, Storage};
+use crate::log::storage::{Extent, Files, Handle, Storage};
 
 /// A fault from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use visnyk_crds::contract::status::CollectorStatus;
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{
-    admin::{health::Face, process_status},
+    admin::{health::HealthEndpoints, process_status},
     host::configuration::Configuration,
     observe::{metrics::Metrics, readiness::Readiness, watchdog::Watchdog},
     server::tls::Tls,
@@ -27,7 +27,7 @@ use crate::log::writer::LogWriter;
 pub const LOG: &str = "log";
 
 /// State that the endpoints show.
-pub struct CollectorFace {
+pub struct CollectorEndpoints {
     /// The loops that must run.
     pub watchdog: Watchdog,
     /// The conditions for accepting a line.
@@ -44,7 +44,7 @@ pub struct CollectorFace {
     pub started: Arc<AtomicBool>,
 }
 
-impl Face for CollectorFace {
+impl HealthEndpoints for CollectorEndpoints {
     fn live(&self) -> Vec<String> {
         self.watchdog
             .stale()
@@ -81,7 +81,7 @@ impl Face for CollectorFace {
     }
 }
 
-impl CollectorFace {
+impl CollectorEndpoints {
     /// Returns why no line can be taken now, if the log is the reason.
     fn storage_problem(&self) -> Option<String> {
         let unmet = self.readiness.unmet().into_iter().find(|unmet| unmet.name == LOG)?;
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::log::{
-        file::Place,
+        file::LogLocation,
         storage::Files,
         writer::{TICK, start},
     };
@@ -118,10 +118,11 @@ mod tests {
     #[tokio::test]
     async fn lines_and_bytes_are_shown_under_conventional_names() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
+        let location =
+            LogLocation { data_dir: folder.path().into(), path: "webhook.log".into(), rotate: None };
         let ticker = Watchdog::new().register("log writer", TICK);
         let (writer, _thread) =
-            start(Files, place, ticker, Readiness::default().condition("log", "opening")).unwrap();
+            start(Files, location, ticker, Readiness::default().condition("log", "opening")).unwrap();
         writer.append("four\n".into()).await.unwrap();
         let metrics = Metrics::new("visnyk-collector", "0.1.0");
         metrics.register(|registry| registry.register_collector(Box::new(LogMetrics(writer))));

@@ -1,0 +1,3 @@
+//! Support for the unit tests of this crate.
+
+pub mod faulty_storage;

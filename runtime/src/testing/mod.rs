@@ -1,0 +1,4 @@
+//! Support for the unit tests of this crate.
+
+pub(crate) mod kubelet;
+pub(crate) mod server;
