@@ -15,9 +15,6 @@ export PATH := $(PATH):$(CARGO_BIN):$(TOOLS)/nextest-$(NEXTEST)/bin:$(TOOLS)/den
 # Notes how long a phase took and how busy the machine was: scripts/times.
 TIMED := scripts/times run
 
-# Nothing here is published: a link to a private item is plain text in the documentation, and leads there in the source.
-RUSTDOC_LINTS := -D warnings -A rustdoc::private-intra-doc-links
-
 help: ## show what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target says; do \
 		printf '  make %-16s %s\n' "$$target" "$$says"; done
@@ -49,7 +46,7 @@ test: ## every test, a real cluster included; prints where the time went
 lint: build ## formatting, clippy and rustdoc without a warning, licences and sources of dependencies, names of tests, scripts, words
 	cargo fmt --check
 	@$(TIMED) "clippy" cargo clippy --quiet --workspace --all-targets -- --deny warnings
-	@$(TIMED) "documentation" env RUSTDOCFLAGS="$(RUSTDOC_LINTS)" cargo doc --quiet --workspace --no-deps
+	@$(TIMED) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 	cargo deny --log-level error check licenses bans sources
 	git grep -lE '^#!/(bin/sh|usr/bin/env bash)$$' -- ':!*.md' | xargs shellcheck -x -P SCRIPTDIR
 	scripts/check-test-names

@@ -32,7 +32,7 @@ impl Rhythm {
 }
 
 /// Interval at which a heartbeat that the manifest adds or changes is noticed.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends heartbeats by the active configuration, for as long as it is polled.
 pub async fn run(active: Arc<Configuration<Active>>, fleet: Arc<Mutex<Fleet>>, ticker: Ticker) {
@@ -40,10 +40,10 @@ pub async fn run(active: Arc<Configuration<Active>>, fleet: Arc<Mutex<Fleet>>, t
     loop {
         ticker.tick();
         let Some(heartbeat) = active.current().valid.heartbeat.clone() else {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
             continue;
         };
-        sleep_until((rhythm.last + heartbeat.every).min(Instant::now() + LOOK)).await;
+        sleep_until((rhythm.last + heartbeat.every).min(Instant::now() + POLL_INTERVAL)).await;
         if !rhythm.is_due(heartbeat.every, Instant::now()) {
             continue;
         }

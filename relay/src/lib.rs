@@ -7,7 +7,7 @@ mod args;
 mod body_kind;
 mod client;
 mod commands;
-mod face;
+mod endpoints;
 mod heartbeat;
 
 mod in_flight;

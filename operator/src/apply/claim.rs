@@ -1,6 +1,6 @@
 //! Claims: of several operator installations the one that its status names manages a resource. An installation is named
 //! by the Lease by which its operators elect their leader, so a claim needs no renewal of its own. It ends when that
-//! Lease is gone, or has not been renewed for [`ABANDONED`].
+//! Lease is gone, or has not been renewed for `ABANDONED`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

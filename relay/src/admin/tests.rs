@@ -25,7 +25,7 @@ use crate::metrics::IntakeMetrics;
 use crate::sources::{PayPalCertificates, SourceLoader};
 
 /// Longer than a busy machine takes, and than a commit waits for a state file that somebody else writes to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A destination that answers as it is told.
 struct Sink {
@@ -50,7 +50,7 @@ impl Sink {
     }
 
     async fn is_tried(&mut self) {
-        tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("a request in time").unwrap();
+        tokio::time::timeout(TIMEOUT, self.requests.recv()).await.expect("a request in time").unwrap();
     }
 }
 

@@ -21,7 +21,7 @@ use visnyk_runtime::observe::{
     watchdog::{BOUND, Watchdog},
 };
 
-use crate::face::Opening;
+use crate::endpoints::Opening;
 
 /// Everything that is opened in the data folder.
 pub struct Home {
@@ -121,7 +121,7 @@ async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -
     let spool = Spool::open(data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)
         .await
         .map_err(HomeError::Spool)?;
-    match furnish(data_dir, valid, &spool).await {
+    match configure_spool(data_dir, valid, &spool).await {
         Ok((destinations, admin)) => Ok(Home { spool, destinations, admin, lock }),
         Err(error) => {
             spool.close().await;
@@ -130,7 +130,7 @@ async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -
     }
 }
 
-async fn furnish(
+async fn configure_spool(
     data_dir: &Path,
     valid: &ValidatedRelay,
     spool: &Spool,

@@ -41,7 +41,7 @@ use crate::admin::{self, Admin};
 use crate::app::apply::{Reload, Watches};
 use crate::app::open::{self, Home, HomeError};
 use crate::args::RunArgs;
-use crate::face::{Opening, RelayFace};
+use crate::endpoints::{Opening, RelayEndpoints};
 use crate::heartbeat;
 use crate::in_flight::InFlight;
 use crate::intake::{self, Intake};
@@ -148,7 +148,7 @@ async fn run_once(
     let valid = active.current().valid.clone();
     let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
     let status = Arc::new(OnceLock::new());
-    let face = RelayFace {
+    let endpoints = RelayEndpoints {
         watchdog: watchdog.clone(),
         readiness: readiness.clone(),
         metrics: metrics.clone(),
@@ -157,7 +157,7 @@ async fn run_once(
         started: Arc::clone(&started),
     };
     let _health =
-        args.health.map(|address| Health::start(address, face)).transpose().map_err(RunError::Health)?;
+        args.health.map(|address| Health::start(address, endpoints)).transpose().map_err(RunError::Health)?;
     let home = tokio::select! {
         home = open::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
         () = signals.asked_to_go() => return Ok(Ended::Asked),

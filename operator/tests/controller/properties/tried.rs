@@ -18,7 +18,7 @@ use crate::world::World;
 pub const NAME: &str = "tried";
 
 /// Time in which the rest follows once the operator says that it has seen a spec.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Conditions that follow from the spec; the others follow the pods.
 const OF_SPEC: [&str; 3] = ["Accepted", "CertificateReady", "Durable"];
@@ -152,12 +152,12 @@ impl<'a> Tried<'a> {
     /// Waits until just this has come of its spec.
     pub async fn comes_to(&self, reason: &str, kinds: &BTreeSet<String>, when: &str) -> Change {
         let is_it = |change: &Change| change.reason == reason && change.kinds == *kinds;
-        within(PATIENCE, when, || self.change(), is_it).await
+        within(TIMEOUT, when, || self.change(), is_it).await
     }
 
     /// Waits until all is as it was.
     pub async fn is_as_before(&self, when: &str) {
-        comes_to(&self.before, PATIENCE, when, || self.picture()).await;
+        comes_to(&self.before, TIMEOUT, when, || self.picture()).await;
     }
 
     async fn change(&self) -> Change {

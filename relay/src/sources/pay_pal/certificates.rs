@@ -29,10 +29,10 @@ const KEPT_IN_VAIN: usize = 256;
 const IN_VAIN_FOR: Duration = Duration::from_mins(1);
 /// Between two fetches, whoever asks for them.
 pub(super) const PACE: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// A host that could not be reached is not tried again, nor waited for, for as long as an attempt may take: PayPal sends
 /// again what was refused.
-const UNREACHABLE_FOR: Duration = PATIENCE;
+const UNREACHABLE_FOR: Duration = TIMEOUT;
 /// Requests that may wait for a certificate at once. Each holds its place, and what its connection has buffered.
 const MOST_WAITING: usize = 32;
 /// A chain has a few thousand bytes.
@@ -159,7 +159,7 @@ impl Certificates {
         }
         *began = Some(Instant::now());
         let Ok(uri) = url.parse() else { return };
-        let document = source.fetch.get(uri, LARGEST, PATIENCE).await;
+        let document = source.fetch.get(uri, LARGEST, TIMEOUT).await;
         let is_unreachable = matches!(document, Err(FetchError::Late(_) | FetchError::Request(_)));
         let key = match document {
             Ok(pem) => VerifiedPublicKey::check(&pem, &source.roots, source.name, now)

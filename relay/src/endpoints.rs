@@ -21,7 +21,7 @@ pub struct Opening {
 }
 
 /// State that the endpoints show.
-pub struct RelayFace {
+pub struct RelayEndpoints {
     /// The loops that must run.
     pub watchdog: Watchdog,
     /// The conditions for accepting an event.
@@ -36,7 +36,7 @@ pub struct RelayFace {
     pub started: Arc<AtomicBool>,
 }
 
-impl HealthEndpoints for RelayFace {
+impl HealthEndpoints for RelayEndpoints {
     fn live(&self) -> Vec<String> {
         let stale = self.watchdog.stale();
         stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()
@@ -70,7 +70,7 @@ impl HealthEndpoints for RelayFace {
     }
 }
 
-impl RelayFace {
+impl RelayEndpoints {
     fn journal_trouble(&self) -> Option<String> {
         Some(format!("journal: {}", self.opening.spool.get()?.problem()?))
     }
