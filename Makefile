@@ -50,6 +50,7 @@ lint: build ## formatting, clippy and rustdoc without a warning, licences and so
 	cargo deny --log-level error check licenses bans sources
 	git grep -lE '^#!/(bin/sh|usr/bin/env bash)$$' -- ':!*.md' | xargs shellcheck -x -P SCRIPTDIR
 	scripts/check-test-names
+	scripts/check-imports
 	scripts/check-words
 	cargo nextest run --package visnyk-crds --status-level none --final-status-level fail -E 'test(schema::descriptions)'
 	@scripts/crates save
