@@ -171,7 +171,8 @@ pub struct Retry {
     }]))]
     pub schedule: Vec<GoDuration>,
     /// Random variation of each wait, in percent: with 20 a wait of 10m takes 8 to 12 minutes. It keeps the events
-    /// that failed together from being retried together. Default 20; 0 switches it off.
+    /// that failed together from being retried together, and makes the total of `schedule` approximate. Default 20; 0
+    /// switches it off.
     #[schemars(range(min = 0, max = 100))]
     pub jitter_percent: u8,
 }

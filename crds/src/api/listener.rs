@@ -148,7 +148,8 @@ pub struct CertManager {
     /// Reference to the issuer of cert-manager that signs the certificate.
     #[schemars(extend("x-visnyk-operator-only" = true))]
     pub issuer_ref: IssuerRef,
-    /// Further DNS names of the certificate. It always has the names of the Service. Absent: no further names.
+    /// Further DNS names of the certificate. It always has the names of the Service, which a public CA such as Let's
+    /// Encrypt refuses: for such a CA create a Certificate yourself and set `tls.secretName`. Absent: no further names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]

@@ -33,7 +33,8 @@ pub struct Rotate {
     /// of it.
     #[schemars(extend("x-kubernetes-validations" = bounds::LOG_SIZE.rules()))]
     pub size: Quantity,
-    /// Number of closed files that are kept, besides the open one. The oldest is deleted first. Default 8.
+    /// Number of closed files that are kept, besides the open one: 8 means at most 9 files. The oldest is deleted first.
+    /// Default 8.
     #[schemars(range(min = 1, max = 1000))]
     pub keep: u16,
 }

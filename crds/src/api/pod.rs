@@ -15,7 +15,8 @@ use crate::text::{AnnotationValue, Image, LabelValue, ObjectName, QUALIFIED_NAME
 #[schemars(inline)]
 pub struct Pod {
     /// CPU and memory of the container. Absent: requests `cpu: 50m`, `memory: 64Mi`, limit `memory: 512Mi`. A
-    /// resource that is set here, as request or limit, has no default beside it.
+    /// resource that is set here, as request or limit, has no default beside it: with `limits: {memory: 256Mi}` alone
+    /// the request `cpu: 50m` stays, and Kubernetes makes the memory request equal to the limit.
     #[serde(skip_serializing_if = "super::is_default")]
     pub resources: Resources,
     /// Labels that a node must have to run the pods. Absent: any node.
@@ -31,8 +32,9 @@ pub struct Pod {
     /// <name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
-    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`. Absent: none. Each pair
-    /// of `topologyKey` and `whenUnsatisfiable` is allowed once. Labels of the pods: see `affinity`.
+    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`, with `maxSkew` of at least
+    /// 1 and a `labelSelector` for the pods' labels (see `affinity`). Absent: none. Each pair of `topologyKey` and
+    /// `whenUnsatisfiable` is allowed once.
     #[schemars(length(max = 16), transform = spread)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Verbatim>,

@@ -114,7 +114,9 @@ fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
 
 fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem> {
     let Some(autoscaling) = &spec.autoscaling else { return Vec::new() };
-    if (autoscaling.min_replicas..=autoscaling.max_replicas).contains(&spec.replicas.max(1)) {
+    // 1 is the default, which nobody may have asked for, and 0 suspends the autoscaler.
+    let is_wish = spec.replicas > 1;
+    if !is_wish || (autoscaling.min_replicas..=autoscaling.max_replicas).contains(&spec.replicas) {
         return Vec::new();
     }
     // An autoscaler writes to it, and its bounds may change afterwards: so it is no mistake.

@@ -511,6 +511,8 @@ fn what_does_nothing_and_harms_nothing_is_warned_of() {
     assert_eq!(of_relay(everything()), []);
     let replicas = indented(&of_relay(with(everything(), "/spec/replicas", json!(9))));
     assert_eq!(replicas, "    spec.replicas: the autoscaler replaces 9 by a number from 2 to 8\n");
+    let scaled = with(relay(), "/spec/autoscaling", json!({ "minReplicas": 3, "maxReplicas": 6 }));
+    assert_eq!(of_relay(scaled), [], "nobody asked for the default number of replicas");
     for (field, statuses) in [("final", ["404", "204-210"]), ("success", ["200-299", "409"])] {
         let shared = with(relay(), &format!("/spec/destinations/1/{field}"), json!(statuses));
         let told = indented(&of_relay(shared));

@@ -56,7 +56,7 @@ pub(super) fn of_kind(kind: &str, schema: &Value) -> String {
     }
     if kind == "WebhookRelay" {
         list.push_str(
-            "- `replicas` outside of `autoscaling` is reported as a warning: the autoscaler overwrites it\n",
+            "- `replicas` above 1 and outside of `autoscaling.minReplicas` to `maxReplicas` is reported as a warning: the autoscaler overwrites it\n",
         );
     }
     format!("Rules between fields:\n\n{list}\n")
