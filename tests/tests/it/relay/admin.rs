@@ -75,7 +75,8 @@ async fn listing_large_dead_letters_takes_the_memory_of_a_few() {
     let letters = listed(&relay, &["--bodies"]);
     let bodies: Vec<_> = letters.iter().map(|letter| letter["body"].as_str().unwrap().len()).collect();
     assert_eq!(bodies, vec![size; count]);
-    let more = relay.process.peak_memory() - before;
+    // The kernel counts memory for each processor by itself, and its sum may also fall a little.
+    let more = relay.process.peak_memory().saturating_sub(before);
     assert!(more < (count * size / 2) as u64, "{} MiB", more >> 20);
 }
 
