@@ -21,12 +21,12 @@ async fn commands_of_the_readme_install_receive_and_deliver() {
 
     let [relays, collectors] = &tables(&shell(get).await)[..] else { panic!("two tables") };
     let url = "https://monitoring-relay.default.svc/";
-    assert_eq!(relays[0], ["NAME", "READY", "REPLICAS", "URL", "DELIVERING", "AGE"]);
-    assert_eq!(relays[1][..5], ["webhookrelay.visnyk.dev/monitoring", "True", "1", url, "True"]);
+    assert_eq!(relays[0], ["NAME", "READY", "REASON", "URL", "DELIVERING", "AGE"]);
+    assert_eq!(relays[1][..5], ["webhookrelay.visnyk.dev/monitoring", "1/1", "AsWanted", url, "True"]);
     assert!(is_age(&relays[1][5]), "{relays:?}");
     let url = "https://archive-collector.default.svc/";
-    assert_eq!(collectors[0], ["NAME", "READY", "REPLICAS", "URL", "AGE"]);
-    assert_eq!(collectors[1][..4], ["collector.visnyk.dev/archive", "True", "1", url]);
+    assert_eq!(collectors[0], ["NAME", "READY", "REASON", "URL", "AGE"]);
+    assert_eq!(collectors[1][..4], ["collector.visnyk.dev/archive", "1/1", "AsWanted", url]);
     assert!(is_age(&collectors[1][4]), "{collectors:?}");
 
     assert_eq!(shell(send).await, "{\"success\":\"Webhook handled\"}\n");
