@@ -10,13 +10,38 @@ use crate::apply::patch::{merge_params, merge_patch};
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
 use crate::cluster::Cluster;
+use crate::cluster::creation_failure::creation_failure;
+use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{Report, SYNC_ANNOTATION};
 use crate::cluster::secret_changes::Version;
 use crate::error::Error;
 
+/// The pods after a roll-out.
+pub struct RolledOut {
+    /// Pods, as they answer after it.
+    pub pods: Vec<Report>,
+    /// Reason that pods are missing, in the words of what refuses them.
+    pub creation_failure: Option<String>,
+}
+
+/// Makes the pods of a resource look at their files, and looks why there are fewer than `replicas`; `workload` is the
+/// kind of what creates them. IO: writes, then asks the pods.
+pub async fn roll_out(
+    live: &LiveChildren<'_>,
+    hash: &str,
+    are_files_there: bool,
+    workload: Kind,
+    replicas: usize,
+    now: Timestamp,
+) -> Result<RolledOut, Error> {
+    let pods = sync(live.cluster, live.owner, hash, are_files_there, now).await?;
+    let creation_failure = creation_failure(live, workload, replicas, pods.len(), now).await?;
+    Ok(RolledOut { pods, creation_failure })
+}
+
 /// Asks the pods of a resource for their status. Requests a sync of those that run another configuration than `hash`,
 /// or wait for files although `are_files_there`, as long as that may help; and of all whose Secrets have just changed.
-pub async fn roll_out(
+async fn sync(
     cluster: &Cluster,
     owner: &Owner,
     hash: &str,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
-use crate::apply::roll_out::roll_out;
+use crate::apply::roll_out::{RolledOut, roll_out};
 use crate::apply::runnable::{self, Rules, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates::trust::Wanted as Trust;
@@ -19,9 +19,8 @@ use crate::certificates::{self, StoredCertificates};
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
-use crate::cluster::creation_failure::creation_failure;
 use crate::cluster::live_children::LiveChildren;
-use crate::cluster::pods::{Report, only_refuse};
+use crate::cluster::pods::only_refuse;
 use crate::cluster::references::{Reference, Referred};
 use crate::context::Context;
 use crate::error::Error;
@@ -49,17 +48,17 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     };
     let observed = observe(runnable, &live).await?;
     let wanted = decide(collector, &owner, &verdict, runnable, &observed, context, now)?;
-    let done = carry_out(runnable, &live, &wanted, context, now).await?;
+    let (applied, rolled_out) = carry_out(runnable, &live, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
     Ok(report::report(&report::Inputs {
         owner: &owner,
         runnable,
         fault: verdict.fault.as_ref(),
-        applied: &done.applied,
+        applied: &applied,
         missing_secrets: &verdict.missing,
         obstacles: &wanted.obstacles,
-        pods: &done.pods,
-        creation_failure: done.creation_failure.as_deref(),
+        pods: &rolled_out.pods,
+        creation_failure: rolled_out.creation_failure.as_deref(),
         trust: trust
             .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.kept, trust)),
         now,
@@ -129,16 +128,6 @@ fn decide(
     Ok(Wanted { children, trust, obstacles })
 }
 
-/// The result of the writes.
-struct Done {
-    /// Result for the children.
-    applied: Applied,
-    /// Pods, as they answer after it.
-    pods: Vec<Report>,
-    /// Reason that the pod is missing, in the words of what refuses it.
-    creation_failure: Option<String>,
-}
-
 /// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
 async fn carry_out(
     runnable: &Runnable,
@@ -146,12 +135,12 @@ async fn carry_out(
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> Result<(Applied, RolledOut), Error> {
     let applied = apply(live, &context.writer, &wanted.children).await?;
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = roll_out(live.cluster, live.owner, hash, wanted.obstacles.is_empty(), now).await?;
-    let creation_failure = creation_failure(live, build::kind(runnable), 1, pods.len(), now).await?;
-    Ok(Done { applied, pods, creation_failure })
+    let are_files_there = wanted.obstacles.is_empty();
+    let rolled_out = roll_out(live, hash, are_files_there, build::kind(runnable), 1, now).await?;
+    Ok((applied, rolled_out))
 }
 
 /// Returns every object that a reconcile reads and that is not the collector's own child.

@@ -17,7 +17,7 @@ use visnyk_crds::valid::ValidatedRelay;
 use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::finalizer;
-use crate::apply::roll_out::roll_out;
+use crate::apply::roll_out::{RolledOut, roll_out};
 use crate::apply::runnable::{self, Rules, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates;
@@ -25,9 +25,8 @@ use crate::certificates::trust::Wanted as Trust;
 use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
-use crate::cluster::creation_failure::creation_failure;
 use crate::cluster::live_children::LiveChildren;
-use crate::cluster::pods::{Report, only_refuse};
+use crate::cluster::pods::only_refuse;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
@@ -62,20 +61,20 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     };
     let observed = observe(runnable, &live, now).await?;
     let wanted = decide(relay, &owner, &verdict, runnable, &observed, context, now)?;
-    let done = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
+    let (applied, rolled_out) = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
     Ok(report::report(&report::Inputs {
         owner: &owner,
         runnable,
         fault: verdict.fault.as_ref(),
-        applied: &done.applied.and_refused(not_held),
+        applied: &applied.and_refused(not_held),
         missing_secrets: &verdict.missing,
         resolved: &wanted.resolved,
         trust: trust
             .map(|trust| certificates::state(&context.writer.verified, &owner, &observed.found.kept, trust)),
         obstacles: &wanted.obstacles,
-        pods: &done.pods,
-        creation_failure: done.creation_failure.as_deref(),
+        pods: &rolled_out.pods,
+        creation_failure: rolled_out.creation_failure.as_deref(),
         left: &observed.left,
         now,
     }))
@@ -165,16 +164,6 @@ fn decide(
     Ok(Wanted { children, resolved, trust, obstacles })
 }
 
-/// The result of the writes.
-struct Done {
-    /// Result for the children.
-    applied: Applied,
-    /// Pods, as they answer after it.
-    pods: Vec<Report>,
-    /// Reason that pods are missing, in the words of what refuses them.
-    creation_failure: Option<String>,
-}
-
 /// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks
 /// the pods.
 async fn carry_out(
@@ -184,15 +173,15 @@ async fn carry_out(
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> Result<(Applied, RolledOut), Error> {
     let (cluster, owner) = (live.cluster, live.owner);
     let applied = apply(live, &context.writer, &wanted.children).await?;
     finalize::delete_claims(&cluster.client, owner, &observed.left).await?;
     let hash = &runnable.valid.identity.configuration_hash;
-    let pods = roll_out(cluster, owner, hash, wanted.obstacles.is_empty(), now).await?;
     let replicas = usize::from(runnable.resource.spec.replicas);
-    let creation_failure = creation_failure(live, build::kind(runnable), replicas, pods.len(), now).await?;
-    Ok(Done { applied, pods, creation_failure })
+    let are_files_there = wanted.obstacles.is_empty();
+    let rolled_out = roll_out(live, hash, are_files_there, build::kind(runnable), replicas, now).await?;
+    Ok((applied, rolled_out))
 }
 
 impl Runnable {
