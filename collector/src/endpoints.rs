@@ -46,11 +46,7 @@ pub struct CollectorEndpoints {
 
 impl HealthEndpoints for CollectorEndpoints {
     fn live(&self) -> Vec<String> {
-        self.watchdog
-            .stale()
-            .iter()
-            .map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent))
-            .collect()
+        self.watchdog.stale().iter().map(ToString::to_string).collect()
     }
 
     fn ready(&self) -> Vec<String> {

@@ -38,8 +38,7 @@ pub struct RelayEndpoints {
 
 impl HealthEndpoints for RelayEndpoints {
     fn live(&self) -> Vec<String> {
-        let stale = self.watchdog.stale();
-        stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()
+        self.watchdog.stale().iter().map(ToString::to_string).collect()
     }
 
     fn ready(&self) -> Vec<String> {

@@ -21,8 +21,7 @@ pub struct OperatorEndpoints {
 
 impl HealthEndpoints for OperatorEndpoints {
     fn live(&self) -> Vec<String> {
-        let stale = self.watchdog.stale();
-        stale.iter().map(|stale| format!("{}: no tick for {:?}", stale.name, stale.silent)).collect()
+        self.watchdog.stale().iter().map(ToString::to_string).collect()
     }
 
     fn ready(&self) -> Vec<String> {

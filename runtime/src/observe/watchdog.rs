@@ -2,6 +2,7 @@
 //! and the kubelet then restarts the process: a hung process must not count as running.
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -45,6 +46,12 @@ pub struct StaleLoop {
     pub name: String,
     /// The time since its last tick.
     pub silent: Duration,
+}
+
+impl fmt::Display for StaleLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: no tick for {:?}", self.name, self.silent)
+    }
 }
 
 impl Watchdog {
