@@ -7,7 +7,7 @@ use visnyk_crds::valid::ValidatedRelay;
 
 use crate::sources::{SourceEndpoint, SourceLoader};
 
-/// What the relay runs at one moment.
+/// Configuration and source endpoints that the relay runs at one moment.
 pub struct Active {
     /// The validated manifest.
     pub valid: ValidatedRelay,

@@ -13,8 +13,7 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::apply::patch::{merge_params, merge_patch};
-use crate::children::meta::ObjectKey;
-use crate::children::meta::Owner;
+use crate::children::meta::{ObjectKey, Owner};
 use crate::error::Error;
 use crate::process::installation::Installation;
 

@@ -14,11 +14,10 @@ use visnyk_runtime::pki::Facts;
 
 use crate::apply::Verified;
 use crate::certificates::trust::{BUNDLE, CERTIFICATE, Found, Wanted, decide};
-use crate::children::SecretData;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::{Owner, Role};
 use crate::children::remark::Remark;
-use crate::children::{Mount, dns_names, pod_names};
+use crate::children::{Mount, SecretData, dns_names, pod_names};
 use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 

@@ -8,8 +8,7 @@ use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
 
 use crate::children::child::Kind;
-use crate::children::meta::ObjectKey;
-use crate::children::meta::{INSTANCE, Owner, Role, controller_of};
+use crate::children::meta::{INSTANCE, ObjectKey, Owner, Role, controller_of};
 
 /// A child, as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
