@@ -18,32 +18,34 @@ use crate::error::Error;
 
 /// The pods after a roll-out.
 pub struct RolledOut {
-    /// Pods, as they answer after it.
+    /// Pods, as they answered before it, with the syncs that it requested.
     pub pods: Vec<Report>,
     /// Reason that pods are missing, in the words of what refuses them.
     pub creation_failure: Option<String>,
 }
 
-/// Makes the pods of a resource look at their files, and looks why there are fewer than `replicas`; `workload` is the
-/// kind of what creates them. IO: writes, then asks the pods.
+/// Makes pods that lag behind look at their files, and looks why there are fewer than `replicas`; `workload` is the kind
+/// of what creates them. IO: writes, then reads.
 pub async fn roll_out(
     live: &LiveChildren<'_>,
+    pods: Vec<Report>,
     hash: &str,
     are_files_there: bool,
     workload: Kind,
     replicas: usize,
     now: Timestamp,
 ) -> Result<RolledOut, Error> {
-    let pods = sync(live.cluster, live.owner, hash, are_files_there, now).await?;
+    let pods = sync(live.cluster, live.owner, pods, hash, are_files_there, now).await?;
     let creation_failure = creation_failure(live, workload, replicas, pods.len(), now).await?;
     Ok(RolledOut { pods, creation_failure })
 }
 
-/// Asks the pods of a resource for their status. Requests a sync of those that run another configuration than `hash`,
-/// or wait for files although `are_files_there`, as long as that may help; and of all whose Secrets have just changed.
+/// Requests a sync of the pods that run another configuration than `hash`, or wait for files although
+/// `are_files_there`, as long as that may help; and of all whose Secrets have just changed.
 async fn sync(
     cluster: &Cluster,
     owner: &Owner,
+    mut pods: Vec<Report>,
     hash: &str,
     are_files_there: bool,
     now: Timestamp,
@@ -51,7 +53,6 @@ async fn sync(
     let key = owner.key();
     cluster.secret_changes.note(&key, own_secrets(cluster, owner), now);
     let secrets_changed = cluster.secret_changes.recent(&key, now);
-    let mut pods = cluster.pods.ask(&cluster.watched.pods_of(owner)).await;
     for pod in &mut pods {
         if let Some(news) = pod.news(hash, are_files_there, secrets_changed, now) {
             request_sync(&cluster.client, &owner.namespace, pod, &news, now).await?;

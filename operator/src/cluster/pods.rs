@@ -139,16 +139,17 @@ impl Pods {
     }
 }
 
-/// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
-/// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
-/// Asks the pods only while none is ready.
-pub async fn only_refuse(cluster: &Cluster, owner: &Owner) -> bool {
-    let pods = cluster.watched.pods_of(owner);
-    !pods.iter().any(|pod| is_ready(pod)) && is_one_refusing(&cluster.pods.ask(&pods).await)
+/// Asks the pods of a resource for their status. Once in a reconcile: what is decided by the answers and what is reported
+/// of them must agree.
+pub async fn ask(cluster: &Cluster, owner: &Owner) -> Vec<Report> {
+    cluster.pods.ask(&cluster.watched.pods_of(owner)).await
 }
 
-fn is_one_refusing(pods: &[Report]) -> bool {
-    pods.iter().any(|pod| pod.status.as_ref().is_some_and(|status| status.process.storage_problem.is_some()))
+/// Returns whether the Service has to lead to pods that are not ready, so that senders get their answer (503 with
+/// Retry-After) instead of a refused connection: no pod is ready, and one answers that its storage takes nothing.
+pub fn only_refuse(pods: &[Report]) -> bool {
+    let refuses = |status: &RelayStatus| status.process.storage_problem.is_some();
+    !pods.iter().any(|pod| pod.is_ready) && pods.iter().any(|pod| pod.status.as_ref().is_some_and(refuses))
 }
 
 impl Report {

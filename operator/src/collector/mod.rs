@@ -20,7 +20,7 @@ use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
 use crate::cluster::live_children::LiveChildren;
-use crate::cluster::pods::only_refuse;
+use crate::cluster::pods::{self, Report, only_refuse};
 use crate::cluster::references::{Reference, Referred};
 use crate::context::Context;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     };
     let observed = observe(runnable, &live).await?;
     let wanted = decide(collector, &owner, &verdict, runnable, &observed, context, now)?;
-    let (applied, rolled_out) = carry_out(runnable, &live, &wanted, context, now).await?;
+    let (applied, rolled_out) = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
     Ok(report::report(&report::Inputs {
         owner: &owner,
@@ -78,8 +78,8 @@ async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context
 struct Observed {
     /// The collector's own certificates; none if its listener speaks plain HTTP.
     kept: StoredCertificates,
-    /// Pods answer, and all refuse events.
-    only_refuses: bool,
+    /// The pod, as it answers.
+    pods: Vec<Report>,
 }
 
 /// Reads the objects around a collector. IO: reads.
@@ -88,7 +88,7 @@ async fn observe(runnable: &Runnable, live: &LiveChildren<'_>) -> Result<Observe
         ListenerTls::None => StoredCertificates::default(),
         ListenerTls::SelfSigned { .. } | ListenerTls::Secret { .. } => certificates::fetch(live).await?,
     };
-    Ok(Observed { kept, only_refuses: only_refuse(live.cluster, live.owner).await })
+    Ok(Observed { kept, pods: pods::ask(live.cluster, live.owner).await })
 }
 
 /// The objects of a collector, as they should be.
@@ -117,7 +117,7 @@ fn decide(
         tls => Some(certificates::wanted(owner, &observed.kept, certificates::own_names(tls), now)?),
     };
     let mut children = build::build(runnable, owner, trust.as_ref(), &context.images.collector)?;
-    if observed.only_refuses {
+    if only_refuse(&observed.pods) {
         publish_not_ready(&mut children, owner);
     }
     if !verdict.awaited.is_empty() {
@@ -128,10 +128,11 @@ fn decide(
     Ok(Wanted { children, trust, obstacles })
 }
 
-/// Applies the children, and makes the pod look at its files. IO: writes, then asks the pod.
+/// Applies the children, and makes the pod look at its files. IO: writes.
 async fn carry_out(
     runnable: &Runnable,
     live: &LiveChildren<'_>,
+    observed: &Observed,
     wanted: &Wanted,
     context: &Context,
     now: Timestamp,
@@ -139,7 +140,8 @@ async fn carry_out(
     let applied = apply(live, &context.writer, &wanted.children).await?;
     let hash = &runnable.valid.identity.configuration_hash;
     let are_files_there = wanted.obstacles.is_empty();
-    let rolled_out = roll_out(live, hash, are_files_there, build::kind(runnable), 1, now).await?;
+    let rolled_out =
+        roll_out(live, observed.pods.clone(), hash, are_files_there, build::kind(runnable), 1, now).await?;
     Ok((applied, rolled_out))
 }
 

@@ -26,7 +26,7 @@ use crate::children::child::{Child, take_unknown};
 use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
 use crate::cluster::live_children::LiveChildren;
-use crate::cluster::pods::only_refuse;
+use crate::cluster::pods::{self, Report, only_refuse};
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
@@ -109,8 +109,8 @@ struct Observed {
     found: fetch::Found,
     /// Volumes that no replica uses.
     left: Vec<RetainedVolume>,
-    /// Pods answer, and all refuse events.
-    only_refuses: bool,
+    /// Pods, as they answer.
+    pods: Vec<Report>,
 }
 
 /// Reads the objects around a relay. IO: reads.
@@ -119,7 +119,7 @@ async fn observe(runnable: &Runnable, live: &LiveChildren<'_>, now: Timestamp) -
     Ok(Observed {
         found: fetch::fetch(&runnable.valid, live).await?,
         left: retained_volumes::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
-        only_refuses: only_refuse(cluster, owner).await,
+        pods: pods::ask(cluster, owner).await,
     })
 }
 
@@ -152,7 +152,7 @@ fn decide(
         .map(|names| certificates::wanted(owner, &found.kept, Some(names), now))
         .transpose()?;
     let mut children = build::build(runnable, owner, &resolved, trust.as_ref(), image)?;
-    if observed.only_refuses {
+    if only_refuse(&observed.pods) {
         publish_not_ready(&mut children, owner);
     }
     children.extend(build::drains(runnable, owner, image, &observed.left)?);
@@ -164,8 +164,7 @@ fn decide(
     Ok(Wanted { children, resolved, trust, obstacles })
 }
 
-/// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes, then asks
-/// the pods.
+/// Applies the children, deletes volumes that are done with, and makes pods look at their files. IO: writes.
 async fn carry_out(
     runnable: &Runnable,
     live: &LiveChildren<'_>,
@@ -180,7 +179,9 @@ async fn carry_out(
     let hash = &runnable.valid.identity.configuration_hash;
     let replicas = usize::from(runnable.resource.spec.replicas);
     let are_files_there = wanted.obstacles.is_empty();
-    let rolled_out = roll_out(live, hash, are_files_there, build::kind(runnable), replicas, now).await?;
+    let rolled_out =
+        roll_out(live, observed.pods.clone(), hash, are_files_there, build::kind(runnable), replicas, now)
+            .await?;
     Ok((applied, rolled_out))
 }
 
