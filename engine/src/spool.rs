@@ -45,7 +45,7 @@ pub(crate) struct SpoolParts {
     /// Reader of the events that the state file holds.
     pub events: EventReader,
     /// Condition of the state file. Deliveries pause while it is not good.
-    pub condition: watch::Receiver<state::Condition>,
+    pub commit_state: watch::Receiver<state::CommitState>,
 }
 
 /// The reason for which a spool cannot be opened.
@@ -141,8 +141,8 @@ impl Spool {
                     free.free_through(seq);
                 }
             });
-        let condition = committer.condition();
-        let parts = SpoolParts { journal, ledgers, events, condition };
+        let commit_state = committer.commit_state();
+        let parts = SpoolParts { journal, ledgers, events, commit_state };
         Ok(Self { parts, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
     }
 
@@ -257,10 +257,10 @@ impl Spool {
     /// Returns why no event can be accepted now. Of a full journal it names the destination whose undelivered events
     /// are the oldest in it: until these are delivered or discarded, nothing is freed.
     pub fn problem(&self) -> Option<String> {
-        match self.parts.journal.condition() {
-            journal::Condition::Writable => None,
-            journal::Condition::Failing { reason } => Some(reason),
-            journal::Condition::Full => {
+        match self.parts.journal.write_state() {
+            journal::WriteState::Writable => None,
+            journal::WriteState::Failing { reason } => Some(reason),
+            journal::WriteState::Full => {
                 let ledgers = self.parts.ledgers.lock_unnoticed();
                 let holder = ledgers.holder_of_oldest(&self.parts.journal).map(Ledger::name);
                 let of = |name| format!("full: its oldest undelivered event is for destination {name:?}");
@@ -270,8 +270,8 @@ impl Spool {
     }
 
     /// Returns the condition of the state file, as it changes.
-    pub fn state_condition(&self) -> watch::Receiver<state::Condition> {
-        self.parts.condition.clone()
+    pub fn commit_state(&self) -> watch::Receiver<state::CommitState> {
+        self.parts.commit_state.clone()
     }
 
     /// Returns the length of the largest body whose event fits a segment.

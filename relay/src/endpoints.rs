@@ -77,7 +77,7 @@ impl RelayEndpoints {
     /// Returns trouble of the state file. A full one only pauses deliveries: events can be accepted until the journal
     /// is full too.
     fn state_trouble(&self) -> Option<String> {
-        let broken = *self.opening.spool.get()?.state_condition().borrow() == state::Condition::Broken;
+        let broken = *self.opening.spool.get()?.commit_state().borrow() == state::CommitState::Broken;
         broken.then(|| "state file: cannot be written".into())
     }
 }

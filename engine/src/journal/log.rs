@@ -12,7 +12,7 @@ use super::pool::{Pool, PoolError, is_full};
 use super::recovery::recover;
 use super::segment::{Catalog, Segment};
 use super::view::View;
-use super::{AppendError, Condition, OpenError, Options, Recovery, Seq};
+use super::{AppendError, OpenError, Options, Recovery, Seq, WriteState};
 
 /// Bytes after which a batch is cut, so that the first of a long queue need not wait for the last.
 const MAX_BATCH: usize = 1 << 20;
@@ -29,7 +29,7 @@ pub struct Log {
     next_number: u64,
     /// Events accepted since the journal began.
     accepted: u64,
-    condition: Condition,
+    write_state: WriteState,
     buffer: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl Log {
             next_seq: found.next_seq,
             next_number: found.next_number,
             accepted,
-            condition: Condition::Writable,
+            write_state: WriteState::Writable,
             buffer: Vec::new(),
         };
         Ok((log, recovery))
@@ -91,8 +91,8 @@ impl Log {
     }
 
     /// Returns whether the next record can be accepted.
-    pub fn condition(&self) -> &Condition {
-        &self.condition
+    pub fn write_state(&self) -> &WriteState {
+        &self.write_state
     }
 
     /// Writes the records and syncs them, in their order. After a failed write or sync they are written
@@ -124,14 +124,14 @@ impl Log {
     /// Finds out whether a trouble is over; also prepares the next segment if none is ready. To be
     /// called about every second while [`Log::condition`] is not writable.
     pub fn probe(&mut self) {
-        let outcome = match self.condition {
-            Condition::Failing { .. } => self.roll(),
-            Condition::Writable | Condition::Full => self.view.pool().prepare(1).map_err(WriteError::from),
+        let outcome = match self.write_state {
+            WriteState::Failing { .. } => self.roll(),
+            WriteState::Writable | WriteState::Full => self.view.pool().prepare(1).map_err(WriteError::from),
         };
         match outcome {
-            Ok(()) => self.condition = Condition::Writable,
+            Ok(()) => self.write_state = WriteState::Writable,
             // A segment that still has room is not full.
-            Err(WriteError::Full) if self.condition == Condition::Writable && self.active.is_some() => {}
+            Err(WriteError::Full) if self.write_state == WriteState::Writable && self.active.is_some() => {}
             Err(error) => {
                 self.fail(&error);
             }
@@ -139,7 +139,7 @@ impl Log {
     }
 
     fn append_some(&mut self, records: &[Bytes]) -> Result<usize, AppendError> {
-        if matches!(self.condition, Condition::Failing { .. }) {
+        if matches!(self.write_state, WriteState::Failing { .. }) {
             return Err(AppendError::Unavailable);
         }
         let mut outcome = self.write_some(records);
@@ -154,7 +154,7 @@ impl Log {
     fn write_some(&mut self, records: &[Bytes]) -> Result<usize, WriteError> {
         let first_len = records.first().map_or(0, |record| frame::frame_len(record.len()));
         if self.active.as_ref().is_none_or(|active| active.room() < first_len) {
-            if self.condition == Condition::Full && !self.view.pool().is_ready() {
+            if self.write_state == WriteState::Full && !self.view.pool().is_ready() {
                 return Err(WriteError::Full);
             }
             self.roll()?;
@@ -222,18 +222,18 @@ impl Log {
         let replaced = catalog.push(Arc::clone(&segment));
         self.view.pool().recycle(replaced.as_slice());
         self.active = Some(Active { file, segment, end: DATA_START });
-        self.condition = Condition::Writable;
+        self.write_state = WriteState::Writable;
         Ok(())
     }
 
     fn fail(&mut self, error: &WriteError) -> AppendError {
         match error {
             WriteError::Full => {
-                self.condition = Condition::Full;
+                self.write_state = WriteState::Full;
                 AppendError::Full
             }
             WriteError::Disk(error) => {
-                self.condition = Condition::Failing { reason: error.to_string() };
+                self.write_state = WriteState::Failing { reason: error.to_string() };
                 AppendError::Unavailable
             }
         }

@@ -173,7 +173,7 @@ pub enum AppendError {
 
 /// Ability of the journal to accept events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum WriteState {
     /// Events can be accepted.
     Writable,
     /// There is no space; what is freed is used at once.
@@ -195,7 +195,7 @@ struct Inner {
     queue: Arc<Queue>,
     view: View,
     watermark: watch::Receiver<Seq>,
-    condition: Arc<Mutex<Condition>>,
+    write_state: Arc<Mutex<WriteState>>,
     max_record: usize,
     tidy: Tidy,
     /// The writer's and the housekeeper's.
@@ -215,13 +215,13 @@ impl Journal {
         let view = log.view().clone();
         let started = || {
             let (sender, watermark) = watch::channel(view.watermark());
-            let condition = Arc::new(Mutex::new(log.condition().clone()));
+            let write_state = Arc::new(Mutex::new(log.write_state().clone()));
             let queue = Arc::new(Queue::default());
             let (tidy, housekeeper) = Tidy::spawn(view.clone())?;
-            let writer = Writer::new(log, Arc::clone(&queue), sender, Arc::clone(&condition), tidy.clone());
+            let writer = Writer::new(log, Arc::clone(&queue), sender, Arc::clone(&write_state), tidy.clone());
             let threads = Mutex::new(Some([writer.spawn(tick)?, housekeeper]));
             let max_record = options.max_record();
-            Ok(Inner { queue, view, watermark, condition, max_record, tidy, threads })
+            Ok(Inner { queue, view, watermark, write_state, max_record, tidy, threads })
         };
         let inner = started().map_err(|source| OpenError::Threads { source })?;
         inner.tidy.request();
@@ -270,8 +270,8 @@ impl Journal {
     }
 
     /// Returns whether events can be accepted. The answer is at most a second old.
-    pub fn condition(&self) -> Condition {
-        self.inner.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn write_state(&self) -> WriteState {
+        self.inner.write_state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the journal's threads: what waits is written and synced, what comes later is refused. Readers

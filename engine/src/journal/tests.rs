@@ -143,9 +143,9 @@ async fn failing_disk_is_noticed_refused_at_once_and_left_behind_when_it_works_a
     journal.append(Bytes::from_static(b"kept")).await.unwrap();
     disk.fail(sim::Operation::Sync, 0, u32::MAX, io::ErrorKind::Other);
     assert_eq!(journal.append(Bytes::from_static(b"refused")).await, Err(AppendError::Unavailable));
-    assert!(matches!(journal.condition(), Condition::Failing { .. }));
+    assert!(matches!(journal.write_state(), WriteState::Failing { .. }));
     disk.heal();
-    while journal.condition() != Condition::Writable {
+    while journal.write_state() != WriteState::Writable {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(journal.append(Bytes::from_static(b"again")).await, Ok(2));
@@ -166,9 +166,9 @@ async fn full_journal_becomes_writable_without_an_append_once_something_is_freed
         accepted = seq;
     }
     assert_eq!(journal.append(record.clone()).await, Err(AppendError::Full));
-    assert_eq!(journal.condition(), Condition::Full);
+    assert_eq!(journal.write_state(), WriteState::Full);
     journal.free_through(accepted);
-    while journal.condition() != Condition::Writable {
+    while journal.write_state() != WriteState::Writable {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(journal.append(record).await, Ok(accepted + 1));

@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::log::{Appended, Log};
 use super::view::View;
-use super::{AppendError, Condition, Seq};
+use super::{AppendError, Seq, WriteState};
 
 /// Interval at which the thread ticks, and checks whether a failure is over.
 const TICK: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ pub(super) struct Writer {
     log: Log,
     queue: Arc<Queue>,
     watermark: watch::Sender<Seq>,
-    condition: Arc<Mutex<Condition>>,
+    write_state: Arc<Mutex<WriteState>>,
     tidy: Tidy,
 }
 
@@ -91,10 +91,10 @@ impl Writer {
         log: Log,
         queue: Arc<Queue>,
         watermark: watch::Sender<Seq>,
-        condition: Arc<Mutex<Condition>>,
+        write_state: Arc<Mutex<WriteState>>,
         tidy: Tidy,
     ) -> Self {
-        Self { log, queue, watermark, condition, tidy }
+        Self { log, queue, watermark, write_state, tidy }
     }
 
     /// Runs until the queue is closed and empty.
@@ -115,7 +115,7 @@ impl Writer {
                 self.append(&records, &mut replies, tick);
                 records.clear();
             }
-            if probed.elapsed() >= TICK && *self.log.condition() != Condition::Writable {
+            if probed.elapsed() >= TICK && *self.log.write_state() != WriteState::Writable {
                 self.log.probe();
                 self.publish_condition();
                 probed = Instant::now();
@@ -152,10 +152,10 @@ impl Writer {
     }
 
     fn publish_condition(&self) {
-        let mut published = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
-        if *published != *self.log.condition() {
-            tracing::info!(condition = ?self.log.condition(), "journal");
-            published.clone_from(self.log.condition());
+        let mut published = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *published != *self.log.write_state() {
+            tracing::info!(condition = ?self.log.write_state(), "journal");
+            published.clone_from(self.log.write_state());
         }
     }
 }

@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Condition of the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum CommitState {
     /// Changes are committed.
     Good,
     /// No space: deliveries pause, nothing is freed, each second it is tried again.
@@ -57,7 +57,7 @@ struct Inner {
     seen: Arc<Mutex<Seen>>,
     /// Held over a commit, so that one batch is out at a time.
     committing: tokio::sync::Mutex<()>,
-    condition: watch::Sender<Condition>,
+    commit_state: watch::Sender<CommitState>,
     watermark: watch::Receiver<Seq>,
     free_through: Box<dyn Fn(Option<Seq>) + Send + Sync>,
 }
@@ -77,7 +77,7 @@ impl Committer {
             ledgers,
             seen,
             committing: tokio::sync::Mutex::new(()),
-            condition: watch::Sender::new(Condition::Good),
+            commit_state: watch::Sender::new(CommitState::Good),
             watermark,
             free_through: Box::new(free_through),
         };
@@ -85,8 +85,8 @@ impl Committer {
     }
 
     /// Returns the condition of the state file, as it changes.
-    pub fn condition(&self) -> watch::Receiver<Condition> {
-        self.inner.condition.subscribe()
+    pub fn commit_state(&self) -> watch::Receiver<CommitState> {
+        self.inner.commit_state.subscribe()
     }
 
     /// Commits everything that changed until now.
@@ -215,7 +215,7 @@ impl Inner {
     }
 
     fn check_works(&self) -> Result<(), NotCommitted> {
-        if *self.condition.borrow() == Condition::Broken { Err(NotCommitted::Broken) } else { Ok(()) }
+        if *self.commit_state.borrow() == CommitState::Broken { Err(NotCommitted::Broken) } else { Ok(()) }
     }
 
     /// Writes a batch, with the ids of accepted events; gives it back either way, for the ledgers to hear of.
@@ -226,16 +226,16 @@ impl Inner {
         match self.store.commit(&batch).await {
             Ok(()) => {
                 self.seen().committed(&batch.seen);
-                self.enter(Condition::Good);
+                self.enter(CommitState::Good);
                 Ok(batch)
             }
             Err(error) => {
                 self.seen().failed(std::mem::take(&mut batch.seen));
-                let (condition, not_committed) = match &error {
-                    CommitError::Full(_) => (Condition::Full, NotCommitted::Full),
-                    CommitError::Broken(_) => (Condition::Broken, NotCommitted::Broken),
+                let (commit_state, not_committed) = match &error {
+                    CommitError::Full(_) => (CommitState::Full, NotCommitted::Full),
+                    CommitError::Broken(_) => (CommitState::Broken, NotCommitted::Broken),
                 };
-                if self.enter(condition) {
+                if self.enter(commit_state) {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, cause, "state cannot be kept, deliveries pause");
                 }
@@ -251,8 +251,8 @@ impl Inner {
     }
 
     /// Sets the condition, and returns whether it is another one than before.
-    fn enter(&self, condition: Condition) -> bool {
-        self.condition.send_if_modified(|now| std::mem::replace(now, condition) != condition)
+    fn enter(&self, commit_state: CommitState) -> bool {
+        self.commit_state.send_if_modified(|now| std::mem::replace(now, commit_state) != commit_state)
     }
 }
 

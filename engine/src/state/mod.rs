@@ -23,7 +23,7 @@ mod window;
 
 pub use batch::{Batch, DestinationRow, HeldRow};
 pub use commands::{Redriven, Select};
-pub use committer::{Committer, Condition, NotCommitted};
+pub use committer::{CommitState, Committer, NotCommitted};
 pub use configure::{Configured, Plan, Wanted};
 pub use held::{
     DeadLetter, Death, EventAt, HeldKind, NOTE_BYTES, Pause, Postponed, Record, StoredEvent, WaitingEvent,

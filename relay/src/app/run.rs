@@ -224,7 +224,7 @@ async fn run_once(
             ticker: watchdog.register("accept loop", BOUND),
             metrics: listener_metrics,
         };
-        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.state_condition());
+        let (grace, state) = (Duration::from_secs(args.drain_grace), spool.commit_state());
         Ok(accept(listener, router, readiness, signals, grace, state).await)
     } else {
         started.store(true, Ordering::Relaxed);
@@ -279,7 +279,7 @@ async fn accept(
     readiness: Readiness,
     signals: &mut Signals,
     grace: Duration,
-    state: watch::Receiver<state::Condition>,
+    state: watch::Receiver<state::CommitState>,
 ) -> Ended {
     let drain = Drain::new();
     let ending = async {
@@ -298,8 +298,8 @@ async fn accept(
 }
 
 /// Waits until the state file can no longer be written.
-async fn broken(mut state: watch::Receiver<state::Condition>) {
-    let is_broken = state.wait_for(|condition| *condition == state::Condition::Broken).await.is_ok();
+async fn broken(mut state: watch::Receiver<state::CommitState>) {
+    let is_broken = state.wait_for(|commit_state| *commit_state == state::CommitState::Broken).await.is_ok();
     if !is_broken {
         // Nobody can say so any more.
         std::future::pending::<()>().await;
@@ -326,7 +326,7 @@ async fn deliver_pending(
             (0, 0) => Ok(Ended::Asked),
             (dead_lettered, damaged) => Err(RunError::Undelivered { dead_lettered, damaged }),
         },
-        () = broken(spool.state_condition()) => Ok(Ended::StateBroken),
+        () = broken(spool.commit_state()) => Ok(Ended::StateBroken),
         () = Drain::new().on_signal(signals, readiness, Duration::ZERO) => {
             Err(RunError::Interrupted { pending: pending() })
         }

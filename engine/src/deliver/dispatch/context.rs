@@ -8,7 +8,7 @@ use super::event_log::EventLog;
 use crate::deliver::dispatch::in_flight_budget::InFlightBudget;
 use crate::deliver::report::DeliveryReport;
 use crate::spool::Spool;
-use crate::state::{Condition, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
+use crate::state::{CommitState, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
 
 /// The spool as dispatchers use it, and what they report. Clones share it.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct DispatchContext {
     /// Reader of the events in the waiting room.
     pub(super) events: EventReader,
     /// Condition of the state file. Deliveries pause while it is not good.
-    pub(super) condition: watch::Receiver<Condition>,
+    pub(super) commit_state: watch::Receiver<CommitState>,
     /// Attempts, failures and missing files, for metrics and `/status`.
     pub(in crate::deliver) report: DeliveryReport,
     /// Memory that each destination may use.
@@ -35,7 +35,7 @@ impl DispatchContext {
             log: Arc::new(parts.journal.clone()),
             ledgers: parts.ledgers.clone(),
             events: parts.events.clone(),
-            condition: parts.condition.clone(),
+            commit_state: parts.commit_state.clone(),
             report: DeliveryReport::default(),
             in_flight_budget: InFlightBudget::default(),
         }

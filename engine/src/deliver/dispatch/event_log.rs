@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::journal::{Condition, Entry, Journal, Position, ReadError, Reader, Seq};
+use crate::journal::{Entry, Journal, Position, ReadError, Reader, Seq, WriteState};
 use crate::state::Accepted;
 
 /// Accepted events in the order of their sequences. [`Journal`] is one.
@@ -50,7 +50,7 @@ impl EventLog for Journal {
     }
 
     fn is_failing(&self) -> bool {
-        matches!(self.condition(), Condition::Failing { .. })
+        matches!(self.write_state(), WriteState::Failing { .. })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::deliver::channels::Channel;
 use crate::deliver::dispatch::breaker::Breaker;
 use crate::deliver::dispatch::rate::Rate;
 use crate::journal::Seq;
-use crate::state::Condition;
+use crate::state::CommitState;
 
 /// Maximum sleep of the loop: a small part of the watchdog's bound.
 const MAX_SLEEP: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ impl Dispatcher {
             read = self.feed.fill() => if let Err(error) = read {
                 error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
             },
-            _ = self.context.condition.changed(), if *self.context.condition.borrow() != Condition::Good => {}
+            _ = self.context.commit_state.changed(), if *self.context.commit_state.borrow() != CommitState::Good => {}
             Ok(()) = self.watermark.changed(), if self.destination.backlog.is_some() => {}
             () = tokio::time::sleep_until(until.into()) => {}
         }

@@ -17,7 +17,7 @@ use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{
-    Admission, Condition, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
+    Admission, CommitState, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
     WaitingEvent,
 };
 
@@ -49,7 +49,7 @@ impl Dispatcher {
         if self.channel.waits_for().is_some() {
             return shut;
         }
-        if *self.context.condition.borrow_and_update() != Condition::Good {
+        if *self.context.commit_state.borrow_and_update() != CommitState::Good {
             return shut;
         }
         self.paused_until = self.paused_until.filter(|until| *until > now);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::world::{SEGMENT, World, options};
 use crate::journal::sim::{Operation, SimDisk};
-use crate::journal::{AppendError, Appended, Condition, Disk, Entry};
+use crate::journal::{AppendError, Appended, Disk, Entry, WriteState};
 use bytes::Bytes;
 
 fn all(world: &World) -> Vec<Entry> {
@@ -21,7 +21,7 @@ fn batch_of_a_failed_write_or_sync_is_written_once_more_elsewhere_and_the_file_n
         world.fail(operation, 0, 1);
         assert_eq!(world.append(&[100, 100]), 2);
         assert_eq!(world.append(&[100]), 1);
-        assert_eq!(world.log.condition(), &Condition::Writable);
+        assert_eq!(world.log.write_state(), &WriteState::Writable);
         let failed = if operation == Operation::Write { 1 } else { 2 };
         assert_eq!(world.disk.touched(&poisoned), Some(touched + failed));
         // The records of the failed batch lie in both files, as far as the failed one was written.
@@ -54,15 +54,15 @@ fn batch_that_fails_twice_is_refused_and_so_is_all_else_at_once_until_a_probe_su
     world.fail(Operation::Sync, 0, u32::MAX);
     let refused = Appended { first: 2, accepted: 0, refusal: Some(AppendError::Unavailable) };
     assert_eq!(world.log.append_batch(&[Bytes::from_static(b"refused")]), refused);
-    assert_eq!(world.log.condition(), &Condition::Failing { reason: "other error".into() });
+    assert_eq!(world.log.write_state(), &WriteState::Failing { reason: "other error".into() });
     let operations = world.disk.operations();
     assert_eq!(world.log.append_batch(&[Bytes::from_static(b"refused")]), refused);
     assert_eq!(world.disk.operations(), operations, "the disk is left in peace");
     world.log.probe();
-    assert!(matches!(world.log.condition(), Condition::Failing { .. }));
+    assert!(matches!(world.log.write_state(), WriteState::Failing { .. }));
     world.disk.heal();
     world.log.probe();
-    assert_eq!(world.log.condition(), &Condition::Writable);
+    assert_eq!(world.log.write_state(), &WriteState::Writable);
     assert_eq!(world.append(&[100]), 1);
     assert_eq!(world.read(0), all(&world), "what was refused left no trace");
     world.kill();
@@ -185,9 +185,9 @@ fn disk_that_takes_writes_and_cannot_sync_is_still_failing() {
     assert!(world.log.view().has_next(), "so that the probe need not sync anything but a header");
     world.fail(Operation::Sync, 0, 1);
     world.log.probe();
-    assert!(matches!(world.log.condition(), Condition::Failing { .. }));
+    assert!(matches!(world.log.write_state(), WriteState::Failing { .. }));
     world.log.probe();
-    assert_eq!(world.log.condition(), &Condition::Writable);
+    assert_eq!(world.log.write_state(), &WriteState::Writable);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn full_disk_is_full_and_what_is_freed_is_used() {
     world.log.view().tidy();
     world.disk.set_capacity(Some(3 * SEGMENT));
     while world.append(&[4_000]) == 1 {}
-    assert_eq!(world.log.condition(), &Condition::Full);
+    assert_eq!(world.log.write_state(), &WriteState::Full);
     let record = Bytes::from(vec![1; 4_000]);
     let refusal = world.log.append_batch(&[record]).refusal;
     assert_eq!(refusal, Some(AppendError::Full));
@@ -222,7 +222,7 @@ fn full_disk_is_full_and_what_is_freed_is_used() {
     world.kill();
     world.free(2);
     world.log.probe();
-    assert_eq!(world.log.condition(), &Condition::Writable);
+    assert_eq!(world.log.write_state(), &WriteState::Writable);
     assert_eq!(world.append(&[4_000]), 1);
     world.check();
 }
@@ -239,7 +239,7 @@ fn bound_is_kept_and_reaching_it_is_full() {
         assert!(size(&world.disk) <= options().max_size);
     }
     assert_eq!(size(&world.disk), options().max_size);
-    assert_eq!(world.log.condition(), &Condition::Full);
+    assert_eq!(world.log.write_state(), &WriteState::Full);
     assert!(accepted >= 22, "{accepted}");
     world.check();
     world.kill();

@@ -301,7 +301,7 @@ impl World {
         self.log.probe();
         self.free(self.log.view().watermark());
         self.log.probe();
-        assert_eq!(self.append(&[100]), 1, "{:?}", self.log.condition());
+        assert_eq!(self.append(&[100]), 1, "{:?}", self.log.write_state());
         self.check();
     }
 

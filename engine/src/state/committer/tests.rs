@@ -89,14 +89,14 @@ async fn nothing_is_freed_while_the_file_is_full_and_all_goes_on_once_there_is_r
     let mut setup = Setup::new(1 << 20).await;
     let stop = CancellationToken::new();
     let run = tokio::spawn(setup.committer.clone().run(stop.clone(), || ()));
-    let mut condition = setup.committer.condition();
+    let mut commit_state = setup.committer.commit_state();
     setup.freed.wait_for(|freed| *freed == Some(0)).await.unwrap();
     (1..=4).for_each(|seq| setup.postpone(seq, 300_000));
-    condition.wait_for(|condition| *condition == Condition::Full).await.unwrap();
+    commit_state.wait_for(|commit_state| *commit_state == CommitState::Full).await.unwrap();
     assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Full));
     assert_eq!(*setup.freed.borrow(), Some(0));
     (2..=4).for_each(|seq| assert!(setup.ledger(|ledger| ledger.finish_waiting(seq, Ending::Delivered))));
-    condition.wait_for(|condition| *condition == Condition::Good).await.unwrap();
+    commit_state.wait_for(|commit_state| *commit_state == CommitState::Good).await.unwrap();
     setup.freed.wait_for(|freed| *freed == Some(4)).await.unwrap();
     stop.cancel();
     run.await.unwrap();
@@ -136,7 +136,7 @@ async fn broken_state_stays_broken_until_a_restart() {
     setup.committer.inner.store.execute("ALTER TABLE held RENAME TO hidden").await;
     setup.postpone(1, 10);
     assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Broken));
-    assert_eq!(*setup.committer.condition().borrow(), Condition::Broken);
+    assert_eq!(*setup.committer.commit_state().borrow(), CommitState::Broken);
     // Even if it would work now: nobody knows what the failure left behind.
     setup.committer.inner.store.execute("ALTER TABLE hidden RENAME TO held").await;
     assert_eq!(setup.committer.commit_now().await, Err(NotCommitted::Broken));
