@@ -39,7 +39,8 @@ pub struct Envelope {
 pub struct Attributes {
     /// Type of the event, such as `push`.
     pub kind: Option<String>,
-    /// Tells this event from others of the same source and origin, and is the same when it is sent again.
+    /// Id that the sender gave: unique among events of the same source and origin, and the same when the event is sent
+    /// again.
     pub id: Option<String>,
     /// Origin of the event: the `source` of a CloudEvents event.
     pub origin: Option<String>,
@@ -79,7 +80,7 @@ pub enum DecodeError {
     /// The bytes end before the envelope does.
     #[error("event record of {0} bytes is too short")]
     TooShort(usize),
-    /// No version of Visnyk wrote it.
+    /// The version byte is one that no version of Visnyk writes.
     #[error("event record has unknown version {0}")]
     UnknownVersion(u8),
     /// Written by a later version of Visnyk. It is whole, and is not to be counted as damaged.

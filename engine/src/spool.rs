@@ -38,7 +38,7 @@ pub struct Spool {
 /// The parts of the spool that are read and changed while events are delivered. Clones share them.
 #[derive(Clone)]
 pub(crate) struct SpoolParts {
-    /// The accepted events.
+    /// Journal of the accepted events.
     pub journal: Journal,
     /// The state of each destination.
     pub ledgers: SharedLedgers,
@@ -48,7 +48,7 @@ pub(crate) struct SpoolParts {
     pub commit_state: watch::Receiver<state::CommitState>,
 }
 
-/// The reason for which a spool cannot be opened.
+/// Reason for which a spool cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The folder cannot be used.
@@ -56,14 +56,14 @@ pub enum SpoolError {
     Folder {
         /// Path of the folder.
         path: PathBuf,
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// Two segments for the largest event do not fit.
     #[error("spec.spool: {size} bytes are too few for bodies of up to {max_body_size} bytes")]
     TooSmall {
-        /// Bytes that there are.
+        /// Bytes that the spool may use.
         size: u64,
         /// Largest body that is accepted: `spec.listener.maxBodySize`.
         max_body_size: u64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest [`Failure::detail`], in bytes.
+/// Maximum length of [`Failure::detail`], in bytes.
 const MAX_DETAIL: usize = 200;
 
 /// An attempt that did not deliver.
@@ -20,17 +20,17 @@ pub struct Failure {
 /// Kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// An answer that is no success.
+    /// The destination answered with this status, which is not a success.
     Status(u16),
-    /// No token to send with the request.
+    /// A token for the request cannot be fetched.
     Token,
-    /// There was no connection.
+    /// A connection cannot be made.
     Connect,
-    /// No address for the name.
+    /// The host name has no address.
     Dns,
-    /// No trust between the two.
+    /// The TLS handshake failed, such as for a certificate that is not trusted.
     Tls,
-    /// Not done within the destination's timeout.
+    /// The attempt took longer than the destination's timeout.
     Timeout,
     /// The connection ended, or what came was not HTTP, before the answer was complete.
     Reset,

@@ -25,7 +25,7 @@ pub struct Fleet {
     outbound: Outbound,
     watchdog: Watchdog,
     running: HashMap<String, Running>,
-    /// Told to stop, perhaps with requests still in flight.
+    /// Dispatchers that were told to stop. They may have requests in flight.
     stopping: HashMap<String, JoinHandle<()>>,
 }
 

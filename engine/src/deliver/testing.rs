@@ -1,4 +1,7 @@
 //! Support of the tests of delivery: events, destinations, and sinks that misbehave as told.
+//!
+//! [`Sink`] is not one of `tests/sinks`: it works below HTTP, where it keeps the bytes of a request as they came, answers
+//! with bytes that are no HTTP, and resets connections. The sinks there parse HTTP and keep a ledger of events.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -24,20 +24,20 @@ pub trait Disk: Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes what was created and removed outlast a power cut.
     fn sync_dir(&self) -> io::Result<()>;
-    /// Bytes that may still be written to new files.
+    /// Returns the number of bytes that may still be written to new files.
     fn available_space(&self) -> io::Result<u64>;
 }
 
-/// An open file.
+/// Read and write access to one open file.
 pub trait DiskFile: Send + Sync {
-    /// Fills `buffer` from `offset` on, as far as the file goes; the number of bytes read.
+    /// Fills `buffer` from `offset` on, as far as the file goes. Returns the number of bytes read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at `offset`; after an error any of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the written bytes outlast a power cut. After an error it is not known which of them will. Fails, too, if
     /// the file was removed or renamed: its bytes would not be found at the next start.
     fn sync_data(&self) -> io::Result<()>;
-    /// Bytes in the file.
+    /// Returns the number of bytes in the file.
     fn len(&self) -> io::Result<u64>;
     /// Returns whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {

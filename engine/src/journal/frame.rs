@@ -6,7 +6,7 @@ use super::Seq;
 
 /// Bytes before the payload.
 pub(super) const FRAME_HEADER: usize = 32;
-/// Every frame begins at a multiple of this.
+/// Alignment of a frame in a segment, in bytes.
 pub(super) const ALIGN: u64 = 8;
 
 /// The two halves of a segment's salt, each the seed of one checksum.
@@ -37,7 +37,7 @@ pub(super) struct FrameHeader {
     pub(super) synced: Seq,
 }
 
-/// Bytes that a payload takes up in a segment: header, payload, padding.
+/// Returns the bytes that a payload takes up in a segment: header, payload, padding.
 pub(super) fn frame_len(payload_len: usize) -> u64 {
     ((FRAME_HEADER + payload_len) as u64).next_multiple_of(ALIGN)
 }
@@ -90,7 +90,7 @@ impl FrameHeader {
         (u32_at(0), header)
     }
 
-    /// Bytes from this frame to the next.
+    /// Returns the number of bytes from this frame to the next.
     pub(super) fn frame_len(&self) -> u64 {
         frame_len(self.payload_len as usize)
     }

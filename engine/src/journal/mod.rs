@@ -97,7 +97,7 @@ pub enum OpenError {
     /// The folder cannot be read.
     #[error("cannot list the journal's folder")]
     Folder {
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -106,7 +106,7 @@ pub enum OpenError {
     Disk {
         /// Name of the segment's file.
         file: String,
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -131,7 +131,7 @@ pub enum OpenError {
     Foreign {
         /// Name of one file.
         file: String,
-        /// The other, the newest.
+        /// Name of the newest file.
         other: String,
     },
     /// Two segments do not follow one another as their headers say.
@@ -139,7 +139,7 @@ pub enum OpenError {
     Disorder {
         /// Name of one file.
         file: String,
-        /// The other, the newer.
+        /// Name of the newer file.
         other: String,
     },
     /// There are segments, and none has a header that can be read.
@@ -151,7 +151,7 @@ pub enum OpenError {
     /// The journal's threads cannot be started.
     #[error("cannot start the journal's threads")]
     Threads {
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -176,11 +176,11 @@ pub enum AppendError {
 pub enum WriteState {
     /// Events can be accepted.
     Writable,
-    /// There is no space; what is freed is used at once.
+    /// There is no space. Events are accepted again once a segment is freed.
     Full,
-    /// The last write, and its repetition, failed. Tried again every second.
+    /// The last write and its repetition failed. The journal tries again every second.
     Failing {
-        /// The system's error.
+        /// Error of the operating system.
         reason: String,
     },
 }
@@ -198,7 +198,7 @@ struct Inner {
     write_state: Arc<Mutex<WriteState>>,
     max_record: usize,
     tidy: Tidy,
-    /// The writer's and the housekeeper's.
+    /// Threads of the writer and the housekeeper.
     threads: Mutex<Option<[JoinHandle<()>; 2]>>,
 }
 
@@ -264,7 +264,7 @@ impl Journal {
         }
     }
 
-    /// Bytes of journal between a reader's position and the watermark.
+    /// Returns the number of bytes of journal between a reader's position and the watermark.
     pub fn bytes_after(&self, position: &Position) -> u64 {
         self.inner.view.bytes_after(position)
     }

@@ -25,7 +25,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Fills `buffer` from `offset` on, as far as the file goes; the number of bytes read.
+    /// Fills `buffer` from `offset` on, as far as the file goes. Returns the number of bytes read.
     ///
     /// # Errors
     /// A page that was not given up cannot be read.

@@ -27,10 +27,10 @@ pub(super) fn slot(name: &str) -> Option<u32> {
 /// The reason for which there is no file for a new segment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PoolError {
-    /// The bound or the disk is reached.
+    /// The journal has its maximum size, or the disk is full.
     #[error("no space for another segment")]
     Full,
-    /// The disk fails.
+    /// A file cannot be made, written or synced.
     #[error("cannot prepare a segment")]
     Disk(#[source] io::Error),
 }
@@ -55,7 +55,7 @@ pub(super) struct Pool {
     segment_size: u64,
     max_size: u64,
     files: Mutex<Files>,
-    /// Held while a file is zeroed, so that a writer in need waits for the one under way.
+    /// Lock that is held while a file is zeroed, so that a writer that needs a file waits for it.
     preparing: Mutex<()>,
 }
 

@@ -15,7 +15,7 @@ use super::segment::{Catalog, Location, Owned};
 /// The content of a journal for one sequence, or for several in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// An accepted record.
+    /// A record that was accepted.
     Record {
         /// Sequence of the record.
         seq: Seq,
@@ -23,18 +23,18 @@ pub enum Entry {
         /// that is kept for long.
         bytes: Bytes,
     },
-    /// Accepted, and not to be read any more.
+    /// Records that were accepted and cannot be read any more.
     Damaged {
         /// The first of these sequences.
         first: Seq,
-        /// The last of them.
+        /// The last of these sequences.
         last: Seq,
     },
     /// Sequences that were never acknowledged, and have no record.
     Void {
         /// The first of these sequences.
         first: Seq,
-        /// The last of them.
+        /// The last of these sequences.
         last: Seq,
     },
 }
@@ -45,7 +45,7 @@ pub enum Entry {
 pub struct ReadError {
     /// Name of the segment's file.
     pub file: String,
-    /// The system's error.
+    /// Error of the operating system.
     #[source]
     pub source: io::Error,
 }
@@ -58,7 +58,7 @@ pub struct Position {
     pub(super) bytes: u64,
 }
 
-/// A place in the journal from which records are read; as many as wanted, at once.
+/// A reader of the journal. Several readers can read at once.
 pub struct Reader {
     disk: Arc<dyn Disk>,
     catalog: Arc<Catalog>,
@@ -69,7 +69,7 @@ pub struct Reader {
 
 struct Current {
     owned: Owned,
-    /// Absent if the file is.
+    /// Walk over the segment's frames; absent if its file is missing.
     scan: Option<Scan>,
 }
 
@@ -78,7 +78,7 @@ impl Reader {
         Self { disk, catalog, next_seq: after + 1, watermark: 0, current: None }
     }
 
-    /// Returns its position.
+    /// Returns the position after the last returned entry.
     pub fn position(&self) -> Position {
         let bytes = match (&self.current, self.catalog.locate(self.next_seq)) {
             _ if self.next_seq > self.catalog.watermark() => self.catalog.bytes(),

@@ -33,9 +33,9 @@ pub(super) struct Scan {
 /// The next thing in a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The expected record.
+    /// The record with the expected sequence.
     Record { seq: Seq, synced: Seq, payload: Bytes },
-    /// These were written here and cannot be read, for something intact lies behind them.
+    /// Sequences that were written here and cannot be read. An intact frame follows them.
     Hole(SeqRange),
     /// Nothing readable of the expected sequence or a later one lies before the end.
     End,

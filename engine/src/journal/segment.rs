@@ -72,7 +72,7 @@ impl Segment {
         self.poisoned.load(Ordering::Relaxed)
     }
 
-    /// Bytes of frames before `offset` since the journal began.
+    /// Returns the number of bytes of frames before `offset` since the journal began.
     pub(super) fn bytes_at(&self, offset: u64) -> u64 {
         self.bytes_before + (offset - DATA_START)
     }
@@ -82,7 +82,7 @@ impl Segment {
 pub(super) struct Catalog {
     live: RwLock<Live>,
     watermark: AtomicU64,
-    /// Bytes of frames up to the watermark since the journal began.
+    /// Number of bytes of frames up to the watermark since the journal began.
     bytes: AtomicU64,
     /// Segments with a smaller number are not live, whatever a reader still holds.
     oldest_number: AtomicU64,
@@ -91,7 +91,7 @@ pub(super) struct Catalog {
 #[derive(Default)]
 struct Live {
     segments: VecDeque<Arc<Segment>>,
-    /// Void sequences, ascending.
+    /// Void sequences of the live segments, in ascending order.
     voids: Vec<SeqRange>,
 }
 
@@ -134,7 +134,7 @@ impl Catalog {
         self.watermark.load(Ordering::Acquire)
     }
 
-    /// Bytes of frames up to the watermark since the journal began.
+    /// Number of bytes of frames up to the watermark since the journal began.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -193,7 +193,7 @@ impl Catalog {
         segment.number >= self.oldest_number.load(Ordering::Acquire)
     }
 
-    /// Where `seq`, which is at most the watermark, is to be looked for.
+    /// Returns the place of `seq`, which is at most the watermark.
     pub(super) fn locate(&self, seq: Seq) -> Location {
         let live = self.read();
         let watermark = self.watermark();
@@ -211,7 +211,8 @@ impl Catalog {
         })
     }
 
-    /// Events accepted with a sequence of at most `seq`, or the watermark, since the journal began.
+    /// Returns the number of events accepted with a sequence of at most `seq`, or the watermark, since the journal
+    /// began.
     pub(super) fn accepted_through(&self, seq: Seq) -> u64 {
         let live = self.read();
         let seq = seq.min(self.watermark());

@@ -17,25 +17,25 @@ const PAGE: u64 = 4096;
 /// One kind of operation on a [`SimDisk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// [`Disk::list`]
+    /// A call of [`Disk::list`].
     List,
-    /// [`Disk::open`]
+    /// A call of [`Disk::open`].
     Open,
-    /// [`Disk::create`]
+    /// A call of [`Disk::create`].
     Create,
-    /// [`Disk::remove`]
+    /// A call of [`Disk::remove`].
     Remove,
-    /// [`Disk::sync_dir`]
+    /// A call of [`Disk::sync_dir`].
     SyncDir,
-    /// [`DiskFile::read_at`]
+    /// A call of [`DiskFile::read_at`].
     Read,
-    /// [`DiskFile::write_all_at`]
+    /// A call of [`DiskFile::write_all_at`].
     Write,
-    /// [`DiskFile::sync_data`]
+    /// A call of [`DiskFile::sync_data`].
     Sync,
 }
 
-/// A folder in memory; clones are the same folder.
+/// A folder in memory. Clones share it.
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
@@ -44,7 +44,7 @@ pub struct SimDisk {
 #[derive(Clone, Default)]
 struct State {
     files: BTreeMap<String, SimFile>,
-    /// The names as a power cut would leave them at worst.
+    /// Names of files that a power cut leaves at least.
     durable_names: BTreeMap<String, u64>,
     contents: BTreeMap<u64, Content>,
     next_content: u64,
@@ -52,7 +52,7 @@ struct State {
     faults: Vec<Fault>,
     /// Pages of 4 KiB that cannot be read, of files by their content's number.
     unreadable: BTreeSet<(u64, u64)>,
-    /// Syncs that only pretend.
+    /// Choice of the syncs that do nothing and report success; `None`: all syncs work.
     lie: Option<Lie>,
     operations: u64,
     power_off_at: Option<u64>,
@@ -66,7 +66,7 @@ struct Content {
     current: Vec<u8>,
     /// Bytes that are certainly on the disk.
     durable: Vec<u8>,
-    /// Written and not synced.
+    /// Writes that are not synced: offset and bytes of each.
     pending: Vec<(u64, Vec<u8>)>,
     touched: u64,
 }
@@ -117,7 +117,7 @@ impl SimDisk {
         self.state().unreadable.clear();
     }
 
-    /// Forgets every fault that has not happened.
+    /// Removes every fault that has not happened.
     pub fn heal(&self) {
         self.state().faults.clear();
     }
@@ -127,18 +127,18 @@ impl SimDisk {
         self.state().lie = Some(lie);
     }
 
-    /// Operations that may change something, so far.
+    /// Returns the number of operations so far that may change something.
     pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
-    /// Writes and syncs of a file so far, whether they succeeded or not.
+    /// Returns the number of writes and syncs of a file so far, failed ones included.
     pub fn touched(&self, name: &str) -> Option<u64> {
         let state = self.state();
         Some(state.contents.get(state.files.get(name)?)?.touched)
     }
 
-    /// Ends the power at the operation after the next `operations`: that one and all later ones fail and do nothing.
+    /// Cuts the power after the next `operations` operations: all later ones fail and do nothing.
     pub fn power_off_after(&self, operations: u64) {
         let mut state = self.state();
         state.power_off_at = Some(state.operations + operations);
@@ -199,7 +199,7 @@ impl SimDisk {
         state.contents.insert(id, content);
     }
 
-    /// Rots a byte: from now on it reads so, and no power cut brings back what it was, or could have become.
+    /// Replaces a byte of a file, synced or not, by `rotten`. No power cut restores it.
     pub fn rot(&self, name: &str, offset: usize, rotten: u8) {
         let mut state = self.state();
         let Some(id) = state.files.get(name).copied() else { return };

@@ -8,7 +8,7 @@ use super::pool::Pool;
 use super::reader::{Position, Reader};
 use super::segment::Catalog;
 
-/// A cheap handle on the live segments.
+/// Handle of the live segments; cheap to clone.
 #[derive(Clone)]
 pub struct View {
     disk: Arc<dyn Disk>,
@@ -39,13 +39,13 @@ impl View {
         Reader::new(Arc::clone(&self.disk), Arc::clone(&self.catalog), after)
     }
 
-    /// Events accepted with a sequence of at most `seq` since the journal began. Exact for live
-    /// segments; below them, voids are counted as events.
+    /// Returns the number of events accepted with a sequence of at most `seq` since the journal began. It is exact for
+    /// live segments; below them, voids count as events.
     pub fn accepted_through(&self, seq: Seq) -> u64 {
         self.catalog.accepted_through(seq)
     }
 
-    /// Bytes of journal between a reader's position and the watermark.
+    /// Returns the number of bytes of journal between a reader's position and the watermark.
     pub fn bytes_after(&self, position: &Position) -> u64 {
         self.catalog.bytes().saturating_sub(position.bytes)
     }

@@ -58,7 +58,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Exchanges the empty lists for what waits, or for nothing after a tick; false once closed and empty.
+    /// Moves the waiting records to these empty lists, or none after a tick. Returns `false` once the queue is closed
+    /// and empty.
     fn take(&self, records: &mut Vec<Bytes>, replies: &mut Vec<Reply>) -> bool {
         let mut waiting = self.waiting();
         if waiting.records.is_empty() && !waiting.closing {
@@ -77,7 +78,7 @@ impl Queue {
     }
 }
 
-/// The writer thread's side of what a journal tells.
+/// State of the writer thread.
 pub(super) struct Writer {
     log: Log,
     queue: Arc<Queue>,
@@ -168,7 +169,7 @@ impl Drop for Writer {
     }
 }
 
-/// Asks the housekeeping thread to have a look.
+/// Handle of the housekeeping thread.
 #[derive(Clone)]
 pub(super) struct Tidy(SyncSender<Request>);
 

@@ -12,11 +12,11 @@ use super::{DestinationId, Seq};
 /// Changes that belong in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Keys of events that are held no more.
+    /// Keys of events that are no longer held.
     pub gone: Vec<i64>,
-    /// Destinations whose retention ended: their row is not among these.
+    /// Destinations whose retention ended. `destinations` has no row of them.
     pub expired: Vec<DestinationId>,
-    /// Every destination: the table is small, and written whole.
+    /// Rows of all destinations. The table is small, and is written whole.
     pub destinations: Vec<DestinationRow>,
     /// Events that are newly held, or whose state changed.
     pub held: Vec<HeldRow>,
@@ -33,20 +33,20 @@ pub struct DestinationRow {
     pub id: DestinationId,
     /// Its name in the manifest.
     pub name: String,
-    /// Tells one target from another.
+    /// Hash of the target, which tells one target from another.
     pub fingerprint: String,
     /// Events the journal had accepted when it was created. Negative only after the journal was lost
     /// and counts anew.
     pub accepted_at_creation: i64,
-    /// Everything up to here is finished.
+    /// The sequence up to which every event is finished.
     pub cursor: Seq,
     /// The finished sequences above the cursor, encoded.
     pub window: Vec<u8>,
     /// Number of delivered events.
     pub delivered: u64,
-    /// Events given up by a named rule or command.
+    /// Number of events that a named rule or command dropped.
     pub dropped: u64,
-    /// Events that were on disk and cannot be read.
+    /// Number of events that were on disk and cannot be read.
     pub damaged: u64,
     /// Number of rows of its waiting room. Fewer rows in the file mean damage.
     pub waiting: u64,
@@ -75,11 +75,11 @@ pub struct HeldRow {
     pub attempts: u32,
     /// Time at which it is due, or died, in milliseconds since the Unix epoch.
     pub at_ms: i64,
-    /// The wait once chosen.
+    /// The chosen wait before the next attempt, in milliseconds.
     pub delay_ms: u64,
     /// Time at which it was received, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
-    /// The last error, or the reason of its death.
+    /// The last error, or the reason for which it is a dead letter.
     pub note: Arc<str>,
     /// Its record's length in bytes.
     pub size: u64,

@@ -8,7 +8,7 @@ use super::{Accepted, Seq};
 /// The events that a command selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Select<'a> {
-    /// Every dead letter.
+    /// Every dead letter of the destination.
     All,
     /// The dead letters with these sequences.
     Seqs(&'a [Seq]),
@@ -42,7 +42,8 @@ impl Ledger {
         redriven
     }
 
-    /// Drops every pending event up to `through`, which no event of the future can be; returns how many.
+    /// Drops every pending event up to `through`, a sequence that later events exceed. Returns the number of dropped
+    /// events.
     pub fn discard(&mut self, through: Seq, journal: &dyn Accepted) -> u64 {
         let through = through.min(journal.watermark());
         let before = self.dropped;
@@ -57,7 +58,7 @@ impl Ledger {
         self.dropped - before
     }
 
-    /// Drops dead letters; returns how many.
+    /// Drops dead letters. Returns the number of dropped dead letters.
     pub fn discard_dead_letters(&mut self, select: Select<'_>) -> u64 {
         let before = self.dropped;
         for seq in self.selected(select) {

@@ -1,5 +1,5 @@
-//! The hand that writes: commits what changed, at most ten times a second, and then lets the journal free what every
-//! destination is past. An idle relay writes nothing, and wakes once a second.
+//! Commits changes of the ledgers, at most ten times a second, and then lets the journal free the events that no
+//! destination needs. An idle relay writes nothing, and wakes once a second.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,28 +16,29 @@ use super::shared::SharedLedgers;
 use super::store::{CommitError, Store};
 use super::{Accepted, Seq};
 
-/// From the first change to its commit, so that others gather.
+/// Time from the first change to its commit, so that one commit holds several changes.
 const GATHER: Duration = Duration::from_millis(100);
-/// The longest that it sleeps while nothing changes.
+/// Maximum sleep while nothing changes.
 const TICK: Duration = Duration::from_secs(1);
-/// The pause after a commit that failed.
+/// Pause after a failed commit.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Condition of the state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitState {
-    /// Changes are committed.
+    /// The last commit succeeded.
     Good,
-    /// No space: deliveries pause, nothing is freed, each second it is tried again.
+    /// The last commit failed for lack of space. Deliveries pause, nothing is freed, and the commit is tried again each
+    /// second.
     Full,
-    /// No, until a restart.
+    /// A commit failed for another reason. Nothing is committed before a restart.
     Broken,
 }
 
-/// The changes are not in the file.
+/// Reason for which changes are not in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotCommitted {
-    /// No space; they will be once there is.
+    /// There is no space. The changes are committed once there is.
     #[error("no space for the state file")]
     Full,
     /// Changes cannot be committed before a restart.
@@ -55,7 +56,7 @@ struct Inner {
     store: Store,
     ledgers: SharedLedgers,
     seen: Arc<Mutex<Seen>>,
-    /// Held over a commit, so that one batch is out at a time.
+    /// Lock that is held during a commit, so that one batch is out at a time.
     committing: tokio::sync::Mutex<()>,
     commit_state: watch::Sender<CommitState>,
     watermark: watch::Receiver<Seq>,

@@ -16,7 +16,7 @@ use super::{Accepted, DestinationId, Seq};
 pub struct Wanted {
     /// Name of the destination, unique.
     pub name: String,
-    /// The same for the same target, different for any other.
+    /// Hash of the target: equal for equal targets, and different for different ones.
     pub fingerprint: String,
 }
 
@@ -25,13 +25,13 @@ pub struct Wanted {
 pub struct Configured {
     /// The key of each wanted destination, in their order.
     pub ids: Vec<DestinationId>,
-    /// Names that are new, and with which sequence they begin.
+    /// Names of new destinations, each with the sequence at which it begins.
     pub added: Vec<(String, Seq)>,
-    /// Names that had been removed and go on.
+    /// Names of removed destinations that are configured again.
     pub resumed: Vec<String>,
-    /// Names that were disabled until now.
+    /// Names of destinations that were disabled and are enabled again.
     pub enabled: Vec<String>,
-    /// Names that are removed now, and keep their events.
+    /// Names of destinations that are removed now. They keep their events.
     pub removed: Vec<String>,
 }
 
@@ -231,7 +231,7 @@ impl Ledger {
         Terms { name, fingerprint, lifecycle, pause: self.pause }
     }
 
-    /// Goes on under these terms.
+    /// Applies the terms of a new configuration.
     fn agree(&mut self, terms: Terms, configured: &mut Configured) {
         let told = match (self.lifecycle, terms.lifecycle) {
             (Lifecycle::Removed { .. }, Lifecycle::Active) => Some(&mut configured.resumed),

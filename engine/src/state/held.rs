@@ -15,7 +15,7 @@ use super::limits::RoomLimits;
 pub struct Record {
     /// The encoded event: see `Event::encode`.
     pub bytes: Bytes,
-    /// Milliseconds since the Unix epoch.
+    /// Time at which the event was received, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
 }
 
@@ -37,7 +37,7 @@ pub struct Postponed {
 pub struct Death {
     /// Number of attempts made.
     pub attempts: u32,
-    /// Milliseconds since the Unix epoch.
+    /// Time at which the event became a dead letter, in milliseconds since the Unix epoch.
     pub died_at_ms: i64,
     /// Failure of the last attempt, cut at [`NOTE_BYTES`].
     pub reason: Arc<str>,
@@ -58,9 +58,9 @@ pub enum HeldKind {
 /// The place of an event's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventAt {
-    /// In memory, not committed yet.
+    /// The event's bytes, which are not committed yet.
     Memory(Bytes),
-    /// In the state file.
+    /// The key of the event's row in the state file.
     Stored(StoredEvent),
 }
 
@@ -82,7 +82,7 @@ pub struct WaitingEvent {
     pub received_at_ms: i64,
     /// Its record's length in bytes.
     pub size: u64,
-    /// Its next attempt.
+    /// Time and number of its next attempt.
     pub postponed: Postponed,
 }
 
@@ -99,7 +99,7 @@ impl Postponed {
 pub struct Pause {
     /// Its end, in milliseconds since the Unix epoch.
     pub until_ms: i64,
-    /// The whole of it.
+    /// Length of the pause that was asked for, in milliseconds.
     pub for_ms: u64,
 }
 
@@ -120,17 +120,17 @@ pub struct DeadLetter {
     pub received_at_ms: i64,
     /// Its record's length in bytes.
     pub size: u64,
-    /// Its end.
+    /// Time and reason of its last failed attempt.
     pub death: Death,
 }
 
 /// One event in the state file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Its key, once a batch gave it one.
+    /// Key of its row; `None` until a batch contains it.
     pub row: Option<i64>,
     pub attempts: u32,
-    /// Time at which it is due, or died.
+    /// Time at which it is due, or became a dead letter, in milliseconds since the Unix epoch.
     pub at_ms: i64,
     pub delay_ms: u64,
     pub received_at_ms: i64,

@@ -19,26 +19,26 @@ const KEPT_EVERY_MS: u64 = 600_000;
 /// The end of an event's delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The destination took it.
+    /// The destination accepted the event.
     Delivered,
-    /// A named rule or command gave it up.
+    /// A named rule or command dropped the event.
     Dropped,
-    /// Its bytes cannot be read.
+    /// The event's bytes cannot be read.
     Damaged,
 }
 
 /// The answer to a delivery from the journal that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It begins.
+    /// The delivery may begin.
     Yes,
-    /// No, it ended before: read on.
+    /// The event's delivery ended before. Continue with the next event.
     AlreadyFinished,
-    /// Not yet: too much would be finished above the oldest unfinished event.
+    /// The delivery must wait: too many events above the oldest unfinished one would be finished.
     WindowFull,
 }
 
-/// No room in the waiting room or among the dead letters.
+/// The waiting room, or the room of the dead letters, is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the destination's share of the state file is used up")]
 pub struct RoomFull;
@@ -70,7 +70,7 @@ pub struct Ledger {
     pub(super) changed: bool,
     /// Held events whose row changed since.
     pub(super) changed_held: BTreeSet<Seq>,
-    /// Keys of events that are held no more.
+    /// Keys of events that are no longer held.
     pub(super) gone: Vec<i64>,
     /// The cursor that the state file has.
     pub(super) committed_cursor: Seq,
@@ -190,7 +190,7 @@ impl Ledger {
         true
     }
 
-    /// Waits once more; false if its delivery had ended before.
+    /// Postpones a waiting event again. Returns `false` if its delivery had ended before.
     pub fn postpone_waiting(&mut self, seq: Seq, postponed: &Postponed) -> bool {
         let Some(held) = self.waiting.get_mut(seq) else { return false };
         held.postpone(postponed);
@@ -247,7 +247,7 @@ impl Ledger {
         self.waiting.get(seq).map(|held| held.as_waiting(seq))
     }
 
-    /// Bytes in the waiting room.
+    /// Returns the number of bytes in the waiting room.
     pub fn waiting_bytes(&self) -> u64 {
         self.waiting.bytes()
     }
@@ -281,7 +281,7 @@ impl Ledger {
         }
     }
 
-    /// Grows older by so much, if it is removed; that is in the file sooner or later.
+    /// Adds `elapsed_ms` to the time since the removal of a removed destination. The file has it later.
     pub(super) fn grow_older(&mut self, elapsed_ms: u64) {
         if matches!(self.lifecycle, Lifecycle::Removed { .. }) {
             let before = self.removed_for_ms;

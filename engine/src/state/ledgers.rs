@@ -19,11 +19,11 @@ pub struct Ledgers {
     pub(super) by_id: BTreeMap<DestinationId, Ledger>,
     /// Ledgers whose destination is not known yet: their row was unreadable.
     pub(super) lost: Vec<DestinationId>,
-    /// Nothing was ever committed: the file may have taken the place of one that knew destinations.
+    /// Set while nothing was ever committed: the file may have replaced one that knew destinations.
     pub(super) fresh: bool,
     /// Events the journal has let go of that a forgotten destination may have held.
     pub(super) unaccounted: u64,
-    /// Just before the oldest event the journal had when this was opened.
+    /// The sequence before the oldest event that the journal had when the ledgers were opened.
     pub(super) before_oldest: Seq,
     pub(super) next_id: u32,
     pub(super) next_row: i64,

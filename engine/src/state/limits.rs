@@ -5,12 +5,12 @@
 pub struct RoomLimits {
     /// Maximum number of events.
     pub events: u64,
-    /// Most bytes, [`RoomLimits::COST`] per event included.
+    /// Maximum number of bytes, [`RoomLimits::COST`] per event included.
     pub bytes: u64,
 }
 
 impl RoomLimits {
-    /// Most events of any room.
+    /// Maximum number of events of any room.
     pub const EVENTS: u64 = 10_000;
     /// Bytes of an event in the file besides its own: its row, its error, its share of pages.
     pub const COST: u64 = 512;

@@ -32,7 +32,7 @@ pub struct Loaded {
     pub unreadable: Vec<i64>,
     /// Ids of accepted events, as far as their rows are whole.
     pub seen: Vec<SeenPage>,
-    /// Up to where these are all the ids of the journal.
+    /// The sequence up to which these are all the ids of the journal.
     pub seen_through: Seq,
     /// The journal's watermark at the last commit.
     pub watermark: Seq,
@@ -70,8 +70,8 @@ pub struct Repairs {
 }
 
 impl Ledgers {
-    /// Ledgers as the file has them, fitted to a journal whose oldest readable sequence is `oldest`.
-    /// `reserve` is how many bytes the state may take on disk.
+    /// Opens the ledgers of a file, fitted to a journal whose oldest readable sequence is `oldest`. `reserve` is the
+    /// number of bytes that the state may use on disk.
     pub fn open(
         loaded: Loaded,
         reserve: u64,

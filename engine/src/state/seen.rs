@@ -13,14 +13,14 @@ use super::Seq;
 use super::limits::database_bytes;
 use crate::event::Key;
 
-/// However large the state file may be.
+/// Maximum number of remembered ids, whatever the size of the state file.
 const MAX_IDS: usize = 1_000_000;
 /// Ids of one row of the file.
 const PAGE: usize = 1024;
-/// The part of the database that ids may fill, and what one takes.
+/// Divisor of the database's size that gives the bytes for ids.
 const SHARE: u64 = 8;
 const COST: u64 = 48;
-/// The bytes of an event on a page.
+/// Size of an event on a page, in bytes.
 const EVENT: usize = 16 + 16 + 8;
 
 /// One event that was accepted.
@@ -30,7 +30,7 @@ pub struct SeenEvent {
     pub key: Key,
     /// Id of the event.
     pub event: Uuid,
-    /// Until when it is remembered, in milliseconds since the Unix epoch.
+    /// Time until which it is remembered, in milliseconds since the Unix epoch.
     pub until_ms: i64,
 }
 
@@ -46,7 +46,7 @@ pub struct SeenPage {
 /// The changes that one transaction writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenBatch {
-    /// Rows to write.
+    /// Pages of ids that are written to the file.
     pub pages: Vec<SeenPage>,
     /// Keys of rows to delete.
     pub gone: Vec<i64>,
@@ -57,21 +57,21 @@ pub struct SeenBatch {
 /// The answer to an event that is about to be appended.
 #[derive(Debug)]
 pub enum First {
-    /// New: append it, and then call [`Seen::complete`] with the outcome.
+    /// The event is the first of its key: append it, and then call [`Seen::complete`] with the outcome.
     Yes,
-    /// Accepted before, as this.
+    /// The event was accepted before, with this id.
     No(Uuid),
-    /// Being accepted right now: ask again when this closes.
+    /// An event of the same key is being appended: ask again when this channel closes.
     Wait(watch::Receiver<()>),
 }
 
-/// Every id that is remembered.
+/// The ids that are remembered.
 #[derive(Debug)]
 pub struct Seen {
     known: HashMap<Key, (Uuid, i64)>,
-    /// Oldest first; those of the file, and one that is in a batch.
+    /// Pages of the file and the page that is in a batch, oldest first.
     pages: VecDeque<Page>,
-    /// Not in any batch yet, in no order.
+    /// Events that are in no batch yet, in no order.
     unsaved: Vec<SeenEvent>,
     /// Events that are being appended, each behind the sequence synced before it was.
     in_flight: HashMap<Key, (Seq, watch::Sender<()>)>,

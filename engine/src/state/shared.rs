@@ -1,4 +1,5 @@
-//! The ledgers between those who work with them: dispatchers say what became of events, the committer writes it down.
+//! The lock around the ledgers: dispatchers record the outcome of events, and the committer writes the changes to the
+//! file.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::ledgers::Ledgers;
 
-/// The ledgers; clones are the same ones.
+/// The ledgers behind a lock. Clones share them.
 #[derive(Clone, Debug)]
 pub struct SharedLedgers {
     ledgers: Arc<Mutex<Ledgers>>,
@@ -14,7 +15,7 @@ pub struct SharedLedgers {
 }
 
 impl SharedLedgers {
-    /// Shares these.
+    /// Makes a lock around these ledgers, whose handles can be cloned.
     pub fn new(ledgers: Ledgers) -> Self {
         Self { ledgers: Arc::new(Mutex::new(ledgers)), touched: Arc::default() }
     }

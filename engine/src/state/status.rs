@@ -6,13 +6,13 @@ use super::{Accepted, DestinationId};
 /// Lifecycle of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// It is delivered to.
+    /// Events are delivered.
     Active,
-    /// No: it answered that it is gone; what is pending stays so until its target changes.
+    /// The destination answered 410. Its events stay pending until its target changes.
     Disabled,
-    /// No: it left the configuration; what is pending stays so for a while.
+    /// The destination is not in the configuration any more. Its events stay pending until its retention ends.
     Removed {
-        /// Since when, in milliseconds since the Unix epoch.
+        /// Time of the removal, in milliseconds since the Unix epoch.
         at_ms: i64,
     },
 }
@@ -28,11 +28,11 @@ pub struct DestinationStatus {
     pub accepted: u64,
     /// Number of delivered events.
     pub delivered: u64,
-    /// Events that are tried no more, and kept.
+    /// Number of dead letters.
     pub dead_lettered: u64,
-    /// Events given up by a named rule or command.
+    /// Number of events that a named rule or command dropped.
     pub dropped: u64,
-    /// Events that were on disk and cannot be read.
+    /// Number of events that were on disk and cannot be read.
     pub damaged: u64,
     /// Events that still have to be delivered: counted in journal and waiting room.
     pub pending: u64,
@@ -72,7 +72,8 @@ impl Ledger {
         }
     }
 
-    /// Events in the journal that still have to be delivered: counted there, less the finished in the window.
+    /// Returns the number of events in the journal that still have to be delivered: those above the cursor, less the
+    /// finished ones in the window.
     pub(super) fn unread(&self, journal: &dyn Accepted) -> u64 {
         let beyond_cursor = journal
             .accepted_through(journal.watermark())

@@ -23,7 +23,7 @@ pub struct Breaker {
     state: State,
     /// Duration of the next open phase.
     next_span: Duration,
-    /// Raised by each opening; outcomes of requests begun before it are old news.
+    /// Number of openings so far. Outcomes of requests that began before the last opening do not count.
     generation: Generation,
 }
 
@@ -81,7 +81,7 @@ impl Breaker {
         }
     }
 
-    /// Returns the phase.
+    /// Returns the breaker's phase at `now`.
     pub fn phase(&self, now: Instant) -> Phase {
         match self.state {
             State::Flowing { allowed, .. } if allowed == self.concurrency => Phase::Closed,

@@ -34,9 +34,9 @@ pub(super) struct Attempt {
 
 /// The place of the event's bytes.
 pub(super) enum Stored {
-    /// In memory.
+    /// The encoded record and its decoded event, in memory.
     Read { record: Bytes, event: Event },
-    /// In the waiting room.
+    /// The bytes of an event in the waiting room.
     At(EventAt),
 }
 

@@ -13,7 +13,7 @@ use crate::state::{CommitState, DestinationId, EventReader, Ledger, Ledgers, Sha
 /// The spool as dispatchers use it, and what they report. Clones share it.
 #[derive(Clone)]
 pub struct DispatchContext {
-    /// The accepted events.
+    /// Log of the accepted events.
     pub(super) log: Arc<dyn EventLog>,
     /// The state of each destination.
     ledgers: SharedLedgers,

@@ -15,7 +15,7 @@ pub(super) struct DueQueue {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     at: Instant,
-    /// The destination asked for it with `Retry-After`.
+    /// Set if the destination asked for the time with `Retry-After`.
     is_asked: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::journal::Seq;
 /// The waiting events that may be tried before their time.
 #[derive(Debug, Default)]
 pub(super) struct Early {
-    /// The destination failed as a whole, and has delivered nothing since.
+    /// Set while the destination fails as a whole: since its last outage it has accepted nothing.
     is_away: bool,
     queue: VecDeque<Seq>,
     /// Maximum number of early attempts in flight.

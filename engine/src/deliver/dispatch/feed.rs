@@ -16,17 +16,17 @@ use crate::journal::{self, Entry, Position, ReadError, Seq};
 
 /// Entries taken from the reader at a time: enough to hide the hop to a blocking thread, little to hold.
 const ENTRIES_PER_READ: usize = 256;
-/// And the bytes after which a read ends early, so that large events do not pile up.
+/// Bytes after which a read ends early, so that large events do not use more memory.
 const BYTES_PER_READ: usize = 256 * 1024;
 
-/// The wait between a read of the journal that failed and the next.
+/// Wait between a failed read of the journal and the next one.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// An entry of the journal, decoded.
 pub(super) enum Item {
     Event {
         seq: Seq,
-        /// As it was journalled.
+        /// Bytes of the record in the journal.
         record: Bytes,
         event: Event,
     },
@@ -56,7 +56,7 @@ pub(super) struct Feed {
 enum ReadState {
     Idle(Box<dyn LogReader>),
     Reading(JoinHandle<Read>),
-    /// State while a read begins.
+    /// No reader, while a read begins.
     Moving,
 }
 
@@ -89,7 +89,7 @@ impl Feed {
         &self.position
     }
 
-    /// Bytes of records read but not yet started.
+    /// Returns the number of bytes of records that are read but not started.
     pub fn buffered_bytes(&self) -> u64 {
         self.items.iter().map(|entry| record_len(entry) as u64).sum()
     }

@@ -20,7 +20,7 @@ impl InFlightBudget {
         self.destinations.store(destinations, Ordering::Relaxed);
     }
 
-    /// Bytes from which on a destination begins nothing more beside what it has under way.
+    /// Returns the bytes in flight from which a destination starts no further event.
     pub fn share(&self) -> u64 {
         UNDER_WAY / self.destinations.load(Ordering::Relaxed).max(1) as u64
     }

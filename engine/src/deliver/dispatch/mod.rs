@@ -50,11 +50,11 @@ pub enum Command {
     Redriven(Vec<Seq>),
     /// Drop every event accepted so far and not yet delivered; answers how many that were.
     Discard(oneshot::Sender<u64>),
-    /// Start nothing more, finish what is in flight, end.
+    /// Start nothing more, wait for the attempts in flight, and end.
     Stop,
 }
 
-/// The actor; [`Dispatcher::run`] is its life.
+/// The actor of one destination; [`Dispatcher::run`] is its loop.
 pub struct Dispatcher {
     context: DispatchContext,
     id: DestinationId,
@@ -84,7 +84,7 @@ pub struct Dispatcher {
     /// Set while [`LastFailures`](super::last_failures::LastFailures) has one of this destination.
     has_failed: bool,
     rate: Option<Rate>,
-    /// The destination asked for silence until then.
+    /// End of the pause that the destination asked for; `None`: no pause.
     paused_until: Option<Instant>,
     phase: Phase,
     discards: Vec<oneshot::Sender<u64>>,
@@ -97,7 +97,7 @@ struct Held {
     postponed: Postponed,
 }
 
-/// An event in flight.
+/// Facts about an event in flight.
 struct Started {
     origin: Origin,
     /// Bytes of its record; 0 for one that is counted in the waiting room.

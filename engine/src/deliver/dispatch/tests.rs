@@ -118,13 +118,13 @@ async fn destination_forgotten_and_back_by_its_name_gets_what_comes() {
     assert_eq!((status.accepted, status.delivered, sink.requests().len()), (1, 1, 2));
 }
 
-/// A destination that is asked again only long after this test.
+/// Returns a destination whose next attempt is due only long after the test.
 fn patient(destination: Destination) -> Destination {
     let retry = Retry { schedule: vec![Duration::ZERO, Duration::from_mins(30)], jitter_percent: 0 };
     Destination { retry, ..destination }
 }
 
-/// More than the waiting room and the places for requests hold.
+/// Appends more events than the waiting room and the places for requests hold.
 async fn fill(world: &World) {
     let body = "x".repeat(60 << 10);
     for _ in 0..80 {
@@ -222,7 +222,7 @@ async fn events_that_are_held_in_memory_move_to_the_waiting_room_once_it_has_roo
     assert_eq!(sink.requests().len(), 40, "nothing was tried for that");
 }
 
-/// The same, as a later version might write it.
+/// Returns the same record as a later version might write it.
 fn of_a_later_version(record: &Bytes) -> Bytes {
     let mut record = record.to_vec();
     record[0] = 250;

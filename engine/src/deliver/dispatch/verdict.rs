@@ -10,22 +10,22 @@ use crate::deliver::failure::{Failure, FailureKind};
 /// The next step for an event whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is tried again after this long.
+    /// The event is tried again after this time.
     Again(Duration),
-    /// It is tried no more.
+    /// The event becomes a dead letter.
     Dead,
-    /// Nothing is tried any more: the destination is gone, the event stays pending.
+    /// The destination is disabled, because it answered 410. The event stays pending.
     Gone,
 }
 
 /// The object that a failure says something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The destination as a whole.
+    /// The failure concerns the destination as a whole.
     Outage,
     /// The event, or the destination as a whole: many in a row are an outage.
     Refusal,
-    /// The event alone.
+    /// The failure concerns the event alone.
     Event,
 }
 

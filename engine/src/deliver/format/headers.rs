@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// As Standard Webhooks names them.
+/// Name of the header with the event's id, by Standard Webhooks.
 pub(in crate::deliver) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(in crate::deliver) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 

@@ -19,9 +19,9 @@ use crate::event::Event;
 /// Headers and body of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Without those that belong to the connection.
+    /// Headers of the request, without those of the connection.
     pub headers: HeaderMap,
-    /// Exactly what goes out.
+    /// Body of the request, byte for byte.
     pub body: Bytes,
 }
 

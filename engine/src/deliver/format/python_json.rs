@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::python_float;
 
-/// Deeper nesting is not taken for JSON. Python's own limit lies near 990.
+/// Maximum depth of nesting. A deeper text is not taken for JSON; Python's own limit lies near 990.
 const DEEPEST: usize = 512;
 
 /// Returns the text as Python would write it, in ASCII; `None` if Python would not read it, or if it is nested deeper

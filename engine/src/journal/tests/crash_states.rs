@@ -67,7 +67,7 @@ fn no_power_cut_at_any_operation_of_any_life_loses_what_was_acknowledged() {
     println!("crash states of the journal: {figures:?}, 0 lost, every start succeeds");
 }
 
-/// Every power cut of one life.
+/// Cuts the power at every operation of one life.
 fn die_everywhere(life: u64, pretending: Option<Lie>, figures: &mut Figures) {
     let whole = SimDisk::new();
     live(&whole, life, None);
@@ -118,7 +118,7 @@ mod syncs {
     }
 }
 
-/// In which life a power cut first does harm once these syncs only pretend.
+/// Returns the first life in which a power cut loses something while these syncs do nothing.
 fn first_harm(lie: Lie) -> Option<u64> {
     (0..60).find(|life| {
         let mut figures = Figures::default();

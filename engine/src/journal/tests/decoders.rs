@@ -169,7 +169,7 @@ fn first_frame() -> usize {
     usize::try_from(DATA_START).unwrap()
 }
 
-/// Where frames begin, as far as each leads to the next.
+/// Returns the offsets of the frames, as far as each leads to the next.
 fn frames(content: &[u8], salt: u64) -> Vec<usize> {
     let mut found = Vec::new();
     let mut at = first_frame();
@@ -191,7 +191,7 @@ fn seal(frame: &mut [u8], salt: u64) {
     frame[..4].copy_from_slice(&of_header.to_le_bytes());
 }
 
-/// Three segments of eight records each.
+/// Makes a disk with three segments of eight records each.
 fn sound() -> SimDisk {
     let mut world = World::new();
     for _ in 0..8 {
@@ -200,7 +200,7 @@ fn sound() -> SimDisk {
     world.disk
 }
 
-/// Everything behind the start, in order and each once.
+/// Reads every entry from the start, and checks that each sequence comes once and in order.
 fn read(reader: &mut Reader, max_entries: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {

@@ -20,19 +20,19 @@ pub(super) fn options() -> Options {
     Options { segment_size: SEGMENT, max_size: 12 * SEGMENT, min_next_seq: 1 }
 }
 
-/// Journal and reference.
+/// A journal on a simulated disk, beside a reference of the records that it must give back.
 pub(super) struct World {
     pub(super) disk: SimDisk,
     pub(super) log: Log,
-    /// Everything that was accepted, and not accepted but seen since.
+    /// Records that were accepted, and records that were refused and have been read since.
     pub(super) accepted: BTreeMap<Seq, Bytes>,
-    /// Everything that was ever to be appended: its number and its bytes.
+    /// Records that a test tried to append: number and bytes of each.
     attempted: BTreeMap<u64, Bytes>,
     /// Accepted records whose bytes on the disk were damaged.
     pub(super) damaged: BTreeSet<Seq>,
-    /// Shown as void.
+    /// Sequences that a reader returned as void.
     pub(super) voids: BTreeSet<Seq>,
-    /// Nobody reads these any more.
+    /// The sequence up to which the journal was freed.
     pub(super) freed: Seq,
     /// The highest sequence that the state would have seen by now.
     pub(super) state_max: Seq,
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// Appends one batch of records of these lengths, at least 16 bytes each; how many were accepted.
+    /// Appends one batch of records of these lengths, at least 16 bytes each. Returns the number of accepted records.
     pub(super) fn append(&mut self, lens: &[usize]) -> usize {
         let batch: Vec<_> = lens.iter().map(|len| self.record(*len)).collect();
         let next_seq = self.log.view().watermark() + 1;
@@ -88,13 +88,13 @@ impl World {
         bytes.into()
     }
 
-    /// The process dies; what it wrote is still there.
+    /// Kills the process and opens the journal anew. Its writes are still there.
     pub(super) fn kill(&mut self) -> Recovery {
         self.disk.heal();
         self.reopen()
     }
 
-    /// The machine dies.
+    /// Cuts the power of the simulated machine and opens the journal anew.
     pub(super) fn cut_power(&mut self, seed: u64) -> Recovery {
         self.disk = self.disk.after_power_cut(&mut StdRng::seed_from_u64(seed));
         self.reopen()
@@ -105,7 +105,7 @@ impl World {
         Log::open(Arc::new(self.disk.clone()), &options)
     }
 
-    /// The process dies and starts again, unless the power goes meanwhile.
+    /// Kills the process and opens the journal anew, unless the power is cut.
     pub(super) fn kill_while_there_is_power(&mut self) {
         self.disk.heal();
         if let Ok(opened) = self.try_open() {
@@ -191,14 +191,14 @@ impl World {
         }
     }
 
-    /// Nobody reads through `seq` any more.
+    /// Frees the journal up to `seq`.
     pub(super) fn free(&mut self, seq: Seq) {
         self.freed = self.freed.max(seq);
         self.state_max = self.state_max.max(seq);
         self.log.view().free_through(seq);
     }
 
-    /// The segment files with their numbers.
+    /// Returns the segment files with their numbers.
     pub(super) fn segments(&self) -> BTreeMap<u64, String> {
         let names = self.disk.list().unwrap_or_default();
         let numbered = names.into_iter().filter_map(|name| {
@@ -211,7 +211,7 @@ impl World {
         numbered.collect()
     }
 
-    /// File and offset of every record's payload that recovery would go by.
+    /// Returns file and offset of every record's payload that recovery would read.
     pub(super) fn payloads(&self) -> BTreeMap<Bytes, (String, usize)> {
         let mut found = BTreeMap::new();
         // In ascending order of segments, so that a rewritten copy replaces the first.
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    /// A page of a file cannot be read any more; every live record with a byte in it is expected to be gone.
+    /// Makes a page of a file unreadable. Every live record with a byte in it is expected to be damaged.
     pub(super) fn lose_page(&mut self, name: &str, page: usize) {
         let payloads = self.payloads();
         self.disk.lose_page(name, page as u64);
@@ -277,24 +277,24 @@ impl World {
         }
     }
 
-    /// Everything behind `after`, without looking at it.
+    /// Reads every entry after `after` and checks none.
     pub(super) fn read(&self, after: Seq) -> Vec<Entry> {
         let mut reader = self.log.view().reader(after);
         std::iter::from_fn(|| reader.next_insisting().unwrap()).collect()
     }
 
-    /// The entry that an accepted record should be read as.
+    /// Returns the entry that a reader must return for an accepted record.
     pub(super) fn entry(&self, seq: Seq) -> Entry {
         Entry::Record { seq, bytes: self.accepted[&seq].clone() }
     }
 
-    /// Where the frame of an accepted record lies.
+    /// Returns file and offset of the frame of an accepted record.
     pub(super) fn frame_of(&self, seq: Seq) -> (String, usize) {
         let (file, at) = self.payloads().remove(&self.accepted[&seq]).unwrap();
         (file, at - 32)
     }
 
-    /// After everything, with a healthy disk and nothing left to read, the journal goes on.
+    /// Checks that the journal accepts and frees again, once the disk works and everything is read.
     pub(super) fn check_alive(&mut self) {
         self.disk.heal();
         self.disk.set_capacity(None);

@@ -9,7 +9,7 @@ fn death() -> Death {
     Death { attempts: 10, died_at_ms: 9_000, reason: "status 500".into() }
 }
 
-/// Ledgers with these destinations, over this many events.
+/// Makes ledgers with these destinations, over this many events.
 fn ledgers(names: &[&str], events: usize) -> (Ledgers, FakeFile, FakeJournal, Vec<DestinationId>) {
     let journal = FakeJournal::with_events(0);
     let mut file = FakeFile::default();

@@ -41,7 +41,7 @@ pub(super) fn seen_crc(row: i64, events: &[u8]) -> i64 {
     Crc::default().int(row).bytes(events).finish()
 }
 
-/// CRC-32C over columns, each told from the next.
+/// CRC-32C over columns. The type and length of each column are part of it.
 #[derive(Default)]
 struct Crc(u32);
 

@@ -18,13 +18,13 @@ pub struct EventReader {
     connection: Arc<Mutex<SqliteConnection>>,
 }
 
-/// A stored event's bytes cannot be had.
+/// Reason for which a stored event's bytes cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The bytes are not there, or are not those that were written, and never will be.
+    /// The bytes are missing or differ from those that were written. Another read does not help.
     #[error("stored event is damaged")]
     Damaged,
-    /// The disk refused; another time it may not.
+    /// The read failed. Another read may succeed.
     #[error("stored event cannot be read")]
     Failed(#[source] sqlx::Error),
 }

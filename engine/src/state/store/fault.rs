@@ -7,20 +7,20 @@ use super::OpenError;
 pub(super) enum Class {
     /// There is no space.
     Full,
-    /// The file is not what was written.
+    /// The file is damaged.
     Damaged,
-    /// Anything else: permissions, a failing disk.
+    /// Any other error, such as missing permissions or a failing disk.
     Other,
 }
 
-/// The reason for which a file cannot be used as it is.
+/// Reason for which a file cannot be used as it is.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It is not what was written.
+    /// The file is damaged.
     Damaged(sqlx::Error),
-    /// It is of a later version.
+    /// A later version of Visnyk wrote the file.
     Newer { found: i64, known: i64 },
-    /// Any other error.
+    /// An error that is neither damage nor lack of space.
     Other(sqlx::Error),
 }
 

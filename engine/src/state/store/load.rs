@@ -71,7 +71,7 @@ pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
 pub(super) struct Meta {
     /// Set once anything was committed.
     pub(super) committed: bool,
-    /// The journal's watermark.
+    /// Watermark of the journal at the last commit.
     pub(super) watermark: Seq,
     /// The sequence up to which the ids of accepted events are complete.
     pub(super) seen_through: Seq,

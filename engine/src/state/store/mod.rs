@@ -24,7 +24,7 @@ use super::batch::Batch;
 use super::limits::database_bytes;
 use super::open::Loaded;
 
-/// The state file, open.
+/// The open state file.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
@@ -36,18 +36,18 @@ pub struct Store {
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
-    /// Set if the file says that something was committed to it.
+    /// Set if the file records that something was committed to it.
     marked: bool,
 }
 
 /// Options of the state file.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
-    /// Most bytes on disk, the write-ahead log included.
+    /// Maximum number of bytes on disk, the write-ahead log included.
     pub max_bytes: u64,
 }
 
-/// The state file cannot be opened, and setting it aside would not help.
+/// Reason for which the state file cannot be opened, although it is not damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Written by a version of Visnyk that this one does not know.
@@ -58,21 +58,21 @@ pub enum OpenError {
         /// Highest version that is known.
         known: i64,
     },
-    /// The file system refused.
+    /// An operation of the file system failed.
     #[error("state file {path} cannot be moved or created")]
     Files {
         /// Path of the file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// `SQLite` refused, for another reason than damage.
+    /// `SQLite` failed, for another reason than damage.
     #[error("state file cannot be opened")]
     Sqlite(#[source] sqlx::Error),
 }
 
-/// A batch is not in the file.
+/// Reason for which a batch is not in the file.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// No space, in the file system or within the file's bounds. Trying again later makes sense.
@@ -145,7 +145,7 @@ impl Store {
         })
     }
 
-    /// Reads the events it keeps.
+    /// Returns a reader of the events in the file.
     pub fn events(&self) -> EventReader {
         self.events.clone()
     }

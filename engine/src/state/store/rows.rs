@@ -22,7 +22,7 @@ pub(super) const COMMITTED: &str = "committed";
 pub(super) const WATERMARK: &str = "watermark";
 /// Key of the sequence up to which the ids of accepted events are complete.
 pub(super) const SEEN_THROUGH: &str = "seen_through";
-/// Until when a destination is to be left alone, and for how long in all; its key comes behind.
+/// Prefix of the end and the length of a destination's pause. The destination's key follows.
 pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
 /// Prefix of the time for which a destination has been removed, by a monotonic clock. The destination's key follows.
@@ -37,12 +37,12 @@ static HELD_MANY: LazyLock<String> =
 const RECORD_ONE: &str = "INSERT OR REPLACE INTO record VALUES (?,?)";
 static RECORD_MANY: LazyLock<String> = LazyLock::new(|| format!("{RECORD_ONE}{}", ",(?,?)".repeat(MANY - 1)));
 
-/// Says that the file knows its destinations.
+/// Records that the file knows its destinations.
 pub(super) async fn mark_committed(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     write_meta(connection, COMMITTED, 1).await
 }
 
-/// Says how far the journal has got.
+/// Writes the journal's watermark.
 pub(super) async fn write_watermark(
     connection: &mut SqliteConnection,
     watermark: Seq,

@@ -13,7 +13,7 @@ use super::load::{self, DESTINATIONS, HELD};
 use super::{OpenError, connect_options, files, rows, schema};
 use crate::state::open::Loaded;
 
-/// Both directions: damage in the middle hides only what it hit.
+/// Queries of each table in both directions, so that damage in the middle hides only the rows that it hit.
 const SCANS: &[(&str, &str)] = &[
     (DESTINATIONS, "SELECT * FROM destination ORDER BY rowid"),
     (DESTINATIONS, "SELECT * FROM destination ORDER BY rowid DESC"),

@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::load;
 use super::rows::{SCHEMA_KEY, write_meta};
 
-/// Raised when a table changes.
+/// Version of the schema, raised when a table changes.
 pub(super) const SCHEMA: i64 = 1;
 
 /// Names, and how they were made. Records are apart from their events' rows: those change often, and are all read at

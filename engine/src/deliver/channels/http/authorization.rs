@@ -12,9 +12,9 @@ use super::tokens::Tokens;
 
 /// The header `Authorization` of one destination's requests.
 pub enum Authorization {
-    /// The same each time.
+    /// The same value for each request.
     Fixed(HeaderValue),
-    /// Fetched, and fetched anew.
+    /// Tokens that are fetched, and fetched again before they end.
     Tokens(Arc<Tokens>),
 }
 

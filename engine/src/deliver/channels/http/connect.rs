@@ -29,7 +29,7 @@ use crate::deliver::failure::FailureKind;
 
 /// Time that one address has before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
-/// More addresses than this of one name are not tried.
+/// Maximum number of addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
 /// Connects for one destination.
@@ -41,20 +41,20 @@ pub struct Connector {
     pub resolver: Resolver,
     /// TLS client with the certificates that are trusted.
     pub tls: TlsConnector,
-    /// The name to prove; absent: the URL's host.
+    /// Name that the server's certificate must have. Absent: the URL's host.
     pub server_name: Option<ServerName<'static>>,
 }
 
 /// The reason for which there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL has no host that could be connected to.
+    /// The URL has no host to connect to.
     #[error("url has no usable host")]
     Host,
-    /// No address for the name.
+    /// The host name has no address.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// The address guard let none through; this is the first it refused.
+    /// The address guard refused every address. This is the first of them.
     #[error("{0}")]
     Denied(#[from] Denied),
     /// None of the addresses took the connection; this is the last that was tried.
@@ -62,7 +62,7 @@ pub enum ConnectError {
     Tcp {
         /// Address of the server.
         address: SocketAddr,
-        /// The system's error.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -71,7 +71,7 @@ pub enum ConnectError {
         "tls handshake failed: the destination's certificate is marked as an authority's (CA:TRUE): issue one that is not"
     )]
     AuthorityAsLeaf,
-    /// No trust between the two.
+    /// The TLS handshake failed.
     #[error("tls handshake failed")]
     Tls(#[source] io::Error),
 }

@@ -22,9 +22,9 @@ use crate::deliver::failure::{Failure, FailureKind};
 /// Bytes of an answer's body that are read at most: enough for the connection to be used again after any reasonable
 /// answer, and harmless if the answer is not reasonable.
 pub const MAX_ANSWER: usize = 64 * 1024;
-/// Nor is it waited for any longer than this: by then its status has said all.
+/// Maximum time to wait for an answer's body. The outcome depends on the status only.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Room for an answer's headers.
+/// Maximum size of an answer's headers, in bytes.
 const MAX_HEAD: u32 = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 /// Below what most servers wait before they close an idle connection, so that few requests meet one
@@ -35,9 +35,9 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// Maximum number of attempts at a request that the server says it did not process.
 const MAX_TRIES: u32 = 200;
-/// The wait before that, times the tries so far: enough for a connection's end to be known.
+/// Wait before such an attempt, multiplied by the number of attempts so far. The end of a connection is known by then.
 const AGAIN_AFTER: Duration = Duration::from_millis(2);
-/// And never more than this; most often the attempt's own timeout ends it first.
+/// Maximum of that wait. Most often the attempt's own timeout ends it first.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// Makes requests, and keeps connections. It follows no redirect and knows no proxy.
@@ -52,7 +52,7 @@ pub enum Reuse {
     None,
 }
 
-/// Returns a client.
+/// Returns a client that connects by `connector` and keeps connections as `reuse` says.
 pub fn client(connector: Connector, reuse: Reuse) -> HttpClient {
     let idle = match reuse {
         Reuse::All => usize::MAX,

@@ -22,16 +22,16 @@ pub struct Fetch {
     client: HttpClient,
 }
 
-/// There is no document.
+/// Reason for which a document cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// It did not come in time.
+    /// The document did not arrive within this time.
     #[error("no complete answer within {0:?}")]
     Late(Duration),
-    /// There was no connection, or no answer.
+    /// A connection cannot be made, or there was no answer.
     #[error("request failed")]
     Request(#[source] legacy::Error),
-    /// The answer broke off.
+    /// The connection ended before the answer was complete.
     #[error("answer broke off")]
     Body(#[source] hyper::Error),
     /// The answer was not 200.

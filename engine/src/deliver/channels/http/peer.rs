@@ -36,13 +36,13 @@ pub enum PeerInfo {
     Service(Vec<IpAddr>),
 }
 
-/// The peers folder does not say what is needed.
+/// Reason for which the peers folder cannot be used for a destination.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// A file that has to be there is not.
+    /// This file is required and missing.
     #[error("peers folder has no {0}")]
     Missing(String),
-    /// A file is there and cannot be read.
+    /// This file exists and cannot be read.
     #[error("peers folder's {0} cannot be read")]
     Unreadable(String, #[source] io::Error),
     /// The file holds no URL that can be delivered to.

@@ -17,12 +17,12 @@ use super::tls::TlsError;
 /// SHA-256 of a public key (SPKI).
 pub type Pin = [u8; 32];
 
-/// The certificate's key is none of those.
+/// Error of a certificate whose key is not pinned.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("certificate's key is not one of those pinned")]
 pub struct NotPinned;
 
-/// As rustls shows it.
+/// Text that rustls shows of the verifier.
 impl fmt::Debug for NotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

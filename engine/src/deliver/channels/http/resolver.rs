@@ -21,9 +21,10 @@ use visnyk_runtime::host::file_watch::FileWatch;
 
 use self::system::{Contents, Files, Settings};
 
-/// A destination that moves is found again within this, whatever its zone says.
+/// Maximum time for which an answer is cached, whatever its zone says. A destination that moves is found again within
+/// it.
 const MAX_CACHED: Duration = Duration::from_mins(5);
-/// A name that has just been made is found within this.
+/// Maximum time for which the absence of a name is cached. A new name is found within it.
 const MAX_CACHED_ABSENCE: Duration = Duration::from_secs(5);
 
 /// The process's one resolver, with its cache. Cheap to clone.
@@ -42,7 +43,7 @@ struct Inner {
 #[error("name resolution cannot be set up")]
 pub struct SetUpError(#[source] NetError);
 
-/// A name without addresses.
+/// Error of a look-up that gave no address.
 #[derive(Debug, thiserror::Error)]
 #[error("name cannot be resolved")]
 pub struct LookupError(#[source] NetError);

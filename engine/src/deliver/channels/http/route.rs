@@ -34,7 +34,7 @@ pub struct Route {
     pub client: HttpClient,
     /// Facts that these connections depend on.
     reach: Reach,
-    /// The same of the connections to where tokens come from, if any do.
+    /// The same facts of the connections to the token endpoint; `None` if no tokens are fetched.
     token_reach: Option<Reach>,
     /// Signer of each request; `None`: requests are not signed.
     pub signer: Option<Signer>,

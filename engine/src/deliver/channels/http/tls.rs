@@ -14,7 +14,7 @@ use super::pins::{self, Pin};
 /// A certificate, key or CA that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The text is not the PEM it should be, or holds nothing.
+    /// The text is not PEM of the expected kind, or is empty.
     #[error("{0} holds no usable pem")]
     Pem(&'static str),
     /// The key cannot be used.
@@ -48,13 +48,13 @@ pub fn system_roots() -> Arc<RootCertStore> {
     Arc::new(roots)
 }
 
-/// Trusts these authorities.
+/// Returns a TLS client that trusts certificates of these CAs and shows no certificate of its own.
 pub fn client_of_public(roots: Arc<RootCertStore>) -> Result<TlsConnector, TlsError> {
     client(roots, &[], None)
 }
 
-/// Trusts these authorities, and of those for whom they vouch only holders of a pinned key, if any is pinned;
-/// shows `identity` when asked.
+/// Returns a TLS client that trusts certificates of these CAs; if keys are pinned, only certificates with one of these
+/// keys. It shows `identity` to a server that asks for a client certificate.
 pub fn client(
     roots: Arc<RootCertStore>,
     pins: &[Pin],

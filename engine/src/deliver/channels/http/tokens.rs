@@ -56,7 +56,7 @@ pub struct Token {
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// The last one was refused.
+    /// Set if the destination refused the last token.
     is_second: bool,
     failed: Option<(Instant, Failure)>,
 }

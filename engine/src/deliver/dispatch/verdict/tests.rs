@@ -17,7 +17,7 @@ use crate::state::{Death, DestinationId, Ledgers, Lifecycle, Postponed, Seq, Sto
 
 const OPTIONS: StoreOptions = StoreOptions { max_bytes: 1 << 30 };
 const HOUR: Duration = Duration::from_hours(1);
-/// Of the schedule, all waits together.
+/// Sum of all waits of the schedule.
 const WHOLE: Duration = Duration::from_secs(75 * 3600 + 35 * 60 + 5);
 
 /// A destination with the schedule of Standard Webhooks that calls 422 final.

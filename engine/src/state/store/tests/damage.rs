@@ -3,7 +3,7 @@
 use super::*;
 use crate::test_effort::scaled;
 
-/// Of the file.
+/// Size of a page of the state file, in bytes.
 const PAGE: usize = 4096;
 
 /// Flips a bit of the first occurrence of `what` in the file. What was written last comes first: `SQLite` fills

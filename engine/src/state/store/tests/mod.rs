@@ -52,7 +52,7 @@ impl Spool {
         Self { dir, journal, store, ledgers, repairs, set_aside }
     }
 
-    /// As after a crash: nothing is flushed, nothing is closed in order.
+    /// Opens the files as after a crash: nothing is flushed or closed before.
     async fn reopen(self) -> Self {
         let Self { dir, journal, store, .. } = self;
         drop(store);
@@ -118,7 +118,7 @@ impl Spool {
         files::state(self.dir.path())
     }
 
-    /// The page that a table begins with.
+    /// Returns the page with which a table begins.
     async fn root(&self, table: &str) -> usize {
         let row = sqlx::query("SELECT rootpage FROM sqlite_schema WHERE name = ?")
             .bind(table)
@@ -136,7 +136,7 @@ impl Spool {
     }
 }
 
-/// Two destinations, of which each has events in every term.
+/// Makes a spool with two destinations. Each has events in every term.
 async fn busy() -> Spool {
     let mut spool = Spool::new(&["archive", "pager"]).await;
     (0..40).for_each(|_| _ = spool.journal.push(true));
@@ -154,7 +154,7 @@ async fn busy() -> Spool {
     spool
 }
 
-/// Everything in the file itself, nothing in the write-ahead log.
+/// Moves everything from the write-ahead log to the file itself.
 async fn folded(spool: Spool) -> (TempDir, FakeJournal) {
     let Spool { dir, journal, store, .. } = spool;
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
