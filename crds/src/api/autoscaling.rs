@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, extend("x-kubernetes-validations" = [{
-    "rule": "self.minReplicas <= self.maxReplicas",
+    "rule": "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
     "message": AT_LEAST_MIN,
 }]))]
 pub struct Autoscaling {

@@ -33,7 +33,8 @@ pub(crate) const BACKWARDS: &str = "must not end below its start";
 /// Error text for `cloudEvents` with another format.
 pub(crate) const MODE_OF_OTHER: &str = "cloudEvents needs format: CloudEvents";
 /// The same rule in CEL.
-pub(crate) const MODE_RULE: &str = "!has(self.cloudEvents) || self.format == 'CloudEvents'";
+pub(crate) const MODE_RULE: &str =
+    "!has(self.cloudEvents) || (has(self.format) && self.format == 'CloudEvents')";
 
 /// HTTP method of the requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

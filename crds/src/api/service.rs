@@ -13,7 +13,7 @@ use crate::text::{AnnotationValue, DnsName, GoDuration, LabelValue, Namespace, O
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(inline, extend("x-kubernetes-validations" = [{
-    "rule": "!has(self.externalTrafficPolicy) || self.type != 'ClusterIP'",
+    "rule": "!has(self.externalTrafficPolicy) || (has(self.type) && self.type != 'ClusterIP')",
     "message": NEEDS_OUTSIDE,
 }]))]
 pub struct Service {

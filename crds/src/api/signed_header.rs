@@ -70,7 +70,7 @@ pub enum SignatureEncoding {
 /// Returns the CEL rule of objects that have the fields of [`SignedHeader`].
 pub(super) fn time_is_signed() -> Value {
     json!([{
-        "rule": "has(self.timestampHeader) == self.payload.contains('{timestamp}')",
+        "rule": "has(self.timestampHeader) == (has(self.payload) && self.payload.contains('{timestamp}'))",
         "message": TIME,
     }])
 }

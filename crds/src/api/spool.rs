@@ -65,7 +65,7 @@ fn rules() -> Value {
     let mut rules = one_kind_for_ever();
     if let Some(rules) = rules.as_array_mut() {
         rules.push(json!({
-            "rule": "!has(self.ephemeral) || self.onDelete != 'Drain'",
+            "rule": "!has(self.ephemeral) || !has(self.onDelete) || self.onDelete != 'Drain'",
             "message": NOTHING_TO_DRAIN,
         }));
     }

@@ -9,7 +9,7 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 use crate::api::{Collector, WebhookRelay};
-use crate::schema::{definition, spec_schema};
+use crate::schema::{definition, spec_schema_with_defaults};
 
 /// A relay with only the required fields.
 const RELAY: &str = include_str!("reference/relay.yaml");
@@ -30,7 +30,7 @@ pub(super) fn reference() -> String {
         super::COMMAND
     );
     kind::<WebhookRelay>(&Value::Null, &mut page);
-    kind::<Collector>(spec_schema::<WebhookRelay>(), &mut page);
+    kind::<Collector>(&spec_schema_with_defaults::<WebhookRelay>(), &mut page);
     page
 }
 
@@ -48,7 +48,7 @@ fn kind<K: CustomResourceExt>(described: &Value, page: &mut String) {
     let definition = serde_json::to_value(definition::<K>()).unwrap_or_default();
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let about = schema["description"].as_str().unwrap_or_default();
-    let spec = spec_schema::<K>();
+    let spec = &spec_schema_with_defaults::<K>();
     let _ = write!(page, "\n## {kind}\n\n{about}\n\n{}", rules::of_kind(&kind, schema));
     page.push_str("### ");
     let _ = write!(page, "{kind} spec\n\n{TABLE}");

@@ -109,12 +109,10 @@ const ONE_OF_SEVERAL: &[&str] = &[
 #[test]
 fn every_description_names_form_and_default_in_plain_words() {
     let mut found = Vec::new();
-    for (kind, schema) in [
-        ("WebhookRelay", super::spec_schema::<WebhookRelay>()),
-        ("Collector", super::spec_schema::<Collector>()),
-    ] {
-        described(kind, schema, &mut found);
-    }
+    let relay = super::spec_schema_with_defaults::<WebhookRelay>();
+    let collector = super::spec_schema_with_defaults::<Collector>();
+    described("WebhookRelay", &relay, &mut found);
+    described("Collector", &collector, &mut found);
     let of = |field: &Described<'_>| {
         mistakes(field).into_iter().map(|mistake| format!("{}: {mistake}", field.path)).collect::<Vec<_>>()
     };

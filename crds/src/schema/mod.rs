@@ -9,5 +9,5 @@ mod repair;
 mod tests;
 
 pub use check::check;
-pub use definition::{definition, spec_schema};
+pub use definition::{definition, spec_schema, spec_schema_with_defaults};
 pub use repair::{Repaired, repair};

@@ -551,6 +551,20 @@ fn validated_configuration_holds_the_manifest_and_its_defaults() {
     expect_file!["valid.txt"].assert_eq(&format!("{relay:#?}\n{collector:#?}\n"));
 }
 
+/// Definitions had every default once, and the API server wrote them into the objects that it stored.
+#[test]
+fn object_with_every_default_written_in_means_the_same() {
+    let valid = |manifest: &Value| load_relay(&manifest.to_string(), None).unwrap();
+    for plain in [relay(), everything()] {
+        let mut filled = plain.clone();
+        let read: WebhookRelay = serde_json::from_value(plain.clone()).unwrap();
+        filled["spec"] = serde_json::to_value(read.spec).unwrap();
+        assert_eq!(filled["spec"]["destinations"][0]["timeout"], "15s");
+        assert_eq!(plain["spec"]["destinations"][0]["timeout"], Value::Null);
+        assert_eq!(valid(&filled), valid(&plain));
+    }
+}
+
 #[test]
 fn a_default_said_aloud_has_the_same_hash_and_a_change_another() {
     let hash = |manifest: Value| load_relay(&manifest.to_string(), None).unwrap().identity.configuration_hash;
