@@ -46,7 +46,7 @@ impl Reload {
             }
             let applied = self.apply().await;
             has_failed = applied.is_err();
-            self.configuration.settle(applied);
+            self.configuration.record_outcome(applied);
         }
     }
 

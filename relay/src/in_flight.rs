@@ -17,16 +17,16 @@ pub struct InFlight {
     counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
-/// Place of one request, given back when dropped.
+/// Slot of one request. It is freed when this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     counts: InFlight,
     client: IpAddr,
 }
 
 impl InFlight {
     /// Returns a place for a request from this address, unless its client has [`MOST`] already.
-    pub fn enter(&self, address: IpAddr) -> Option<Place> {
+    pub fn enter(&self, address: IpAddr) -> Option<Slot> {
         let client = client_network(address);
         let mut counts = self.lock();
         let count = counts.entry(client).or_default();
@@ -34,7 +34,7 @@ impl InFlight {
             return None;
         }
         *count += 1;
-        Some(Place { counts: self.clone(), client })
+        Some(Slot { counts: self.clone(), client })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
@@ -42,7 +42,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
         if let Some(count) = counts.get_mut(&self.client) {

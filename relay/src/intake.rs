@@ -28,8 +28,10 @@ use crate::body_kind::{self, InvalidJson};
 use crate::client;
 use crate::in_flight::InFlight;
 use crate::metrics::IntakeMetrics;
-use crate::refusal::Refusal;
-use crate::sources::{Accepted, Answer, Request as Judged, Said, SourceEndpoint, is_binary_cloud_event};
+use crate::rejection::Rejection;
+use crate::sources::{
+    Accepted, Answer, Classification, Request as Judged, SourceEndpoint, is_binary_cloud_event,
+};
 
 const INVALID_JSON: &str = "Invalid JSON";
 /// Header of the answer with the event's id.
@@ -98,9 +100,9 @@ impl Intake {
         }
         let attributes = match run_blocking_if_large(body.bytes.len(), || self.examine(&endpoint, &request))?
         {
-            Said::Event(attributes) => attributes,
-            Said::Greeting(answer) => return Ok(self.greeted(&endpoint, answer)),
-            Said::Broken(reason) => return Err(Problem::bad_request(reason)),
+            Classification::Event(attributes) => attributes,
+            Classification::Greeting(answer) => return Ok(self.greeted(&endpoint, answer)),
+            Classification::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
         let event = Event { envelope: envelope(&endpoint, &head, attributes), body: body.bytes.clone() };
         let id = self.append(&endpoint, &event).await.map_err(refusal)?;
@@ -108,7 +110,7 @@ impl Intake {
     }
 
     /// Returns the meaning of a request with a body, if its proof and its form are what the source requires.
-    fn examine(&self, endpoint: &SourceEndpoint, request: &Judged<'_>) -> Result<Said, Problem> {
+    fn examine(&self, endpoint: &SourceEndpoint, request: &Judged<'_>) -> Result<Classification, Problem> {
         if endpoint.provider.signs_body() {
             endpoint.provider.verify(request).map_err(|refusal| self.refuse(endpoint, refusal))?;
         }
@@ -119,7 +121,9 @@ impl Intake {
             check(content_type, request.body).map_err(|InvalidJson| invalid_json(&request.head.headers))?;
         }
         Ok(match endpoint.provider.describe(request) {
-            Said::Event(attributes) => Said::Event(endpoint.identify(request, attributes)),
+            Classification::Event(attributes) => {
+                Classification::Event(endpoint.identify(request, attributes))
+            }
             other => other,
         })
     }
@@ -145,10 +149,10 @@ impl Intake {
 
     /// Refuses a request. The sender is not told why; the metrics are. While the source lacks its secret, the sender
     /// may be the right one, and many never repeat what was answered with 401.
-    fn refuse(&self, endpoint: &SourceEndpoint, refusal: Refusal) -> Problem {
+    fn refuse(&self, endpoint: &SourceEndpoint, refusal: Rejection) -> Problem {
         self.metrics.refused(&endpoint.source.name, refusal);
         match refusal {
-            Refusal::NoSecret => Problem::unavailable("Senders cannot be verified now", RETRY_AFTER),
+            Rejection::NoSecret => Problem::unavailable("Senders cannot be verified now", RETRY_AFTER),
             _ => Problem::unauthorized("Not authorized", endpoint.provider.challenge()),
         }
     }

@@ -14,7 +14,7 @@ mod in_flight;
 mod intake;
 mod kept_headers;
 mod metrics;
-mod refusal;
+mod rejection;
 
 mod sources;
 mod status;
@@ -35,13 +35,13 @@ use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunA
 
 /// Runs the command of the command line.
 pub fn main() -> ExitCode {
-    obey(Cli::parse().command).unwrap_or_else(|error| {
+    handle_command(Cli::parse().command).unwrap_or_else(|error| {
         eprintln!("visnyk-relay: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-fn obey(command: Command) -> anyhow::Result<ExitCode> {
+fn handle_command(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     match command {
         Command::Run(args) => {

@@ -13,7 +13,7 @@ use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationStatus;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// Counters of answers to senders. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,7 @@ impl IntakeMetrics {
     }
 
     /// Counts a request without a valid proof.
-    pub fn refused(&self, source: &str, refusal: Refusal) {
+    pub fn refused(&self, source: &str, refusal: Rejection) {
         self.refused.get_or_create(&Refused { source: source.to_owned(), reason: refusal.label() }).inc();
     }
 
@@ -83,7 +83,7 @@ impl IntakeMetrics {
         let label = OfSource { source: source.to_owned() };
         let count =
             |family: &Family<OfSource, Counter>| family.get(&label).map_or(0, |counter| counter.get());
-        let refused = |refusal: &Refusal| {
+        let refused = |refusal: &Rejection| {
             let reason = refusal.label();
             let counter = self.refused.get(&Refused { source: source.to_owned(), reason })?;
             Some((reason, counter.get()))
@@ -92,7 +92,7 @@ impl IntakeMetrics {
             accepted: count(&self.accepted),
             repeats: count(&self.repeats),
             greetings: count(&self.greetings),
-            refused: Refusal::ALL.iter().filter_map(refused).collect(),
+            refused: Rejection::ALL.iter().filter_map(refused).collect(),
         }
     }
 

@@ -78,12 +78,12 @@ impl Reload {
         loop {
             ticker.tick();
             tokio::select! {
-                () = watches.manifest.changed() => is_late = self.settle().await,
+                () = watches.manifest.changed() => is_late = self.apply_and_report().await,
                 () = watches.secrets.changed() => is_late = self.reload().await,
                 () = watches.signal.received() => is_late = self.reload().await,
                 () = watches.peers.changed() => Fleet::reload_files(&self.fleet).await,
                 () = tokio::time::sleep(TICK) => if is_late {
-                    is_late = self.settle().await;
+                    is_late = self.apply_and_report().await;
                 },
             }
         }
@@ -95,17 +95,17 @@ impl Reload {
         self.active.replace(run_blocking(|| Active::load(valid, &self.sources)));
         Fleet::reload_files(&self.fleet).await;
         // A changed manifest may have waited for just these.
-        self.settle().await
+        self.apply_and_report().await
     }
 
     /// Applies the manifest and reports the result. Returns whether it must be tried again.
-    async fn settle(&self) -> bool {
+    async fn apply_and_report(&self) -> bool {
         let (applied, is_late) = match self.apply().await {
             Ok(()) => (Ok(()), false),
             Err(NotApplied::Refused(reason)) => (Err(reason), false),
             Err(NotApplied::Later(reason)) => (Err(reason), true),
         };
-        self.active.settle(applied);
+        self.active.record_outcome(applied);
         is_late
     }
 

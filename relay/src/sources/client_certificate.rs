@@ -5,7 +5,7 @@ use visnyk_runtime::pki::{Distrust, Facts, Trust};
 use visnyk_runtime::server::client_certificate;
 
 use super::secrets::Secrets;
-use super::{Provider, Refusal, Request};
+use super::{Provider, Rejection, Request};
 
 /// Knows senders by the subjects of their certificates.
 pub struct ClientCertificate {
@@ -53,18 +53,18 @@ impl Subject {
 }
 
 impl Provider for ClientCertificate {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         if !self.is_vouched_for {
-            return Err(Refusal::NoSecret);
+            return Err(Rejection::NoSecret);
         }
         let shown = request.head.extensions.get::<client_certificate::ClientCertificate>();
         let facts =
-            shown.ok_or(Refusal::Missing)?.proven(request.now).map_err(|distrust| match distrust {
-                Distrust::Time => Refusal::Time,
-                Distrust::Authority => Refusal::NoCertificate,
+            shown.ok_or(Rejection::Missing)?.proven(request.now).map_err(|distrust| match distrust {
+                Distrust::Time => Rejection::Time,
+                Distrust::Authority => Rejection::NoCertificate,
             })?;
         let is_listed = self.subjects.iter().any(|subject| subject.is_of(facts));
-        if is_listed { Ok(()) } else { Err(Refusal::Wrong) }
+        if is_listed { Ok(()) } else { Err(Rejection::Wrong) }
     }
 
     fn signs_body(&self) -> bool {

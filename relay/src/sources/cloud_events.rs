@@ -10,7 +10,7 @@ use visnyk_engine::event::Attributes;
 use crate::body_kind::without_mark;
 
 use super::json::Json;
-use super::{Request, Said, rfc3339};
+use super::{Classification, Request, rfc3339};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -23,7 +23,7 @@ pub fn is_binary(request: &Request<'_>) -> bool {
 }
 
 /// Returns the sender's description of its event as CloudEvents; empty if it is not one.
-pub fn describe(request: &Request<'_>) -> Said {
+pub fn describe(request: &Request<'_>) -> Classification {
     let said = match request.media_type().as_str() {
         STRUCTURED => event(&Json::of(request.body)),
         BATCH => batch(request.body),
@@ -31,7 +31,7 @@ pub fn describe(request: &Request<'_>) -> Said {
         _ if is_binary(request) => binary(request),
         _ => Some(Attributes::default()),
     };
-    said.map_or(Said::Broken(BROKEN), Said::Event)
+    said.map_or(Classification::Broken(BROKEN), Classification::Event)
 }
 
 /// Returns the description in the headers. All of them are read: one that cannot be read, or that occurs twice, makes

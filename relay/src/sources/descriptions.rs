@@ -5,30 +5,30 @@ use visnyk_crds::valid::Verify;
 use visnyk_engine::event::Attributes;
 
 use super::testing::{Case, Message, cases, secrets};
-use super::{Answer, Provider, Refusal, Said};
+use super::{Answer, Classification, Provider, Rejection};
 
 fn provider(name: &str) -> Box<dyn Provider> {
     let case = cases().into_iter().find(|case| case.name.starts_with(name)).unwrap();
     case.provider()
 }
 
-fn described(provider: &dyn Provider, message: &Message) -> Said {
+fn described(provider: &dyn Provider, message: &Message) -> Classification {
     message.judged_at(1_700_000_000_000, |request| provider.describe(request)).unwrap()
 }
 
-fn greeted(provider: &dyn Provider, message: &Message) -> Option<Result<Answer, Refusal>> {
+fn greeted(provider: &dyn Provider, message: &Message) -> Option<Result<Answer, Rejection>> {
     message.judged_at(0, |request| provider.greet(request)).unwrap()
 }
 
-fn event(kind: Option<&str>, id: Option<&str>, time_ms: Option<i64>) -> Said {
+fn event(kind: Option<&str>, id: Option<&str>, time_ms: Option<i64>) -> Classification {
     let text = |text: Option<&str>| text.map(str::to_owned);
-    Said::Event(Attributes { kind: text(kind), id: text(id), origin: None, time_ms })
+    Classification::Event(Attributes { kind: text(kind), id: text(id), origin: None, time_ms })
 }
 
 #[test]
 fn what_a_provider_says_of_an_event_becomes_its_attributes() {
     let standard = [("webhook-id", "msg_1"), ("webhook-timestamp", "1614265330"), ("webhook-signature", "")];
-    let cases: Vec<(&str, Message, Said)> = vec![
+    let cases: Vec<(&str, Message, Classification)> = vec![
         (
             "github",
             Message::post("/", &[("x-github-event", "push"), ("x-github-delivery", "72d3162e")], "{}"),
@@ -128,10 +128,10 @@ fn what_a_provider_says_of_an_event_becomes_its_attributes() {
 fn greetings_are_answered_and_are_no_events() {
     let github =
         Message::post("/", &[("x-github-event", "ping")], "{\"zen\": \"Keep it logically awesome.\"}");
-    assert_eq!(described(&*provider("github"), &github), Said::Greeting(Answer::bare()));
+    assert_eq!(described(&*provider("github"), &github), Classification::Greeting(Answer::bare()));
 
     let slack = Message::post("/", &[], "{\"type\": \"url_verification\", \"challenge\": \"3eZbrw1a\"}");
-    let challenge = Said::Greeting(Answer::text("3eZbrw1a".into()));
+    let challenge = Classification::Greeting(Answer::text("3eZbrw1a".into()));
     assert_eq!(described(&*provider("slack"), &slack), challenge);
 
     let woo = provider("woocommerce");
@@ -159,12 +159,15 @@ fn meta_is_answered_its_challenge_if_it_knows_the_token() {
         Some(Ok(Answer::text("1158201444".into())))
     );
     for (query, refusal) in [
-        ("", Refusal::Missing),
-        ("hub.mode=subscribe&hub.challenge=1", Refusal::Missing),
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", Refusal::Wrong),
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=appsecret", Refusal::Wrong),
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=x&hub.verify_token=mytoken", Refusal::Repeated),
-        ("hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=mytoken", Refusal::Malformed),
+        ("", Rejection::Missing),
+        ("hub.mode=subscribe&hub.challenge=1", Rejection::Missing),
+        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", Rejection::Wrong),
+        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=appsecret", Rejection::Wrong),
+        (
+            "hub.mode=subscribe&hub.challenge=1&hub.verify_token=x&hub.verify_token=mytoken",
+            Rejection::Repeated,
+        ),
+        ("hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=mytoken", Rejection::Malformed),
     ] {
         assert_eq!(get(query), Some(Err(refusal)), "{query}");
     }
@@ -175,7 +178,7 @@ fn meta_is_answered_its_challenge_if_it_knows_the_token() {
 fn cloud_events_say_what_they_are_in_every_mode() {
     let bearer = provider("bearer");
     let say = |headers: &[(&str, &str)], body: &str| described(&*bearer, &Message::post("/", headers, body));
-    let said = Said::Event(Attributes {
+    let said = Classification::Event(Attributes {
         kind: Some("com.example.closed".into()),
         id: Some("A234".into()),
         origin: Some("/shop/Straße 1".into()),
@@ -206,7 +209,7 @@ fn cloud_events_say_what_they_are_in_every_mode() {
     assert_eq!(say(&[batch], "[]"), none);
     assert_eq!(say(&[], structured), none, "nothing says that it is an event");
 
-    let broken = Said::Broken("Invalid CloudEvent");
+    let broken = Classification::Broken("Invalid CloudEvent");
     for index in 0..4 {
         let mut lacking = binary.to_vec();
         lacking.remove(index);

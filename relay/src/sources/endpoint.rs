@@ -16,7 +16,7 @@ use super::json::Json;
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 use super::secrets::Secrets;
-use super::{Provider, Refusal, Request};
+use super::{Provider, Rejection, Request};
 
 /// One source and who may send to it.
 pub struct SourceEndpoint {
@@ -34,10 +34,10 @@ pub struct SourceEndpoint {
 
 impl SourceEndpoint {
     /// Checks that a sender's address is allowed.
-    pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Rejection> {
         let ranges = &self.source.allow_from;
         let is_within = |address| ranges.iter().any(|range| range.contains(&address));
-        if ranges.is_empty() || address.is_some_and(is_within) { Ok(()) } else { Err(Refusal::Address) }
+        if ranges.is_empty() || address.is_some_and(is_within) { Ok(()) } else { Err(Rejection::Address) }
     }
 }
 

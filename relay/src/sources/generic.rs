@@ -7,7 +7,7 @@ use visnyk_runtime::crypto::Token;
 
 use super::secrets::Secrets;
 use super::signature::Signature;
-use super::{Provider, Refusal, Request};
+use super::{Provider, Rejection, Request};
 
 /// Anyone.
 pub struct Open;
@@ -22,7 +22,7 @@ pub struct Basic(Vec<Token>);
 pub struct Hmac(pub Signature);
 
 impl Provider for Open {
-    fn verify(&self, _: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, _: &Request<'_>) -> Result<(), Rejection> {
         Ok(())
     }
 
@@ -40,7 +40,7 @@ impl Provider for Bearer {
         "Bearer realm=\"visnyk\""
     }
 
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         is_any(&self.0, credentials(request, b"Bearer")?)
     }
 
@@ -69,9 +69,9 @@ impl Provider for Basic {
         "Basic realm=\"visnyk\", charset=\"UTF-8\""
     }
 
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         let written = credentials(request, b"Basic")?;
-        is_any(&self.0, &BASE64.decode(written).map_err(|_| Refusal::Malformed)?)
+        is_any(&self.0, &BASE64.decode(written).map_err(|_| Rejection::Malformed)?)
     }
 
     fn signs_body(&self) -> bool {
@@ -84,31 +84,31 @@ impl Provider for Basic {
 }
 
 impl Provider for Hmac {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.0.verify(request)
     }
 }
 
 /// Returns whether any of these tokens is presented.
-pub fn is_any(tokens: &[Token], presented: &[u8]) -> Result<(), Refusal> {
+pub fn is_any(tokens: &[Token], presented: &[u8]) -> Result<(), Rejection> {
     if tokens.is_empty() {
-        Err(Refusal::NoSecret)
+        Err(Rejection::NoSecret)
     } else if Token::is_any(tokens, presented) {
         Ok(())
     } else {
-        Err(Refusal::Wrong)
+        Err(Rejection::Wrong)
     }
 }
 
 /// Returns what stands behind the scheme, whose letters may be small or large, and the spaces after it.
-fn credentials<'a>(request: &Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Refusal> {
+fn credentials<'a>(request: &Request<'a>, scheme: &[u8]) -> Result<&'a [u8], Rejection> {
     let header = request.only(&AUTHORIZATION)?;
-    let (found, rest) = header.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
+    let (found, rest) = header.split_at_checked(scheme.len()).ok_or(Rejection::Malformed)?;
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     if found.eq_ignore_ascii_case(scheme) && spaces > 0 {
         Ok(&rest[spaces..])
     } else {
-        Err(Refusal::Malformed)
+        Err(Rejection::Malformed)
     }
 }
 
@@ -127,9 +127,9 @@ mod tests {
             assert_eq!(judge(value), Ok(()), "{value}");
         }
         for value in ["Bearera b", "Bearer", "Basic a b", "Bearer\ta b"] {
-            assert_eq!(judge(value), Err(Refusal::Malformed), "{value}");
+            assert_eq!(judge(value), Err(Rejection::Malformed), "{value}");
         }
-        assert_eq!(judge("Bearer a  b"), Err(Refusal::Wrong));
+        assert_eq!(judge("Bearer a  b"), Err(Rejection::Wrong));
     }
 
     #[test]

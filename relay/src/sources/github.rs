@@ -3,21 +3,25 @@
 use visnyk_engine::event::Attributes;
 
 use super::signature::Signature;
-use super::{Answer, Provider, Refusal, Request, Said};
+use super::{Answer, Classification, Provider, Rejection, Request};
 
 /// Knows GitHub.
 pub struct GitHub(pub Signature);
 
 impl Provider for GitHub {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.0.verify(request)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let kind = request.text("x-github-event");
         if kind.as_deref() == Some("ping") {
-            return Said::Greeting(Answer::bare());
+            return Classification::Greeting(Answer::bare());
         }
-        Said::Event(Attributes { kind, id: request.text("x-github-delivery"), ..Attributes::default() })
+        Classification::Event(Attributes {
+            kind,
+            id: request.text("x-github-delivery"),
+            ..Attributes::default()
+        })
     }
 }

@@ -11,7 +11,7 @@ use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, is_secret};
 use super::generic::is_any;
 use super::secrets::Secrets;
 use super::standard_webhooks::StandardWebhooks;
-use super::{Provider, Refusal, Request, Said};
+use super::{Classification, Provider, Rejection, Request};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-gitlab-token");
 
@@ -50,10 +50,10 @@ impl GitLab {
 }
 
 impl Provider for GitLab {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         let by_token = || {
             if self.tokens.is_empty() {
-                return Err(Refusal::NoSecret);
+                return Err(Rejection::NoSecret);
             }
             is_any(&self.tokens, request.only(&TOKEN)?)
         };
@@ -64,9 +64,9 @@ impl Provider for GitLab {
         }
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let id = request.text("webhook-id").filter(|_| self.signed.is_some());
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             kind: request.text("x-gitlab-event"),
             // The event's own UUID is shared by events that follow from each other.
             id: id.or_else(|| request.text("idempotency-key")),

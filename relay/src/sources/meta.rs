@@ -8,7 +8,7 @@ use super::generic::is_any;
 use super::json::Json;
 use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
-use super::{Answer, Provider, Refusal, Request, Said, form};
+use super::{Answer, Classification, Provider, Rejection, Request, form};
 
 /// Knows Meta.
 pub struct Meta {
@@ -26,18 +26,18 @@ impl Meta {
         }
     }
 
-    fn challenge(&self, request: &Request<'_>) -> Result<Answer, Refusal> {
+    fn challenge(&self, request: &Request<'_>) -> Result<Answer, Rejection> {
         let query = request.head.uri.query().unwrap_or_default().as_bytes();
         let only = |name: &[u8]| {
             let mut values = form::pairs(query).filter(|(key, _)| key == name);
             match (values.next(), values.next()) {
                 (Some((_, value)), None) => Ok(value),
-                (Some(_), Some(_)) => Err(Refusal::Repeated),
-                (None, _) => Err(Refusal::Missing),
+                (Some(_), Some(_)) => Err(Rejection::Repeated),
+                (None, _) => Err(Rejection::Missing),
             }
         };
         if only(b"hub.mode")? != b"subscribe" {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
         let challenge = only(b"hub.challenge")?;
         is_any(&self.verify_token, &only(b"hub.verify_token")?)?;
@@ -46,20 +46,20 @@ impl Meta {
 }
 
 impl Provider for Meta {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.signature.verify(request)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let kind = Json::of(request.body).text("object");
-        Said::Event(Attributes { kind, ..Attributes::default() })
+        Classification::Event(Attributes { kind, ..Attributes::default() })
     }
 
     fn methods(&self) -> &'static str {
         "GET, POST"
     }
 
-    fn greet(&self, request: &Request<'_>) -> Option<Result<Answer, Refusal>> {
+    fn greet(&self, request: &Request<'_>) -> Option<Result<Answer, Rejection>> {
         request.is_get().then(|| self.challenge(request))
     }
 }

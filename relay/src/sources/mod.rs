@@ -46,7 +46,7 @@ pub use endpoint::{SourceEndpoint, SourceLoader};
 pub use pay_pal::PayPalCertificates;
 pub use secrets::check;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// A request to verify.
 pub struct Request<'a> {
@@ -60,7 +60,7 @@ pub struct Request<'a> {
 
 /// Meaning of a request whose sender is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Classification {
     /// An event, and what its sender says of it.
     Event(Attributes),
     /// A greeting, which is answered and never stored.
@@ -93,7 +93,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// The proof is missing or not valid.
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal>;
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection>;
 
     /// Does what must happen before [`Provider::verify`], if anything. It sees only the head: the body is read
     /// afterwards, so that a request that waits for something holds no body.
@@ -105,7 +105,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Returns the meaning of a verified request. A sender without headers of its own can use CloudEvents.
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         cloud_events::describe(request)
     }
 
@@ -136,19 +136,19 @@ pub trait Provider: Send + Sync {
     }
 
     /// The answer to a request that is no event and is proven otherwise than one, or not at all.
-    fn greet(&self, _: &Request<'_>) -> Option<Result<Answer, Refusal>> {
+    fn greet(&self, _: &Request<'_>) -> Option<Result<Answer, Rejection>> {
         None
     }
 }
 
 impl<'a> Request<'a> {
     /// The value of a header that must be there once.
-    fn only(&self, name: &HeaderName) -> Result<&'a [u8], Refusal> {
+    fn only(&self, name: &HeaderName) -> Result<&'a [u8], Rejection> {
         let mut values = self.head.headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value.as_bytes()),
-            (Some(_), Some(_)) => Err(Refusal::Repeated),
-            (None, _) => Err(Refusal::Missing),
+            (Some(_), Some(_)) => Err(Rejection::Repeated),
+            (None, _) => Err(Rejection::Missing),
         }
     }
 

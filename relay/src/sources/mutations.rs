@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::Refusal;
+use super::Rejection;
 use super::form;
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
@@ -19,8 +19,8 @@ fn what_a_sender_signed_is_let_in_and_without_its_secret_nothing_is() {
         let verify = |secrets: &[&str]| case.judge(&*case.provider_with(secrets), &case.message, 0).unwrap();
         assert_eq!(verify(&[case.secret]), Ok(()), "{}", case.name);
         assert_eq!(verify(&[&format!("{}\n", case.secret)]), Ok(()), "{}, a newline behind", case.name);
-        assert_eq!(verify(&[]), Err(Refusal::NoSecret), "{}", case.name);
-        assert_eq!(verify(&["", "\n"]), Err(Refusal::NoSecret), "{}", case.name);
+        assert_eq!(verify(&[]), Err(Rejection::NoSecret), "{}", case.name);
+        assert_eq!(verify(&["", "\n"]), Err(Rejection::NoSecret), "{}", case.name);
     }
 }
 
@@ -36,7 +36,7 @@ fn either_of_two_secrets_lets_in_while_one_rotates_and_another_does_not() {
         assert_eq!(verify(&[case.secret, other]), Ok(()), "{}", case.name);
         assert_eq!(verify(&[other, case.secret]), Ok(()), "{}", case.name);
         // A meta app and its challenge share the first secret in these tests.
-        assert_eq!(verify(&[other, other]), Err(Refusal::Wrong), "{}", case.name);
+        assert_eq!(verify(&[other, other]), Err(Rejection::Wrong), "{}", case.name);
     }
 }
 
@@ -45,10 +45,10 @@ fn a_signed_time_is_good_for_five_minutes_to_the_millisecond() {
     for case in cases().into_iter().filter(|case| case.is_timed) {
         let provider = case.provider();
         for (after_ms, expected) in [
-            (-300_001, Err(Refusal::Time)),
+            (-300_001, Err(Rejection::Time)),
             (-300_000, Ok(())),
             (300_000, Ok(())),
-            (300_001, Err(Refusal::Time)),
+            (300_001, Err(Rejection::Time)),
         ] {
             let judged = case.judge(&*provider, &case.message, after_ms);
             assert_eq!(judged, Some(expected), "{} after {after_ms} ms", case.name);
@@ -68,29 +68,29 @@ fn one_of_several_signatures_is_enough_and_another_scheme_is_none() {
     let stripe = |rest: &str| judge("stripe", &format!("t=1700000000,{rest}"));
     assert_eq!(stripe(&format!("v1={wrong},v1={right},v0={wrong}")), Ok(()));
     assert_eq!(stripe(&format!("v1={right},v1={wrong},v2=any")), Ok(()));
-    assert_eq!(stripe(&format!("v1={wrong},v0={right}")), Err(Refusal::Wrong));
-    assert_eq!(stripe(&format!("v0={right}")), Err(Refusal::Malformed));
-    assert_eq!(stripe(&vec![format!("v1={right}"); 17].join(",")), Err(Refusal::Malformed));
+    assert_eq!(stripe(&format!("v1={wrong},v0={right}")), Err(Rejection::Wrong));
+    assert_eq!(stripe(&format!("v0={right}")), Err(Rejection::Malformed));
+    assert_eq!(stripe(&vec![format!("v1={right}"); 17].join(",")), Err(Rejection::Malformed));
 
     let right = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     let wrong = right.replace("g0", "h0");
     let standard = |signatures: &str| judge("standard webhooks v1, as published", signatures);
     assert_eq!(standard(&format!("v1,{wrong} v1,{right}")), Ok(()));
     assert_eq!(standard(&format!("v1,{right} v1a,{wrong} v2,any")), Ok(()));
-    assert_eq!(standard(&format!("v1a,{right}")), Err(Refusal::Wrong));
-    assert_eq!(standard(&format!("v2,{right}")), Err(Refusal::Malformed));
-    assert_eq!(standard(&vec![format!("v1,{right}"); 17].join(" ")), Err(Refusal::Malformed));
+    assert_eq!(standard(&format!("v1a,{right}")), Err(Rejection::Wrong));
+    assert_eq!(standard(&format!("v2,{right}")), Err(Rejection::Malformed));
+    assert_eq!(standard(&vec![format!("v1,{right}"); 17].join(" ")), Err(Rejection::Malformed));
 }
 
 #[test]
 fn a_signing_secret_of_gitlab_is_no_token() {
     let case = cases().into_iter().find(|case| case.name == "gitlab, signed").unwrap();
     let token = Message::post("/", &[("x-gitlab-token", case.secret)], "{}");
-    assert_eq!(case.judge(&*case.provider(), &token, 0), Some(Err(Refusal::Missing)));
+    assert_eq!(case.judge(&*case.provider(), &token, 0), Some(Err(Rejection::Missing)));
     let plain = "a long token";
     let other = token.with("x-gitlab-token", plain.as_bytes());
     let provider = case.provider_with(&[case.secret, plain]);
-    assert_eq!(case.judge(&*provider, &token, 0), Some(Err(Refusal::Missing)));
+    assert_eq!(case.judge(&*provider, &token, 0), Some(Err(Rejection::Missing)));
     assert_eq!(case.judge(&*provider, &other, 0), Some(Ok(())), "the token that it takes the place of");
     assert_eq!(case.judge(&*provider, &case.message, 0), Some(Ok(())));
 }

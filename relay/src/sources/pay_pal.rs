@@ -16,7 +16,7 @@ use visnyk_runtime::crypto::VerifiedPublicKey;
 
 use super::json::Json;
 use super::signature::within;
-use super::{Provider, Refusal, Request, Said, rfc3339};
+use super::{Classification, Provider, Rejection, Request, rfc3339};
 
 pub use certificates::{Certificates, PayPalCertificates};
 
@@ -47,32 +47,32 @@ impl PayPal {
     }
 
     /// Everything but whether it is true.
-    fn claim<'a>(&self, request: &Request<'a>) -> Result<Claim<'a>, Refusal> {
+    fn claim<'a>(&self, request: &Request<'a>) -> Result<Claim<'a>, Rejection> {
         let (id, time, signature) =
             (only_text(request, &ID)?, only_text(request, &TIME)?, only_text(request, &SIGNATURE)?);
         // A bar parts what is signed: with one inside, two messages could be signed alike.
         if id.contains('|') || only_text(request, &ALGORITHM)? != "SHA256withRSA" {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
-        let signed: Timestamp = time.parse().map_err(|_| Refusal::Malformed)?;
+        let signed: Timestamp = time.parse().map_err(|_| Rejection::Malformed)?;
         within(self.tolerance, signed, request.now)?;
         let certificate = only_text(request, &CERTIFICATE)?;
         if !self.certificates.may_be(certificate) {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
         let checksum = crc32fast::hash(request.body);
         Ok(Claim {
             message: format!("{id}|{time}|{}|{checksum}", self.webhook_id),
-            signature: BASE64.decode(signature.as_bytes()).map_err(|_| Refusal::Malformed)?,
+            signature: BASE64.decode(signature.as_bytes()).map_err(|_| Rejection::Malformed)?,
             certificate,
         })
     }
 }
 
 /// The text of a header that must be there once.
-fn only_text<'a>(request: &Request<'a>, name: &HeaderName) -> Result<&'a str, Refusal> {
-    let text = std::str::from_utf8(request.only(name)?).map_err(|_| Refusal::Malformed)?;
-    if text.is_empty() { Err(Refusal::Malformed) } else { Ok(text) }
+fn only_text<'a>(request: &Request<'a>, name: &HeaderName) -> Result<&'a str, Rejection> {
+    let text = std::str::from_utf8(request.only(name)?).map_err(|_| Rejection::Malformed)?;
+    if text.is_empty() { Err(Rejection::Malformed) } else { Ok(text) }
 }
 
 impl Provider for PayPal {
@@ -81,17 +81,17 @@ impl Provider for PayPal {
         self.certificates.fetch_if_missing(claim.certificate, request.now)
     }
 
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         let claim = self.claim(request)?;
         let key: Arc<VerifiedPublicKey> =
-            self.certificates.known(claim.certificate, request.now).ok_or(Refusal::NoCertificate)?;
+            self.certificates.known(claim.certificate, request.now).ok_or(Rejection::NoCertificate)?;
         let is_signed = key.has_signed(claim.message.as_bytes(), &claim.signature);
-        if is_signed { Ok(()) } else { Err(Refusal::Wrong) }
+        if is_signed { Ok(()) } else { Err(Rejection::Wrong) }
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let event = Json::of(request.body);
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             kind: event.text("event_type"),
             id: event.text("id"),
             origin: None,

@@ -3,21 +3,21 @@
 use visnyk_engine::event::Attributes;
 
 use super::signature::Signature;
-use super::{Provider, Refusal, Request, Said};
+use super::{Classification, Provider, Rejection, Request};
 
 /// Knows Shopify.
 pub struct Shopify(pub Signature);
 
 impl Provider for Shopify {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.0.verify(request)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let triggered = request.text("x-shopify-triggered-at");
         let kind = request.text("x-shopify-topic");
         let event = request.text("x-shopify-event-id");
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             // One event may be told under several topics.
             id: event.zip(kind.as_ref()).map(|(event, topic)| format!("{event}/{topic}")),
             kind,

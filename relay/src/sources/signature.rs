@@ -10,7 +10,7 @@ use visnyk_runtime::crypto::MacKey;
 use visnyk_runtime::crypto::signed_header::{notation, payload};
 
 use super::secrets::Secrets;
-use super::{Refusal, Request};
+use super::{Rejection, Request};
 
 /// Checks an HMAC in a header.
 pub struct Signature {
@@ -35,12 +35,12 @@ impl Signature {
     }
 
     /// Verifies that one of the secrets signed this request.
-    pub fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    pub fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         if self.keys.is_empty() {
-            return Err(Refusal::NoSecret);
+            return Err(Rejection::NoSecret);
         }
         let written = request.only(&self.shape.header)?;
-        let written = written.strip_prefix(self.shape.prefix.as_bytes()).ok_or(Refusal::Malformed)?;
+        let written = written.strip_prefix(self.shape.prefix.as_bytes()).ok_or(Rejection::Malformed)?;
         let signature = decode(self.shape.encoding, written)?;
         let mut timestamp = &b""[..];
         if let Some(header) = &self.shape.timestamp_header {
@@ -64,7 +64,7 @@ pub fn of_body(header: &'static str, encoding: SignatureEncoding, prefix: &str) 
 }
 
 /// Returns whether any key made any of these signatures. Compares each with each, whichever fits first.
-pub fn any_signed(keys: &[MacKey], payload: &[&[u8]], signatures: &[&[u8]]) -> Result<(), Refusal> {
+pub fn any_signed(keys: &[MacKey], payload: &[&[u8]], signatures: &[&[u8]]) -> Result<(), Rejection> {
     let mut any = Choice::from(0);
     for key in keys {
         let tag = key.tag(payload);
@@ -72,24 +72,24 @@ pub fn any_signed(keys: &[MacKey], payload: &[&[u8]], signatures: &[&[u8]]) -> R
             any |= tag.is(signature);
         }
     }
-    if bool::from(any) { Ok(()) } else { Err(Refusal::Wrong) }
+    if bool::from(any) { Ok(()) } else { Err(Rejection::Wrong) }
 }
 
 /// The bytes of a signature: written in just one way, so that no two texts are the same signature.
-pub fn decode(encoding: SignatureEncoding, written: &[u8]) -> Result<Vec<u8>, Refusal> {
-    notation(encoding).decode(written).map_err(|_| Refusal::Malformed)
+pub fn decode(encoding: SignatureEncoding, written: &[u8]) -> Result<Vec<u8>, Rejection> {
+    notation(encoding).decode(written).map_err(|_| Rejection::Malformed)
 }
 
 /// A time in whole seconds since the Unix epoch.
-pub fn seconds(written: &[u8]) -> Result<Timestamp, Refusal> {
+pub fn seconds(written: &[u8]) -> Result<Timestamp, Rejection> {
     let is_number = (1..=12).contains(&written.len()) && written.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(written).ok().filter(|_| is_number);
-    let number = number.and_then(|digits| digits.parse().ok()).ok_or(Refusal::Malformed)?;
-    Timestamp::from_second(number).map_err(|_| Refusal::Malformed)
+    let number = number.and_then(|digits| digits.parse().ok()).ok_or(Rejection::Malformed)?;
+    Timestamp::from_second(number).map_err(|_| Rejection::Malformed)
 }
 
 /// Returns whether a signed time is near enough, both edges included.
-pub fn within(tolerance: Duration, signed: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+pub fn within(tolerance: Duration, signed: Timestamp, now: Timestamp) -> Result<(), Rejection> {
     let apart = now.duration_since(signed).unsigned_abs();
-    if apart <= tolerance { Ok(()) } else { Err(Refusal::Time) }
+    if apart <= tolerance { Ok(()) } else { Err(Rejection::Time) }
 }

@@ -9,7 +9,7 @@ use visnyk_engine::event::Attributes;
 use super::json::Json;
 use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
-use super::{Accepted, Answer, Provider, Refusal, Request, Said};
+use super::{Accepted, Answer, Classification, Provider, Rejection, Request};
 
 /// Knows Slack.
 pub struct Slack(Signature);
@@ -28,7 +28,7 @@ impl Slack {
 }
 
 impl Provider for Slack {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.0.verify(request)
     }
 
@@ -37,14 +37,14 @@ impl Provider for Slack {
         Accepted::BARE
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let message = Json::of(request.body);
         let kind = message.text("type");
         if kind.as_deref() == Some("url_verification") {
-            return Said::Greeting(Answer::text(message.text("challenge").unwrap_or_default()));
+            return Classification::Greeting(Answer::text(message.text("challenge").unwrap_or_default()));
         }
         let seconds = message.text("event_time").and_then(|time| time.parse::<i64>().ok());
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             kind: message.at("event").text("type").or(kind),
             id: message.text("event_id"),
             origin: None,

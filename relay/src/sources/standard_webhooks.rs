@@ -12,7 +12,7 @@ use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, signed};
 use super::json::Json;
 use super::secrets::Secrets;
 use super::signature::{decode, seconds, within};
-use super::{Provider, Refusal, Request, Said, cloud_events, rfc3339};
+use super::{Classification, Provider, Rejection, Request, cloud_events, rfc3339};
 
 /// Id, time and signature.
 type Names = [HeaderName; 3];
@@ -51,15 +51,15 @@ impl StandardWebhooks {
 }
 
 impl Provider for StandardWebhooks {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         if self.keys.is_empty() {
-            return Err(Refusal::NoSecret);
+            return Err(Rejection::NoSecret);
         }
         let [id, timestamp, signatures] = names(request).each_ref().map(|name| request.only(name));
         let (id, timestamp, signatures) = (id?, timestamp?, signatures?);
         // A full stop parts id from time: with one inside, two messages could be signed alike.
         if id.is_empty() || id.contains(&b'.') {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
         within(self.tolerance, seconds(timestamp)?, request.now)?;
         let (mut v1, mut v1a) = (Vec::new(), Vec::new());
@@ -69,11 +69,11 @@ impl Provider for StandardWebhooks {
             } else if let Some(signature) = element.strip_prefix(b"v1a,") {
                 v1a.push(decode(SignatureEncoding::Base64, signature)?);
             } else if !element.contains(&b',') {
-                return Err(Refusal::Malformed);
+                return Err(Rejection::Malformed);
             }
         }
         if v1.is_empty() && v1a.is_empty() || v1.len() + v1a.len() > MOST_SIGNATURES {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
 
         let message = signed(id, timestamp, request.body);
@@ -88,22 +88,22 @@ impl Provider for StandardWebhooks {
                 any |= Choice::from(u8::from(key.has_signed(&message, signature)));
             }
         }
-        if bool::from(any) { Ok(()) } else { Err(Refusal::Wrong) }
+        if bool::from(any) { Ok(()) } else { Err(Rejection::Wrong) }
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let [id, timestamp, _] = names(request).each_ref().map(|name| request.only(name));
         let id = id.ok().and_then(|id| String::from_utf8(id.to_vec()).ok());
         let sent = timestamp.ok().and_then(|time| seconds(time).ok()).map(Timestamp::as_millisecond);
         match cloud_events::describe(request) {
             // The signed id is the same when it is sent again.
-            Said::Event(said) if said != Attributes::default() => {
-                Said::Event(Attributes { id, origin: None, ..said })
+            Classification::Event(said) if said != Attributes::default() => {
+                Classification::Event(Attributes { id, origin: None, ..said })
             }
-            Said::Event(_) => {
+            Classification::Event(_) => {
                 let event = Json::of(request.body);
                 let time_ms = event.text("timestamp").and_then(|time| rfc3339(&time)).or(sent);
-                Said::Event(Attributes { kind: event.text("type"), id, origin: None, time_ms })
+                Classification::Event(Attributes { kind: event.text("type"), id, origin: None, time_ms })
             }
             other => other,
         }

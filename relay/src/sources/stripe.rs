@@ -10,7 +10,7 @@ use visnyk_runtime::crypto::MacKey;
 use super::json::Json;
 use super::secrets::Secrets;
 use super::signature::{any_signed, decode, seconds, within};
-use super::{Provider, Refusal, Request, Said};
+use super::{Classification, Provider, Rejection, Request};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 /// Stripe sends one for each secret that is valid; each costs a comparison.
@@ -31,36 +31,36 @@ impl Stripe {
 }
 
 impl Provider for Stripe {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         if self.keys.is_empty() {
-            return Err(Refusal::NoSecret);
+            return Err(Rejection::NoSecret);
         }
         let (mut timestamp, mut signatures) = (None, Vec::new());
         for element in request.only(&SIGNATURE)?.split(|byte| *byte == b',') {
             // Other names are of other schemes; v0 is one for tests, which anyone could choose over v1.
             if let Some(time) = element.strip_prefix(b"t=") {
                 if timestamp.replace(time).is_some() {
-                    return Err(Refusal::Malformed);
+                    return Err(Rejection::Malformed);
                 }
             } else if let Some(signature) = element.strip_prefix(b"v1=") {
                 signatures.push(decode(SignatureEncoding::Hex, signature)?);
             } else if !element.contains(&b'=') {
-                return Err(Refusal::Malformed);
+                return Err(Rejection::Malformed);
             }
         }
-        let timestamp = timestamp.ok_or(Refusal::Malformed)?;
+        let timestamp = timestamp.ok_or(Rejection::Malformed)?;
         if signatures.is_empty() || signatures.len() > MOST_SIGNATURES {
-            return Err(Refusal::Malformed);
+            return Err(Rejection::Malformed);
         }
         within(self.tolerance, seconds(timestamp)?, request.now)?;
         let signatures: Vec<&[u8]> = signatures.iter().map(Vec::as_slice).collect();
         any_signed(&self.keys, &[timestamp, b".", request.body], &signatures)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let event = Json::of(request.body);
         let seconds = event.text("created").and_then(|time| time.parse::<i64>().ok());
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             kind: event.text("type"),
             id: event.text("id"),
             origin: None,

@@ -6,7 +6,7 @@ use visnyk_runtime::crypto::Token;
 
 use super::generic::is_any;
 use super::json::Json;
-use super::{Accepted, Provider, Refusal, Request, Said};
+use super::{Accepted, Classification, Provider, Rejection, Request};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
 /// Field of every update, beside the one field that says what it is.
@@ -16,7 +16,7 @@ const UPDATE_ID: &str = "update_id";
 pub struct Telegram(pub Vec<Token>);
 
 impl Provider for Telegram {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         is_any(&self.0, request.only(&TOKEN)?)
     }
 
@@ -25,10 +25,10 @@ impl Provider for Telegram {
         Accepted::BARE
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let update = Json::of(request.body);
         let kind = update.fields().filter(|field| *field != UPDATE_ID).min().map(str::to_owned);
-        Said::Event(Attributes { kind, id: update.text(UPDATE_ID), ..Attributes::default() })
+        Classification::Event(Attributes { kind, id: update.text(UPDATE_ID), ..Attributes::default() })
     }
 
     fn signs_body(&self) -> bool {

@@ -11,7 +11,7 @@ use visnyk_crds::valid::{HmacAlgorithm, Part, SecretRef, SignatureEncoding, Sign
 use super::pay_pal::PayPalCertificates;
 use super::providers::provider;
 use super::secrets::Secrets;
-use super::{Provider, Refusal, Request};
+use super::{Provider, Rejection, Request};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Case {
         provider: &dyn Provider,
         message: &Message,
         after_ms: i64,
-    ) -> Option<Result<(), Refusal>> {
+    ) -> Option<Result<(), Rejection>> {
         message.judged_at(self.now * 1000 + after_ms, |request| provider.verify(request))
     }
 }

@@ -10,7 +10,7 @@ use visnyk_runtime::crypto::MacKey;
 
 use super::secrets::Secrets;
 use super::signature::{any_signed, decode};
-use super::{Accepted, Provider, Refusal, Request, Said, form};
+use super::{Accepted, Classification, Provider, Rejection, Request, form};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const BODY_HASH: &[u8] = b"bodySHA256";
@@ -37,9 +37,9 @@ impl Twilio {
 }
 
 impl Provider for Twilio {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         if self.keys.is_empty() {
-            return Err(Refusal::NoSecret);
+            return Err(Rejection::NoSecret);
         }
         let signature = decode(SignatureEncoding::Base64, request.only(&SIGNATURE)?)?;
         let query = request.head.uri.query();
@@ -55,7 +55,7 @@ impl Provider for Twilio {
                 let expected = decode(SignatureEncoding::Hex, hash)?;
                 let found = digest::digest(&digest::SHA256, request.body);
                 if !bool::from(found.as_ref().ct_eq(&expected)) {
-                    return Err(Refusal::Wrong);
+                    return Err(Rejection::Wrong);
                 }
                 Vec::new()
             }
@@ -65,8 +65,8 @@ impl Provider for Twilio {
                 fields.dedup();
                 fields
             }
-            [] => return Err(Refusal::Malformed),
-            _ => return Err(Refusal::Repeated),
+            [] => return Err(Rejection::Malformed),
+            _ => return Err(Rejection::Repeated),
         };
         signed.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
         // Each is tried, whichever fits first.
@@ -75,7 +75,7 @@ impl Provider for Twilio {
             .iter()
             .map(|url| any_signed(&self.keys, &[&[url.as_bytes()][..], &signed].concat(), &[&signature]))
             .collect();
-        judged.into_iter().min_by_key(Result::is_err).unwrap_or(Err(Refusal::Wrong))
+        judged.into_iter().min_by_key(Result::is_err).unwrap_or(Err(Rejection::Wrong))
     }
 
     /// An empty document of `TwiML`: any other type is an error for Twilio.
@@ -86,7 +86,7 @@ impl Provider for Twilio {
         }
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
+    fn describe(&self, request: &Request<'_>) -> Classification {
         let form = if request.media_type() == FORM { request.body } else { &[] };
         let telling = |(name, value): &form::Pair| KINDS.contains(&name.as_slice()) && !value.is_empty();
         let fields: Vec<_> = form::pairs(form).filter(telling).collect();
@@ -94,7 +94,7 @@ impl Provider for Twilio {
             let (_, value) = fields.iter().find(|(name, _)| name == kind)?;
             String::from_utf8(value.clone()).ok()
         };
-        Said::Event(Attributes {
+        Classification::Event(Attributes {
             kind: KINDS.iter().find_map(|name| text(name)),
             id: request.text("i-twilio-idempotency-token"),
             ..Attributes::default()
@@ -115,9 +115,9 @@ fn with_and_without_port(url: &str) -> Vec<String> {
 }
 
 /// The fields of a form that may be forged.
-fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Refusal> {
+fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Rejection> {
     let fields: Vec<_> = form::pairs(encoded).take(MOST_FIELDS + 1).collect();
-    if fields.len() > MOST_FIELDS { Err(Refusal::Malformed) } else { Ok(fields) }
+    if fields.len() > MOST_FIELDS { Err(Rejection::Malformed) } else { Ok(fields) }
 }
 
 #[cfg(test)]
@@ -142,6 +142,6 @@ mod tests {
     fn form_of_more_fields_than_anyone_sends_is_refused() {
         let fields = parse_fields("a=1&".repeat(MOST_FIELDS).as_bytes()).unwrap();
         assert_eq!(fields.len(), MOST_FIELDS);
-        assert_eq!(parse_fields("a=1&".repeat(MOST_FIELDS + 1).as_bytes()), Err(Refusal::Malformed));
+        assert_eq!(parse_fields("a=1&".repeat(MOST_FIELDS + 1).as_bytes()), Err(Rejection::Malformed));
     }
 }

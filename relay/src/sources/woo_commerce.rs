@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 use visnyk_engine::event::Attributes;
 
 use super::signature::Signature;
-use super::{Answer, Provider, Refusal, Request, Said};
+use super::{Answer, Classification, Provider, Rejection, Request};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-wc-webhook-signature");
 /// All there is in a ping, before the webhook's number.
@@ -14,19 +14,19 @@ const PING: &[u8] = b"webhook_id=";
 pub struct WooCommerce(pub Signature);
 
 impl Provider for WooCommerce {
-    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<'_>) -> Result<(), Rejection> {
         self.0.verify(request)
     }
 
-    fn describe(&self, request: &Request<'_>) -> Said {
-        Said::Event(Attributes {
+    fn describe(&self, request: &Request<'_>) -> Classification {
+        Classification::Event(Attributes {
             kind: request.text("x-wc-webhook-topic"),
             id: request.text("x-wc-webhook-delivery-id"),
             ..Attributes::default()
         })
     }
 
-    fn greet(&self, request: &Request<'_>) -> Option<Result<Answer, Refusal>> {
+    fn greet(&self, request: &Request<'_>) -> Option<Result<Answer, Rejection>> {
         let number = request.body.strip_prefix(PING)?;
         let is_ping = request.head.method == Method::POST
             && !request.head.headers.contains_key(SIGNATURE)

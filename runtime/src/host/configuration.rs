@@ -88,7 +88,7 @@ impl<V> Configuration<V> {
 
     /// Remembers whether the manifest's latest content could be applied, and logs a mistake a line. One that is tried
     /// again and fails as before is not logged again.
-    pub fn settle(&self, applied: Result<(), String>) {
+    pub fn record_outcome(&self, applied: Result<(), String>) {
         let problem = applied.err();
         let before = std::mem::replace(
             &mut *self.problem.lock().unwrap_or_else(PoisonError::into_inner),

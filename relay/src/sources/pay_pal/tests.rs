@@ -168,7 +168,7 @@ fn loopback() -> Policy {
 }
 
 /// Judges a message as the intake does.
-async fn judge(pay_pal: &PayPal, message: &Message, after_ms: i64) -> Option<Result<(), Refusal>> {
+async fn judge(pay_pal: &PayPal, message: &Message, after_ms: i64) -> Option<Result<(), Rejection>> {
     let now: Timestamp = TIME_TEXT.parse().unwrap();
     let now_ms = now.as_millisecond() + after_ms;
     let head = message.judged_at(now_ms, |request| request.head.clone())?;
@@ -199,11 +199,14 @@ async fn message_is_let_in_by_the_certificate_that_it_names_which_is_fetched_onc
         origin: None,
         time_ms: Some(1_795_521_599_000),
     };
-    assert_eq!(said, Said::Event(attributes));
+    assert_eq!(said, Classification::Event(attributes));
 
-    for (after_ms, expected) in
-        [(-300_001, Err(Refusal::Time)), (-300_000, Ok(())), (300_000, Ok(())), (300_001, Err(Refusal::Time))]
-    {
+    for (after_ms, expected) in [
+        (-300_001, Err(Rejection::Time)),
+        (-300_000, Ok(())),
+        (300_000, Ok(())),
+        (300_001, Err(Rejection::Time)),
+    ] {
         assert_eq!(judge(&pay_pal, message, after_ms).await, Some(expected), "after {after_ms} ms");
     }
 
@@ -224,7 +227,7 @@ async fn message_is_let_in_by_the_certificate_that_it_names_which_is_fetched_onc
     }
     for body in texts(&message.body) {
         let judged = judge(&pay_pal, &Message { body, ..message.clone() }, 0).await;
-        assert_eq!(judged, Some(Err(Refusal::Wrong)));
+        assert_eq!(judged, Some(Err(Rejection::Wrong)));
         count += 1;
     }
     assert!(count > 10_000, "only {count}");
@@ -269,7 +272,7 @@ async fn no_other_place_than_pay_pals_is_ever_connected_to() {
     ] {
         assert!(!certificates.may_be(&url), "{url}");
         let message = signer.sign(&url, BODY);
-        assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Refusal::Malformed)), "{url}");
+        assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Rejection::Malformed)), "{url}");
     }
     assert_eq!(trap.connections(), 0);
     assert!(
@@ -288,7 +291,7 @@ async fn certificate_that_nobody_vouches_for_or_for_another_name_lets_nobody_in(
         let pay_pal = pay_pal(&authority, &server.origin, loopback());
         let message = signer.sign(&server.url("CERT-1"), BODY);
         for _ in 0..3 {
-            assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Refusal::NoCertificate)));
+            assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Rejection::NoCertificate)));
             tokio::time::sleep(PACE / 2).await; // another second would be another fetch
         }
         assert_eq!(server.connections(), 1, "it is not asked for again and again");
@@ -304,10 +307,10 @@ async fn an_authority_may_vouch_by_way_of_another_that_comes_with_the_certificat
     for (served, expected) in [
         (format!("{leaf}{issuer}"), Ok(())),
         (format!("{leaf}{}{issuer}", authority.0.pem()), Ok(())),
-        (leaf.clone(), Err(Refusal::NoCertificate)),
-        (format!("{leaf}{leaf}"), Err(Refusal::NoCertificate)),
-        (format!("{leaf}{}", authority.0.pem()), Err(Refusal::NoCertificate)),
-        (format!("{issuer}{leaf}"), Err(Refusal::NoCertificate)),
+        (leaf.clone(), Err(Rejection::NoCertificate)),
+        (format!("{leaf}{leaf}"), Err(Rejection::NoCertificate)),
+        (format!("{leaf}{}", authority.0.pem()), Err(Rejection::NoCertificate)),
+        (format!("{issuer}{leaf}"), Err(Rejection::NoCertificate)),
     ] {
         let server = Server::start(&authority, move |_| found(&served)).await;
         let pay_pal = pay_pal(&authority, &server.origin, loopback());
@@ -332,7 +335,7 @@ async fn certificate_is_kept_until_it_ends_and_then_asked_for_again() {
     assert_eq!(server.connections(), 1);
     tokio::time::sleep(PACE).await;
     let judged = judge(&pay_pal, &message, until_it_ends + 1_000).await;
-    assert_eq!(judged, Some(Err(Refusal::NoCertificate)));
+    assert_eq!(judged, Some(Err(Rejection::NoCertificate)));
     assert_eq!(server.connections(), 2);
 }
 
@@ -386,7 +389,7 @@ async fn answers_that_are_no_certificate_lead_nowhere() {
         let server = Server::start(&authority, move |_| answer.clone()).await;
         let pay_pal = pay_pal(&authority, &server.origin, loopback());
         let message = signer.sign(&server.url("CERT-1"), BODY);
-        assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Refusal::NoCertificate)));
+        assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Rejection::NoCertificate)));
     }
     assert_eq!(trap.connections(), 0, "a redirect was followed");
 }
@@ -397,7 +400,7 @@ async fn host_that_is_known_to_be_unreachable_is_not_waited_for() {
     let signer = authority.signer(NAME);
     let server = Server::start(&authority, |_| String::new()).await;
     let pay_pal = pay_pal(&authority, &server.origin, loopback());
-    let refused = Some(Err(Refusal::NoCertificate));
+    let refused = Some(Err(Rejection::NoCertificate));
     assert_eq!(judge(&pay_pal, &signer.sign(&server.url("CERT-1"), BODY), 0).await, refused);
     tokio::time::sleep(PACE).await; // another second could be another fetch
     let message = signer.sign(&server.url("CERT-2"), BODY);
@@ -430,7 +433,7 @@ async fn pay_pals_place_on_a_private_address_is_not_connected_to() {
     let server = Server::start(&authority, move |_| found(&pem)).await;
     let pay_pal = pay_pal(&authority, &server.origin, Policy::Public);
     let message = signer.sign(&server.url("CERT-1"), BODY);
-    assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Refusal::NoCertificate)));
+    assert_eq!(judge(&pay_pal, &message, 0).await, Some(Err(Rejection::NoCertificate)));
     assert_eq!(server.connections(), 0);
 }
 

@@ -2,7 +2,7 @@
 
 /// Reason of a refusal: for metrics, and never for the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Rejection {
     /// It is not where the source's senders are.
     Address,
     /// There is no secret to compare with.
@@ -21,7 +21,7 @@ pub enum Refusal {
     NoCertificate,
 }
 
-impl Refusal {
+impl Rejection {
     /// Every one that there is.
     pub const ALL: [Self; 8] = [
         Self::Address,
