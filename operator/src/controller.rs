@@ -210,7 +210,7 @@ async fn reconcile<K: ManagedResource>(
         return report_paused(&resource, &context).await;
     }
     let trace_id = format!("{:032x}", rand::random::<u128>());
-    reconcile_counted(&resource, &context).instrument(info_span!("visit", trace_id)).await
+    reconcile_counted(&resource, &context).instrument(info_span!("reconcile", trace_id)).await
 }
 
 /// Decision whether this installation manages a resource.
@@ -302,7 +302,7 @@ async fn reconcile_counted<K: ManagedResource>(
         }
         Err(error) => {
             context.metrics.failed(kind, error.category(), begun.elapsed());
-            warn!(error = with_causes(error), "visit failed, trying again");
+            warn!(error = with_causes(error), "reconcile failed, trying again");
         }
     }
     done.map(Action::requeue)

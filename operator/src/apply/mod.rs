@@ -64,10 +64,10 @@ impl Applied {
 
 /// Which objects were seen to be as they should be, by resource version and wish: they need no second look.
 #[derive(Debug, Default)]
-pub struct Verified(Mutex<HashMap<Place, Met>>);
+pub struct Verified(Mutex<HashMap<ChildKey, Met>>);
 
 /// Kind, namespace and name of a child.
-type Place = (Kind, String, String);
+type ChildKey = (Kind, String, String);
 /// Its resource version, and the wish that it met.
 type Met = (String, String);
 
@@ -259,9 +259,9 @@ impl<'a> Applier<'a> {
 
     async fn write(&self, child: &Child, seen: Target<'_>) -> Result<(), Error> {
         // Told first: who comes after a write, which may fail and yet take effect, does not know what was before.
-        for remark in child.news.iter().filter(|remark| remark.is_warning()) {
-            let note = format!("{} {}: {remark}", child.kind.gvk().kind, child.name);
-            self.events.warning(&self.owner.object_ref(), "Trust", remark.reason(), &note).await;
+        for event in child.news.iter().filter(|event| event.is_warning()) {
+            let note = format!("{} {}: {event}", child.kind.gvk().kind, child.name);
+            self.events.warning(&self.owner.object_ref(), "Trust", event.reason(), &note).await;
         }
         let written = self.patch(child, seen, &apply_params()).await?;
         info!(
@@ -290,7 +290,7 @@ impl<'a> Applier<'a> {
         let kind = child.kind.gvk().kind;
         let written = self.api(child.kind).patch(&child.name, &merge_params(), &patch).await;
         written.map_err(Error::api(format!("take from {kind} {} what others added", child.name)))?;
-        info!(namespace = self.owner.namespace, kind, name = child.name, "strangers expelled");
+        info!(namespace = self.owner.namespace, kind, name = child.name, "foreign fields removed");
         Ok(())
     }
 
@@ -377,6 +377,6 @@ impl Verified {
     }
 }
 
-fn key(owner: &Owner, child: &Child) -> Place {
+fn key(owner: &Owner, child: &Child) -> ChildKey {
     (child.kind, owner.namespace.clone(), child.name.clone())
 }

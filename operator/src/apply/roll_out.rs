@@ -85,6 +85,6 @@ async fn request_sync(
     match api.patch(&pod.name, &merge_params(), &patch).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()), // gone, or another
-        Err(error) => Err(Error::api(format!("nudge pod {}", pod.name))(error)),
+        Err(error) => Err(Error::api(format!("request a sync of pod {}", pod.name))(error)),
     }
 }

@@ -14,9 +14,9 @@ use visnyk_runtime::pki::Facts;
 
 use crate::apply::Verified;
 use crate::certificates::trust::{BUNDLE, CERTIFICATE, Found, Wanted, decide};
+use crate::children::certificate_event::CertificateEvent;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::{Owner, Role};
-use crate::children::remark::Remark;
 use crate::children::{Mount, SecretData, dns_names, pod_names};
 use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
@@ -95,8 +95,11 @@ pub fn children(owner: &Owner, wanted: &Wanted) -> [Child; 3] {
     };
     let authorities = authorities_name(owner.role, &owner.name);
     let bundle = json!({ "data": { BUNDLE: wanted.authorities.bundle() } });
-    let (of_server, of_authorities) =
-        wanted.remarks.iter().copied().partition(|remark| matches!(remark, Remark::ServerCertificate(_)));
+    let (of_server, of_authorities) = wanted
+        .events
+        .iter()
+        .copied()
+        .partition(|event| matches!(event, CertificateEvent::ServerCertificate(_)));
     [
         secret(&authorities, wanted.authorities.secret()).with_news(of_authorities),
         Child::new(owner, Kind::ConfigMap, authorities, bundle),

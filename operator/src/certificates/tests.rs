@@ -41,7 +41,7 @@ fn assert_made_once(relay: &WebhookRelay) {
     let further = own_names(&valid.listener.tls);
     let first = kept(wanted(&owner, &StoredCertificates::default(), further, now()).unwrap());
     let second = wanted(&owner, &first, further, now()).unwrap();
-    assert_eq!((second.remarks.clone(), kept(second)), (vec![], first));
+    assert_eq!((second.events.clone(), kept(second)), (vec![], first));
 }
 
 #[test]

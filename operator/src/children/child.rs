@@ -7,8 +7,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::children::certificate_event::CertificateEvent;
 use crate::children::meta::{APPLIED, Owner};
-use crate::children::remark::Remark;
 
 /// The kinds of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,7 +137,7 @@ pub struct Child {
     /// All of it, as it is applied.
     pub object: Value,
     /// Events that are published when it is written.
-    pub news: Vec<Remark>,
+    pub news: Vec<CertificateEvent>,
 }
 
 impl Child {
@@ -159,7 +159,7 @@ impl Child {
     }
 
     /// Adds events that are published when it is written.
-    pub fn with_news(self, news: Vec<Remark>) -> Self {
+    pub fn with_news(self, news: Vec<CertificateEvent>) -> Self {
         Self { news, ..self }
     }
 

@@ -1,9 +1,9 @@
 //! Children of both kinds of resources, one file per kind of child. Pure: the same resource makes the same children,
 //! whatever the cluster looks like.
 
+pub mod certificate_event;
 pub mod child;
 pub mod meta;
-pub mod remark;
 
 mod autoscaler;
 mod certificate;

@@ -21,7 +21,7 @@ use crate::apply::Applied;
 use crate::certificates::trust::Authorities;
 use crate::children::child::{Child, Kind};
 use crate::cluster::pods::Report;
-use crate::status::conditions::{Finding, Holds};
+use crate::status::conditions::{ConditionStatus, Finding};
 use crate::status::outcome::{BLOCKED, LATER, SOON};
 use crate::status::report::Obstacle;
 use crate::testing::{every_kind, kept, yaml};
@@ -197,9 +197,9 @@ fn route_without_the_policy_by_which_a_gateway_trusts_the_pods_is_not_enough() {
     };
     let message = "spec.httpRoute needs kind BackendTLSPolicy of gateway.networking.k8s.io, which the cluster does not \
                    have: install it, or take the field away";
-    assert_eq!(programmed(json!({ "selfSigned": {} })), (Holds::No, "ApiMissing", message.into()));
+    assert_eq!(programmed(json!({ "selfSigned": {} })), (ConditionStatus::No, "ApiMissing", message.into()));
     for tls in [json!({ "secretName": "bought" }), json!({ "none": {} })] {
-        assert_eq!(programmed(tls).0, Holds::Yes);
+        assert_eq!(programmed(tls).0, ConditionStatus::Yes);
     }
 }
 
@@ -267,7 +267,7 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
 #[test]
 fn part_of_a_valid_spec_without_effect_is_told_by_accepted() {
     let accepted = |spec: Value| finding(&relay(&spec), &found(), &every_kind(), &[], "Accepted");
-    assert_eq!(accepted(json!({})), (Holds::Yes, "Valid", "the spec is valid".into()));
+    assert_eq!(accepted(json!({})), (ConditionStatus::Yes, "Valid", "the spec is valid".into()));
     let spec = json!({
         "replicas": 9,
         "autoscaling": { "minReplicas": 2, "maxReplicas": 8 },
@@ -276,7 +276,7 @@ fn part_of_a_valid_spec_without_effect_is_told_by_accepted() {
     let said = "the spec is valid, but spec.replicas: the autoscaler replaces 9 by a number from 2 to 8; \
                 spec.destinations[0].url: no connection is made: 169.254.169.254 is a link-local or metadata address; \
                 see network.allow";
-    assert_eq!(accepted(spec), (Holds::Yes, "Valid", said.into()));
+    assert_eq!(accepted(spec), (ConditionStatus::Yes, "Valid", said.into()));
 }
 
 #[test]
@@ -360,11 +360,7 @@ fn certificate_is_for_the_service_each_pod_and_whoever_forwards_a_port() {
 
     let first = kept(trust);
     let again = certificates::wanted(&owner(), &first, Some(&further), now()).unwrap();
-    assert_eq!(
-        (&again.remarks[..], Some(again.server)),
-        (&[][..], first.server),
-        "it stays while it is good"
-    );
+    assert_eq!((&again.events[..], Some(again.server)), (&[][..], first.server), "it stays while it is good");
 }
 
 fn process(process: ProcessStatus) -> RelayStatus {
@@ -427,7 +423,7 @@ fn finding(
     kinds: &BTreeSet<Kind>,
     pods: &[Report],
     about: &str,
-) -> (Holds, &'static str, String) {
+) -> (ConditionStatus, &'static str, String) {
     let visit = reported(runnable, found, kinds, pods);
     let found = visit.findings.into_iter().find(|finding| finding.about == about).unwrap();
     (found.holds, found.reason, found.message)
@@ -439,9 +435,12 @@ fn programmed_means_that_every_pod_runs_it() {
     let hash = &runnable.valid.identity.configuration_hash[..];
     let programmed = |pods: &[Report]| finding(&runnable, &found(), &every_kind(), pods, "Programmed");
     let both = [pod("a", hash, vec![]), pod("b", hash, vec![])];
-    assert_eq!(programmed(&both), (Holds::Yes, "Programmed", "2 of 2 pods run this configuration".into()));
+    assert_eq!(
+        programmed(&both),
+        (ConditionStatus::Yes, "Programmed", "2 of 2 pods run this configuration".into())
+    );
     let spreading =
-        |lag: &str| (Holds::No, "Spreading", format!("1 of 2 pods run this configuration; {lag}"));
+        |lag: &str| (ConditionStatus::No, "Spreading", format!("1 of 2 pods run this configuration; {lag}"));
     assert_eq!(programmed(&both[..1]), spreading("the others do not exist yet"));
     let mut other = pod("b", "other", vec![]);
     let mixed = [both[0].clone(), other.clone()];
@@ -455,13 +454,13 @@ fn programmed_means_that_every_pod_runs_it() {
         vec![SourceStatus { name: "harbour".into(), waits_for: waits("key"), ..SourceStatus::default() }];
     source[1].status.as_mut().unwrap().sources = sources;
     let said = "pod b: source \"harbour\" lets nobody in: secret token/key cannot be read";
-    assert_eq!(programmed(&source), (Holds::No, "Waiting", said.into()));
+    assert_eq!(programmed(&source), (ConditionStatus::No, "Waiting", said.into()));
     let quay =
         DestinationStatus { name: "quay".into(), waits_for: waits("proof"), ..DestinationStatus::default() };
     let told = "pod a: destination \"quay\" gets nothing: secret token/proof cannot be read";
     assert_eq!(
         programmed(&[pod("a", hash, vec![quay]), source[1].clone()]),
-        (Holds::No, "Waiting", format!("{told}; {said}"))
+        (ConditionStatus::No, "Waiting", format!("{told}; {said}"))
     );
     let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
     let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
@@ -472,7 +471,7 @@ fn programmed_means_that_every_pod_runs_it() {
 }
 
 /// Returns the report on a relay that shows the certificate of a user's Secret, and whose pods say this of it.
-fn certificate_said(status: ProcessStatus) -> (Outcome, Holds, &'static str, String) {
+fn certificate_said(status: ProcessStatus) -> (Outcome, ConditionStatus, &'static str, String) {
     let runnable = relay(&json!({ "listener": { "tls": { "secretName": "bought" } } }));
     let configuration_hash = runnable.valid.identity.configuration_hash.clone();
     let status = Some(process(ProcessStatus { configuration_hash, ..status }));
@@ -494,12 +493,12 @@ fn certificate_that_a_pod_cannot_use_is_not_ready_in_the_pods_words() {
     assert_eq!(
         (holds, reason, &message[..]),
         (
-            Holds::No,
+            ConditionStatus::No,
             "CertificateUnusable",
             "pod a cannot use the certificate that it was given: tls.key holds no private key"
         )
     );
-    assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", Holds::No));
+    assert_eq!((visit.findings[0].about, visit.findings[0].holds), ("Ready", ConditionStatus::No));
 }
 
 #[test]
@@ -527,11 +526,11 @@ fn end_of_a_bought_certificate_is_told_warned_of_and_not_ready() {
         ("2026-11-01", "2026-11-25", "ExpiresSoon"),
     ] {
         let rest = if reason == "ExpiresSoon" { ": nothing has renewed it" } else { "" };
-        assert_eq!(told(from, until), (Holds::Yes, reason, valid(until, rest)));
+        assert_eq!(told(from, until), (ConditionStatus::Yes, reason, valid(until, rest)));
     }
     let expired =
         "the certificate expired at 2026-10-24T12:00:00Z: put a new one in Secret bought".to_owned();
-    assert_eq!(told("2026-01-01", "2026-10-24"), (Holds::No, "Expired", expired));
+    assert_eq!(told("2026-01-01", "2026-10-24"), (ConditionStatus::No, "Expired", expired));
     let (visit, ..) = of("2026-01-01", "2027-01-01");
     let until = "2027-01-01T12:00:00Z".parse().unwrap();
     assert_eq!(visit.certificates.not_after, Some(until));
@@ -556,7 +555,7 @@ fn whatever_a_pod_knows_reaches_a_condition() {
     let with = |status: RelayStatus| Report { status: Some(status), ..pod("a", "", vec![]) };
     let full = Report { is_ready: false, trouble: Some("journal: full".into()), ..pod("a", hash, vec![]) };
     let message = "0 of 1 pods are ready; pod a: journal: full";
-    assert_eq!(said(full, "Available"), (Holds::No, "NoPodReady", message.into()));
+    assert_eq!(said(full, "Available"), (ConditionStatus::No, "NoPodReady", message.into()));
 
     let lost = |how: &str| {
         format!(
@@ -565,15 +564,18 @@ fn whatever_a_pod_knows_reaches_a_condition() {
         )
     };
     let status = RelayStatus { state_lost: true, ..RelayStatus::default() };
-    assert_eq!(said(with(status.clone()), "Durable"), (Holds::No, "StateLost", lost("was lost")));
+    assert_eq!(said(with(status.clone()), "Durable"), (ConditionStatus::No, "StateLost", lost("was lost")));
     let aside = RelayStatus { state_set_aside: Some("/x".into()), ..status };
     let how = "was damaged and is now /x";
-    assert_eq!(said(with(aside), "Durable"), (Holds::No, "StateLost", lost(how)));
+    assert_eq!(said(with(aside), "Durable"), (ConditionStatus::No, "StateLost", lost(how)));
 
     let refused =
         ProcessStatus { manifest_problem: Some("spool: too small".into()), ..ProcessStatus::default() };
     let message = "0 of 1 pods run this configuration; pod a does not take it and keeps the one before: spool: too small";
-    assert_eq!(said(with(process(refused)), "Programmed"), (Holds::No, "ManifestProblem", message.into()));
+    assert_eq!(
+        said(with(process(refused)), "Programmed"),
+        (ConditionStatus::No, "ManifestProblem", message.into())
+    );
 }
 
 #[test]
@@ -630,10 +632,13 @@ fn delivering_names_destination_pod_and_last_failure() {
         let found = finding(&runnable, &found(), &every_kind(), &[pod("a", hash, vec![one])], "Delivering");
         (found.0, found.1, found.2)
     };
-    assert_eq!(delivering(late(DestinationState::Active, 60, Some("answered 503"))).0, Holds::Yes);
+    assert_eq!(delivering(late(DestinationState::Active, 60, Some("answered 503"))).0, ConditionStatus::Yes);
     for (failure, rest) in [(None, ""), (Some("answered 503"), ", last failure: answered 503")] {
         let message = format!("events wait for more than a minute: destination \"quay\" (pod a){rest}");
-        assert_eq!(delivering(late(DestinationState::Active, 61, failure)), (Holds::No, "Behind", message));
+        assert_eq!(
+            delivering(late(DestinationState::Active, 61, failure)),
+            (ConditionStatus::No, "Behind", message)
+        );
     }
     let waits = DestinationStatus {
         waits_for: Some("secret a/b is empty".into()),
@@ -643,9 +648,9 @@ fn delivering_names_destination_pod_and_last_failure() {
     let message = "disabled after HTTP 410 until its url changes: destination \"quay\" (pod a)";
     assert_eq!(
         delivering(late(DestinationState::Disabled, 0, None)),
-        (Holds::No, "Disabled", message.into())
+        (ConditionStatus::No, "Disabled", message.into())
     );
-    assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, Holds::Unknown);
+    assert_eq!(finding(&runnable, &found(), &every_kind(), &[], "Delivering").0, ConditionStatus::Unknown);
 }
 
 #[test]

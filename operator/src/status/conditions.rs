@@ -8,7 +8,7 @@ const HELD: SignedDuration = SignedDuration::from_secs(30);
 
 /// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
+pub enum ConditionStatus {
     /// The condition holds.
     Yes,
     /// The condition does not hold.
@@ -17,7 +17,7 @@ pub enum Holds {
     Unknown,
 }
 
-impl Holds {
+impl ConditionStatus {
     fn text(self) -> &'static str {
         match self {
             Self::Yes => "True",
@@ -33,7 +33,7 @@ pub struct Finding {
     /// Type of the condition.
     pub about: &'static str,
     /// Status of the condition.
-    pub holds: Holds,
+    pub holds: ConditionStatus,
     /// Reason of the condition, in CamelCase.
     pub reason: &'static str,
     /// Message of the condition.
@@ -43,27 +43,28 @@ pub struct Finding {
 impl Finding {
     /// Returns a finding that the condition holds.
     pub fn yes(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { about, holds: Holds::Yes, reason, message: message.into() }
+        Self { about, holds: ConditionStatus::Yes, reason, message: message.into() }
     }
 
     /// Returns a finding that the condition does not hold.
     pub fn no(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { about, holds: Holds::No, reason, message: message.into() }
+        Self { about, holds: ConditionStatus::No, reason, message: message.into() }
     }
 
     /// Returns a finding that the condition is not known.
     pub fn unknown(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { about, holds: Holds::Unknown, reason, message: message.into() }
+        Self { about, holds: ConditionStatus::Unknown, reason, message: message.into() }
     }
 }
 
 /// Puts `Ready` before the findings: the first of those it `depends_on` that does not hold is why it does not.
 pub fn summed_up(findings: Vec<Finding>, depends_on: &[&str]) -> Vec<Finding> {
-    let trouble = findings.iter().find(|one| depends_on.contains(&one.about) && one.holds != Holds::Yes);
+    let trouble =
+        findings.iter().find(|one| depends_on.contains(&one.about) && one.holds != ConditionStatus::Yes);
     let ready = match trouble {
         Some(trouble) => Finding {
             about: READY,
-            holds: Holds::No,
+            holds: ConditionStatus::No,
             reason: trouble.reason,
             message: format!("{}: {}", trouble.about, trouble.message),
         },
@@ -101,7 +102,7 @@ pub fn conditions(
 
 fn is_held(was: &Condition, finding: &Finding, now: Timestamp) -> bool {
     let is_fresh = now.duration_since(was.last_transition_time.0) < HELD;
-    let was_known = was.status != Holds::Unknown.text();
+    let was_known = was.status != ConditionStatus::Unknown.text();
     finding.about == DELIVERING && is_fresh && was_known && was.status != finding.holds.text()
 }
 
@@ -156,6 +157,6 @@ mod tests {
         ];
         let ready = &summed_up(findings.clone(), &["Accepted", "Available"])[0];
         assert_eq!(*ready, Finding::no("Ready", "NoPods", "Available: none of 2"));
-        assert_eq!(summed_up(findings, &["Accepted"])[0].holds, Holds::Yes);
+        assert_eq!(summed_up(findings, &["Accepted"])[0].holds, ConditionStatus::Yes);
     }
 }

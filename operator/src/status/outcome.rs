@@ -205,7 +205,11 @@ mod tests {
             },
         });
         let finding = pause(&serde_json::from_value::<WebhookRelay>(relay).unwrap())?;
-        Some((finding.holds == crate::status::conditions::Holds::Yes, finding.reason, finding.message))
+        Some((
+            finding.holds == crate::status::conditions::ConditionStatus::Yes,
+            finding.reason,
+            finding.message,
+        ))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use visnyk_runtime::pki::{Authority, CLOCK_SKEW, LEAF_LIFE, Trust};
 
 use super::CannotIssue;
 use crate::children::SecretData;
-use crate::children::remark::Remark;
+use crate::children::certificate_event::CertificateEvent;
 
 /// Time for which a new authority is published before it signs, if another can: longer than any mount lags.
 const SPREADING: SignedDuration = SignedDuration::from_hours(48);
@@ -27,18 +27,18 @@ impl Authorities {
         secret: Option<&SecretData>,
         published: Option<&str>,
         now: Timestamp,
-    ) -> Result<(Self, Vec<Remark>), CannotIssue> {
+    ) -> Result<(Self, Vec<CertificateEvent>), CannotIssue> {
         let mut list = secret.map(|secret| usable(secret, now)).unwrap_or_default();
-        let mut remarks = Vec::new();
+        let mut events = Vec::new();
         if list.iter().all(|authority| authority.facts().renew_at() <= now) {
-            remarks.push(match (list.is_empty(), published) {
-                (false, _) => Remark::NextAuthority,
-                (true, Some(_)) => Remark::LostAuthority,
-                (true, None) => Remark::FirstAuthority,
+            events.push(match (list.is_empty(), published) {
+                (false, _) => CertificateEvent::NextAuthority,
+                (true, Some(_)) => CertificateEvent::LostAuthority,
+                (true, None) => CertificateEvent::FirstAuthority,
             });
             list.push(Authority::make(now)?);
         }
-        Ok((Self::by_age(list), remarks))
+        Ok((Self::by_age(list), events))
     }
 
     /// Returns the authorities that the Secret holds and that have not expired; absent where there is none.

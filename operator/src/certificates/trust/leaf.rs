@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose};
 
 use super::Authorities;
-use crate::children::remark::Why;
+use crate::children::certificate_event::Why;
 
 /// A certificate as it is to be.
 pub struct Leaf {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use visnyk_runtime::pki::{CertificateAndKey, Purpose, SenderName};
 
 use crate::children::SecretData;
-use crate::children::remark::Remark;
+use crate::children::certificate_event::CertificateEvent;
 
 pub use authorities::Authorities;
 pub use leaf::Leaf;
@@ -52,13 +52,13 @@ pub struct Wanted {
     /// Time at which the server's certificate expires; absent: the operator issues none.
     pub not_after: Option<Timestamp>,
     /// Events about certificates that a user should know.
-    pub remarks: Vec<Remark>,
+    pub events: Vec<CertificateEvent>,
 }
 
 /// Decides on the trust of one resource. `names` are those of its server; empty where it shows no certificate
 /// of ours.
 pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Wanted, CannotIssue> {
-    let (authorities, mut remarks) = Authorities::decide(found.authorities, found.published, now)?;
+    let (authorities, mut events) = Authorities::decide(found.authorities, found.published, now)?;
     let mut server = SecretData::from([(BUNDLE.to_owned(), authorities.bundle().into_bytes())]);
     let mut look_again = authorities.look_again(now);
     let mut not_after = None;
@@ -67,10 +67,10 @@ pub fn decide(found: Found<'_>, names: &[String], now: Timestamp) -> Result<Want
         let leaf = Leaf::decide(found.server.and_then(|data| issued(data, "")), &purpose, &authorities, now)?;
         look_again = look_again.min(leaf.renew_at);
         not_after = Some(leaf.not_after);
-        remarks.extend(leaf.why.map(Remark::ServerCertificate));
+        events.extend(leaf.why.map(CertificateEvent::ServerCertificate));
         insert(&mut server, "", &leaf.issued);
     }
-    Ok(Wanted { authorities, server, look_again, not_after, remarks })
+    Ok(Wanted { authorities, server, look_again, not_after, events })
 }
 
 /// Decides on what a relay shows to a Collector. `prefix` is what its files in `peers` begin with.

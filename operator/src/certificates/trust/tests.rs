@@ -7,7 +7,7 @@ use jiff::ToSpan;
 use visnyk_runtime::pki::{CA_LIFE, Facts, LEAF_LIFE, Trust};
 
 use super::*;
-use crate::children::remark::Why;
+use crate::children::certificate_event::Why;
 
 pub(super) fn start() -> Timestamp {
     "2031-05-06T07:08:09Z".parse().unwrap()
@@ -50,8 +50,8 @@ impl Cluster {
         cluster
     }
 
-    fn remarks(&mut self, names: &[String], now: Timestamp) -> Vec<Remark> {
-        self.reconcile(names, now).remarks
+    fn events(&mut self, names: &[String], now: Timestamp) -> Vec<CertificateEvent> {
+        self.reconcile(names, now).events
     }
 
     /// Returns whether a client with this bundle trusts the server.
@@ -65,11 +65,11 @@ impl Cluster {
 #[test]
 fn first_visit_makes_everything_and_the_next_nothing() {
     let mut cluster = Cluster::default();
-    let first = cluster.remarks(&names(), start());
-    assert_eq!(first, [Remark::FirstAuthority, Remark::ServerCertificate(Why::Missing)]);
+    let first = cluster.events(&names(), start());
+    assert_eq!(first, [CertificateEvent::FirstAuthority, CertificateEvent::ServerCertificate(Why::Missing)]);
     let made = cluster.clone();
     assert!(made.is_believed_by(made.published.as_deref().unwrap(), start()));
-    assert_eq!(cluster.remarks(&names(), start() + 59.days_of_hours()), []);
+    assert_eq!(cluster.events(&names(), start() + 59.days_of_hours()), []);
     assert_eq!(cluster, made);
 }
 
@@ -94,7 +94,7 @@ fn server_that_shows_no_certificate_of_ours_still_has_whom_to_trust() {
     let mut cluster = Cluster::default();
     let wanted = cluster.reconcile(&[], start());
     assert_eq!(wanted.server.keys().collect::<Vec<_>>(), [BUNDLE]);
-    assert_eq!((wanted.not_after, wanted.remarks), (None, vec![Remark::FirstAuthority]));
+    assert_eq!((wanted.not_after, wanted.events), (None, vec![CertificateEvent::FirstAuthority]));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn certificate_follows_its_names_and_the_authority_stays() {
     let mut cluster = Cluster::new(start());
     let published = cluster.published.clone();
     let more = [names(), vec!["hooks.example.org".into()]].concat();
-    assert_eq!(cluster.remarks(&more, start()), [Remark::ServerCertificate(Why::Names)]);
+    assert_eq!(cluster.events(&more, start()), [CertificateEvent::ServerCertificate(Why::Names)]);
     assert_eq!(cluster.published, published);
     let facts = Facts::of_pem(&cluster.server.as_ref().unwrap()[CERTIFICATE]).unwrap();
     assert_eq!(facts.dns_names, more.into_iter().collect());
@@ -112,7 +112,7 @@ fn certificate_follows_its_names_and_the_authority_stays() {
 fn order_of_names_is_no_difference() {
     let mut cluster = Cluster::new(start());
     let reversed: Vec<_> = names().into_iter().rev().collect();
-    assert_eq!(cluster.remarks(&reversed, start()), []);
+    assert_eq!(cluster.events(&reversed, start()), []);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn certificate_is_renewed_at_two_thirds_of_its_life_and_the_next_look_is_then() 
     let mut cluster = Cluster::default();
     let due = cluster.reconcile(&names(), start()).look_again;
     assert!(due > start() + LEAF_LIFE * 6 / 10 && due < start() + LEAF_LIFE * 7 / 10, "{due}");
-    assert_eq!(cluster.remarks(&names(), due - 1.second()), []);
-    assert_eq!(cluster.remarks(&names(), due), [Remark::ServerCertificate(Why::Age)]);
+    assert_eq!(cluster.events(&names(), due - 1.second()), []);
+    assert_eq!(cluster.events(&names(), due), [CertificateEvent::ServerCertificate(Why::Age)]);
 }
 
 #[test]
@@ -130,13 +130,16 @@ fn lost_authority_is_replaced_told_of_and_no_longer_trusted() {
         let mut cluster = Cluster::new(start());
         let before = cluster.clone();
         cluster.authorities = damage;
-        let remarks = cluster.remarks(&names(), start());
-        assert_eq!(remarks, [Remark::LostAuthority, Remark::ServerCertificate(Why::Distrusted)]);
-        assert!(remarks[0].is_warning());
+        let events = cluster.events(&names(), start());
+        assert_eq!(
+            events,
+            [CertificateEvent::LostAuthority, CertificateEvent::ServerCertificate(Why::Distrusted)]
+        );
+        assert!(events[0].is_warning());
         let bundle = cluster.published.clone().unwrap();
         assert!(cluster.is_believed_by(&bundle, start()));
         assert!(!before.is_believed_by(&bundle, start()), "revoked with its authority");
-        assert_eq!(cluster.remarks(&names(), start()), []);
+        assert_eq!(cluster.events(&names(), start()), []);
     }
 }
 
@@ -145,7 +148,7 @@ fn lost_bundle_is_published_again_without_a_word() {
     let mut cluster = Cluster::new(start());
     let before = cluster.clone();
     cluster.published = None;
-    assert_eq!(cluster.remarks(&names(), start()), []);
+    assert_eq!(cluster.events(&names(), start()), []);
     assert_eq!(cluster, before);
 }
 
@@ -154,7 +157,7 @@ fn next_authority_is_published_years_before_it_signs() {
     let mut cluster = Cluster::new(start());
     let first = cluster.published.clone().unwrap();
     let rotation = start() + CA_LIFE * 2 / 3;
-    assert!(cluster.remarks(&names(), rotation).contains(&Remark::NextAuthority));
+    assert!(cluster.events(&names(), rotation).contains(&CertificateEvent::NextAuthority));
     let both = cluster.published.clone().unwrap();
     assert!(both.starts_with(&first) && both.len() > first.len());
     let late = start() + CA_LIFE - LEAF_LIFE - 24.hours();
@@ -171,8 +174,11 @@ fn after_years_away_the_new_authority_spreads_before_it_signs() {
     let mut cluster = Cluster::new(start());
     let first = cluster.published.clone().unwrap();
     let late = start() + CA_LIFE - LEAF_LIFE / 3;
-    let remarks = cluster.remarks(&names(), late);
-    assert_eq!(remarks, [Remark::NextAuthority, Remark::ServerCertificate(Why::Distrusted)]);
+    let events = cluster.events(&names(), late);
+    assert_eq!(
+        events,
+        [CertificateEvent::NextAuthority, CertificateEvent::ServerCertificate(Why::Distrusted)]
+    );
     assert!(cluster.is_believed_by(&first, late));
 }
 
@@ -199,11 +205,11 @@ fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stan
 
 #[test]
 fn every_remark_has_a_reason_and_says_more() {
-    use Remark::{FirstAuthority, LostAuthority, NextAuthority, ServerCertificate};
+    use CertificateEvent::{FirstAuthority, LostAuthority, NextAuthority, ServerCertificate};
     let whys = [Why::Missing, Why::Names, Why::Distrusted, Why::Age].map(ServerCertificate);
-    for remark in [FirstAuthority, NextAuthority, LostAuthority].into_iter().chain(whys) {
-        assert!(remark.reason().chars().all(char::is_alphanumeric), "{remark:?}");
-        assert!(remark.to_string().len() > remark.reason().len(), "{remark:?}");
+    for event in [FirstAuthority, NextAuthority, LostAuthority].into_iter().chain(whys) {
+        assert!(event.reason().chars().all(char::is_alphanumeric), "{event:?}");
+        assert!(event.to_string().len() > event.reason().len(), "{event:?}");
     }
 }
 

@@ -78,28 +78,34 @@ fn made_by_hand(common_name: &str, not_before: OffsetDateTime, not_after: Offset
 }
 
 /// Runs two reconciles, a second apart; the second finds nothing to do.
-fn remarks_of(authorities: SecretData) -> Vec<Remark> {
+fn events_of(authorities: SecretData) -> Vec<CertificateEvent> {
     let published = Some(String::new());
     let mut cluster = Cluster { authorities: Some(authorities), published, server: None };
-    let remarks = cluster.reconcile(&names(), start()).remarks;
+    let events = cluster.reconcile(&names(), start()).events;
     let settled = cluster.clone();
-    assert_eq!(cluster.reconcile(&names(), start() + 1.second()).remarks, []);
-    assert!(cluster == settled, "{remarks:?}");
-    remarks
+    assert_eq!(cluster.reconcile(&names(), start() + 1.second()).events, []);
+    assert!(cluster == settled, "{events:?}");
+    events
 }
 
 #[test]
 fn authority_made_by_hand_is_used_or_replaced_once_and_for_all() {
-    let made = Remark::ServerCertificate(Why::Missing);
+    let made = CertificateEvent::ServerCertificate(Why::Missing);
     let long = (datetime!(2030-01-01 0:00 UTC), datetime!(2039-12-31 0:00 UTC));
-    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", long.0, long.1)), [made]);
-    assert_eq!(remarks_of(made_by_hand("Harbour CA", long.0, long.1)), [Remark::LostAuthority, made]);
+    assert_eq!(events_of(made_by_hand("Visnyk CA 1", long.0, long.1)), [made]);
+    assert_eq!(
+        events_of(made_by_hand("Harbour CA", long.0, long.1)),
+        [CertificateEvent::LostAuthority, made]
+    );
     // As late as a time can be told: nothing can be added to it.
     let latest = datetime!(9999-12-30 22:00 UTC);
-    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", latest, latest)), [made]);
+    assert_eq!(events_of(made_by_hand("Visnyk CA 1", latest, latest)), [made]);
     // Younger than one that is made now, by what its certificate says, and at its end.
     let short = (datetime!(2031-05-06 6:48 UTC), datetime!(2031-05-06 7:17 UTC));
-    assert_eq!(remarks_of(made_by_hand("Visnyk CA 1", short.0, short.1)), [Remark::NextAuthority, made]);
+    assert_eq!(
+        events_of(made_by_hand("Visnyk CA 1", short.0, short.1)),
+        [CertificateEvent::NextAuthority, made]
+    );
 }
 
 proptest! {
@@ -125,7 +131,7 @@ proptest! {
         prop_assert_eq!(&server[BUNDLE], bundle.as_bytes());
         prop_assert!(visnyk_runtime::pki::CertificateAndKey::parse(&server[CERTIFICATE], &server[KEY]).is_ok());
         let repaired = cluster.clone();
-        prop_assert_eq!(cluster.reconcile(&names(), now).remarks, []);
+        prop_assert_eq!(cluster.reconcile(&names(), now).events, []);
         prop_assert_eq!(cluster, repaired);
     }
 

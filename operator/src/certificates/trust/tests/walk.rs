@@ -28,11 +28,11 @@ struct World {
 }
 
 impl World {
-    fn reconcile(&mut self, hour: i64, now: Timestamp) -> (Timestamp, Vec<Remark>) {
+    fn reconcile(&mut self, hour: i64, now: Timestamp) -> (Timestamp, Vec<CertificateEvent>) {
         let wanted = self.cluster.reconcile(&names(), now);
         let sender = decide_sender(Some(&self.peers), "", &quay(), &wanted.authorities, now).unwrap();
         let changed = self.mounted.back().is_none_or(|(_, last)| {
-            sender.why.is_some() || last.server != wanted.server[CERTIFICATE] || !wanted.remarks.is_empty()
+            sender.why.is_some() || last.server != wanted.server[CERTIFICATE] || !wanted.events.is_empty()
         });
         let look_again = wanted.look_again.min(sender.renew_at);
         insert(&mut self.peers, "", &sender.issued);
@@ -44,7 +44,7 @@ impl World {
             };
             self.mounted.push_back((hour, mounted));
         }
-        (look_again, wanted.remarks)
+        (look_again, wanted.events)
     }
 
     /// Tries every pair of bundle and certificate that may meet now.
@@ -77,21 +77,24 @@ fn no_handshake_fails_in_eleven_years_of_visits() {
     let (mut world, mut hour, mut all) = (World::default(), 0, Vec::new());
     while hour < HOURS {
         let now = start() + hour.hours();
-        if all.last() == Some(&Remark::NextAuthority) {
+        if all.last() == Some(&CertificateEvent::NextAuthority) {
             // The worst time to need new certificates: not everybody knows who might sign them.
             (world.cluster.server, world.peers) = (None, SecretData::new());
         }
-        let (look_again, remarks) = world.reconcile(hour, now);
-        all.extend(remarks);
+        let (look_again, events) = world.reconcile(hour, now);
+        all.extend(events);
         world.shake_hands(hour, now);
         hour = next(hour, &world, look_again);
     }
-    let count = |remark| all.iter().filter(|it| **it == remark).count();
-    assert_eq!((count(Remark::FirstAuthority), count(Remark::NextAuthority)), (1, 1));
-    assert_eq!((count(Remark::LostAuthority), count(Remark::ServerCertificate(Why::Distrusted))), (0, 0));
+    let count = |event| all.iter().filter(|it| **it == event).count();
+    assert_eq!((count(CertificateEvent::FirstAuthority), count(CertificateEvent::NextAuthority)), (1, 1));
+    assert_eq!(
+        (count(CertificateEvent::LostAuthority), count(CertificateEvent::ServerCertificate(Why::Distrusted))),
+        (0, 0)
+    );
     // Every 60 days.
-    assert_eq!(count(Remark::ServerCertificate(Why::Age)), 66, "{all:?}");
-    assert_eq!(count(Remark::ServerCertificate(Why::Missing)), 2);
+    assert_eq!(count(CertificateEvent::ServerCertificate(Why::Age)), 66, "{all:?}");
+    assert_eq!(count(CertificateEvent::ServerCertificate(Why::Missing)), 2);
 }
 
 #[test]

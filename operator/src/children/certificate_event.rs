@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Event about certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remark {
+pub enum CertificateEvent {
     /// An authority was made, the first of this resource.
     FirstAuthority,
     /// The next authority was made, beside the one in use.
@@ -28,7 +28,7 @@ pub enum Why {
     Age,
 }
 
-impl Remark {
+impl CertificateEvent {
     /// Returns whether a user has to do something.
     pub fn is_warning(self) -> bool {
         self == Self::LostAuthority
@@ -45,7 +45,7 @@ impl Remark {
     }
 }
 
-impl fmt::Display for Remark {
+impl fmt::Display for CertificateEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FirstAuthority => "made a certificate authority",
