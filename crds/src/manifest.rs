@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{FieldPath, Problem, Problems};
 use crate::schema::{self, Repaired};
 use crate::valid::{ValidatedCollector, ValidatedRelay};
 use crate::{validate, yaml};
@@ -36,19 +36,19 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     let spec = document.get("spec").unwrap_or(&Value::Null);
     let schema = schema::spec_schema::<K>();
     if spec.is_null() {
-        problems.add(Place::of("spec"), "is required");
+        problems.add(FieldPath::of("spec"), "is required");
     } else {
-        schema::check(schema, spec, &Place::of("spec"), &mut problems);
+        schema::check(schema, spec, &FieldPath::of("spec"), &mut problems);
     }
     let metadata = document.get("metadata").cloned().unwrap_or_else(|| Map::new().into());
     let metadata = serde_json::from_value(metadata).map_err(|error| error.to_string());
-    let metadata = problems.note(Place::of("metadata"), metadata);
+    let metadata = problems.note(FieldPath::of("metadata"), metadata);
     if spec.is_null() {
         return Err(problems.into_vec());
     }
     // One mistake must not hide another, so what is checked further is the spec as far as it can be read.
-    let Repaired { value, stand_ins } = schema::repair(schema, spec, &Place::of("spec"));
-    let spec = problems.note(Place::of("spec"), S::deserialize(value).map_err(|error| error.to_string()));
+    let Repaired { value, stand_ins } = schema::repair(schema, spec, &FieldPath::of("spec"));
+    let spec = problems.note(FieldPath::of("spec"), S::deserialize(value).map_err(|error| error.to_string()));
 
     let Some((metadata, spec)) = metadata.zip(spec) else { return Err(problems.into_vec()) };
     match validate(&resource(metadata, spec)) {
@@ -68,7 +68,7 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
 fn documents(text: &str) -> Result<Vec<Value>, Vec<Problem>> {
     // Behind a mistake in the notation nothing can be trusted.
     let documents =
-        yaml::documents(text).map_err(|reason| vec![Problem { place: Place::of("manifest"), reason }])?;
+        yaml::documents(text).map_err(|reason| vec![Problem { place: FieldPath::of("manifest"), reason }])?;
     Ok(documents.into_iter().flat_map(items).collect())
 }
 
@@ -89,7 +89,7 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
     let mut problems = Problems::default();
     for (index, document) in documents.iter().enumerate() {
         if let Some(reason) = strange(document, kind) {
-            problems.add(Place::of(&format!("document {}", index + 1)), reason);
+            problems.add(FieldPath::of(&format!("document {}", index + 1)), reason);
         }
     }
     let other = other_kind(&documents, kind);
@@ -113,7 +113,7 @@ fn pick(documents: Vec<Value>, kind: &str, name: Option<&str>) -> Result<Value, 
         _ => return problems.or(found),
     };
     if problems.is_empty() {
-        problems.add(Place::of("manifest"), reason);
+        problems.add(FieldPath::of("manifest"), reason);
     }
     Err(problems.into_vec())
 }
@@ -157,7 +157,8 @@ fn check_root(document: &Value, problems: &mut Problems) {
     for (name, _) in fields {
         // The status is the operator's; a file may hold it when it came from an API server.
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
-            problems.add(Place::of(name), "unknown field; known fields are apiVersion, kind, metadata, spec");
+            problems
+                .add(FieldPath::of(name), "unknown field; known fields are apiVersion, kind, metadata, spec");
         }
     }
 }

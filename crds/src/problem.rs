@@ -8,14 +8,14 @@ use std::fmt;
 #[error("{place}: {reason}")]
 pub struct Problem {
     /// Path of the field.
-    pub place: Place,
+    pub place: FieldPath,
     /// Error text.
     pub reason: String,
 }
 
 /// Path of a field from the resource's root, shown as `spec.destinations[1].url`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(Vec<Step>);
+pub struct FieldPath(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -23,7 +23,7 @@ enum Step {
     Index(usize),
 }
 
-impl Place {
+impl FieldPath {
     /// Returns the path of a field of the root.
     pub fn of(field: &str) -> Self {
         Self(vec![Step::Field(field.to_owned())])
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
             match step {
@@ -69,16 +69,16 @@ impl fmt::Display for Place {
 /// The mistakes found so far, in the order of their places. A place has at most one: the latest, because later checks
 /// know more.
 #[derive(Debug, Default)]
-pub struct Problems(BTreeMap<Place, String>);
+pub struct Problems(BTreeMap<FieldPath, String>);
 
 impl Problems {
     /// Adds a mistake.
-    pub fn add(&mut self, place: Place, reason: impl Into<String>) {
+    pub fn add(&mut self, place: FieldPath, reason: impl Into<String>) {
         self.0.insert(place, reason.into());
     }
 
     /// Returns the value, or adds its mistake.
-    pub fn note<T>(&mut self, place: Place, checked: Result<T, impl Into<String>>) -> Option<T> {
+    pub fn note<T>(&mut self, place: FieldPath, checked: Result<T, impl Into<String>>) -> Option<T> {
         checked.map_err(|reason| self.add(place, reason)).ok()
     }
 

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Aloud, HttpRoute, Ingress, Listener, Log, Monitoring, Pod, Service, Status, Storage};
+use super::{Explicit, HttpRoute, Ingress, Listener, Log, Monitoring, Pod, Service, Status, Storage};
 use crate::text::{Namespace, RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
 /// A collector: appends each request body to a log file, and syncs it to disk before it answers.
@@ -94,7 +94,7 @@ pub struct Access {
     /// Permission for anyone who can reach the port to send, without a certificate. Must be set explicitly, as
     /// `anonymousIngest: {}`. Absent: only relays with a certificate may send.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub anonymous_ingest: Option<Aloud>,
+    pub anonymous_ingest: Option<Explicit>,
 }
 
 /// CEL rule: without TLS no sender can present a certificate.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Aloud, SecretRef, each, exactly_one};
+use super::{Explicit, SecretRef, each, exactly_one};
 use crate::bounds;
 use crate::contract::HEALTH_PORT;
 use crate::text::{Cidr, DnsName, KindName, ObjectName, Quantity, SecretName};
@@ -124,7 +124,7 @@ pub struct Tls {
     pub cert_manager: Option<CertManager>,
     /// Plain HTTP, without TLS. Must be set explicitly, as `none: {}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub none: Option<Aloud>,
+    pub none: Option<Explicit>,
 }
 
 /// A certificate from a CA that is created for this resource.

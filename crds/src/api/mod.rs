@@ -79,7 +79,7 @@ pub const VERSION: &str = "v1alpha1";
 /// An empty object. Its presence is the setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
-pub struct Aloud {}
+pub struct Explicit {}
 
 /// Returns the CEL rule and message of an object that holds exactly one of `fields`.
 fn exactly_one(fields: &[&str]) -> Value {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::signed_header::time_is_signed;
-use super::{Aloud, SecretRef, SignedHeader, exactly_one};
+use super::{Explicit, SecretRef, SignedHeader, exactly_one};
 use crate::bounds;
 use crate::text::{GoDuration, PublicUrl, Subject, WebhookId};
 
@@ -35,7 +35,7 @@ pub(crate) const WAYS: &[&str] = &[
 pub struct Verify {
     /// No proof: anyone who can reach the port may send. Must be set explicitly, as `none: {}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub none: Option<Aloud>,
+    pub none: Option<Explicit>,
     /// User name and password in the header `Authorization: Basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::{AMOUNT, words};
 
 /// Adds everything in `value` that `schema` does not allow: unknown, missing and wrongly typed fields, values out of
 /// bounds, texts of another form, repeated items. It does not evaluate CEL rules.
-pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
+pub fn check(schema: &Value, value: &Value, place: &FieldPath, problems: &mut Problems) {
     if schema["x-kubernetes-int-or-string"] == true {
         return check_amount(schema, value, place, problems);
     }
@@ -43,7 +43,7 @@ pub fn check(schema: &Value, value: &Value, place: &Place, problems: &mut Proble
     }
 }
 
-fn check_object(schema: &Value, fields: &Map<String, Value>, place: &Place, problems: &mut Problems) {
+fn check_object(schema: &Value, fields: &Map<String, Value>, place: &FieldPath, problems: &mut Problems) {
     if let Some(values) = schema.get("additionalProperties") {
         return check_map(schema, values, fields, place, problems);
     }
@@ -72,7 +72,7 @@ fn check_map(
     schema: &Value,
     values: &Value,
     entries: &Map<String, Value>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) {
     if schema["maxProperties"].as_u64().is_some_and(|most| entries.len() as u64 > most) {
@@ -84,7 +84,7 @@ fn check_map(
 }
 
 /// Checks a quantity. A whole number is accepted like its text.
-fn check_amount(schema: &Value, value: &Value, place: &Place, problems: &mut Problems) {
+fn check_amount(schema: &Value, value: &Value, place: &FieldPath, problems: &mut Problems) {
     match value {
         Value::String(text) => check_text(schema, text, place, problems),
         Value::Number(number) if number.is_u64() => {}
@@ -92,7 +92,7 @@ fn check_amount(schema: &Value, value: &Value, place: &Place, problems: &mut Pro
     }
 }
 
-fn check_list(schema: &Value, items: &[Value], place: &Place, problems: &mut Problems) {
+fn check_list(schema: &Value, items: &[Value], place: &FieldPath, problems: &mut Problems) {
     let (least, most) = (schema["minItems"].as_u64().unwrap_or(0), schema["maxItems"].as_u64());
     if (items.len() as u64) < least {
         problems.add(place.clone(), format!("must have at least {least} item"));
@@ -126,7 +126,7 @@ fn check_list(schema: &Value, items: &[Value], place: &Place, problems: &mut Pro
     }
 }
 
-fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems) {
+fn check_text(schema: &Value, text: &str, place: &FieldPath, problems: &mut Problems) {
     if let Some(allowed) = schema["enum"].as_array() {
         if !allowed.iter().any(|one| one == text) {
             problems.add(
@@ -148,7 +148,7 @@ fn check_text(schema: &Value, text: &str, place: &Place, problems: &mut Problems
 }
 
 /// Checks the bounds of a number. They are floats in Kubernetes' own type, and exact up to 2^53.
-fn check_number(schema: &Value, number: f64, place: &Place, problems: &mut Problems) {
+fn check_number(schema: &Value, number: f64, place: &FieldPath, problems: &mut Problems) {
     let least = schema["minimum"].as_f64().unwrap_or(f64::NEG_INFINITY);
     let most = schema["maximum"].as_f64().unwrap_or(f64::INFINITY);
     if !(least..=most).contains(&number) {

@@ -3,24 +3,24 @@
 
 use serde_json::{Map, Value};
 
-use crate::problem::Place;
+use crate::problem::FieldPath;
 
 /// A value whose types are those of its schema.
 pub struct Repaired {
     /// The value, without its unknown fields. Values out of bounds or of another form are unchanged.
     pub value: Value,
     /// Places of the stand-ins. A mistake found there, or within, says nothing about the original.
-    pub stand_ins: Vec<Place>,
+    pub stand_ins: Vec<FieldPath>,
 }
 
 /// Makes `value`, which stands at `place`, readable.
-pub fn repair(schema: &Value, value: &Value, place: &Place) -> Repaired {
+pub fn repair(schema: &Value, value: &Value, place: &FieldPath) -> Repaired {
     let mut stand_ins = Vec::new();
     let value = repair_value(schema, value, place, &mut stand_ins);
     Repaired { value, stand_ins }
 }
 
-fn repair_value(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+fn repair_value(schema: &Value, value: &Value, place: &FieldPath, stand_ins: &mut Vec<FieldPath>) -> Value {
     if schema["x-kubernetes-int-or-string"] == true {
         return match value {
             Value::String(_) => value.clone(),
@@ -55,7 +55,7 @@ fn repair_value(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Ve
     }
 }
 
-fn repair_object(schema: &Value, value: &Value, place: &Place, stand_ins: &mut Vec<Place>) -> Value {
+fn repair_object(schema: &Value, value: &Value, place: &FieldPath, stand_ins: &mut Vec<FieldPath>) -> Value {
     if let Some(values) = schema.get("additionalProperties") {
         let entries = value.as_object().into_iter().flatten();
         let repaired = entries

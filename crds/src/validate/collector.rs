@@ -3,7 +3,7 @@
 use super::{check_schema, identity, listener, pod, spool};
 use crate::api::{self, Collector};
 use crate::bounds;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{FieldPath, Problem, Problems};
 use crate::text::Quantity;
 use crate::valid::{Access, Log, Rotate, ValidatedCollector};
 
@@ -13,7 +13,7 @@ use crate::valid::{Access, Log, Rotate, ValidatedCollector};
 /// Every mistake.
 pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Problem>> {
     let spec = &collector.spec;
-    let place = Place::of("spec");
+    let place = FieldPath::of("spec");
     let mut problems = Problems::default();
     check_schema::<Collector>(spec, &mut problems);
 
@@ -41,7 +41,7 @@ pub fn collector(collector: &Collector) -> Result<ValidatedCollector, Vec<Proble
 
 /// Returns a warning if the volume is full before the log is rotated for the last time: lines are refused from then
 /// on. It is not a mistake, because outside a cluster no volume of this size is claimed.
-fn warnings(storage: &api::Storage, log: &Log, place: &Place) -> Vec<Problem> {
+fn warnings(storage: &api::Storage, log: &Log, place: &FieldPath) -> Vec<Problem> {
     let persistent = storage.persistent.as_ref().map(|persistent| &persistent.size);
     let size = persistent.or(storage.ephemeral.as_ref().and_then(|ephemeral| ephemeral.size.as_ref()));
     let (Some(size), Some(rotate)) = (size.and_then(Quantity::bytes), log.rotate) else { return Vec::new() };
@@ -63,7 +63,7 @@ fn access(access: &api::Access) -> Access {
     }
 }
 
-fn log(log: &api::Log, place: &Place, problems: &mut Problems) -> Log {
+fn log(log: &api::Log, place: &FieldPath, problems: &mut Problems) -> Log {
     let rotate = log.rotate.as_ref().and_then(|rotate| {
         let size =
             problems.note(place.field("rotate").field("size"), bounds::LOG_SIZE.check(&rotate.size))?;

@@ -5,17 +5,17 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{outgoing, the_one};
+use super::{exactly_one, outgoing};
 use crate::api;
 use crate::bounds;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::{Cidr, HttpUrl};
 use crate::valid::{Destination, Format, RateLimit, Retry, Target};
 
 pub(super) fn destinations(
     destinations: &[api::Destination],
     namespace: &str,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Vec<Destination> {
     let each = destinations.iter().enumerate();
@@ -25,7 +25,7 @@ pub(super) fn destinations(
 fn destination(
     destination: &api::Destination,
     namespace: &str,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Destination> {
     let target = target(destination, namespace, place, problems);
@@ -84,7 +84,7 @@ fn destination(
     })
 }
 
-fn format(destination: &api::Destination, place: &Place, problems: &mut Problems) -> Format {
+fn format(destination: &api::Destination, place: &FieldPath, problems: &mut Problems) -> Format {
     let mode = destination.cloud_events.as_ref().map(|cloud_events| cloud_events.mode);
     if mode.is_some() && destination.format != api::Format::CloudEvents {
         problems.add(place.clone(), api::MODE_OF_OTHER);
@@ -99,7 +99,7 @@ fn format(destination: &api::Destination, place: &Place, problems: &mut Problems
 fn target(
     destination: &api::Destination,
     namespace: &str,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Target> {
     let collector = destination.collector_ref.as_ref().map(|collector| {
@@ -119,7 +119,7 @@ fn target(
         let url = problems.note(place.field("url"), parse_url(text))?;
         Some(Target::Url(url))
     });
-    the_one(api::TARGETS, [collector, service, url], place, problems).flatten()
+    exactly_one(api::TARGETS, [collector, service, url], place, problems).flatten()
 }
 
 pub(super) fn parse_url(text: &HttpUrl) -> Result<Url, String> {
@@ -139,7 +139,7 @@ pub(super) fn parse_url(text: &HttpUrl) -> Result<Url, String> {
     Ok(url)
 }
 
-fn retry(retry: &api::Retry, place: &Place, problems: &mut Problems) -> Retry {
+fn retry(retry: &api::Retry, place: &FieldPath, problems: &mut Problems) -> Retry {
     let place = place.field("schedule");
     let waits = retry.schedule.iter().enumerate();
     let schedule: Vec<Duration> = waits
@@ -151,7 +151,7 @@ fn retry(retry: &api::Retry, place: &Place, problems: &mut Problems) -> Retry {
     Retry { schedule, jitter_percent: retry.jitter_percent }
 }
 
-fn ranges(allow: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
+fn ranges(allow: &[Cidr], place: &FieldPath, problems: &mut Problems) -> Vec<IpNet> {
     let ranges = allow.iter().enumerate().filter_map(|(index, range)| {
         let parsed = range.parse::<IpNet>().map_err(|_| Cidr::FORMAT.says);
         problems.note(place.item(index), parsed)

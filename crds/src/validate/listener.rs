@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
+use super::exactly_one;
 use super::source::secret_ref;
-use super::the_one;
 use crate::api::{self, CertManager, SelfSigned};
 use crate::bounds;
 use crate::contract::HEALTH_PORT;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::DnsName;
 use crate::valid::{Listener, ListenerTls, SecretRef};
 
@@ -16,7 +16,7 @@ pub(super) fn listener<const PORT: u16, T>(
     listener: &api::Listener<PORT, T>,
     tls: &api::Tls,
     certificate: String,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Listener> {
     let max_body_size =
@@ -29,7 +29,11 @@ pub(super) fn listener<const PORT: u16, T>(
 }
 
 /// Returns the CA certificates of clients.
-pub(super) fn client_ca(tls: &api::RelayTls, place: &Place, problems: &mut Problems) -> Option<SecretRef> {
+pub(super) fn client_ca(
+    tls: &api::RelayTls,
+    place: &FieldPath,
+    problems: &mut Problems,
+) -> Option<SecretRef> {
     let client_ca = tls.client_ca.as_ref()?;
     if tls.none.is_some() {
         problems.add(place.clone(), api::CLIENT_CA_BY_TLS);
@@ -37,7 +41,12 @@ pub(super) fn client_ca(tls: &api::RelayTls, place: &Place, problems: &mut Probl
     Some(secret_ref(&client_ca.secret_ref))
 }
 
-fn tls(tls: &api::Tls, certificate: String, place: &Place, problems: &mut Problems) -> Option<ListenerTls> {
+fn tls(
+    tls: &api::Tls,
+    certificate: String,
+    place: &FieldPath,
+    problems: &mut Problems,
+) -> Option<ListenerTls> {
     if let Some(SelfSigned { dns_names }) = &tls.self_signed {
         no_addresses(dns_names, &place.field("selfSigned"), problems);
     }
@@ -51,10 +60,10 @@ fn tls(tls: &api::Tls, certificate: String, place: &Place, problems: &mut Proble
     // cert-manager writes a Secret, and so it is one of those.
     let cert_manager = tls.cert_manager.as_ref().map(|_| ListenerTls::Secret { name: certificate });
     let none = tls.none.as_ref().map(|_| ListenerTls::None);
-    the_one(api::TLS, [self_signed, secret, cert_manager, none], place, problems)
+    exactly_one(api::TLS, [self_signed, secret, cert_manager, none], place, problems)
 }
 
-fn no_addresses(dns_names: &[DnsName], place: &Place, problems: &mut Problems) {
+fn no_addresses(dns_names: &[DnsName], place: &FieldPath, problems: &mut Problems) {
     for (index, name) in dns_names.iter().enumerate() {
         if name.parse::<IpAddr>().is_ok() {
             problems.add(place.field("dnsNames").item(index), api::NO_ADDRESS);

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::hash::configuration_hash;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::schema;
 use crate::text::{Form, Name, Namespace};
 use crate::valid::Identity;
@@ -34,7 +34,7 @@ pub use relay::relay;
 /// Adds the violations of the schema of kind `K` by the spec.
 fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Problems) {
     let value = serde_json::to_value(spec).unwrap_or_default();
-    schema::check(schema::spec_schema::<K>(), &value, &Place::of("spec"), problems);
+    schema::check(schema::spec_schema::<K>(), &value, &FieldPath::of("spec"), problems);
 }
 
 /// Returns name and revision of the resource.
@@ -43,7 +43,7 @@ fn identity<S: Serialize + JsonSchema>(
     spec: &S,
     problems: &mut Problems,
 ) -> Identity {
-    let place = Place::of("metadata");
+    let place = FieldPath::of("metadata");
     let name = resource.name_any();
     if name.is_empty() {
         problems.add(place.field("name"), "is required");
@@ -65,7 +65,7 @@ fn header_name(name: &str) -> HeaderName {
     HeaderName::from_bytes(name.as_bytes()).unwrap_or(HeaderName::from_static("invalid"))
 }
 
-fn check_form(form: Form, text: &str, place: &Place, problems: &mut Problems) {
+fn check_form(form: Form, text: &str, place: &FieldPath, problems: &mut Problems) {
     if !form.fits(text) {
         problems.add(place.clone(), form.says);
     }
@@ -73,10 +73,10 @@ fn check_form(form: Form, text: &str, place: &Place, problems: &mut Problems) {
 
 /// Returns the field that is set, of an object's exactly-one fields; `None`, with the mistake noted, if it is not
 /// exactly one.
-fn the_one<T, const N: usize>(
+fn exactly_one<T, const N: usize>(
     fields: &[&str],
     given: [Option<T>; N],
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<T> {
     let mut given = given.into_iter().flatten();

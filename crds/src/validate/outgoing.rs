@@ -8,35 +8,35 @@ use http::header::AUTHORIZATION;
 use super::destination::parse_url;
 use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
-use super::{header_name, the_one};
+use super::{exactly_one, header_name};
 use crate::api;
 use crate::contract::paths;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text;
 use crate::valid::{
     Authorization, ClientCredentials, DestinationTls, Header, HeaderContent, SecretRef, Sign, Statuses,
     TemplatePart,
 };
 
-pub(super) fn sign(sign: &api::Sign, place: &Place, problems: &mut Problems) -> Option<Sign> {
+pub(super) fn sign(sign: &api::Sign, place: &FieldPath, problems: &mut Problems) -> Option<Sign> {
     let api::Sign { hmac, standard_webhooks } = sign;
     let hmac = hmac.as_ref().map(|hmac| self::hmac(hmac, &place.field("hmac"), problems));
     let standard = standard_webhooks.as_ref().map(|standard| {
         let secrets = secret_refs(&standard.secret_refs);
         Some(Sign::StandardWebhooks { secrets })
     });
-    the_one(api::SIGN_WAYS, [hmac, standard], place, problems).flatten()
+    exactly_one(api::SIGN_WAYS, [hmac, standard], place, problems).flatten()
 }
 
 /// Returns the signature; `None` where the list of secrets is empty, which the schema has reported.
-fn hmac(hmac: &api::SignHmac, place: &Place, problems: &mut Problems) -> Option<Sign> {
+fn hmac(hmac: &api::SignHmac, place: &FieldPath, problems: &mut Problems) -> Option<Sign> {
     let signature = signed_header(&hmac.signature, place, problems);
     Some(Sign::Hmac { secret: secret_ref(hmac.secret_refs.first()?), signature })
 }
 
 pub(super) fn authorization(
     authorization: &api::Authorization,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Authorization> {
     let api::Authorization { basic, bearer, oauth2_client_credentials } = authorization;
@@ -51,12 +51,12 @@ pub(super) fn authorization(
     let client = oauth2_client_credentials
         .as_ref()
         .map(|client| client_credentials(client, &place.field("oauth2ClientCredentials"), problems));
-    the_one(api::AUTHORIZATION_WAYS, [basic, bearer, client], place, problems).flatten()
+    exactly_one(api::AUTHORIZATION_WAYS, [basic, bearer, client], place, problems).flatten()
 }
 
 fn client_credentials(
     client: &api::ClientCredentials,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Authorization> {
     let token_url = problems.note(place.field("tokenUrl"), parse_url(&client.token_url))?;
@@ -94,7 +94,7 @@ pub(super) fn headers(
     headers: &[api::Header],
     sign: Option<&Sign>,
     authorization: Option<&Authorization>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Vec<Header> {
     let mut taken = HashSet::new();
@@ -116,7 +116,7 @@ pub(super) fn headers(
         }
         let secret = header.secret_ref.as_ref().map(|secret| HeaderContent::Secret(secret_ref(secret)));
         let template = header.value.as_ref().map(|value| HeaderContent::Template(template(value)));
-        if let Some(value) = the_one(api::CONTENTS, [secret, template], &place, problems) {
+        if let Some(value) = exactly_one(api::CONTENTS, [secret, template], &place, problems) {
             valid.push(Header { name, value });
         }
     }
@@ -141,7 +141,7 @@ fn template(template: &str) -> Vec<TemplatePart> {
 pub(super) fn statuses(
     statuses: &[text::Statuses],
     absent: &[RangeInclusive<u16>],
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Statuses {
     if statuses.is_empty() {

@@ -9,30 +9,30 @@ use serde_json::Value;
 use super::check_form;
 use crate::api::{Ingress, Monitoring, NEEDS_OUTSIDE, Pod, Service, ServiceKind, Verbatim};
 use crate::bounds;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::{Form, QUALIFIED_NAME};
 
-pub(super) fn service(service: &Service, place: &Place, problems: &mut Problems) {
+pub(super) fn service(service: &Service, place: &FieldPath, problems: &mut Problems) {
     if service.kind == ServiceKind::ClusterIP && service.external_traffic_policy.is_some() {
         problems.add(place.clone(), NEEDS_OUTSIDE);
     }
     names(QUALIFIED_NAME, service.annotations.keys(), &place.field("annotations"), problems);
 }
 
-pub(super) fn ingress(ingress: Option<&Ingress>, place: &Place, problems: &mut Problems) {
+pub(super) fn ingress(ingress: Option<&Ingress>, place: &FieldPath, problems: &mut Problems) {
     if let Some(Ingress { annotations, .. }) = ingress {
         names(QUALIFIED_NAME, annotations.keys(), &place.field("annotations"), problems);
     }
 }
 
-pub(super) fn monitoring(monitoring: Option<&Monitoring>, place: &Place, problems: &mut Problems) {
+pub(super) fn monitoring(monitoring: Option<&Monitoring>, place: &FieldPath, problems: &mut Problems) {
     if let Some(Monitoring { interval, labels }) = monitoring {
         problems.note(place.field("interval"), bounds::SCRAPE_EVERY.check(interval));
         names(QUALIFIED_NAME, labels.keys(), &place.field("labels"), problems);
     }
 }
 
-pub(super) fn pod(pod: &Pod, place: &Place, problems: &mut Problems) {
+pub(super) fn pod(pod: &Pod, place: &FieldPath, problems: &mut Problems) {
     if let Some(affinity) = &pod.affinity {
         read::<Affinity>(affinity, &place.field("affinity"), problems);
     }
@@ -51,14 +51,19 @@ pub(super) fn pod(pod: &Pod, place: &Place, problems: &mut Problems) {
     names(QUALIFIED_NAME, pod.resources.limits.keys(), &resources.field("limits"), problems);
 }
 
-fn names<'a>(form: Form, names: impl Iterator<Item = &'a String>, place: &Place, problems: &mut Problems) {
+fn names<'a>(
+    form: Form,
+    names: impl Iterator<Item = &'a String>,
+    place: &FieldPath,
+    problems: &mut Problems,
+) {
     for name in names {
         check_form(form, name, &place.field(name), problems);
     }
 }
 
 /// Reads a part of a pod's spec as its Kubernetes type, and names the fields that this type does not know.
-fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &Place, problems: &mut Problems) {
+fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &FieldPath, problems: &mut Problems) {
     let given = Value::Object(given.0.clone());
     match serde_json::from_value::<T>(given.clone()) {
         Ok(read) => {
@@ -69,7 +74,7 @@ fn read<T: DeserializeOwned + Serialize>(given: &Verbatim, place: &Place, proble
 }
 
 /// Adds each field that was given and not read, an empty one too: an API server refuses it.
-fn unknown(given: &Value, understood: &Value, place: &Place, problems: &mut Problems) {
+fn unknown(given: &Value, understood: &Value, place: &FieldPath, problems: &mut Problems) {
     match (given, understood) {
         (Value::Object(fields), _) => {
             for (name, value) in fields {

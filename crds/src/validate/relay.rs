@@ -3,7 +3,7 @@
 use super::{check_schema, destination, identity, listener, pod, source, spool};
 use crate::api::{self, WebhookRelay};
 use crate::bounds;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{FieldPath, Problem, Problems};
 use crate::spool_layout::SpoolLayout;
 use crate::valid::{Destination, Heartbeat, Listener, SpoolKind, ValidatedRelay};
 
@@ -13,7 +13,7 @@ use crate::valid::{Destination, Heartbeat, Listener, SpoolKind, ValidatedRelay};
 /// Every mistake.
 pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     let spec = &relay.spec;
-    let place = Place::of("spec");
+    let place = FieldPath::of("spec");
     let mut problems = Problems::default();
     check_schema::<WebhookRelay>(spec, &mut problems);
 
@@ -78,7 +78,7 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
 /// Checks that the spool is large enough. Without a given size, only the file system knows the size of an ephemeral
 /// spool.
 fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], problems: &mut Problems) {
-    let place = Place::of("spec").field("spool");
+    let place = FieldPath::of("spec").field("spool");
     let (size, place) = match kind {
         SpoolKind::Persistent { size } => (size, place.field("persistent").field("size")),
         SpoolKind::Ephemeral { size: Some(size) } => (size, place.field("ephemeral").field("size")),
@@ -91,7 +91,7 @@ fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], prob
     }
     for (index, destination) in destinations.iter().enumerate() {
         if destination.backlog.is_some_and(|backlog| backlog > size) {
-            let at = Place::of("spec").field("destinations").item(index).field("backlog").field("size");
+            let at = FieldPath::of("spec").field("destinations").item(index).field("backlog").field("size");
             problems.add(at, "must not be larger than the spool: it would never be reached");
         }
     }
@@ -99,7 +99,7 @@ fn rooms(kind: SpoolKind, max_body_size: u64, destinations: &[Destination], prob
 
 /// Returns a warning for each status in both lists. An exception to a range is intended; a status in both lists may
 /// not be.
-fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
+fn beaten_finals(destinations: &[Destination], place: &FieldPath) -> Vec<Problem> {
     let place = place.field("destinations");
     let beaten = |destination: &Destination| {
         destination.final_statuses.0.iter().any(|range| destination.success.overlaps(range))
@@ -112,7 +112,7 @@ fn beaten_finals(destinations: &[Destination], place: &Place) -> Vec<Problem> {
     each.map(warning).collect()
 }
 
-fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem> {
+fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &FieldPath) -> Vec<Problem> {
     let Some(autoscaling) = &spec.autoscaling else { return Vec::new() };
     // 1 is the default, which nobody may have asked for, and 0 suspends the autoscaler.
     let is_wish = spec.replicas > 1;
@@ -128,7 +128,7 @@ fn replaced_replicas(spec: &api::WebhookRelaySpec, place: &Place) -> Vec<Problem
 fn heartbeat(
     heartbeat: &api::Heartbeat,
     destinations: &[api::Destination],
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Heartbeat> {
     for (index, name) in heartbeat.to.iter().enumerate() {

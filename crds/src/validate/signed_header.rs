@@ -2,14 +2,14 @@
 
 use super::{header_name, template};
 use crate::api;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::SignedPayload;
 use crate::valid::{Part, SignedHeader};
 
 /// Validates header and content of a signature: the body once, and a time if there is a header for it.
 pub(super) fn signed_header(
     signed: &api::SignedHeader,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> SignedHeader {
     let payload = parts(&signed.payload);

@@ -8,7 +8,7 @@ use super::{header_name, verify};
 use crate::api;
 use crate::bounds;
 use crate::headers;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::{Cidr, HeaderName, IdExpression};
 use crate::valid::{Deduplicate, ForwardHeaders, IdAt, SecretRef, Source, Verify};
 
@@ -16,7 +16,7 @@ use crate::valid::{Deduplicate, ForwardHeaders, IdAt, SecretRef, Source, Verify}
 pub(super) fn sources(
     sources: &[api::Source],
     client_ca: Option<&SecretRef>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Vec<Source> {
     let mut paths = HashMap::new();
@@ -35,7 +35,7 @@ pub(super) fn sources(
 fn source(
     source: &api::Source,
     client_ca: Option<&SecretRef>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Source> {
     let verify = verify::verify(&source.verify, client_ca, &place.field("verify"), problems);
@@ -66,7 +66,7 @@ fn source(
 fn forward_headers(
     exceptions: Option<&api::ForwardHeaders>,
     verify: Option<&Verify>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> ForwardHeaders {
     let Some(exceptions) = exceptions else { return ForwardHeaders::default() };
@@ -83,7 +83,7 @@ fn forward_headers(
 
 fn deduplicate(
     deduplicate: &api::Deduplicate,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Deduplicate> {
     let window = bounds::DEDUPLICATE_WINDOW.check(&deduplicate.window);
@@ -113,7 +113,7 @@ fn id_at(expression: &IdExpression) -> IdAt {
 }
 
 /// Returns address ranges.
-pub(super) fn ranges(ranges: &[Cidr], place: &Place, problems: &mut Problems) -> Vec<IpNet> {
+pub(super) fn ranges(ranges: &[Cidr], place: &FieldPath, problems: &mut Problems) -> Vec<IpNet> {
     let mut valid = Vec::with_capacity(ranges.len());
     for (index, range) in ranges.iter().enumerate() {
         match range.parse::<IpNet>() {

@@ -1,12 +1,12 @@
 //! Validates the storage of relays and collectors.
 
-use super::the_one;
+use super::exactly_one;
 use crate::api;
 use crate::bounds;
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::valid::{Spool, SpoolKind};
 
-pub(super) fn spool(spool: &api::Spool, place: &Place, problems: &mut Problems) -> Option<Spool> {
+pub(super) fn spool(spool: &api::Spool, place: &FieldPath, problems: &mut Problems) -> Option<Spool> {
     let kind = kind(spool.persistent.as_ref(), spool.ephemeral.as_ref(), place, problems);
     let retained = bounds::RETAIN_REMOVED.check(&spool.retain_removed);
     let retain_removed = problems.note(place.field("retainRemoved"), retained);
@@ -16,14 +16,14 @@ pub(super) fn spool(spool: &api::Spool, place: &Place, problems: &mut Problems) 
 }
 
 /// Validates a collector's storage. The process takes the size of the file system; only the operator needs more.
-pub(super) fn storage(storage: &api::Storage, place: &Place, problems: &mut Problems) {
+pub(super) fn storage(storage: &api::Storage, place: &FieldPath, problems: &mut Problems) {
     kind(storage.persistent.as_ref(), storage.ephemeral.as_ref(), place, problems);
 }
 
 fn kind(
     persistent: Option<&api::Persistent>,
     ephemeral: Option<&api::Ephemeral>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<SpoolKind> {
     let persistent = persistent.map(|persistent| {
@@ -36,5 +36,5 @@ fn kind(
         let size = ephemeral.size.as_ref().map(|size| problems.note(at, bounds::SPOOL_SIZE.check(size)));
         Some(SpoolKind::Ephemeral { size: size.flatten() })
     });
-    the_one(api::STORAGE_KINDS, [persistent, ephemeral], place, problems).flatten()
+    exactly_one(api::STORAGE_KINDS, [persistent, ephemeral], place, problems).flatten()
 }

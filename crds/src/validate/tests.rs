@@ -7,7 +7,7 @@ use kube::CustomResourceExt;
 use kube_cel::Validator;
 use serde_json::{Value, json};
 
-use super::{Place, Problems, schema};
+use super::{FieldPath, Problems, schema};
 use crate::manifest::{load_collector, load_relay};
 use crate::{Collector, Problem, WebhookRelay};
 
@@ -150,7 +150,7 @@ fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
 /// Returns the check by which an API server refuses the manifest.
 fn refused_by<K: CustomResourceExt>(manifest: &Value) -> &'static str {
     let mut problems = Problems::default();
-    schema::check(schema::spec_schema::<K>(), &manifest["spec"], &Place::of("spec"), &mut problems);
+    schema::check(schema::spec_schema::<K>(), &manifest["spec"], &FieldPath::of("spec"), &mut problems);
     if !problems.is_empty() {
         return "the schema";
     }

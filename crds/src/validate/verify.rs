@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
+use super::exactly_one;
 use super::signed_header::signed_header;
 use super::source::{secret_ref, secret_refs};
-use super::the_one;
 use crate::api;
 use crate::bounds::{self, Spans};
-use crate::problem::{Place, Problems};
+use crate::problem::{FieldPath, Problems};
 use crate::text::GoDuration;
 use crate::valid::{SecretRef, Verify};
 
 pub(super) fn verify(
     verify: &api::Verify,
     client_ca: Option<&SecretRef>,
-    place: &Place,
+    place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Verify> {
     let mut secrets_and_tolerance = |name: &str, timed: &api::TimedSecrets| {
@@ -84,15 +84,15 @@ pub(super) fn verify(
         }),
         woo_commerce.as_ref().map(|one| Verify::WooCommerce { secrets: secrets(one) }),
     ];
-    the_one(api::VERIFY_WAYS, ways, place, problems)
+    exactly_one(api::VERIFY_WAYS, ways, place, problems)
 }
 
 /// Returns the duration; any duration where the given one is refused.
-fn tolerance(given: &GoDuration, spans: Spans, place: &Place, problems: &mut Problems) -> Duration {
+fn tolerance(given: &GoDuration, spans: Spans, place: &FieldPath, problems: &mut Problems) -> Duration {
     problems.note(place.field("tolerance"), spans.check(given)).unwrap_or_default()
 }
 
-fn hmac(hmac: &api::Hmac, place: &Place, problems: &mut Problems) -> Verify {
+fn hmac(hmac: &api::Hmac, place: &FieldPath, problems: &mut Problems) -> Verify {
     Verify::Hmac {
         secrets: secret_refs(&hmac.secret_refs),
         signature: signed_header(&hmac.signature, place, problems),
