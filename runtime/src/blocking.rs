@@ -1,14 +1,14 @@
-//! Work that takes its time: over large bodies, which are parsed, verified and signed, and on files. It is done beside
-//! what else the process does, and not before it.
+//! Long work: large bodies, which are parsed, verified and signed, and files. It does not hold up the other tasks of
+//! the process.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// From so many bytes on, to hand a thread's other tasks over costs little beside the work, which takes milliseconds where
-/// it parses.
+/// Minimum size of a large body, in bytes. To move the other tasks to another thread costs little beside work on so
+/// many bytes, which takes milliseconds to parse.
 const MIN_LARGE: usize = 64 << 10;
 
-/// Works on so many bytes. Where they are many, the other tasks of this thread go on meanwhile, unless it is the runtime's
-/// only one.
+/// Runs work on this number of bytes. If they are many, the other tasks of this thread continue meanwhile, unless it is
+/// the runtime's only thread.
 pub fn run_blocking_if_large<Outcome>(bytes: usize, work: impl FnOnce() -> Outcome) -> Outcome {
     let has_threads = || {
         let runtime = Handle::try_current();
@@ -17,8 +17,8 @@ pub fn run_blocking_if_large<Outcome>(bytes: usize, work: impl FnOnce() -> Outco
     if bytes >= MIN_LARGE && has_threads() { tokio::task::block_in_place(work) } else { work() }
 }
 
-/// Works on files. A disk may take its time, so the other tasks of this thread go on meanwhile, unless it is the
-/// runtime's only one.
+/// Runs work on files. A disk may be slow, so the other tasks of this thread continue meanwhile, unless it is the
+/// runtime's only thread.
 pub fn run_blocking<Outcome>(work: impl FnOnce() -> Outcome) -> Outcome {
     run_blocking_if_large(MIN_LARGE, work)
 }

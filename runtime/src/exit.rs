@@ -2,5 +2,6 @@
 
 /// Exit code that sysexits.h calls a usage error: the manifest has to change before another try makes sense.
 pub const BAD_CONFIGURATION: u8 = 64;
-/// All was tried, and some could not be delivered. Another try would change nothing: what is left waits for a person.
+/// Exit code of a drain that tried every event and could not deliver some. Another try does not help: a person must
+/// decide.
 pub const UNDELIVERED: u8 = 3;

@@ -12,26 +12,26 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use self::foreseen::warnings;
 
-/// Which addresses a destination may have.
+/// Rule for the addresses that a destination may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Globally reachable addresses only.
     Public,
     /// Globally reachable addresses and these ranges; link-local and metadata addresses stay closed.
     Allow(Vec<IpNet>),
-    /// Those of a Service, as the operator wrote them, and no others, be they public or not. Link-local and
-    /// metadata addresses stay closed.
+    /// The addresses of a Service, as the operator wrote them, and no others. Link-local and metadata addresses stay
+    /// closed.
     Exactly(Vec<IpAddr>),
-    /// Whatever the operator wrote for a Collector: clusters use every private and reserved range
-    /// there is. Link-local and metadata addresses stay closed.
+    /// Every address that the operator wrote for a Collector: clusters use all private and reserved ranges. Link-local
+    /// and metadata addresses stay closed.
     Peer,
 }
 
-/// An address that no connection is made to.
+/// Error of an address that the guard refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{address} is {reason} address")]
 pub struct Denied {
-    /// The address as it would have been connected to.
+    /// Address of the refused connection.
     pub address: IpAddr,
     /// Rule that denies the address.
     pub reason: Reason,
@@ -40,11 +40,11 @@ pub struct Denied {
 /// Rule that denies an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Link-local, or where a cloud keeps its metadata and credentials; nothing opens it.
+    /// The address is link-local, or serves a cloud's metadata and credentials. No setting opens it.
     LinkLocalOrMetadata,
-    /// In a private or special-purpose range that the destination does not allow.
+    /// The address is in a private or special-purpose range that the destination does not allow.
     PrivateOrSpecial,
-    /// Not one of the Service's.
+    /// The address is not one of the Service.
     NotOfService,
 }
 
@@ -97,7 +97,7 @@ const fn v6(s: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]), prefix)
 }
 
-/// Never opened: link-local, and the metadata addresses that are not.
+/// Ranges that no setting opens: link-local addresses, and metadata addresses outside of them.
 const NEVER_V4: &[Ipv4Net] = &[
     v4(169, 254, 0, 0, 16),
     v4(100, 100, 100, 200, 32), // Alibaba Cloud
@@ -134,7 +134,7 @@ const SPECIAL_V4: &[Ipv4Net] = &[
     v4(240, 0, 0, 0, 4),     // reserved, and broadcast
 ];
 
-/// All that IANA has given out for global unicast. Everything outside is special or nobody's.
+/// The range that IANA assigned for global unicast. Every address outside is special or unassigned.
 const GLOBAL_UNICAST_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 /// NAT64: as reachable as the IPv4 address in it.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);

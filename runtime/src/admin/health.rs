@@ -40,7 +40,7 @@ use crate::server::{
 /// Content of the health endpoints of a process. Its functions must not wait for other services. Probes are answered
 /// on the health thread; metrics and status are made on another.
 pub trait HealthEndpoints: Send + Sync + 'static {
-    /// Loops that stand still. Empty: alive.
+    /// Returns the loops that have not ticked within their time. Empty: the process is alive.
     fn live(&self) -> Vec<String>;
     /// Returns what has to happen before events can be accepted durably. Empty: ready.
     fn ready(&self) -> Vec<String>;
@@ -52,7 +52,7 @@ pub trait HealthEndpoints: Send + Sync + 'static {
     fn status(&self) -> serde_json::Value;
 }
 
-/// The running server; dropping it ends it.
+/// The running server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Health {
     address: SocketAddr,
@@ -60,15 +60,15 @@ pub struct Health {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The server cannot start.
+/// Reason for which the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
     /// The address cannot be bound.
     #[error("health address {address} cannot be bound")]
     Bind {
-        /// The address.
+        /// Address that cannot be bound.
         address: SocketAddr,
-        /// Cause.
+        /// Error of the operation that failed.
         #[source]
         source: io::Error,
     },
@@ -77,20 +77,20 @@ pub enum HealthError {
     Thread(#[source] io::Error),
 }
 
-/// Time to send a request's header, and to take an answer.
+/// Maximum time for a client to send a request's header, and to take an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that ask for probes, or for nothing yet.
+/// Maximum number of connections that ask for probes, or for nothing yet.
 const PROBES: Bound = Bound { all: 64, of_a_client: 16 };
-/// Connections that last asked for metrics or status: Prometheus, the operator, and a few people.
+/// Maximum number of connections that last asked for metrics or status: Prometheus, the operator, and a few people.
 const PAGES: Bound = Bound { all: 16, of_a_client: 4 };
-/// Metrics and status that are made at once.
+/// Maximum number of pages of metrics or status that are made at once.
 const MAX_CONCURRENT_PAGES: usize = 1;
-/// Time between two looks at the open connections.
+/// Interval of the checks of open connections.
 const TICK: Duration = Duration::from_secs(1);
 /// Maximum size of a request's headers in bytes; requests of probes and scrapers are far smaller.
 const BUFFER: usize = 8 * 1024;
 
-/// Connections at once: all of a kind, and those of one client.
+/// Maximum number of open connections: of all clients, and of one client.
 struct Bound {
     all: usize,
     of_a_client: usize,

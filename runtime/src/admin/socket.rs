@@ -1,5 +1,5 @@
-//! The administrator's door: a Unix socket in the data folder. Whoever may open the folder may look into
-//! dead letters, redrive and discard; nobody comes in over a network.
+//! The admin socket: a Unix socket in the data folder. A user who may open the folder may read dead letters, redrive
+//! and discard. The socket is not reachable over a network.
 
 use std::{
     fs, io,
@@ -20,10 +20,10 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// The socket's name in the data folder.
 const SOCKET: &str = "admin.sock";
-/// Time that a process which stops waits for clients that still read an answer.
+/// Maximum time for which a stopping process waits for clients that still read an answer.
 const FINISH: Duration = Duration::from_secs(2);
 
-/// The server's end, bound. The socket is removed when this is dropped.
+/// The bound socket of the server. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct AdminSocket {
     listener: UnixListener,
@@ -39,20 +39,20 @@ impl Drop for SocketFile {
     }
 }
 
-/// The socket cannot be made.
+/// Error of a socket that cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("admin socket {} cannot be made", path.display())]
 pub struct AdminSocketError {
-    /// Where.
+    /// Path of the socket.
     pub path: PathBuf,
-    /// Cause.
+    /// Error of the operation that failed.
     #[source]
     pub source: io::Error,
 }
 
 impl AdminSocket {
-    /// Binds the socket. One that a killed process left is replaced; that no living one has it, the folder's
-    /// lock makes sure.
+    /// Binds the socket, and replaces one that a killed process left. The folder's lock makes sure that no running
+    /// process uses it.
     pub fn bind(data_dir: &Path) -> Result<Self, AdminSocketError> {
         let path = data_dir.join(SOCKET);
         let bind = || {
@@ -68,7 +68,7 @@ impl AdminSocket {
         Ok(Self { listener, file: SocketFile(path) })
     }
 
-    /// Answers until `stop` resolves and requests in flight are done, or have had their time.
+    /// Answers requests until `stop` resolves, and then waits a bounded time for requests in flight.
     pub async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send + 'static) {
         let Self { listener, file } = self;
         let stop = stop.shared();
@@ -82,51 +82,51 @@ impl AdminSocket {
     }
 }
 
-/// The commands' end.
+/// Client of the admin socket, which commands use.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     program: &'static str,
     data_dir: PathBuf,
 }
 
-/// A request to a running process came to nothing.
+/// Reason for which a request to a running process failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Nobody is behind the socket.
+    /// No process listens on the socket.
     #[error("no {program} runs on {}", data_dir.display())]
     NotRunning {
         /// Name of the program that was looked for.
         program: &'static str,
-        /// Where.
+        /// Data folder of the process.
         data_dir: PathBuf,
     },
-    /// The socket cannot be used, for want of permission for example.
+    /// The socket cannot be used, for example because of missing permissions.
     #[error("admin socket in {} cannot be used", data_dir.display())]
     Connect {
-        /// Where.
+        /// Data folder of the process.
         data_dir: PathBuf,
-        /// Cause.
+        /// Error of the operation that failed.
         #[source]
         source: io::Error,
     },
-    /// It broke off.
+    /// The connection ended before the answer was complete.
     #[error("the connection broke off")]
     Broken(#[source] hyper::Error),
-    /// It said no.
+    /// The process refused the request.
     #[error("{reason}")]
     Refused {
-        /// The status.
+        /// Status of the answer.
         status: StatusCode,
-        /// The reason it gave.
+        /// Reason in the answer.
         reason: String,
     },
     /// The request or the answer is not what the other side expects: they differ in version.
     #[error("request or answer cannot be understood")]
     Json(#[source] serde_json::Error),
-    /// Nobody takes what was answered.
+    /// The answer cannot be written to the output.
     #[error("the answer cannot be written")]
     Output(#[source] io::Error),
-    /// The path cannot be asked for.
+    /// The path is not one of a request.
     #[error("request cannot be made")]
     Request(#[source] http::Error),
 }
@@ -137,12 +137,12 @@ impl AdminClient {
         Self { program, data_dir: data_dir.into() }
     }
 
-    /// Asks for something.
+    /// Requests a path with GET and parses the answer.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
         self.send(Method::GET, path, Bytes::new()).await
     }
 
-    /// Asks for something and writes it as it comes, however much that is.
+    /// Requests a path with GET and writes the answer as it arrives, whatever its length.
     pub async fn copy(&self, path: &str, output: &mut impl io::Write) -> Result<(), AdminError> {
         let mut body = self.ask(Method::GET, path, Bytes::new()).await?.into_body();
         while let Some(frame) = body.frame().await {
@@ -152,7 +152,7 @@ impl AdminClient {
         output.flush().map_err(AdminError::Output)
     }
 
-    /// Asks for something to be done.
+    /// Sends a command with POST and parses the answer.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -1,4 +1,4 @@
-//! HMACs and tokens.
+//! HMACs and tokens, which are compared in constant time.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use visnyk_crds::valid::HmacAlgorithm;
 /// A secret that signs with HMAC.
 pub struct MacKey(hmac::Key);
 
-/// An HMAC.
+/// An HMAC that was computed by a [`MacKey`].
 #[derive(Clone, Copy)]
 pub struct Tag(hmac::Tag);
 

@@ -1,5 +1,5 @@
-//! Cryptography that proves webhooks, in both directions: senders to sources, and the relay to destinations. Nothing
-//! here compares secrets in a time that depends on them.
+//! Cryptography that proves webhooks, in both directions: senders to sources, and the relay to destinations. Secrets
+//! are compared in constant time.
 
 mod mac;
 pub mod signed_header;

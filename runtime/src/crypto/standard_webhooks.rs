@@ -14,37 +14,38 @@ pub const SECRET_PREFIX: &str = "whsec_";
 pub const PUBLIC_KEY_PREFIX: &str = "whpk_";
 /// Prefix of a private key, before its base64.
 pub const PRIVATE_KEY_PREFIX: &str = "whsk_";
-/// The bytes of an Ed25519 public key.
+/// Length of an Ed25519 public key, in bytes.
 const PUBLIC_KEY_BYTES: usize = 32;
-/// The bytes of an Ed25519 private key; its public key may stand behind them.
+/// Length of an Ed25519 private key, in bytes. Its public key may follow.
 const SEED_BYTES: usize = 32;
 
 /// Key that a message is verified with.
 pub enum VerifyingKey {
-    /// v1.
+    /// Shared secret of version v1 (HMAC-SHA256).
     Secret(Box<MacKey>),
-    /// v1a.
+    /// Public key of version v1a (Ed25519).
     Public(UnparsedPublicKey<Vec<u8>>),
 }
 
 /// Key that a message is signed with.
 pub enum SigningKey {
-    /// v1.
+    /// Shared secret of version v1 (HMAC-SHA256).
     Secret(Box<MacKey>),
-    /// v1a.
+    /// Private key of version v1a (Ed25519).
     Private(Ed25519KeyPair),
 }
 
-/// A secret or key that is not written as it should be. Says nothing of what it is.
+/// Error of a malformed secret or key. It does not contain the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Behind the prefix.
+    /// The text after the prefix is not base64.
     #[error("is not base64")]
     Base64,
-    /// An Ed25519 key has 32 bytes, a private one perhaps its public one behind them, and a secret has at least one.
+    /// The length is wrong. An Ed25519 key has 32 bytes, a private key may be followed by its public key, and a secret
+    /// has at least one byte.
     #[error("has the wrong length")]
     Length,
-    /// The public key behind a private one is not its own.
+    /// The public key that follows a private key does not belong to it.
     #[error("is no pair of keys")]
     Pair,
 }

@@ -1,4 +1,4 @@
-//! The key of a certificate that authorities vouch for, to check signatures with.
+//! The public key of a trusted certificate, to verify signatures.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::pki::pem::certificates;
 
-/// An RSA key, and until when its certificate is valid.
+/// An RSA public key, with the end of its certificate's validity.
 #[derive(Debug)]
 pub struct VerifiedPublicKey {
     key: UnparsedPublicKey<Vec<u8>>,
     not_after: Timestamp,
 }
 
-/// A certificate that proves nothing.
+/// Reason for which a certificate is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// The text holds none.
+    /// The text contains no certificate.
     #[error("holds no certificate in pem")]
     Pem,
-    /// It cannot be read.
+    /// The certificate cannot be parsed.
     #[error("certificate cannot be read")]
     Unreadable,
-    /// There are no authorities to vouch for any.
+    /// There are no CA certificates.
     #[error("there are no certificate authorities")]
     NoAuthorities,
-    /// Nobody vouches for it, or not for this name, or not now.
+    /// No CA issued the certificate, it is for another name, or it is not valid now.
     #[error("certificate is not trusted")]
     Untrusted(#[source] rustls::Error),
 }

@@ -1,5 +1,5 @@
-//! From the file that the command line names to what is in force of it. A manifest that cannot be used
-//! changes nothing, and is told of.
+//! The manifest of the command line and the active configuration. A manifest that cannot be used changes nothing, and
+//! is reported.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, fs, io, path::PathBuf};
@@ -21,17 +21,17 @@ pub struct ManifestArgs {
     pub name: Option<String>,
 }
 
-/// The manifest is not to be used. Shown as a line per mistake.
+/// Reason for which the manifest cannot be used. It is shown as a line per mistake.
 #[derive(Debug)]
 pub enum LoadError {
     /// The file cannot be read.
     Unreadable {
-        /// The file.
+        /// Path of the manifest.
         path: PathBuf,
-        /// Cause.
+        /// Error of the operation that failed.
         source: io::Error,
     },
-    /// It says what cannot be.
+    /// The manifest has these mistakes.
     Invalid(Vec<Problem>),
 }
 
@@ -58,7 +58,7 @@ pub fn load<V>(
     read(&text, args.name.as_deref()).map_err(LoadError::Invalid)
 }
 
-/// The configuration in force.
+/// The active configuration of a process.
 #[derive(Debug)]
 pub struct Configuration<V> {
     current: ArcSwap<V>,
@@ -66,7 +66,7 @@ pub struct Configuration<V> {
 }
 
 impl<V> Configuration<V> {
-    /// This one, until another is applied.
+    /// Makes a configuration whose active value is `first` until another is applied.
     pub fn new(first: V) -> Self {
         Self { current: ArcSwap::from_pointee(first), problem: Mutex::default() }
     }

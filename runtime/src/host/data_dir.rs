@@ -1,4 +1,4 @@
-//! The data folder: where it is new, its name is there after a power cut, too, and with it all that is accepted.
+//! Creates the data folder so that a power cut does not remove it and the accepted events in it.
 
 use std::fs::{self, File};
 use std::io;

@@ -14,7 +14,8 @@ use std::{
 pub struct FileIdentity {
     device: u64,
     inode: u64,
-    /// Tells a file from a later one with the same inode number. Absent where the file system keeps no birth time.
+    /// Birth time, which tells a file from a later one with the same inode number. Absent if the file system keeps
+    /// none.
     created: Option<SystemTime>,
 }
 

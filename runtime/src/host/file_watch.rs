@@ -27,13 +27,13 @@ pub struct FileWatch {
     task: JoinHandle<()>,
 }
 
-/// Between two looks at the contents.
+/// Interval of the reads of the contents.
 const POLL: Duration = Duration::from_secs(5);
-/// Several files change together: nothing may have moved for this long before anyone looks ...
+/// Time without a change after which the contents are read, because several files change together.
 const QUIET: Duration = Duration::from_millis(100);
-/// ... but a folder that never rests is looked at all the same.
+/// Maximum time from a change until the contents are read, for a folder that changes all the time.
 const MAX_DELAY: Duration = Duration::from_secs(1);
-/// Folders in folders: a secret in the secrets folder, and one to spare.
+/// Maximum depth of folders: a Secret in the secrets folder, and one more.
 const DEPTH: usize = 3;
 
 impl FileWatch {
@@ -98,7 +98,7 @@ impl Watching {
     }
 }
 
-/// Asks the kernel for notices. Where it gives none, looking has to do.
+/// Asks the kernel for notices of changes. If it gives none, only the interval finds changes.
 fn arm(paths: &[PathBuf], wake: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let notice = move |event: notify::Result<Event>| {
         // Reading is no change; and it is what we do ourselves.
@@ -139,7 +139,7 @@ fn folders_to_watch(path: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Entries by name, without the links and folders that Kubernetes keeps for itself (`..data`).
+/// Returns the entries of a folder by name, without the links and folders that Kubernetes keeps for itself (`..data`).
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let hidden =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));

@@ -11,35 +11,35 @@ use rustix::{
     io::Errno,
 };
 
-/// The lock, held until dropped or until the process is gone, however it goes.
+/// The lock. It is held until it is dropped or the process ends in any way.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
-/// The folder cannot be locked.
+/// Reason for which a folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderLockError {
     /// Another process has it.
     #[error("data folder {} is in use by process {holder}", folder.display())]
     Held {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// The process's number as it wrote it down, `unknown` if it has not yet.
+        /// Process id in the lock file; `unknown` if the process has not written it yet.
         holder: String,
     },
     /// The lock file cannot be made or locked.
     #[error("data folder {} cannot be locked", folder.display())]
     Io {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// Cause.
+        /// Error of the operation that failed.
         #[source]
         source: io::Error,
     },
 }
 
-/// The file's name in the folder. It is never removed: whoever removes it could remove another's.
+/// Name of the lock file in the folder. It is never removed, because the removal could hit another process's lock.
 const FILE: &str = "lock";
 
 impl FolderLock {

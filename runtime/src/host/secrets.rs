@@ -16,12 +16,12 @@ pub struct Secrets<'a> {
     problems: Vec<SecretProblem>,
 }
 
-/// A secret that proves nothing.
+/// Error of a secret that cannot be used.
 #[derive(Debug)]
 pub struct SecretProblem {
-    /// Which.
+    /// Name and key of the secret.
     secret: SecretRef,
-    /// Cause.
+    /// Error of the operation that failed.
     reason: Reason,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Secrets<'a> {
         secrets.iter().filter_map(|secret| self.read(secret)).map(|bytes| parse(&bytes)).collect()
     }
 
-    /// Tokens that are presented as they are.
+    /// Reads tokens that senders present as they are.
     pub fn tokens(&mut self, secrets: &[SecretRef]) -> Vec<Token> {
         self.all(secrets, Token::new)
     }

@@ -1,4 +1,4 @@
-//! An error with all of its causes as one text.
+//! Formats an error with all of its causes as one text.
 
 use std::error::Error;
 

@@ -1,6 +1,6 @@
-//! The log: one JSON object per line where a program reads it, plain text where a person does. It never holds up what it
-//! tells of: lines go to a bounded buffer, which a thread of its own writes to standard error. When nobody reads
-//! standard error, the buffer fills, and lines are dropped and counted.
+//! The log: one JSON object per line for programs, or plain text for people. It never blocks the process: lines go to a
+//! bounded buffer, which a thread of its own writes to standard error. If standard error is not read, the buffer fills,
+//! and lines are dropped and counted.
 
 use std::{
     fs::File,
@@ -24,7 +24,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// The logger could not be installed.
+/// Reason for which the logger cannot be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// `RUST_LOG` is not a filter.
@@ -42,7 +42,7 @@ pub enum LoggingError {
 /// listener counts those, and they are no fault of the process.
 const DEFAULT_FILTER: &str = "info,hyper=error,h2=error";
 
-/// Lines that wait to be written while nobody reads standard error: some 5 MiB.
+/// Maximum number of lines that wait to be written while standard error is not read: some 5 MiB.
 const BUFFERED_LINES: usize = 16_384;
 /// Time that the end of a process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -80,8 +80,8 @@ fn buffered(out: impl Write + Send + 'static, lines: usize) -> (NonBlocking, Wor
     NonBlockingBuilder::default().lossy(true).buffered_lines_limit(lines).thread_name("log").finish(out)
 }
 
-/// Installs the process's logger on standard error. Without a wish the format is JSON, unless standard
-/// error is a terminal.
+/// Installs the process's logger on standard error. Without `format` it writes JSON, unless standard error is a
+/// terminal.
 pub fn install(format: Option<LogFormat>) -> Result<LogGuard, LoggingError> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(wanted) => EnvFilter::try_new(wanted).map_err(LoggingError::Filter)?,
@@ -107,7 +107,7 @@ pub fn install(format: Option<LogFormat>) -> Result<LogGuard, LoggingError> {
 mod tests {
     use super::*;
 
-    /// A standard error that nobody reads, until the other end is dropped.
+    /// A standard error that is not read until the other end is dropped.
     struct Unread(mpsc::Receiver<()>);
 
     impl Write for Unread {

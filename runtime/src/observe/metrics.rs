@@ -46,7 +46,7 @@ impl Metrics {
         add(registry.sub_registry_with_prefix("visnyk"));
     }
 
-    /// Writes the page.
+    /// Returns the page of `/metrics`.
     pub fn encode(&self) -> String {
         let mut page = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Metrics {
 /// Metrics of one listener.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerMetrics {
-    /// Connections taken in.
+    /// Number of accepted connections.
     pub accepted: Counter,
     refused: Family<Refusal, Counter>,
     open: Gauge,
@@ -87,7 +87,7 @@ impl ListenerMetrics {
     }
 }
 
-/// Read from the kernel at each scrape, under the names that every Prometheus client library uses.
+/// Metrics that are read from the kernel at each scrape, with the names that every Prometheus client library uses.
 #[derive(Debug)]
 struct ProcessMetrics {
     began: Instant,

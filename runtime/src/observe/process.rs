@@ -8,7 +8,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// Bytes of memory in use; absent where there is no `/proc`.
+/// Returns the bytes of memory in use; `None` without `/proc`.
 pub(super) fn resident_memory() -> Option<f64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u32 = statm.split(' ').nth(1)?.parse().ok()?;

@@ -13,7 +13,7 @@ pub struct Readiness {
     conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
 }
 
-/// One condition, held by whoever knows whether it is met. Dropping it withdraws the condition.
+/// One condition of readiness. The code that knows whether it is met holds it. Dropping it withdraws the condition.
 #[derive(Debug)]
 pub struct Condition {
     readiness: Readiness,
@@ -23,7 +23,7 @@ pub struct Condition {
 /// A condition that is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// The condition.
+    /// Name of the condition.
     pub name: String,
     /// Reason for which it is not met.
     pub reason: String,
@@ -64,12 +64,12 @@ impl Readiness {
 }
 
 impl Condition {
-    /// Says that the condition is met.
+    /// Records that the condition is met.
     pub fn met(&self) {
         self.readiness.set(&self.name, None);
     }
 
-    /// Says that it is not, and why.
+    /// Records that the condition is not met, with the reason.
     pub fn unmet(&self, reason: impl Into<String>) {
         self.readiness.set(&self.name, Some(reason.into()));
     }

@@ -25,14 +25,14 @@ pub struct Watchdog {
 struct Loop {
     name: String,
     bound: Duration,
-    /// Milliseconds from the watchdog's beginning to the last tick; [`NOT_YET`] before the first.
+    /// Milliseconds from the watchdog's start to the last tick; [`NOT_YET`] before the first.
     ticked_at: AtomicU64,
 }
 
-/// Later than any moment, so that nothing has been silent since.
+/// Value before the first tick. It is later than any moment, so that the loop does not count as silent.
 const NOT_YET: u64 = u64::MAX;
 
-/// A loop's hand on the watchdog. Dropping it says that the loop has ended as it should.
+/// Handle by which a loop ticks. Dropping it ends the watch, because the loop has ended as it should.
 #[derive(Debug)]
 pub struct Ticker {
     watchdog: Watchdog,
@@ -42,7 +42,7 @@ pub struct Ticker {
 /// A loop that has not ticked within its bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleLoop {
-    /// As it was registered.
+    /// Name that the loop was registered with.
     pub name: String,
     /// The time since its last tick.
     pub silent: Duration,
@@ -101,7 +101,7 @@ impl Default for Watchdog {
 }
 
 impl Ticker {
-    /// Says that the loop turns. One clock reading and one relaxed store: cheap enough for any loop.
+    /// Records that the loop runs. It costs one clock reading and one relaxed store.
     pub fn tick(&self) {
         #[cfg(debug_assertions)]
         super::stall::hang_if_named(&self.entry.name);
@@ -120,7 +120,7 @@ impl Drop for Ticker {
     }
 }
 
-/// Milliseconds as an atomic holds them.
+/// Returns a duration in milliseconds, for an atomic.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

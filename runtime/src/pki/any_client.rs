@@ -11,8 +11,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-/// Asks for certificates of those that the verifier inside trusts. A client that shows one, anyone's, has to have its
-/// key; one that shows none is served all the same.
+/// Verifier that asks clients for certificates of the CAs that the inner verifier trusts. A client that shows any
+/// certificate must have its key. A client without a certificate is served as well.
 #[derive(Debug)]
 pub(super) struct AnyClient(pub(super) Arc<dyn ClientCertVerifier>);
 

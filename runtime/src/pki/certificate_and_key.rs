@@ -35,7 +35,7 @@ pub enum CertificateAndKeyError {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// Cause.
+        /// Error of the operation that failed.
         #[source]
         source: io::Error,
     },
@@ -93,7 +93,7 @@ impl CertificateAndKey {
     }
 }
 
-/// Two are equal whose texts are.
+/// Two pairs are equal if their PEM texts are equal.
 impl PartialEq for CertificateAndKey {
     fn eq(&self, other: &Self) -> bool {
         (&self.certificate, &self.key) == (&other.certificate, &other.key)

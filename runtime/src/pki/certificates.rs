@@ -1,5 +1,4 @@
-//! The certificate that new connections are shown. It changes while connections are open: those go on with
-//! what they agreed on.
+//! The certificate of new connections. It changes while connections are open; these keep the one of their handshake.
 
 use std::sync::Arc;
 
@@ -19,14 +18,14 @@ pub(crate) struct Expired {
     not_after: Timestamp,
 }
 
-/// Shows each new connection the latest pair.
+/// Resolver that shows each new connection the latest pair.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     current: ArcSwapOption<CertificateAndKey>,
 }
 
 impl Certificates {
-    /// Shows this pair from now on, unless it has expired and the one that is shown has not.
+    /// Shows this pair from now on, unless it has expired and the present one has not.
     pub(crate) fn install(&self, pair: CertificateAndKey, now: Timestamp) -> Result<(), Expired> {
         let (not_after, current) = (pair.facts().not_after, self.not_after());
         if not_after <= now && current.is_some_and(|current| current > now) {

@@ -13,9 +13,9 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x
 /// Content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Valid from.
+    /// Start of the certificate's validity.
     pub not_before: Timestamp,
-    /// Valid until; what never ends (RFC 5280, 4.1.2.5) does so at [`Timestamp::MAX`], somewhat earlier.
+    /// End of the certificate's validity. The end of one that never expires (RFC 5280, 4.1.2.5) is [`Timestamp::MAX`].
     pub not_after: Timestamp,
     /// Subject: a distinguished name as `openssl x509 -nameopt RFC2253` prints it, such as `CN=pump,O=Example`.
     pub subject: String,

@@ -28,14 +28,14 @@ pub use facts::Facts;
 pub use sender::SenderName;
 pub use trust::{Distrust, Trust, TrustError};
 
-/// As long as public CAs allow nowadays; renewed at two thirds of it.
+/// Validity of a leaf, as long as public CAs allow. It is renewed at two thirds of it.
 pub const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Longer than an installation lives without anyone looking at it.
+/// Validity of a CA, longer than an installation runs unattended.
 pub const CA_LIFE: SignedDuration = SignedDuration::from_hours(3650 * 24);
-/// Clocks differ: a certificate is valid from a little before it was made.
+/// Time before its making from which a certificate is valid, because clocks differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// The longest common name that X.509 allows.
+/// Maximum length of a common name in X.509.
 const LONGEST_COMMON_NAME: usize = 64;
 
 /// Use that a certificate is issued for.
@@ -45,7 +45,7 @@ pub enum Purpose {
     Server {
         /// DNS names in small letters; a wildcard may stand first.
         names: Vec<String>,
-        /// Addresses.
+        /// IP addresses of the server.
         addresses: Vec<IpAddr>,
     },
     /// A relay that shows itself to a Collector.

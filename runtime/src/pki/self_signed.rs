@@ -20,15 +20,15 @@ pub struct KeptAuthority {
     authority: Authority,
 }
 
-/// A certificate cannot be made.
+/// Reason for which a certificate cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SelfSignedError {
     /// A file of the CA cannot be read, set aside or written.
     #[error("{} cannot be read or written", path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Cause.
+        /// Error of the operation that failed.
         #[source]
         source: io::Error,
     },

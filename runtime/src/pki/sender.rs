@@ -3,16 +3,16 @@
 /// A relay, by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SenderName {
-    /// Its namespace.
+    /// Namespace of the relay.
     pub namespace: String,
-    /// Its name.
+    /// Name of the relay.
     pub name: String,
 }
 
 const SCHEME: &str = "visnyk://";
 
 impl SenderName {
-    /// Returns `visnyk://<namespace>/<name>`.
+    /// Returns the URI `visnyk://<namespace>/<name>` of the relay.
     pub fn uri(&self) -> String {
         format!("{SCHEME}{}/{}", self.namespace, self.name)
     }

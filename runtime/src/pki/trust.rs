@@ -18,20 +18,20 @@ use super::{
     pem::{certificates, first_certificate},
 };
 
-/// Authorities that are trusted. Never empty.
+/// CA certificates that are trusted; at least one.
 #[derive(Clone)]
 pub struct Trust {
     servers: Arc<WebPkiServerVerifier>,
     clients: Arc<dyn ClientCertVerifier>,
 }
 
-/// A bundle of authorities cannot be used.
+/// Reason for which a bundle of CA certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// It is not PEM, or holds no certificate.
+    /// The text is not PEM, or contains no certificate.
     #[error("bundle holds no certificate")]
     Pem,
-    /// One of them is no certificate that could vouch for others.
+    /// The certificate at this index is not one of a CA.
     #[error("certificate {0} of the bundle cannot be used")]
     Certificate(usize, #[source] rustls::Error),
     /// The verifiers cannot be built.
@@ -39,12 +39,12 @@ pub enum TrustError {
     Unusable(String),
 }
 
-/// Reason for which the certificate of a client proves nothing.
+/// Reason for which the certificate of a client is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrust {
-    /// It has expired, or is not valid yet.
+    /// The certificate has expired, or is not valid yet.
     Time,
-    /// Nobody who is trusted vouches for it as a client's.
+    /// No trusted CA issued it as the certificate of a client.
     Authority,
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that the kernel holds until they are accepted.
+/// Maximum number of connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// Listens on `address`, without blocking.

@@ -33,7 +33,7 @@ pub struct Bodies {
 pub struct BodyPace {
     /// Longest time without progress: a lost packet or two on a bad line.
     pub grace: Duration,
-    /// A modem's rate; a webhook's sender sits in a data centre.
+    /// Minimum rate, in bytes per second. The default is the rate of a modem; senders are in data centres.
     pub bytes_per_second: u64,
 }
 
@@ -43,17 +43,17 @@ impl Default for BodyPace {
     }
 }
 
-/// Bytes of all bodies in flight in a process that is meant to live within 128 MiB.
+/// Maximum bytes of all bodies in flight, in a process that may use 128 MiB.
 pub const IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
-/// A refused sender may come back soon: bodies leave the budget within milliseconds.
+/// Wait that a refused sender is asked for. Bodies leave the budget within milliseconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A client that is refused in the middle of its body reads the answer only after sending the rest, and loses
 /// it if the connection closes first; so what comes within this time is read and thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A body, read whole. Its bytes count against the budget until this is dropped.
+/// A body that was read whole. Its bytes count against the budget until this is dropped.
 #[derive(Debug)]
 pub struct ReadBody {
     /// The body as it came.
@@ -62,12 +62,12 @@ pub struct ReadBody {
 }
 
 impl Bodies {
-    /// Bodies that together hold at most `in_flight` bytes.
+    /// Makes a reader whose bodies together hold at most `in_flight` bytes.
     pub fn new(in_flight: u64, pace: BodyPace) -> Self {
         Self { budget: Budget::new(in_flight), pace }
     }
 
-    /// Bytes held by bodies in flight.
+    /// Returns the bytes that bodies in flight hold.
     pub fn in_flight(&self) -> u64 {
         self.budget.used()
     }
@@ -154,9 +154,9 @@ impl BodyPace {
 
 /// Reason for which a body was not read.
 enum Failure {
-    /// The sender broke off, or was too slow: nobody waits for the rest.
+    /// The sender broke off, or was too slow. The rest is not read.
     Sender(Problem),
-    /// It is not wanted, however much of it is still to come.
+    /// The body is refused, whatever the rest contains.
     Refused(Problem),
 }
 

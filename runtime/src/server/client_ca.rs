@@ -1,11 +1,11 @@
-//! The authorities that may vouch for clients: a PEM bundle in a file, taken up anew when it changes. One that
-//! cannot be used never replaces one that can, but of a file that is gone, or is no longer meant, nobody is trusted.
+//! The CA certificates of clients: a PEM bundle in a file, which is read again when it changes. A bundle that cannot be
+//! used never replaces one that can. If the file is removed or no longer configured, no certificate is trusted.
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use crate::pki::{Trust, TrustError};
 
-/// The bundle is not to be used.
+/// Reason for which the bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientCaError {
     #[error("{} cannot be read", path.display())]

@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::pki::{Distrust, Facts, SenderName, Trust};
 
-/// The authorities that vouch for clients, as they are now; none: nobody does.
+/// The present CA certificates of clients; `None`: no client certificate is trusted.
 pub(super) type Authorities = Arc<ArcSwapOption<Trust>>;
 
 /// The certificate of a client: in the extensions of each of its requests, if it showed one. By itself it proves

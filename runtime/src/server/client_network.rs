@@ -1,4 +1,4 @@
-//! The unit that limits per client are counted by.
+//! The address range that counts as one client for limits per client.
 
 use std::net::IpAddr;
 

@@ -35,7 +35,7 @@ use super::{
     tracked_body::track_body,
 };
 
-/// The buffer that a header or a part of a body is read into; hyper's own would grow to 400 KiB.
+/// Maximum size of the buffer for a header or a part of a body, in bytes. hyper's default would grow to 400 KiB.
 const BUFFER: usize = 64 * 1024;
 /// Bytes that an HTTP/2 client may send ahead on one stream: memory that it can fill before a handler looks.
 const STREAM_WINDOW: u32 = 128 * 1024;
@@ -143,7 +143,7 @@ where
     drive(connection, http2::Connection::graceful_shutdown, activity).await;
 }
 
-/// Polls a connection to its end, and obeys orders meanwhile.
+/// Polls a connection to its end, and carries out the orders of the accept loop.
 pub(crate) async fn drive<C>(connection: C, retire: impl Fn(Pin<&mut C>), activity: &ConnectionActivity)
 where
     C: Future<Output = hyper::Result<()>>,
@@ -210,7 +210,7 @@ impl Service<Request<Incoming>> for Handler {
 }
 
 pin_project_lite::pin_project! {
-    /// A request being answered.
+    /// A request whose answer is in progress.
     struct Answering {
         #[pin]
         answer: RouteFuture<Infallible>,

@@ -26,33 +26,33 @@ use crate::observe::watchdog::millis;
 pub(crate) struct ConnectionActivity {
     accepted: Instant,
     http2: AtomicBool,
-    /// A whole request came, or one was answered.
+    /// Set once a whole request came, or one was answered.
     completed_request: AtomicBool,
-    /// Requests whose handler runs.
+    /// Number of requests whose handler runs.
     running: AtomicU32,
-    /// Requests whose body is still coming.
+    /// Number of requests whose body is still coming.
     awaited: AtomicU32,
-    /// When the last bytes came.
+    /// Time at which the last bytes came.
     last_received: AtomicU64,
-    /// When the last handler ended.
+    /// Time at which the last handler ended.
     rested: AtomicU64,
-    /// When the first byte of an HTTP/1 header came that is not complete yet.
+    /// Time at which the first byte of an incomplete HTTP/1 header came.
     head: AtomicU64,
-    /// When the client stopped taking bytes.
+    /// Time at which the client stopped reading.
     blocked: AtomicU64,
     order: AtomicU8,
     ordered: Notify,
 }
 
-/// A client that connects speaks at once; this is a round trip and a lost packet.
+/// Time in which a new client must send its first bytes: a round trip and a lost packet.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Order of the accept loop to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Finish what runs, take nothing new.
+    /// Finish the running requests and take no new ones.
     Retire,
-    /// Close now.
+    /// Close the connection at once.
     Cut,
 }
 

@@ -1,6 +1,6 @@
-//! The connections of one listener: how many, from where, and an order to each. Where there is no room, a new connection
-//! takes the place of the oldest that has not sent a whole request; if all have, of the one whose client has been silent
-//! for the longest while it was its turn. So idle connections, however many, keep nobody out.
+//! The connections of one listener: their number, their clients, and the order to each. Where there is no room, a new
+//! connection replaces the oldest that has not sent a whole request; if all have, the one whose client has been silent
+//! for the longest. So idle connections, however many, keep no client out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +25,7 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    /// By number, and so the oldest first.
+    /// The connections by number, so the oldest first.
     members: BTreeMap<u64, Member>,
     per_client: HashMap<IpAddr, usize>,
 }
@@ -52,7 +52,7 @@ pub(crate) enum NoSlot {
 }
 
 impl Connections {
-    /// Connections among which a new one always finds a slot.
+    /// Makes a set of connections in which a new one always finds a slot.
     pub(crate) fn of_which_any_may_go() -> Self {
         Self { any_may_go: true, ..Self::default() }
     }
@@ -84,7 +84,7 @@ impl Connections {
         self.lock().members.len()
     }
 
-    /// Orders away each connection that is beyond its limits.
+    /// Orders each connection that exceeds a limit to close.
     pub(crate) fn sweep(&self, limits: &Limits) {
         for Member { activity, .. } in self.lock().members.values() {
             if let Some(order) = activity.judge(limits) {
@@ -93,17 +93,17 @@ impl Connections {
         }
     }
 
-    /// Orders those away that speak HTTP/2, which can be told so at any time without losing a request.
+    /// Orders HTTP/2 connections to close, which can be done at any time without losing a request.
     pub(crate) fn retire_http2(&self) {
         self.order(Order::Retire, ConnectionActivity::http2);
     }
 
-    /// Orders all away but those whose first request may be on the way.
+    /// Orders all connections to close but those whose first request may be on the way.
     pub(crate) fn retire(&self) {
         self.order(Order::Retire, |activity| !activity.is_fresh());
     }
 
-    /// Closes all that are left.
+    /// Closes all remaining connections at once.
     pub(crate) fn cut(&self) {
         self.order(Order::Cut, |_| true);
     }
@@ -181,7 +181,7 @@ mod tests {
         connections.admit(address.parse().unwrap(), &limits)
     }
 
-    /// One whose request is being answered.
+    /// Admits a connection with a request that is being answered.
     fn admit_busy(connections: &Connections, address: &str) -> (Slot, Running) {
         let slot = admit(connections, address).unwrap();
         slot.activity.completed_request();

@@ -1,6 +1,6 @@
-//! Going away without losing a request. A balancer learns late that we leave: so after SIGTERM we are not
-//! ready, still accept for a grace, and tell each client to come back on a new connection; then the
-//! listener closes, and what is in flight is finished.
+//! Stopping without losing a request. A balancer learns late that a process stops: so after SIGTERM the process is not
+//! ready, still accepts during the drain grace, and tells each client to use a new connection. Then the listener
+//! closes, and the requests in flight are finished.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::observe::readiness::Readiness;
 
-/// The stages of leaving. Clones share them.
+/// The stages of a drain. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     leaving: CancellationToken,
@@ -34,12 +34,12 @@ impl Drain {
         self.closed.cancel();
     }
 
-    /// Waits for [`Drain::leave`].
+    /// Waits until [`Drain::leave`] was called.
     pub async fn leaving(&self) {
         self.leaving.cancelled().await;
     }
 
-    /// Waits for [`Drain::close`].
+    /// Waits until [`Drain::close`] was called.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }
@@ -67,14 +67,11 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// SIGHUP says that this terminal was closed. Without a terminal it asks to reload.
+    /// Set if the process has a terminal: SIGHUP then means that it was closed. Without one SIGHUP asks to reload.
     on_terminal: bool,
 }
 
-/// The signals with which a process starts.
-///
-/// # Errors
-/// The system refuses a handler.
+/// Error of a signal handler that cannot be installed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot install signal handlers")]
 pub struct SignalsError(#[from] io::Error);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The bounds of one listener.
+/// Limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once. One that stays silent costs 11 KiB (its TLS session), so that all of them cost 45 MiB; one that
@@ -14,22 +14,22 @@ pub struct Limits {
     /// Connections at once from one address: an IPv4 address or an IPv6 /64, which is what one customer
     /// of a provider gets. A quarter of all, because a balancer may stand in front of every sender.
     pub connections_per_address: usize,
-    /// For the TLS handshake: four round trips on the worst line, and time to spare.
+    /// Maximum time of a TLS handshake: four round trips on a bad line, and some reserve.
     pub handshake: Duration,
-    /// From the first byte of an HTTP/1 header to its last, and from connecting to the first request.
+    /// Maximum time from the first byte of an HTTP/1 header to its last, and from connecting to the first request.
     pub header: Duration,
     /// Maximum time of a connection between requests. Longer than the 60 s after which load balancers close theirs:
     /// the client must be the one that closes first, or its next request is lost.
     pub idle: Duration,
     /// Maximum time for which a client may leave an answer unread.
     pub stalled_write: Duration,
-    /// Bytes of a request's header, HTTP/1 or HTTP/2: twice what nginx and Apache take.
+    /// Maximum size of a request's header in bytes, HTTP/1 or HTTP/2: twice that of nginx and Apache.
     pub header_size: u32,
-    /// Requests at once on one HTTP/2 connection: what most servers and clients assume at least.
+    /// Maximum number of requests at once on one HTTP/2 connection: at least what most servers and clients assume.
     pub streams: u32,
-    /// HTTP/2 streams reset before they were handled that may pile up: the bound against rapid reset.
+    /// Maximum number of HTTP/2 streams that were reset before they were handled: the limit against rapid reset.
     pub pending_resets: usize,
-    /// Between two HTTP/2 pings that see whether the peer is still there, and how long it may take to answer.
+    /// Interval of HTTP/2 pings that check the peer, and its maximum time to answer.
     pub ping: Duration,
     /// Maximum time for requests in flight to finish once the listener has closed.
     pub finish: Duration,

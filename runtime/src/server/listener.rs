@@ -1,5 +1,5 @@
-//! The accept loop. It takes connections in while there is room, looks after those that are open, and sees
-//! them off at the end. One task; it ticks the watchdog each second, idle or not.
+//! The accept loop: accepts connections while there is room, checks the open ones, and closes them at the end. It is
+//! one task, which ticks the watchdog each second.
 
 use std::{
     io,
@@ -28,20 +28,20 @@ use crate::observe::{metrics::ListenerMetrics, watchdog::Ticker};
 /// Sender of a request, in the extensions of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The other end of the connection; an IPv4 address is one even where the socket speaks IPv6.
+    /// Address of the other end of the connection. An IPv4 address stays one on an IPv6 socket.
     pub address: SocketAddr,
 }
 
-/// Everything a listener is made of but the application.
+/// Parts of a listener, without the application.
 #[derive(Debug)]
 pub struct Listener {
-    /// Bound and listening.
+    /// Socket that is bound and listens.
     pub socket: TcpListener,
     /// TLS of the listener; it may change while the listener runs.
     pub tls: Tls,
     /// Limits on the resources that clients take.
     pub limits: Limits,
-    /// Promised each second.
+    /// Ticker of the accept loop, which ticks each second.
     pub ticker: Ticker,
     /// Counts what happens here.
     pub metrics: ListenerMetrics,
@@ -50,13 +50,13 @@ pub struct Listener {
 /// Outcome of a listener that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that had to be cut because they were not done in time.
+    /// Number of connections that were cut because they did not end in time.
     pub cut: usize,
 }
 
-/// Between two looks at the open connections and ticks of the watchdog: a limit is kept to within this.
+/// Interval of the checks of open connections and of the watchdog's ticks. A limit is exceeded by at most this time.
 const TICK: Duration = Duration::from_secs(1);
-/// After an error that the next accept would meet again, such as too many open files.
+/// Wait after an error that the next accept would meet again, such as too many open files.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 impl Listener {

@@ -1,5 +1,5 @@
-//! Where an event comes in: sockets, TLS, limits, error answers and drain.
-//! What is behind a path (sources, the collector's log) belongs to the binaries.
+//! The HTTPS server that events arrive at: sockets, TLS, limits, error answers and drain. The handlers of paths
+//! (sources, the collector's log) belong to the binaries.
 
 pub mod bind;
 pub mod body;

@@ -1,4 +1,4 @@
-//! Every answer that is not a success: a status, and `{"error":"..."}` with the reason.
+//! Answers that are no success: a status, and `{"error":"..."}` with the reason.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -14,9 +14,9 @@ use http::{
 /// Answer to a refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The status.
+    /// Status of the answer.
     pub status: StatusCode,
-    /// The reason, for whoever runs the sender; never a secret, never part of the body.
+    /// Reason for the administrator of the sender. It contains no secret and no part of the body.
     pub reason: Cow<'static, str>,
     header: Option<(HeaderName, HeaderValue)>,
 }

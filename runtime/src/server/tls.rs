@@ -46,12 +46,13 @@ pub struct Handshakes {
     pub(super) authorities: Authorities,
 }
 
-/// TLS of a listener as a manifest wants it.
+/// TLS settings of a listener in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Certificate of the listener.
     pub own: ListenerTls,
-    /// The bundle of those who vouch for clients; absent: clients are not asked, unless by [`TlsFiles::client_ca`].
+    /// Secret with the CA certificates of clients. Absent: clients are asked for a certificate only with
+    /// [`TlsFiles::client_ca`].
     pub client_ca: Option<SecretRef>,
 }
 
@@ -61,17 +62,17 @@ impl From<&Listener> for Wanted {
     }
 }
 
-/// Where certificates are found and made.
+/// Folders in which certificates are read and made.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// Self-signed certificates have their CA in `tls` here, unless there is a `tls_dir`.
+    /// Data folder. Self-signed certificates have their CA in its folder `tls`, unless there is a `tls_dir`.
     pub data_dir: PathBuf,
-    /// A folder where somebody else keeps the self-signed certificate fresh: `tls.crt` and `tls.key`.
+    /// Folder in which another program renews the self-signed certificate: `tls.crt` and `tls.key`.
     pub tls_dir: Option<PathBuf>,
-    /// The authorities that vouch for clients, a PEM bundle, without which the listener is not ready; absent: those
-    /// that the manifest names, if any.
+    /// PEM bundle of the CA certificates of clients, without which the listener is not ready. Absent: the bundle that
+    /// the manifest names, if any.
     pub client_ca: Option<PathBuf>,
-    /// Secrets are folders here.
+    /// Folder of the Secrets, as files `<secret>/<key>`.
     pub secrets_dir: PathBuf,
     /// The address that the listener is bound to; a self-signed certificate is valid for it.
     pub address: IpAddr,
@@ -80,9 +81,9 @@ pub struct TlsFiles {
 /// State of a listener's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsStatus {
-    /// When the one in use begins to be valid; absent as `not_after` is.
+    /// Start of the validity of the certificate in use; absent as `not_after` is.
     pub not_before: Option<Timestamp>,
-    /// When the one in use expires; absent: none is loaded, or the listener speaks plainly.
+    /// End of the validity of the certificate in use. Absent: none is loaded, or the listener uses plain HTTP.
     pub not_after: Option<Timestamp>,
     /// Reason for which the latest change was not applied; the configuration before it stays active.
     pub problem: Option<String>,
@@ -99,7 +100,7 @@ pub struct Tls {
 #[derive(Debug)]
 struct Shared {
     mode: ArcSwap<TlsMode>,
-    /// Configuration of handshakes whenever the mode is TLS.
+    /// Configuration of handshakes while the mode is TLS.
     config: ArcSwap<ServerConfig>,
     certificates: Arc<Certificates>,
     authorities: Authorities,
@@ -121,8 +122,8 @@ impl Drop for AbortOnDrop {
 const AGE_CHECK: Duration = Duration::from_mins(10);
 
 impl Tls {
-    /// Loads what is wanted and keeps it fresh. While there is no certificate to show, handshakes fail and
-    /// the condition `certificate` is not met; it is looked for all the time.
+    /// Loads the wanted certificate and renews it. While there is none, handshakes fail, the condition `certificate` is
+    /// not met, and loading is tried again.
     pub fn start(files: TlsFiles, wanted: Wanted, readiness: &Readiness) -> Self {
         let (certificates, authorities) = (Arc::new(Certificates::default()), Authorities::default());
         let config = server_config(certificates.clone(), None);
@@ -143,7 +144,7 @@ impl Tls {
         Self { shared, wanted: sender, _keeper: Arc::new(AbortOnDrop(keeper.abort_handle())) }
     }
 
-    /// Wants something else from now on; takes effect in a moment, for new connections.
+    /// Changes the wanted TLS settings. The change takes effect shortly after, for new connections.
     pub fn configure(&self, wanted: Wanted) {
         self.wanted.send_if_modified(|current| {
             let differs = *current != wanted;

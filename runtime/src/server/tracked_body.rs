@@ -1,5 +1,5 @@
-//! A request's body, noted in its connection's activity: once a whole body has been read, the client has completed a
-//! request, and while one is still coming, the connection waits for its client.
+//! A request's body that is recorded in its connection's activity: once a whole body has been read, the client has
+//! completed a request; before, the connection waits for its client.
 
 use std::{
     pin::Pin,

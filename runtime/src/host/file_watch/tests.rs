@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::kubelet::kubelet_writes;
 
-/// Well below the time between two looks: only the kernel's notices are this quick.
+/// Maximum time in which a notice of the kernel shows a change; well below the interval of the reads.
 const NOTICED: Duration = Duration::from_secs(3);
 
 async fn noticed(watch: &mut FileWatch) {

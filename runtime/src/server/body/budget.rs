@@ -1,5 +1,5 @@
 //! The memory of all bodies in flight. When it is used up, or one client's share of it is, the body that is furthest
-//! behind loses its memory: never the newcomer that is on time.
+//! behind loses its memory, and never a new one that is on time.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 /// A sender that drips to look busy would have to send this much for each body that it holds.
 const COMPARED_RATE: u64 = 1024 * 1024;
 
-/// Bytes that bodies may hold together, and who holds them.
+/// Limit of the bytes that bodies hold together, with the bodies that hold them.
 #[derive(Debug)]
 pub(super) struct Budget {
     size: u64,
@@ -35,7 +35,7 @@ struct Client {
     incomplete: BTreeMap<Rank, Incomplete>,
 }
 
-/// Since when a body is behind the compared rate; and its number, which tells bodies of one instant apart.
+/// Time since when a body is behind the compared rate, and its number, which tells bodies of one instant apart.
 type Rank = (Instant, u64);
 
 #[derive(Debug)]
@@ -44,21 +44,21 @@ struct Incomplete {
     displaced: Arc<Notify>,
 }
 
-/// The part of the budget that one body holds. Given back when dropped.
+/// The part of the budget that one body holds. It is given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
     client: IpAddr,
-    /// Most bytes that the client may hold, in all of its bodies.
+    /// Maximum number of bytes that the client may hold in all of its bodies.
     max_bytes: u64,
     bytes: u64,
-    /// The body's place among the incomplete; none before its first part and after its last.
+    /// Rank of the body among the incomplete ones; `None` before its first part and after its last.
     rank: Option<Rank>,
-    /// Of a body that was ever incomplete: most come whole, and need none.
+    /// Notice that the body lost its memory; `None` for a body that was never incomplete, as most are.
     displaced: Option<Arc<Notify>>,
 }
 
-/// There is no room for a body, or its room was given to another.
+/// Error of a body for which there is no room, or whose room was given to another.
 #[derive(Debug)]
 pub(super) struct NoRoom;
 
@@ -67,7 +67,7 @@ impl Budget {
         Arc::new(Self { size, usage: Mutex::default() })
     }
 
-    /// Bytes that bodies hold together.
+    /// Returns the bytes that bodies hold together.
     pub(super) fn used(&self) -> u64 {
         self.lock().used
     }

@@ -5,7 +5,7 @@ use tokio::time::advance;
 
 use super::*;
 
-/// The limit of one body: what a client may hold, a quarter of the budget.
+/// Maximum size of a body, which is a client's share: a quarter of the budget.
 const LIMIT: u64 = 100;
 
 fn budget() -> Arc<Budget> {
@@ -16,7 +16,7 @@ fn client(number: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, number).into()
 }
 
-/// A body of which so much has come, and that goes on.
+/// Makes an incomplete body of which this many bytes have come.
 fn begun(budget: &Arc<Budget>, number: u8, bytes: u64) -> Share {
     let mut share = budget.share(client(number), LIMIT);
     share.grow(bytes, false).unwrap();
