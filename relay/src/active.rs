@@ -9,7 +9,7 @@ use crate::sources::{SourceEndpoint, SourceLoader};
 
 /// Configuration and source endpoints that the relay runs at one moment.
 pub struct Active {
-    /// The validated manifest.
+    /// The manifest after its validation.
     pub valid: ValidatedRelay,
     /// The endpoint of each source, in the manifest's order, with the secrets as they were read last.
     pub endpoints: Vec<Arc<SourceEndpoint>>,

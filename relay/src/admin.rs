@@ -30,7 +30,7 @@ pub struct Admin {
     pub spool: Spool,
     /// The dispatchers of all destinations.
     pub fleet: Arc<Mutex<Fleet>>,
-    /// The status.
+    /// Source of the content of `/status`.
     pub status: Status,
 }
 
@@ -56,7 +56,7 @@ pub struct Listed {
     pub received: String,
     /// Time of the last failed attempt, RFC 3339.
     pub died: String,
-    /// Number of attempts.
+    /// Number of attempts made.
     pub attempts: u32,
     /// Result of the last attempt.
     pub reason: String,

@@ -15,7 +15,7 @@ use visnyk_runtime::host::configuration::ManifestArgs;
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-relay", version, max_term_width = 120)]
 pub struct Cli {
-    /// Command to run.
+    /// Command that the process runs.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -46,10 +46,10 @@ pub enum Command {
     },
 }
 
-/// Arguments of `check`.
+/// Arguments of the command `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The manifest.
+    /// File and name of the resource.
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`: check that each is there and
@@ -58,10 +58,10 @@ pub struct CheckArgs {
     pub secrets_dir: Option<PathBuf>,
 }
 
-/// Arguments of `run`.
+/// Arguments of the command `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The manifest.
+    /// File and name of the resource.
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder for accepted events, delivery state, the admin socket and the self-signed CA. Undelivered events are
@@ -116,7 +116,7 @@ pub enum DeadLettersCommand {
 /// Arguments of `dead-letters list`.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// The running relay.
+    /// Data folder of the running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
     /// Name of a destination. Absent: the dead letters of all destinations.
@@ -127,10 +127,10 @@ pub struct ListArgs {
     pub bodies: bool,
 }
 
-/// Arguments of `redrive`.
+/// Arguments of the command `redrive`.
 #[derive(Clone, Debug, Args)]
 pub struct RedriveArgs {
-    /// The running relay.
+    /// Data folder of the running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
     /// Name of the destination whose dead letters are delivered again.
@@ -152,7 +152,7 @@ pub enum DestinationCommand {
 /// Arguments of `destination discard`.
 #[derive(Clone, Debug, Args)]
 pub struct DiscardArgs {
-    /// The running relay.
+    /// Data folder of the running relay.
     #[command(flatten)]
     pub admin: AdminArgs,
     /// Name of the destination. It may already be removed from the manifest.

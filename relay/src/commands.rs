@@ -13,7 +13,7 @@ fn client(data_dir: &Path) -> AdminClient {
     AdminClient::new("relay", data_dir)
 }
 
-/// Prints the status.
+/// Prints the status of a running relay.
 pub async fn status(args: &AdminArgs) -> Result<(), AdminError> {
     let status: Value = client(&args.data_dir).get("/status").await?;
     println!("{status:#}");

@@ -26,7 +26,7 @@ pub struct RelayEndpoints {
     pub watchdog: Watchdog,
     /// The conditions for accepting an event.
     pub readiness: Readiness,
-    /// The metrics.
+    /// Metrics of the process.
     pub metrics: Metrics,
     /// The spool, once it is open.
     pub opening: Arc<Opening>,

@@ -1,4 +1,4 @@
-//! `visnyk-relay`.
+//! Entry point of the binary `visnyk-relay`.
 
 use std::process::ExitCode;
 

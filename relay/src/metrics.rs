@@ -48,7 +48,7 @@ pub struct Counts {
     pub accepted: u64,
     /// Number of requests with an event that was accepted before.
     pub repeats: u64,
-    /// Number of greetings.
+    /// Number of greetings that were answered.
     pub greetings: u64,
     /// Number of requests without a valid proof, by reason; only reasons that occurred.
     pub refused: BTreeMap<&'static str, u64>,
@@ -96,7 +96,7 @@ impl IntakeMetrics {
         }
     }
 
-    /// Counts a repeat.
+    /// Counts a repeat of an event.
     pub fn repeated(&self, source: &str) {
         self.repeats.get_or_create(&OfSource { source: source.to_owned() }).inc();
     }

@@ -1,28 +1,28 @@
 //! Reasons why a sender is not verified.
 
-/// Reason of a refusal: for metrics, and never for the sender.
+/// Reason for which a request is refused. Metrics show it; the sender does not learn it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It is not where the source's senders are.
+    /// The sender's address is not in the source's `allowFrom`.
     Address,
-    /// There is no secret to compare with.
+    /// The source has no usable secret to compare with.
     NoSecret,
-    /// A header that proves the sender is not there.
+    /// A header that proves the sender is missing.
     Missing,
-    /// It is there twice.
+    /// A header that proves the sender is there twice.
     Repeated,
-    /// It is not written as the sender writes it.
+    /// The proof does not have the form that the sender writes.
     Malformed,
     /// The signed time is too far from now.
     Time,
-    /// The proof is of something else.
+    /// The proof is not valid for this request.
     Wrong,
-    /// The certificate that the proof needs cannot be had, or is not trusted.
+    /// The certificate that the proof needs cannot be fetched, or is not trusted.
     NoCertificate,
 }
 
 impl Rejection {
-    /// Every one that there is.
+    /// Every reason of a rejection.
     pub const ALL: [Self; 8] = [
         Self::Address,
         Self::NoSecret,
@@ -34,7 +34,7 @@ impl Rejection {
         Self::NoCertificate,
     ];
 
-    /// As a metric's label.
+    /// Returns the value of the metric's label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Address => "address",

@@ -25,7 +25,7 @@ use crate::sources::SourceLoader;
 pub struct Reload {
     /// File and name of the resource.
     pub manifest: ManifestArgs,
-    /// The secrets folder.
+    /// Folder of the Secrets, as files `<secret>/<key>`.
     pub secrets_dir: PathBuf,
     /// The active configuration and sources.
     pub active: Arc<Configuration<Active>>,
@@ -45,9 +45,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A changed manifest was not applied.
 #[derive(Debug)]
 enum NotApplied {
-    /// Another manifest, secret or start is needed first.
+    /// The change cannot be applied. Another manifest, another secret or a restart is needed.
     Refused(String),
-    /// The disk did not let it be read or stored; it is tried again.
+    /// The change cannot be read or stored now. It is tried again.
     Later(String),
 }
 

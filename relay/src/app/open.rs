@@ -25,11 +25,11 @@ use crate::endpoints::Opening;
 
 /// Everything that is opened in the data folder.
 pub struct Home {
-    /// The spool.
+    /// Spool with its destinations.
     pub spool: Spool,
     /// The receivers of events.
     pub destinations: Vec<(DestinationId, Destination)>,
-    /// The admin socket.
+    /// Socket for the commands.
     pub admin: AdminSocket,
     /// The lock that keeps other processes out.
     pub lock: FolderLock,
@@ -43,7 +43,7 @@ pub enum HomeError {
     DataDir {
         /// Path of the folder.
         folder: PathBuf,
-        /// The cause.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// The data folder is in use by another process.

@@ -67,9 +67,9 @@ pub enum RunError {
     /// The listener's address cannot be bound.
     #[error("{address} cannot be bound")]
     Bind {
-        /// The address.
+        /// Address that cannot be bound.
         address: SocketAddr,
-        /// The cause.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// The process was stopped before everything was delivered.
@@ -101,7 +101,7 @@ const EXPIRY: Duration = Duration::from_secs(5);
 /// Reason for the end of a run.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
-    /// It was asked to stop, or had nothing more to do.
+    /// The relay was asked to stop, or has nothing more to deliver.
     Asked,
     /// The state file can no longer be written, and only opening it again shows its content.
     StateBroken,

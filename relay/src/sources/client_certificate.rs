@@ -7,7 +7,7 @@ use visnyk_runtime::server::client_certificate;
 use super::secrets::Secrets;
 use super::{Provider, Rejection, Request};
 
-/// Knows senders by the subjects of their certificates.
+/// Provider that verifies senders by the subjects of their certificates.
 pub struct ClientCertificate {
     subjects: Vec<Subject>,
     /// Returns whether there is a bundle of CAs for client certificates. The listener reads it too, to ask for
@@ -22,7 +22,7 @@ enum Subject {
 }
 
 impl ClientCertificate {
-    /// Of these subjects, vouched for by those in this bundle.
+    /// Makes the provider for these subjects, with the CA certificates of this bundle.
     pub fn new(subjects: &[String], authorities: &SecretRef, secrets: &mut Secrets<'_>) -> Self {
         let bundle = secrets.read_as(authorities, |pem| Trust::in_bundle(&pem));
         Self {

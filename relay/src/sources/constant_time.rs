@@ -20,10 +20,10 @@ use super::testing::{Case, Message, cases};
 /// Which variant to judge: set in the processes whose instructions are counted, which are this test, begun anew.
 const VARIANT: &str = "VISNYK_COUNTED_VARIANT";
 const VARIANTS: usize = 4;
-/// The round that is there to be seen to differ.
+/// Name of the round whose instruction counts must differ, which proves the method.
 const NAIVE: &str = "naive";
 
-/// One judgement, in the variant that it was made for.
+/// One verification, in the variant that it was made for.
 struct Round {
     name: String,
     judge: Box<dyn Fn() -> bool>,
@@ -99,7 +99,7 @@ const BY_EITHER: &[(&str, &str, Sign)] = &[
     ("bearer", "b-long-token", |secret, _| format!("Bearer {secret}")),
 ];
 
-/// A comparison as it must not be: it ends where the two differ.
+/// Compares without constant time: it ends where the two differ.
 #[inline(never)]
 fn is_alike(right: &[u8], wrong: &[u8]) -> bool {
     right.iter().zip(wrong).all(|(right, wrong)| right == wrong)
@@ -112,7 +112,7 @@ fn judging(case: &Case, secrets: &[&str], message: Message) -> Box<dyn Fn() -> b
     })
 }
 
-/// The message with a proof that is right but for one of its characters: the first, the last, or one between.
+/// Returns the message with a proof of which one character is wrong: the first, the last, or one between.
 fn wrong_at(case: &Case, variant: usize) -> Message {
     let name = case.proof.last().unwrap();
     let mut value = case.message.header(name).to_vec();
@@ -125,13 +125,13 @@ fn wrong_at(case: &Case, variant: usize) -> Message {
     case.message.with(name, &value)
 }
 
-/// The only place where instructions are counted.
+/// Verifies once while callgrind counts the instructions.
 #[inline(never)]
 fn count_by_callgrind(judge: &dyn Fn() -> bool) -> bool {
     black_box(judge())
 }
 
-/// The instructions of each round of a variant, in their order.
+/// Counts the instructions of each round of a variant, in their order.
 fn counts(variant: usize, rounds: usize) -> Vec<u64> {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new("valgrind")
@@ -147,7 +147,7 @@ fn counts(variant: usize, rounds: usize) -> Vec<u64> {
     (1..=rounds).map(|round| total(&folder.path().join(format!("out.{round}")))).collect()
 }
 
-/// As this program knows it: without the crate's name.
+/// Returns the name of this test without the crate's name.
 fn test_name() -> String {
     let (_, module) = module_path!().split_once("::").unwrap();
     format!("{module}::instructions_tell_neither_where_a_signature_differs_nor_which_secret_fits")

@@ -18,17 +18,17 @@ use super::providers::provider;
 use super::secrets::Secrets;
 use super::{Provider, Rejection, Request};
 
-/// One source and who may send to it.
+/// One source, with the verification of its senders.
 pub struct SourceEndpoint {
-    /// The source.
+    /// The source as the manifest has it.
     pub source: Source,
-    /// Knows its sender.
+    /// Provider that verifies the source's senders.
     pub provider: Box<dyn Provider>,
-    /// Chooses the headers that are stored with its events.
+    /// Selection of the headers that are stored with its events.
     pub headers: KeptHeaders,
     /// Returns the problems of its secrets.
     pub problems: Vec<String>,
-    /// Counts its events.
+    /// Counter of its accepted events.
     pub accepted: Counter,
 }
 

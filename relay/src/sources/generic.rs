@@ -1,4 +1,4 @@
-//! Senders of which no more is known than how they prove themselves.
+//! Senders that are no known provider, by the way in which they prove themselves.
 
 use data_encoding::BASE64;
 use http::header::AUTHORIZATION;
@@ -9,16 +9,16 @@ use super::secrets::Secrets;
 use super::signature::Signature;
 use super::{Provider, Rejection, Request};
 
-/// Anyone.
+/// Provider that accepts every sender (`verify.none`).
 pub struct Open;
 
-/// `Authorization: Bearer` (RFC 6750 section 2.1).
+/// Provider that verifies `Authorization: Bearer` (RFC 6750 section 2.1).
 pub struct Bearer(pub Vec<Token>);
 
-/// `Authorization: Basic` (RFC 7617).
+/// Provider that verifies `Authorization: Basic` (RFC 7617).
 pub struct Basic(Vec<Token>);
 
-/// An HMAC as the manifest describes it.
+/// Provider that verifies an HMAC as the manifest describes it.
 pub struct Hmac(pub Signature);
 
 impl Provider for Open {
@@ -54,7 +54,7 @@ impl Provider for Bearer {
 }
 
 impl Basic {
-    /// Of a user name and a password.
+    /// Makes the provider for a user name and a password.
     pub fn new(username: &SecretRef, password: &SecretRef, secrets: &mut Secrets<'_>) -> Self {
         let colon = |name: Vec<u8>| if name.contains(&b':') { Err("has a colon") } else { Ok(name) };
         let username = secrets.read_as(username, colon);

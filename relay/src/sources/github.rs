@@ -5,7 +5,7 @@ use visnyk_engine::event::Attributes;
 use super::signature::Signature;
 use super::{Answer, Classification, Provider, Rejection, Request};
 
-/// Knows GitHub.
+/// Provider that verifies requests of GitHub.
 pub struct GitHub(pub Signature);
 
 impl Provider for GitHub {

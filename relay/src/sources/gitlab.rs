@@ -15,7 +15,7 @@ use super::{Classification, Provider, Rejection, Request};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-gitlab-token");
 
-/// Knows GitLab.
+/// Provider that verifies requests of GitLab.
 pub struct GitLab {
     tokens: Vec<Token>,
     signed: Option<StandardWebhooks>,
@@ -27,7 +27,7 @@ enum Secret {
 }
 
 impl GitLab {
-    /// By secret tokens and signing tokens.
+    /// Makes the provider with secret tokens and signing tokens.
     pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
         let (mut tokens, mut keys) = (Vec::new(), Vec::new());
         for secret in refs {

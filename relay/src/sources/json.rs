@@ -13,17 +13,17 @@ use crate::body_kind::without_mark;
 pub struct Json<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Json<'a> {
-    /// Of a body.
+    /// Parses a body; one that is no JSON object has no fields.
     pub fn of(body: &'a [u8]) -> Self {
         Self(std::str::from_utf8(without_mark(body)).ok().and_then(object).unwrap_or_default())
     }
 
-    /// The object in a field.
+    /// Returns the object in a field.
     pub fn at(&self, field: &str) -> Self {
         Self(self.0.get(field).and_then(|value| object(value.get())).unwrap_or_default())
     }
 
-    /// The text in a field, or its number or truth value as it is written; none where that is empty.
+    /// Returns the text in a field, or its number or boolean as written; `None` if that is empty.
     pub fn text(&self, field: &str) -> Option<String> {
         let raw = self.0.get(field)?.get();
         match raw.as_bytes().first()? {
@@ -35,14 +35,14 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The text down these fields.
+    /// Returns the text at the path of these fields.
     pub fn text_at(&self, path: &[String]) -> Option<String> {
         let (last, parents) = path.split_last()?;
         let Some((first, rest)) = parents.split_first() else { return self.text(last) };
         rest.iter().fold(self.at(first), |object, field| object.at(field)).text(last)
     }
 
-    /// The names of the fields, in no order.
+    /// Returns the names of the fields, in no order.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(AsRef::as_ref)
     }

@@ -10,14 +10,14 @@ use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
 use super::{Answer, Classification, Provider, Rejection, Request, form};
 
-/// Knows Meta.
+/// Provider that verifies requests of Meta.
 pub struct Meta {
     signature: Signature,
     verify_token: Vec<Token>,
 }
 
 impl Meta {
-    /// By the app's secrets, and the token of the challenge.
+    /// Makes the provider with the app's secrets and the token of the challenge.
     pub fn new(refs: &[SecretRef], verify_token: &SecretRef, secrets: &mut Secrets<'_>) -> Self {
         let shape = of_body("x-hub-signature-256", SignatureEncoding::Hex, "sha256=");
         Self {

@@ -52,42 +52,42 @@ use crate::rejection::Rejection;
 pub struct Request<'a> {
     /// Method, path, query and headers.
     pub head: &'a Parts,
-    /// The body's bytes; none while only the head is judged.
+    /// Bytes of the body; empty while only the head is verified.
     pub body: &'a [u8],
-    /// When it came.
+    /// Time at which the request came.
     pub now: Timestamp,
 }
 
 /// Meaning of a request whose sender is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Classification {
-    /// An event, and what its sender says of it.
+    /// An event, with the attributes that its sender gives.
     Event(Attributes),
     /// A greeting, which is answered and never stored.
     Greeting(Answer),
-    /// Something it claims to be and is not: refused with 400.
+    /// The body does not have the form that the request claims. The request is refused with 400, for this reason.
     Broken(&'static str),
 }
 
 /// The answer to a greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its media type; none without a body.
+    /// Media type of the body; `None` without a body.
     pub content_type: Option<&'static str>,
-    /// Its body.
+    /// Body of the answer.
     pub body: String,
 }
 
 /// The answer to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its media type; none without a body.
+    /// Media type of the body; `None` without a body.
     pub content_type: Option<&'static str>,
-    /// Its body.
+    /// Body of the answer.
     pub body: &'static str,
 }
 
-/// Knows one kind of sender.
+/// Verification and description of the requests of one kind of sender.
 pub trait Provider: Send + Sync {
     /// Verifies the sender: compares in a time that does not depend on secrets.
     ///
@@ -119,30 +119,30 @@ pub trait Provider: Send + Sync {
         true
     }
 
-    /// The methods of its requests; `GET` only greets.
+    /// Returns the methods of its requests. `GET` is for greetings only.
     fn methods(&self) -> &'static str {
         "POST"
     }
 
-    /// The challenge in the answer to a sender that is not let in (RFC 9110, section 11.6.1), which clients that wait to be
-    /// asked go by. No registered scheme is a signature of the body.
+    /// Returns the challenge in the answer to a refused sender (RFC 9110, section 11.6.1), for clients that send
+    /// credentials only when asked. No registered scheme is a signature of the body.
     fn challenge(&self) -> &'static str {
         "Webhook realm=\"visnyk\""
     }
 
-    /// The answer to an event that was accepted. Senders of which no more is known get what the old receiver answered.
+    /// Returns the answer to an accepted event. Unknown senders get the answer of the old receiver.
     fn accepted(&self) -> Accepted {
         Accepted { content_type: Some("application/json"), body: "{\"success\":\"Webhook handled\"}\n" }
     }
 
-    /// The answer to a request that is no event and is proven otherwise than one, or not at all.
+    /// Returns the answer to a greeting that is proven otherwise than an event, or not at all.
     fn greet(&self, _: &Request<'_>) -> Option<Result<Answer, Rejection>> {
         None
     }
 }
 
 impl<'a> Request<'a> {
-    /// The value of a header that must be there once.
+    /// Returns the value of a header that must be there once.
     fn only(&self, name: &HeaderName) -> Result<&'a [u8], Rejection> {
         let mut values = self.head.headers.get_all(name).iter();
         match (values.next(), values.next()) {
@@ -152,14 +152,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The text of a header, if it is there once and is text.
+    /// Returns the text of a header, if it is there once and is text.
     fn text(&self, name: &'static str) -> Option<String> {
         let value = self.only(&HeaderName::from_static(name)).ok()?;
         let text = std::str::from_utf8(value).ok()?;
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// The media type in small letters, without parameters.
+    /// Returns the media type in lowercase, without parameters.
     fn media_type(&self) -> String {
         let content_type = self.text("content-type").unwrap_or_default();
         content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -171,12 +171,12 @@ impl<'a> Request<'a> {
 }
 
 impl Accepted {
-    /// 200 and nothing more.
+    /// Answer with status 200 and no body.
     const BARE: Self = Self { content_type: None, body: "" };
 }
 
 impl Answer {
-    /// 200 and nothing more.
+    /// Returns an answer with status 200 and no body.
     const fn bare() -> Self {
         Self { content_type: None, body: String::new() }
     }

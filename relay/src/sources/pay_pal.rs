@@ -26,7 +26,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("paypal-transmission-sig")
 const ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
 const CERTIFICATE: HeaderName = HeaderName::from_static("paypal-cert-url");
 
-/// Knows PayPal.
+/// Provider that verifies requests of PayPal.
 pub struct PayPal {
     webhook_id: String,
     tolerance: Duration,
@@ -41,7 +41,7 @@ struct Claim<'a> {
 }
 
 impl PayPal {
-    /// For this webhook.
+    /// Makes the provider for this webhook id.
     pub fn new(webhook_id: &str, tolerance: Duration, certificates: Arc<Certificates>) -> Self {
         Self { webhook_id: webhook_id.to_owned(), tolerance, certificates }
     }

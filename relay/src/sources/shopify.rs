@@ -5,7 +5,7 @@ use visnyk_engine::event::Attributes;
 use super::signature::Signature;
 use super::{Classification, Provider, Rejection, Request};
 
-/// Knows Shopify.
+/// Provider that verifies requests of Shopify.
 pub struct Shopify(pub Signature);
 
 impl Provider for Shopify {

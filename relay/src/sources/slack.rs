@@ -11,11 +11,11 @@ use super::secrets::Secrets;
 use super::signature::{Signature, of_body};
 use super::{Accepted, Answer, Classification, Provider, Rejection, Request};
 
-/// Knows Slack.
+/// Provider that verifies requests of Slack.
 pub struct Slack(Signature);
 
 impl Slack {
-    /// By its signing secrets.
+    /// Makes the provider with its signing secrets.
     pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
         let text = |text: &str| Part::Text(text.into());
         let shape = SignedHeader {

@@ -30,21 +30,21 @@ const SVIX: Names = [
 /// A sender signs once with each of its keys; each signature costs a comparison, or much more for v1a.
 const MOST_SIGNATURES: usize = 16;
 
-/// Knows senders of Standard Webhooks.
+/// Provider that verifies senders of Standard Webhooks.
 pub struct StandardWebhooks {
     keys: Vec<VerifyingKey>,
     tolerance: Duration,
 }
 
 impl StandardWebhooks {
-    /// By secrets and public keys.
+    /// Makes the provider with secrets and public keys.
     pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
         let parse = |text: Vec<u8>| VerifyingKey::parse(&text);
         let keys = refs.iter().filter_map(|secret| secrets.read_as(secret, parse)).collect();
         Self::with(keys, tolerance)
     }
 
-    /// By these keys.
+    /// Makes the provider with these keys.
     pub fn with(keys: Vec<VerifyingKey>, tolerance: Duration) -> Self {
         Self { keys, tolerance }
     }

@@ -16,14 +16,14 @@ const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 /// Stripe sends one for each secret that is valid; each costs a comparison.
 const MOST_SIGNATURES: usize = 16;
 
-/// Knows Stripe.
+/// Provider that verifies requests of Stripe.
 pub struct Stripe {
     keys: Vec<MacKey>,
     tolerance: Duration,
 }
 
 impl Stripe {
-    /// By the endpoint's secrets.
+    /// Makes the provider with the endpoint's secrets.
     pub fn new(refs: &[SecretRef], tolerance: Duration, secrets: &mut Secrets<'_>) -> Self {
         let keys = secrets.all(refs, |secret| MacKey::new(HmacAlgorithm::SHA256, secret));
         Self { keys, tolerance }

@@ -12,7 +12,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-tok
 /// Field of every update, beside the one field that says what it is.
 const UPDATE_ID: &str = "update_id";
 
-/// Knows Telegram.
+/// Provider that verifies requests of Telegram.
 pub struct Telegram(pub Vec<Token>);
 
 impl Provider for Telegram {

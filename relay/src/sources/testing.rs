@@ -13,7 +13,7 @@ use super::providers::provider;
 use super::secrets::Secrets;
 use super::{Provider, Rejection, Request};
 
-/// A request.
+/// A request of a test.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub method: Method,

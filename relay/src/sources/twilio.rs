@@ -21,7 +21,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Fields that say what happened, the more telling first.
 const KINDS: [&[u8]; 3] = [b"MessageStatus", b"CallStatus", b"SmsStatus"];
 
-/// Knows Twilio.
+/// Provider that verifies requests of Twilio.
 pub struct Twilio {
     keys: Vec<MacKey>,
     /// The signed URL, with and without a port.
@@ -29,7 +29,7 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    /// By the account's auth tokens.
+    /// Makes the provider with the account's auth tokens.
     pub fn new(refs: &[SecretRef], public_url: &str, secrets: &mut Secrets<'_>) -> Self {
         let keys = secrets.all(refs, |secret| MacKey::new(HmacAlgorithm::SHA1, secret));
         Self { keys, public_urls: with_and_without_port(public_url) }

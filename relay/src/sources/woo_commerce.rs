@@ -10,7 +10,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-wc-webhook-signature");
 /// All there is in a ping, before the webhook's number.
 const PING: &[u8] = b"webhook_id=";
 
-/// Knows WooCommerce.
+/// Provider that verifies requests of WooCommerce.
 pub struct WooCommerce(pub Signature);
 
 impl Provider for WooCommerce {
