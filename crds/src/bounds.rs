@@ -34,7 +34,7 @@ pub const TOLERANCE: Spans = Spans { least: "1s", most: "24h" };
 pub const PAYPAL_TOLERANCE: Spans = Spans { least: "1s", most: "168h" };
 /// Duration for which an event's id is remembered.
 pub const DEDUPLICATE_WINDOW: Spans = Spans { least: "1s", most: "168h" };
-/// Interval between heartbeats.
+/// Minimum and maximum interval between heartbeats.
 pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
 
 /// Limits of a size, both included.

@@ -11,12 +11,12 @@ use crate::schema::definition;
 /// The command that writes the generated files.
 pub const COMMAND: &str = "make generate";
 
-/// A generated file.
+/// A file that `make generate` writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
     /// Path from the root of the repository.
     pub path: &'static str,
-    /// The whole content.
+    /// Content of the whole file.
     pub content: String,
 }
 

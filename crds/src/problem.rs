@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One mistake.
+/// One mistake of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {reason}")]
 pub struct Problem {
     /// Path of the field.
     pub place: FieldPath,
-    /// Error text.
+    /// Text of the error, for a user.
     pub reason: String,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for FieldPath {
 pub struct Problems(BTreeMap<FieldPath, String>);
 
 impl Problems {
-    /// Adds a mistake.
+    /// Adds a mistake at this path.
     pub fn add(&mut self, place: FieldPath, reason: impl Into<String>) {
         self.0.insert(place, reason.into());
     }
@@ -87,7 +87,7 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// Returns all mistakes.
+    /// Returns all mistakes by path.
     pub fn into_vec(self) -> Vec<Problem> {
         self.0.into_iter().map(|(place, reason)| Problem { place, reason }).collect()
     }

@@ -51,7 +51,7 @@ macro_rules! attribute {
 
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, says: $says:expr $(,)? })*) => {
-        /// Every form.
+        /// Forms of all types of text.
         pub const FORMS: &[Form] = &[$($name::FORMAT),*];
 
         $(
@@ -311,7 +311,7 @@ forms! {
         says: "must be an http or https URL with a host, without user information or fragment",
     }
 
-    /// Address range.
+    /// Range of IP addresses, such as `10.0.0.0/8`.
     Cidr {
         pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
         max_length: 43,

@@ -27,7 +27,7 @@ pub use verify::{PayPalEnvironment, Verify};
 pub struct ValidatedRelay {
     /// Name and revision of the resource.
     pub identity: Identity,
-    /// The HTTP server.
+    /// Settings of the HTTP server.
     pub listener: Listener,
     /// Proxies whose header for the sender's address is trusted.
     pub trusted_proxies: Vec<IpNet>,
@@ -37,7 +37,7 @@ pub struct ValidatedRelay {
     pub sources: Vec<Source>,
     /// Receivers of every accepted event. Names are unique.
     pub destinations: Vec<Destination>,
-    /// Heartbeats to destinations.
+    /// Settings of heartbeats to destinations.
     pub heartbeat: Option<Heartbeat>,
     /// Parts of the manifest that will not have the effect that they seem to have. They do not keep the relay from
     /// running.
@@ -58,7 +58,7 @@ impl ValidatedRelay {
 pub struct ValidatedCollector {
     /// Name and revision of the resource.
     pub identity: Identity,
-    /// The HTTP server.
+    /// Settings of the HTTP server.
     pub listener: Listener,
     /// The log file, with a line for each body.
     pub log: Log,
@@ -83,7 +83,7 @@ pub struct Access {
 pub struct Identity {
     /// `metadata.namespace`, `default` where the file names none.
     pub namespace: String,
-    /// `metadata.name`.
+    /// Name of the resource: `metadata.name`.
     pub name: String,
     /// `metadata.generation`, 0 in a file that no API server has seen.
     pub generation: i64,
@@ -92,14 +92,14 @@ pub struct Identity {
     pub configuration_hash: String,
 }
 
-/// The HTTP server.
+/// Settings of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// TCP port, 1 to 65535.
     pub port: u16,
     /// Largest request body, in bytes.
     pub max_body_size: u64,
-    /// The server's certificate.
+    /// Certificate of the server.
     pub tls: ListenerTls,
     /// PEM bundle of the CAs of client certificates; `None`: clients are not asked for a certificate.
     pub client_ca: Option<SecretRef>,
@@ -127,7 +127,7 @@ pub enum ListenerTls {
         /// DNS names, in lowercase; a name may begin with a wildcard.
         dns_names: Vec<String>,
     },
-    /// `<secrets-dir>/<secret>/tls.crt` and `tls.key`.
+    /// A certificate in the files `<secrets-dir>/<secret>/tls.crt` and `tls.key`.
     Secret {
         /// Name of the Secret.
         name: String,
@@ -184,11 +184,11 @@ pub struct Source {
 pub struct ForwardHeaders {
     /// Headers kept besides those that are kept by default.
     pub allow: Vec<HeaderName>,
-    /// Headers never kept.
+    /// Names of headers that are never kept.
     pub deny: Vec<HeaderName>,
 }
 
-/// Rule for repeats.
+/// Rule by which repeats of an event are recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deduplicate {
     /// Duration for which an id is remembered.
@@ -200,13 +200,13 @@ pub struct Deduplicate {
 /// Place of an event's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdAt {
-    /// This header.
+    /// The header of this name.
     Header(HeaderName),
     /// This path of fields in the JSON body. Never empty.
     Body(Vec<String>),
 }
 
-/// A file `<secrets-dir>/<name>/<key>`.
+/// Reference to a file `<secrets-dir>/<name>/<key>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretRef {
     /// Name of the Secret.
@@ -263,7 +263,7 @@ pub enum Target {
         namespace: String,
         /// Name of the Service.
         name: String,
-        /// `http://<name>.<namespace>.svc:<port><path>`.
+        /// URL of the Service: `http://<name>.<namespace>.svc:<port><path>`.
         url: Url,
     },
     /// A Collector, whose address and certificates are files in the peers folder.
@@ -304,12 +304,12 @@ pub struct RateLimit {
     pub per: Duration,
 }
 
-/// Heartbeats to destinations.
+/// Settings of heartbeats to destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Interval between two heartbeats.
     pub every: Duration,
-    /// Names of destinations.
+    /// Names of the destinations that get heartbeats.
     pub to: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Heartbeats to destinations.
+//! Settings of heartbeats to destinations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

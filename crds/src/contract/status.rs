@@ -28,7 +28,7 @@ pub struct ProcessStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RelayStatus {
-    /// Configuration and certificate.
+    /// State of configuration and certificate.
     #[serde(flatten)]
     pub process: ProcessStatus,
     /// Events accepted since the spool was made.
@@ -42,7 +42,7 @@ pub struct RelayStatus {
     pub state_lost: bool,
     /// Destinations, removed ones that keep events included.
     pub destinations: Vec<DestinationStatus>,
-    /// Sources.
+    /// Results of each source's requests.
     pub sources: Vec<SourceStatus>,
 }
 
@@ -53,9 +53,9 @@ pub struct RelayStatus {
 pub struct DestinationStatus {
     /// Name in the manifest.
     pub name: String,
-    /// Events accepted.
+    /// Number of accepted events.
     pub accepted: u64,
-    /// Events delivered.
+    /// Number of delivered events.
     pub delivered: u64,
     /// Events of which the last attempt failed.
     pub dead_lettered: u64,
@@ -113,7 +113,7 @@ pub struct SourceStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CollectorStatus {
-    /// Configuration and certificate.
+    /// State of configuration and certificate.
     #[serde(flatten)]
     pub process: ProcessStatus,
     /// Lines appended and synced since the process started.

@@ -18,7 +18,7 @@ pub enum Sign {
     },
     /// An HMAC in a header.
     Hmac {
-        /// The secret.
+        /// Secret with the key of the HMAC.
         secret: SecretRef,
         /// Header and content of the signature.
         signature: SignedHeader,
@@ -30,14 +30,14 @@ pub enum Sign {
 pub enum Authorization {
     /// A user name and a password.
     Basic {
-        /// The user name.
+        /// Secret with the user name.
         username: SecretRef,
-        /// The password.
+        /// Secret with the password.
         password: SecretRef,
     },
-    /// A fixed token.
+    /// A token that does not change.
     Bearer {
-        /// The token.
+        /// Secret with the token.
         token: SecretRef,
     },
     /// A token that the relay fetches.
@@ -49,9 +49,9 @@ pub enum Authorization {
 pub struct ClientCredentials {
     /// URL with `http` or `https`, without user information or fragment.
     pub token_url: Url,
-    /// The client id.
+    /// Secret with the client id.
     pub client_id: SecretRef,
-    /// The client's secret.
+    /// Secret with the client's secret.
     pub client_secret: SecretRef,
     /// Scopes, separated by spaces; empty: none is requested.
     pub scope: String,
@@ -95,9 +95,9 @@ pub enum HeaderContent {
 /// A part of a header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplatePart {
-    /// Fixed text.
+    /// Text that does not change.
     Text(String),
-    /// The event's `webhook-id`.
+    /// The value of the event's `webhook-id`.
     Id,
     /// Name of the event's source.
     Source,
@@ -107,7 +107,7 @@ pub enum TemplatePart {
     Received,
 }
 
-/// Statuses of answers.
+/// Ranges of statuses of answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statuses(pub Vec<RangeInclusive<u16>>);
 

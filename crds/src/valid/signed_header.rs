@@ -9,7 +9,7 @@ pub use crate::api::{HmacAlgorithm, SignatureEncoding};
 pub struct SignedHeader {
     /// Name of the header.
     pub header: HeaderName,
-    /// The hash function.
+    /// Hash function of the HMAC.
     pub algorithm: HmacAlgorithm,
     /// Form of the signature.
     pub encoding: SignatureEncoding,
@@ -24,10 +24,10 @@ pub struct SignedHeader {
 /// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Fixed text.
+    /// Text that does not change.
     Text(String),
     /// The text of the timestamp header.
     Timestamp,
-    /// The body's bytes.
+    /// The bytes of the body.
     Body,
 }

@@ -12,16 +12,16 @@ pub use crate::api::PayPalEnvironment;
 pub enum Verify {
     /// No proof, which the manifest sets explicitly.
     None,
-    /// `Authorization: Basic`.
+    /// User name and password in `Authorization: Basic`.
     Basic {
-        /// The user name.
+        /// Secret with the user name.
         username: SecretRef,
-        /// The password.
+        /// Secret with the password.
         password: SecretRef,
     },
-    /// `Authorization: Bearer`.
+    /// Token in `Authorization: Bearer`.
     Bearer {
-        /// The tokens.
+        /// Secrets with the accepted tokens.
         secrets: Vec<SecretRef>,
     },
     /// A client certificate from the TLS handshake.
@@ -31,21 +31,21 @@ pub enum Verify {
         /// PEM bundle of the CAs of client certificates.
         authorities: SecretRef,
     },
-    /// `X-Hub-Signature-256`.
+    /// GitHub: signature in the header `X-Hub-Signature-256`.
     GitHub {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
     },
     /// `X-Gitlab-Token`, or a signature by a secret that begins with `whsec_`.
     GitLab {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
         /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
     /// An HMAC in any header.
     Hmac {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
         /// Header and content of the signature.
         signature: SignedHeader,
@@ -54,12 +54,12 @@ pub enum Verify {
     },
     /// `X-Hub-Signature-256` and Meta's challenge.
     Meta {
-        /// The app secrets.
+        /// Secrets with the accepted app secrets.
         secrets: Vec<SecretRef>,
         /// Token that comes with the challenge.
         verify_token: SecretRef,
     },
-    /// `Paypal-Transmission-Sig`.
+    /// PayPal: signature in the header `Paypal-Transmission-Sig`.
     PayPal {
         /// The signed id of the webhook.
         webhook_id: String,
@@ -68,47 +68,47 @@ pub enum Verify {
         /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
-    /// `X-Shopify-Hmac-Sha256`.
+    /// Shopify: signature in the header `X-Shopify-Hmac-Sha256`.
     Shopify {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
     },
-    /// `X-Slack-Signature`.
+    /// Slack: signature in the header `X-Slack-Signature`.
     Slack {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
         /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
-    /// `webhook-signature` or `svix-signature`.
+    /// Signature in `webhook-signature` or `svix-signature`.
     StandardWebhooks {
         /// Secrets and public keys.
         secrets: Vec<SecretRef>,
         /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
-    /// `Stripe-Signature`.
+    /// Stripe: signature in the header `Stripe-Signature`.
     Stripe {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
         /// Maximum difference between the signed time and now.
         tolerance: Duration,
     },
-    /// `X-Telegram-Bot-Api-Secret-Token`.
+    /// Telegram: token in the header `X-Telegram-Bot-Api-Secret-Token`.
     Telegram {
-        /// The tokens.
+        /// Secrets with the accepted tokens.
         secrets: Vec<SecretRef>,
     },
-    /// `X-Twilio-Signature`.
+    /// Twilio: signature in the header `X-Twilio-Signature`.
     Twilio {
-        /// The auth tokens.
+        /// Secrets with the accepted auth tokens.
         secrets: Vec<SecretRef>,
         /// The signed URL, without its query.
         public_url: String,
     },
-    /// `X-WC-Webhook-Signature`.
+    /// WooCommerce: signature in the header `X-WC-Webhook-Signature`.
     WooCommerce {
-        /// The secrets.
+        /// Secrets with the accepted keys.
         secrets: Vec<SecretRef>,
     },
 }

@@ -1,4 +1,4 @@
-//! Validates sources.
+//! Validates the sources of a relay.
 
 use std::collections::HashMap;
 
@@ -112,7 +112,7 @@ fn id_at(expression: &IdExpression) -> IdAt {
     }
 }
 
-/// Returns address ranges.
+/// Parses address ranges and notes malformed ones.
 pub(super) fn ranges(ranges: &[Cidr], place: &FieldPath, problems: &mut Problems) -> Vec<IpNet> {
     let mut valid = Vec::with_capacity(ranges.len());
     for (index, range) in ranges.iter().enumerate() {
@@ -130,7 +130,7 @@ pub(super) fn secret_refs(secrets: &[api::SecretRef]) -> Vec<SecretRef> {
     secrets.iter().map(secret_ref).collect()
 }
 
-/// Returns one secret.
+/// Returns the reference to one secret.
 pub(super) fn secret_ref(secret: &api::SecretRef) -> SecretRef {
     SecretRef { name: secret.name.to_string(), key: secret.key.to_string() }
 }

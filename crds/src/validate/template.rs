@@ -5,7 +5,7 @@
 pub(super) enum Part<'a> {
     /// Text outside of braces; never empty.
     Text(&'a str),
-    /// Name in braces.
+    /// Name of a value, in braces.
     Name(&'a str),
 }
 
