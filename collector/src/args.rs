@@ -17,7 +17,7 @@ use visnyk_runtime::host::configuration::ManifestArgs;
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-collector", version, max_term_width = 120, after_help = EXAMPLE)]
 pub struct Cli {
-    /// Command to run.
+    /// Command that the process runs.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -39,10 +39,10 @@ pub enum Command {
     Tail(TailArgs),
 }
 
-/// Arguments of `check`.
+/// Arguments of the command `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The manifest.
+    /// File and name of the resource.
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder with the Secrets that the manifest names, as files `<secret>/<key>`: check that each is there and
@@ -51,10 +51,10 @@ pub struct CheckArgs {
     pub secrets_dir: Option<PathBuf>,
 }
 
-/// Arguments of `run`.
+/// Arguments of the command `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The manifest.
+    /// File and name of the resource.
     #[command(flatten)]
     pub manifest: ManifestArgs,
     /// Folder for the log and the self-signed CA (tls/ca.crt). Only one process may use it.
@@ -85,7 +85,7 @@ pub struct RunArgs {
     pub drain_grace: u64,
 }
 
-/// Arguments of `tail`.
+/// Arguments of the command `tail`.
 #[derive(Clone, Debug, Args)]
 pub struct TailArgs {
     /// The manifest, which names the log file.

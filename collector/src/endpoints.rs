@@ -32,9 +32,9 @@ pub struct CollectorEndpoints {
     pub watchdog: Watchdog,
     /// The conditions for accepting a line.
     pub readiness: Readiness,
-    /// The metrics.
+    /// Metrics of the process.
     pub metrics: Metrics,
-    /// The active configuration.
+    /// The configuration that is active.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
     /// The writer of the log, with its counts.
     pub writer: LogWriter,

@@ -31,7 +31,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Everything that handling a request needs.
 pub struct Ingest {
-    /// The active configuration.
+    /// The configuration that is active.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
     /// Limit of bodies in flight.
     pub bodies: Bodies,

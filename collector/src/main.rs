@@ -1,4 +1,4 @@
-//! `visnyk-collector`.
+//! Entry point of the binary `visnyk-collector`.
 
 use std::process::ExitCode;
 

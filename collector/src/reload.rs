@@ -26,7 +26,7 @@ pub struct Reload {
     pub manifest: ManifestArgs,
     /// The folder of the log.
     pub data_dir: PathBuf,
-    /// The active configuration.
+    /// The configuration that is active.
     pub configuration: Arc<Configuration<ValidatedCollector>>,
     /// The writer of the log.
     pub writer: LogWriter,

@@ -52,9 +52,9 @@ pub enum RunError {
     /// The data folder cannot be created.
     #[error("data folder {} cannot be made", folder.display())]
     DataDir {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// The cause.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// The data folder is in use by another process.
@@ -66,9 +66,9 @@ pub enum RunError {
     /// The listener's address cannot be bound.
     #[error("{address} cannot be bound")]
     Bind {
-        /// The address.
+        /// Address that cannot be bound.
         address: SocketAddr,
-        /// The cause.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// The thread that writes the log cannot be started.

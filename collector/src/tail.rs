@@ -16,7 +16,7 @@ use crate::log::file::closed;
 /// Amount of the log to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// The present lines.
+    /// The lines that the file has now.
     Now,
     /// The present lines and all that are added, in the next files too when the log is rotated.
     Stopped,
@@ -28,9 +28,9 @@ pub enum TailError {
     /// The file cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// Path of the log file.
         path: PathBuf,
-        /// The cause.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// The output is closed.

@@ -25,7 +25,7 @@ pub trait Storage: Clone + Send + 'static {
 pub struct Extent {
     /// Identity of the file.
     pub file: FileIdentity,
-    /// Length in bytes.
+    /// Length of the file in bytes.
     pub len: u64,
 }
 

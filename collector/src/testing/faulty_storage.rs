@@ -15,7 +15,7 @@ use crate::log::storage::{Extent, Files, Handle, Storage};
 /// A fault from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// No fault.
+    /// Every operation of the storage works.
     #[default]
     None,
     /// Every write, after this many of its bytes have reached the file.
@@ -36,7 +36,7 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Sets the fault.
+    /// Sets the fault of the following operations.
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
