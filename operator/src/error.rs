@@ -28,7 +28,7 @@ pub enum Error {
     Write {
         /// Object that cannot be written.
         what: &'static str,
-        /// Cause.
+        /// Error of the failed operation.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

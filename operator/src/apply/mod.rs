@@ -75,7 +75,7 @@ type Met = (String, String);
 pub struct Writer {
     /// Children that were seen to be as wanted.
     pub verified: Verified,
-    /// Publisher of Events.
+    /// Publisher of Kubernetes Events.
     pub events: Events,
 }
 

@@ -40,7 +40,7 @@ pub type Judged<K, V> = (Option<Runnable<K, V>>, Option<Fault>);
 
 /// Rules by which the resources of a kind are judged.
 pub struct Rules<K, V> {
-    /// Validates a spec.
+    /// Function that validates a spec.
     pub validate: fn(&K) -> Result<V, Vec<Problem>>,
     /// The user's Secrets that its pods read.
     pub secrets: fn(&V) -> BTreeSet<SecretRef>,

@@ -7,7 +7,7 @@ use visnyk_crds::api::Autoscaling;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// Returns the HorizontalPodAutoscaler.
+/// Returns the HorizontalPodAutoscaler of a relay.
 pub fn autoscaler(owner: &Owner, bounds: &Autoscaling) -> Child {
     let body = json!({ "spec": {
         "scaleTargetRef": { "apiVersion": "visnyk.dev/v1alpha1", "kind": owner.role.kind(), "name": owner.name },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Event about certificates.
+/// Content of a Kubernetes Event about certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateEvent {
     /// An authority was made, the first of this resource.

@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
+    /// Every kind of child of a resource.
     pub const ALL: [Self; 15] = [
         Self::ServiceAccount,
         Self::ConfigMap,
@@ -107,7 +107,7 @@ impl Kind {
 /// Object that a write is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// No object.
+    /// There must be no object.
     Nothing,
     /// An object that was read.
     Object {

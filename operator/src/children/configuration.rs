@@ -30,7 +30,7 @@ pub fn manifest_in(map: &ConfigMap) -> Option<&str> {
     Some(map.data.as_ref()?.get(paths::MANIFEST)?)
 }
 
-/// Returns the ConfigMap.
+/// Returns the ConfigMap with the manifest.
 pub fn configuration(workload: &Workload<'_>) -> Child {
     let body = json!({ "data": { paths::MANIFEST: workload.manifest } });
     Child::new(workload.owner, Kind::ConfigMap, workload.owner.base(), body)

@@ -43,9 +43,9 @@ impl ObjectKey {
 /// Which of the two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The kind `WebhookRelay`.
+    /// A resource of kind `WebhookRelay`.
     Relay,
-    /// The kind `Collector`.
+    /// A resource of kind `Collector`.
     Collector,
 }
 

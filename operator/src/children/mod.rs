@@ -66,7 +66,7 @@ pub struct Workload<'a> {
     pub manifest: String,
     /// Image of the container, unless the resource names another.
     pub image: &'a str,
-    /// Number of pods.
+    /// Number of pods of the workload.
     pub replicas: u16,
     /// Port of the listener.
     pub port: u16,
@@ -91,9 +91,9 @@ pub struct Workload<'a> {
 /// Protocol at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Plain HTTP.
+    /// Plain HTTP, without TLS.
     Http,
-    /// HTTP over TLS.
+    /// HTTP with TLS, which the process terminates.
     Https,
 }
 
@@ -128,7 +128,7 @@ impl Scheme {
 pub enum Data<'a> {
     /// A volume for each pod.
     Persistent {
-        /// Bytes to claim.
+        /// Size of the volume claim, in bytes.
         claim: u64,
         /// The StorageClass, if not the default.
         class: Option<&'a str>,

@@ -7,7 +7,7 @@ use visnyk_crds::contract::HEALTH_PORT;
 use super::Workload;
 use crate::children::child::{Child, Kind};
 
-/// Returns the NetworkPolicy.
+/// Returns the NetworkPolicy of the pods.
 pub fn network_policy(workload: &Workload<'_>) -> Child {
     let body = json!({ "spec": {
         "podSelector": { "matchLabels": workload.owner.pods() },

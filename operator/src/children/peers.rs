@@ -10,7 +10,7 @@ use crate::children::SecretData;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// Returns the Secret.
+/// Returns the Secret with these files of the peers folder.
 pub fn peers(owner: &Owner, files: SecretData) -> Child {
     let data: BTreeMap<String, ByteString> =
         files.into_iter().map(|(name, content)| (name, ByteString(content))).collect();

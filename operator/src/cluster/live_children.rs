@@ -19,18 +19,18 @@ use crate::error::Error;
 /// Object that has the name of a child.
 #[derive(Clone, Debug)]
 pub enum Existing {
-    /// No object.
+    /// There is no object of this name.
     Nothing,
     /// An object that the resource does not control.
     Foreign,
     /// An object that was made for a resource of the same name, and that nothing controls any more.
     Orphan,
-    /// The child itself.
+    /// The object is the resource's child.
     Ours(Arc<DynamicObject>),
 }
 
 impl Existing {
-    /// Returns the child.
+    /// Returns the object if it is the resource's child.
     pub fn ours(&self) -> Option<&DynamicObject> {
         match self {
             Self::Ours(child) => Some(child),

@@ -11,11 +11,11 @@ use crate::children::meta::ObjectKey;
 /// Kind of an object that may be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Referred {
-    /// The kind `Collector`.
+    /// An object of kind `Collector`.
     Collector,
-    /// The kind `Service`.
+    /// An object of kind `Service`.
     Service,
-    /// The kind `Secret`.
+    /// An object of kind `Secret`.
     Secret,
 }
 

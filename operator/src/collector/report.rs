@@ -24,7 +24,7 @@ use crate::status::report::{
 pub struct Inputs<'a> {
     /// Owner of the children.
     pub owner: &'a Owner,
-    /// Resource that runs.
+    /// Resource whose pods run.
     pub runnable: &'a Runnable,
     /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
@@ -40,7 +40,7 @@ pub struct Inputs<'a> {
     pub creation_failure: Option<&'a str>,
     /// Its own authority and certificate, if it has them.
     pub trust: Option<CertificateState>,
-    /// Current time.
+    /// Time of this reconcile.
     pub now: Timestamp,
 }
 

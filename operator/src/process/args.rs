@@ -9,7 +9,7 @@ use visnyk_runtime::observe::logging::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "visnyk-operator", version, max_term_width = 120)]
 pub struct Cli {
-    /// Command to run.
+    /// Command that the process runs.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -31,7 +31,7 @@ pub enum Command {
     },
 }
 
-/// Arguments of `run`.
+/// Arguments of the command `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Images of the workloads.
@@ -71,7 +71,7 @@ pub struct Images {
 /// Namespaces whose resources are reconciled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Namespaces {
-    /// All namespaces.
+    /// All namespaces of the cluster.
     All,
     /// These namespaces; never empty.
     Only(Vec<String>),

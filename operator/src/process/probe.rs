@@ -12,12 +12,12 @@ use tokio::time::timeout;
 /// The answer was not the one hoped for.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// No answer came.
+    /// The operator did not answer.
     #[error("{url} cannot be reached")]
     Unreachable {
         /// URL of the request.
         url: Uri,
-        /// Cause.
+        /// Error of the request.
         #[source]
         source: hyper_util::client::legacy::Error,
     },
@@ -26,7 +26,7 @@ pub enum ProbeError {
     Broken {
         /// URL of the request.
         url: Uri,
-        /// Cause.
+        /// Error of the request.
         #[source]
         source: hyper::Error,
     },

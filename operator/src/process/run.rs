@@ -34,7 +34,7 @@ pub struct ControllerDeps {
     pub images: Images,
     /// Metrics of the operator.
     pub metrics: OperatorMetrics,
-    /// Publisher of Events.
+    /// Publisher of Kubernetes Events.
     pub events: Events,
 }
 

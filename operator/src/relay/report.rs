@@ -33,7 +33,7 @@ const BEHIND_SECONDS: u64 = 60;
 pub struct Inputs<'a> {
     /// Owner of the children.
     pub owner: &'a Owner,
-    /// Resource that runs.
+    /// Resource whose pods run.
     pub runnable: &'a Runnable,
     /// Fault of the spec, if another one runs.
     pub fault: Option<&'a Fault>,
@@ -53,7 +53,7 @@ pub struct Inputs<'a> {
     pub creation_failure: Option<&'a str>,
     /// Volumes of replicas that are no more.
     pub left: &'a [RetainedVolume],
-    /// Current time.
+    /// Time of this reconcile.
     pub now: Timestamp,
 }
 

@@ -9,11 +9,11 @@ const HELD: SignedDuration = SignedDuration::from_secs(30);
 /// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// The condition holds.
+    /// The condition holds (`True`).
     Yes,
-    /// The condition does not hold.
+    /// The condition does not hold (`False`).
     No,
-    /// Not known yet.
+    /// It is not known whether the condition holds.
     Unknown,
 }
 

@@ -133,7 +133,7 @@ pub fn paused(before: &Status, pause: Finding, now: Timestamp) -> Status {
 pub struct LastStatus {
     /// The version of the resource that says so.
     pub version: Option<String>,
-    /// The status itself.
+    /// Content of the status.
     pub status: Status,
 }
 

@@ -20,7 +20,7 @@ type Answer = Response<Box<DynBody>>;
 /// Fate of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// Sent, and answered.
+    /// The request is sent and answered.
     Passes,
     /// Not sent, and fails.
     Lost,

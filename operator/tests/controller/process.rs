@@ -69,7 +69,7 @@ async fn pass_on(State(young): State<Young>, request: Request<axum::body::Body>)
 /// Token by which the operator is known to it.
 pub const TOKEN: &str = "canary-of-its-own-71c09d";
 
-/// Running operator.
+/// An operator that runs in this process.
 pub struct Operator {
     process: Child,
     health: SocketAddr,
@@ -97,7 +97,7 @@ impl Operator {
         (Self { process, health, log, _kubeconfig: kubeconfig }, young)
     }
 
-    /// Returns its log.
+    /// Returns the log of the operator.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }

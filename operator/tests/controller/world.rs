@@ -33,7 +33,7 @@ pub struct World {
     pub account: Option<String>,
     /// The installation that the controllers are of.
     pub installation: Installation,
-    /// Image of relays.
+    /// Image of the relays' pods.
     image: String,
     metrics: OperatorMetrics,
     controllers: Option<JoinHandle<()>>,

@@ -20,7 +20,7 @@ pub const OF_RELAY: &[&str] =
 pub struct Group {
     /// Fields of the spec, beside those that every resource of these tests has.
     pub given: Value,
-    /// Rows, by path.
+    /// Rows by path of the property.
     pub properties: BTreeMap<String, Row>,
 }
 

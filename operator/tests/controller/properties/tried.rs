@@ -45,7 +45,7 @@ pub struct Change {
     pub message: String,
     /// The kinds of objects that are other than before.
     pub kinds: BTreeSet<String>,
-    /// Places that changed.
+    /// Paths of the children's fields that changed.
     #[expect(dead_code, reason = "a test that fails shows it")]
     places: Vec<String>,
     /// Places at which the pods are given something else than the spec.
@@ -53,7 +53,7 @@ pub struct Change {
 }
 
 impl<'a> Tried<'a> {
-    /// Creates it.
+    /// Creates the object of this kind.
     pub async fn create(world: &'a World, kind: &ApiResource, object: Value) -> Self {
         let api = Api::namespaced_with(world.client.clone(), &world.namespace, kind);
         let (kind, before) = (kind.kind.clone(), Snapshot::new());
