@@ -16,19 +16,19 @@ use procfs::process::Process;
 
 use crate::subjects::{HOST, SECRET, Subject, Subjects};
 
-/// Measurements to make.
+/// Settings of a measurement of load.
 pub struct Plan {
     pub seconds: u64,
     pub rounds: usize,
     pub connections: Vec<u32>,
 }
 
-/// One load.
+/// Result of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     /// Answers with 2xx per second.
     pub accepted: f64,
-    /// Milliseconds.
+    /// 99th percentile of the answers' times, in milliseconds.
     pub p99: f64,
     /// Answers other than 2xx.
     pub refused: u64,
@@ -188,9 +188,9 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 /// Memory of a process, in MiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Now.
+    /// Resident memory at present.
     pub resident: f64,
-    /// At most.
+    /// Highest resident memory so far.
     pub peak: f64,
 }
 

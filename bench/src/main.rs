@@ -59,16 +59,16 @@ enum Command {
     },
     /// HTTPS by axum and rustls, answering at once and storing nothing.
     Bare {
-        /// Where.
+        /// Address that the server listens on.
         address: SocketAddr,
-        /// Certificate chain, PEM.
+        /// Path of the certificate chain (PEM).
         certificate: PathBuf,
-        /// Private key, PEM.
+        /// Path of the private key (PEM).
         key: PathBuf,
     },
     /// A destination that answers at once; `GET /` tells how many it took.
     Sink {
-        /// Where.
+        /// Address that the server listens on.
         address: SocketAddr,
     },
 }

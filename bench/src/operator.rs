@@ -18,7 +18,7 @@ use process::Operator;
 use requests::Requests;
 use resources::Resources;
 
-/// Measurements to make.
+/// Settings of a measurement of the operator.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Resources, half of them relays that deliver to the other half.

@@ -1,4 +1,4 @@
-//! The table.
+//! Prints the table of the results.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub const HOST: &str = "127.8.4.3";
 /// Where the two destinations listen.
 pub const SINKS: [u16; 2] = [9101, 9102];
-/// Nobody listens here.
+/// Port on which no process listens.
 const NOBODY: u16 = 9199;
 const PORT: u16 = 9443;
 /// Key that every request is signed with.
@@ -62,7 +62,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Its process.
+    /// Returns the id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

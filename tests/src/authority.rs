@@ -7,10 +7,10 @@ use rcgen::{
     KeyPair, SanType, date_time_ymd,
 };
 
-/// A certificate authority.
+/// A certificate authority of a test.
 #[derive(Debug)]
 pub struct Authority {
-    /// Its certificate, PEM.
+    /// Certificate of the authority, as PEM.
     pub certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }

@@ -26,7 +26,7 @@ const LATE: Duration = Duration::from_millis(500);
 /// Server that may get connections.
 #[derive(Clone, Debug)]
 pub struct Backend {
-    /// Where it listens.
+    /// Address that it listens on.
     pub address: SocketAddr,
     /// Where it says whether it is ready.
     pub probes: Probes,

@@ -20,9 +20,9 @@ pub fn https(ca: &Path, address: SocketAddr) -> Client {
 /// Which HTTP a client speaks.
 #[derive(Clone, Copy, Debug)]
 pub enum Version {
-    /// HTTP/1.1.
+    /// Makes requests over HTTP/1.1.
     Http1,
-    /// HTTP/2.
+    /// Makes requests over HTTP/2.
     Http2,
 }
 

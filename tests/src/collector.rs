@@ -25,9 +25,9 @@ pub const COLLECTOR: &str = "visnyk-collector";
 /// A collector on an address of its own.
 #[derive(Debug)]
 pub struct Collector {
-    /// The running process.
+    /// Process of the collector.
     pub process: Process,
-    /// Its health address.
+    /// Client of its health address.
     pub probes: Probes,
     address: Address,
     data_dir: PathBuf,

@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use self::tree::Tree;
 
-/// The mounted disk.
+/// A mounted file system whose operations can fail.
 #[derive(Debug)]
 pub struct FaultyDisk {
-    /// Unmounted first.
+    /// Session of the mount. It is dropped, and so unmounted, first.
     _session: BackgroundSession,
     tree: Arc<Mutex<Tree>>,
     folder: TempDir,
@@ -34,32 +34,32 @@ pub enum Files {
     State,
 }
 
-/// Operation that fails.
+/// Operation of the file system that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// Opening and creating.
+    /// Opening and creating a file.
     Open,
     /// Writing: half of it is done.
     Write,
-    /// Syncing.
+    /// Syncing a file or a folder.
     Sync,
 }
 
 /// Error with which it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errno {
-    /// `EIO`
+    /// `EIO`, an error of the disk.
     Io,
-    /// `ENOSPC`
+    /// `ENOSPC`, a full disk.
     Full,
 }
 
 /// Fault that is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Files that fail.
+    /// Files whose operations fail.
     pub files: Files,
-    /// Operation that fails.
+    /// Operation of the file system that fails.
     pub call: Call,
     /// Error with which it fails.
     pub errno: Errno,

@@ -24,7 +24,7 @@ pub async fn stall(data_dir: &Path, name: &str) {
     eventually(&format!("{name} hangs"), async || file.exists(), |asked| !asked).await;
 }
 
-/// Writes `secrets/<secret>/<key>`.
+/// Writes the file `secrets/<secret>/<key>` of a Secret.
 pub fn write_secret(folder: &Path, secret: &str, key: &str, value: &str) {
     let secret = folder.join("secrets").join(secret);
     fs::create_dir_all(&secret).unwrap();

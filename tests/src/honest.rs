@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::{client, flood::small_body, manifest::RELAY_PORT, pace::beside, relay::Relay};
 
-/// Between two events.
+/// Time between two events.
 const EVERY: Duration = Duration::from_millis(5);
 /// One in so many comes on a connection of its own, so that getting in is measured, too.
 const NEWCOMERS: u64 = 20;

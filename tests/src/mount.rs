@@ -34,7 +34,7 @@ impl Mounted {
         &self.place
     }
 
-    /// Takes it away.
+    /// Unmounts the file system.
     pub fn unmount(&self) {
         // Lazily: a process that a failed test leaves behind may still have files open.
         let plainly = Command::new("umount").arg(&self.place).stderr(Stdio::null()).status();

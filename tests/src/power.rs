@@ -16,7 +16,7 @@ use crate::mount::{self, Mounted};
 /// holds a later write without an earlier one.
 #[derive(Debug)]
 pub struct Lab {
-    /// Unmounted first.
+    /// Mount of the images. It is unmounted first.
     images: Mounted,
     _memory: Mounted,
     _folder: TempDir,
@@ -28,11 +28,11 @@ pub struct Lab {
 pub enum FileSystem {
     /// The file system of most volumes.
     Ext4,
-    /// The other one.
+    /// The file system XFS.
     Xfs,
 }
 
-/// A mounted image.
+/// A file system in an image that is mounted.
 #[derive(Debug)]
 pub struct Disk {
     mounted: Mounted,

@@ -61,7 +61,7 @@ impl Probes {
         eventually("not ready", async || self.get("/readyz").await, unready).await.unwrap().1
     }
 
-    /// Returns `/status`.
+    /// Returns the content of `/status`.
     pub async fn status(&self) -> Value {
         let (status, body) = self.get("/status").await.expect("the process answers");
         assert_eq!(status, StatusCode::OK, "{body}");

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{binary::binary, wait::eventually};
 
-/// A running binary.
+/// A binary that runs as a process.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -168,7 +168,7 @@ impl Process {
         procfs::process::Process::new(self.id().try_into().unwrap()).unwrap()
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -25,9 +25,9 @@ pub const RELAY: &str = "visnyk-relay";
 /// A relay on an address of its own.
 #[derive(Debug)]
 pub struct Relay {
-    /// The running process.
+    /// Process of the relay.
     pub process: Process,
-    /// Its health address.
+    /// Client of its health address.
     pub probes: Probes,
     address: Address,
     data_dir: PathBuf,
@@ -178,7 +178,7 @@ impl Relay {
         &self.address
     }
 
-    /// Its spool.
+    /// Returns the path of its data folder.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }

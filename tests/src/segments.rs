@@ -13,7 +13,7 @@ const FRAME_HEADER: usize = 32;
 /// A record in a segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its sequence.
+    /// Sequence of the record.
     pub seq: u64,
     /// Its bytes, its own header included.
     pub bytes: Range<usize>,

@@ -45,7 +45,7 @@ pub enum Outcome {
     Accepted(String),
     /// Refused with this status, 0 where nobody listened.
     Refused(u16),
-    /// The connection broke.
+    /// The connection broke before an answer.
     Unknown,
 }
 

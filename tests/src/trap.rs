@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// A set trap.
+/// A listener that records every connection to it.
 #[derive(Debug)]
 pub struct Trap {
     caught: Arc<Mutex<Caught>>,

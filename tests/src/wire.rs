@@ -21,12 +21,12 @@ pub struct Wire {
     ca: Arc<RootCertStore>,
 }
 
-/// Protocol inside TLS.
+/// Protocol that the client offers inside TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1.
+    /// Only HTTP/1.1 is offered.
     Http1,
-    /// HTTP/2.
+    /// Only HTTP/2 is offered.
     Http2,
 }
 

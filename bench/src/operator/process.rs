@@ -13,7 +13,7 @@ use crate::subjects::HOST;
 
 const HEALTH_PORT: u16 = 9080;
 
-/// A running operator.
+/// An operator that runs as a process.
 pub struct Operator {
     program: PathBuf,
     child: Child,

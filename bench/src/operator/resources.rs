@@ -12,7 +12,7 @@ use visnyk_crds::api::Status;
 use visnyk_crds::schema::definition;
 use visnyk_crds::{Collector, WebhookRelay};
 
-/// Where they are.
+/// Namespace of the measured resources.
 pub const NAMESPACE: &str = "bench";
 /// As `kubectl apply` of a large file does, and a little faster.
 const AT_ONCE: usize = 8;

@@ -6,7 +6,7 @@ use super::{Accepted, DestinationId};
 /// Lifecycle of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// Events are delivered.
+    /// Events are delivered to the destination.
     Active,
     /// The destination answered 410. Its events stay pending until its target changes.
     Disabled,

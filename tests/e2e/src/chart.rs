@@ -4,7 +4,7 @@ use crate::kubectl;
 
 /// The namespace of the release.
 pub const SYSTEM: &str = "visnyk-system";
-/// The release.
+/// Name of the Helm release.
 pub const RELEASE: &str = "visnyk";
 /// User name of the operator at the API server.
 pub const ACCOUNT: &str = "system:serviceaccount:visnyk-system:visnyk-operator";

@@ -17,9 +17,9 @@ use crate::traffic::{Ledger, assert_collected};
 
 /// A namespace with a relay `front` and the collector `store`, to which it delivers.
 pub struct Stage {
-    /// The API server.
+    /// Client of the API server.
     pub client: Client,
-    /// The namespace.
+    /// Namespace of the test.
     pub namespace: String,
 }
 
@@ -201,7 +201,7 @@ impl Stage {
 
 /// A resource of ours, whose status tells conditions.
 pub trait Told {
-    /// Its conditions.
+    /// Returns the conditions of the resource.
     fn conditions(&self) -> &[Condition];
 }
 

@@ -39,7 +39,7 @@ pub struct Ledger {
 
 /// Between two events of one sender.
 const PACE: Duration = Duration::from_millis(50);
-/// Senders at once.
+/// Number of senders at once.
 const SENDERS: u64 = 4;
 
 /// Bearer token that senders send.

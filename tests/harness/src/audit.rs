@@ -27,7 +27,7 @@ pub struct AuditEvent {
     pub stage: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
-    /// Path and query.
+    /// Path and query of the request.
     #[serde(rename = "requestURI")]
     pub request_uri: String,
     /// User agent of the client.

@@ -28,7 +28,7 @@ impl Address {
         }
     }
 
-    /// Returns the address.
+    /// Returns the reserved address.
     pub fn ip(&self) -> IpAddr {
         self.ip.into()
     }

@@ -20,7 +20,7 @@ use crate::{
     wait::eventually,
 };
 
-/// A running destination.
+/// A destination that runs in this process.
 #[derive(Debug)]
 pub struct Sink {
     place: SocketAddr,
@@ -32,7 +32,7 @@ pub struct Sink {
 /// Reaction of a destination to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Takes it.
+    /// Accepts the event with 200.
     #[default]
     Ok,
     /// Answers this, with a header if there is one.
@@ -52,9 +52,9 @@ pub enum Behaviour {
 pub struct Arrival {
     /// Its `webhook-id`; heartbeats have none.
     pub id: Option<String>,
-    /// Its headers.
+    /// Headers of the request.
     pub headers: HeaderMap,
-    /// Its body.
+    /// Body of the request.
     pub body: Bytes,
     /// When it was answered; for one that never was, when it came.
     pub at: Instant,
@@ -72,7 +72,7 @@ struct Shared {
 const PORT: u16 = 8000;
 
 impl Sink {
-    /// Starts a destination.
+    /// Starts a destination that behaves so.
     pub async fn start(behaviour: Behaviour) -> Self {
         let address = Address::take();
         Self::listen(address.port(PORT), Some(address), behaviour).await

@@ -22,7 +22,7 @@ use crate::{
     server::{Serve, Server},
 };
 
-/// A running destination.
+/// A destination that counts events and keeps no bodies.
 #[derive(Debug)]
 pub struct Tally {
     address: Address,
@@ -33,7 +33,7 @@ pub struct Tally {
 /// Reaction of a destination to events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
-    /// Takes each.
+    /// Accepts each event with 200.
     #[default]
     Takes,
     /// Takes most; one in sixteen only at the second attempt, one in sixty-four never.
@@ -64,7 +64,7 @@ struct Shared {
     present: AtomicUsize,
 }
 
-/// Requests that came.
+/// Record of the received requests.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     /// Number of times that it took each event.
@@ -86,7 +86,7 @@ const PORT: u16 = 8000;
 const FLAP: Duration = Duration::from_secs(2);
 
 impl Tally {
-    /// Starts a destination.
+    /// Starts a destination that behaves so.
     pub async fn start(manner: Manner) -> Self {
         Self::start_at(Address::take(), manner).await
     }

@@ -21,7 +21,7 @@ pub(super) struct Served(pub(super) Arc<Mutex<Tree>>);
 /// Nothing is to be believed for long.
 const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
-/// 256 MiB.
+/// Number of blocks of the file system: 256 MiB.
 const BLOCKS: u64 = 65_536;
 const HANDLE: FileHandle = FileHandle(0);
 

@@ -43,7 +43,7 @@ pub(super) enum Kind {
     Socket,
 }
 
-/// A file's bytes.
+/// Bytes of a file.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     /// Content that programs see.

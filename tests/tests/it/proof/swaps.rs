@@ -42,7 +42,7 @@ struct Served {
     settled: usize,
 }
 
-/// Outcomes of handshakes.
+/// Outcomes of the handshakes of a swap.
 #[derive(Debug, Default)]
 struct Seen {
     succeeded: u64,
