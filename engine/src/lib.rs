@@ -1,5 +1,6 @@
 //! The way of an event through the relay, in its order: [`event`] gives it its envelope, [`journal`] keeps it, [`state`]
-//! remembers how far each destination is (together the [`spool`]), and [`deliver`] sends it on.
+//! remembers how far each destination is (together the [`spool`]), [`triage`] reads it for all destinations, and
+//! [`deliver`] sends it on.
 
 pub mod cloud_event_header;
 pub mod deliver;
@@ -9,3 +10,4 @@ pub mod spool;
 pub mod state;
 #[cfg(test)]
 mod test_effort;
+pub mod triage;

@@ -44,9 +44,10 @@ struct Running {
 pub struct NotRunning(pub String);
 
 impl Fleet {
-    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them.
+    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them. Starts the reader of their events: call it in a
+    /// runtime.
     pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
-        let context = DispatchContext::new(spool);
+        let context = DispatchContext::new(spool, watchdog.register("event reader", BOUND));
         Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
     }
 

@@ -1,5 +1,6 @@
 //! The end of an attempt: its event is delivered, tried again later or dead-lettered, or the destination is gone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,7 +36,7 @@ pub(super) struct Attempt {
 /// The place of the event's bytes.
 pub(super) enum Stored {
     /// The encoded record and its decoded event, in memory.
-    Read { record: Bytes, event: Event },
+    Read { record: Bytes, event: Arc<Event> },
     /// The bytes of an event in the waiting room.
     At(EventAt),
 }
@@ -58,7 +59,7 @@ pub(super) struct Finished {
 /// Result of an attempt.
 pub(super) enum Ended {
     /// The destination answered, or could not be reached.
-    Answered { record: Bytes, event: Event, result: Result<Delivered, Failure> },
+    Answered { record: Bytes, event: Arc<Event>, result: Result<Delivered, Failure> },
     /// The stored bytes are not the event any more.
     Unreadable { reason: String },
     /// The waiting room cannot be read now.
@@ -79,7 +80,7 @@ struct Failed {
     attempts: u32,
     early: Option<Instant>,
     record: Bytes,
-    event: Event,
+    event: Arc<Event>,
     failure: Failure,
 }
 

@@ -3,18 +3,21 @@
 use std::sync::{Arc, MutexGuard};
 
 use tokio::sync::watch;
+use visnyk_runtime::observe::watchdog::Ticker;
 
-use super::event_log::EventLog;
 use crate::deliver::dispatch::in_flight_budget::InFlightBudget;
 use crate::deliver::report::DeliveryReport;
 use crate::spool::Spool;
 use crate::state::{CommitState, DestinationId, EventReader, Ledger, Ledgers, SharedLedgers};
+use crate::triage::{self, EventLog, Tail};
 
 /// The spool as dispatchers use it, and what they report. Clones share it.
 #[derive(Clone)]
 pub struct DispatchContext {
     /// Log of the accepted events.
     pub(super) log: Arc<dyn EventLog>,
+    /// The events that were read last, for the destinations that keep up.
+    pub(super) tail: Arc<Tail>,
     /// The state of each destination.
     ledgers: SharedLedgers,
     /// Reader of the events in the waiting room.
@@ -28,11 +31,15 @@ pub struct DispatchContext {
 }
 
 impl DispatchContext {
-    /// Makes a context of a spool, with nothing reported.
-    pub fn new(spool: &Spool) -> Self {
+    /// Makes a context of a spool, with nothing reported, and starts the reader of its journal. That ends by itself
+    /// after the last clone is gone.
+    pub fn new(spool: &Spool, reader: Ticker) -> Self {
         let parts = spool.parts();
+        let (log, tail): (Arc<dyn EventLog>, _) = (Arc::new(parts.journal.clone()), Tail::new());
+        tokio::spawn(triage::EventReader::new(Arc::clone(&log), &tail, reader).run());
         Self {
-            log: Arc::new(parts.journal.clone()),
+            log,
+            tail,
             ledgers: parts.ledgers.clone(),
             events: parts.events.clone(),
             commit_state: parts.commit_state.clone(),

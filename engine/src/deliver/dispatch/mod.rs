@@ -1,4 +1,4 @@
-//! The actor that brings one destination its events: it reads the journal at its own pace, tries the waiting
+//! The actor that brings one destination its events: it takes fresh ones at its own pace, tries the waiting
 //! events when they fall due, and tells the ledger how each attempt ended. No destination shares anything with
 //! another but the disk, and of the memory each has its part.
 
@@ -7,7 +7,6 @@ mod complete;
 mod context;
 mod due;
 mod early;
-mod event_log;
 mod feed;
 pub mod in_flight_budget;
 pub mod rate;
@@ -34,7 +33,6 @@ use self::complete::Finished;
 pub use self::context::DispatchContext;
 use self::due::DueQueue;
 use self::early::Early;
-pub use self::event_log::{EventLog, LogReader};
 use self::feed::Feed;
 use self::rate::Rate;
 use super::channels::Channel;
@@ -93,7 +91,7 @@ pub struct Dispatcher {
 /// An event that failed and is kept in memory, since the waiting room is full. After a restart it is fresh again.
 struct Held {
     record: Bytes,
-    event: Event,
+    event: Arc<Event>,
     postponed: Postponed,
 }
 

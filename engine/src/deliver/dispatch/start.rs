@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use super::complete::{Attempt, Ended, Finished, Stored};
 use super::due::DueQueue;
-use super::feed::{Feed, Item};
+use super::feed::Feed;
 use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
 use crate::deliver::channels::Channel;
 use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
@@ -20,6 +20,7 @@ use crate::state::{
     Admission, CommitState, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
     WaitingEvent,
 };
+use crate::triage::Item;
 
 impl Dispatcher {
     /// Starts all that may start now. Answers when more may, if only time stands in the way.
@@ -198,7 +199,7 @@ impl Dispatcher {
     /// shown. What waits goes on.
     fn wait_for_newer(&self) {
         if let Some(Item::Newer { reason, .. }) = self.feed.front() {
-            self.context.report.blocked.set(&self.destination.name, Some(reason));
+            self.context.report.blocked.set(&self.destination.name, Some(&**reason));
         }
     }
 
@@ -261,7 +262,7 @@ struct Gate {
 }
 
 /// Makes an attempt at an event that is not in the waiting room.
-fn read(seq: Seq, attempts: u32, record: Bytes, event: Event) -> Attempt {
+fn read(seq: Seq, attempts: u32, record: Bytes, event: Arc<Event>) -> Attempt {
     let size = record.len() as u64;
     let stored = Stored::Read { record, event };
     Attempt { seq, origin: Origin::Fresh, attempts, size, early: None, stored }
@@ -287,14 +288,14 @@ async fn carry_out(
 }
 
 /// Loads the event from the place of its bytes.
-pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Event), Ended> {
+pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes, Arc<Event>), Ended> {
     let record = match stored {
         Stored::Read { record, event } => return Ok((record, event)),
         Stored::At(EventAt::Memory(record)) => record,
         Stored::At(EventAt::Stored(at)) => events.read(at).await.map_err(Ended::from)?,
     };
     match Event::decode(&record) {
-        Ok(event) => Ok((record, event)),
+        Ok(event) => Ok((record, Arc::new(event))),
         Err(error) if error.is_newer() => Err(Ended::Unavailable { reason: error.to_string() }),
         Err(error) => Err(Ended::Unreadable { reason: error.to_string() }),
     }
@@ -303,7 +304,7 @@ pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes,
 /// Makes a feed that begins at the destination's cursor.
 pub(super) fn feed(context: &DispatchContext, id: DestinationId) -> Feed {
     let after = context.ledger(id, |ledger| ledger.read_from());
-    Feed::new(Arc::clone(&context.log), after)
+    Feed::new(Arc::clone(&context.log), &context.tail, after)
 }
 
 /// Makes the queue of the waiting events. Each falls due by this process's clock, and never later than its own delay

@@ -54,3 +54,8 @@ async fn dispatcher_that_hangs() {
 async fn loops_that_no_event_passes_and_that_hang() {
     hung_loops_are_noticed_and_a_restart_loses_nothing(&["reload", "expiry", "heartbeat"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_reader_that_hangs() {
+    hung_loops_are_noticed_and_a_restart_loses_nothing(&["event reader"]).await;
+}

@@ -1,4 +1,4 @@
-//! The log of accepted events, as a dispatcher reads it.
+//! The log of accepted events, as it is read for destinations.
 
 use tokio::sync::watch;
 
