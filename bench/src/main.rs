@@ -1,6 +1,8 @@
 //! `make bench`: the relay beside a server that stores nothing and beside its peers, in interleaved runs on one
 //! machine. Everything is on loopback, bounded in time, and ended by id. And `make bench-operator`.
 
+#![allow(clippy::disallowed_methods, reason = "benchmarks connect to the servers that they started")]
+
 mod disk;
 mod load;
 mod operator;

@@ -3,6 +3,11 @@
 //! ([`host`]), the HTTPS server ([`server`]), the endpoints for probes and commands ([`admin`]), and the handling of
 //! large bodies beside other work ([`blocking`]).
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests connect to the servers that they started")
+)]
+
 pub mod admin;
 pub mod blocking;
 pub mod crypto;

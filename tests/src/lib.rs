@@ -4,6 +4,7 @@
 //!
 //! Everything here panics when the world is not as it should be: it is the test that fails then.
 
+#![allow(clippy::disallowed_methods, reason = "tests connect to the servers that they started")]
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod authority;

@@ -87,6 +87,7 @@ pub fn waits(status: &RelayStatus) -> Vec<String> {
 }
 
 impl Default for Pods {
+    #[expect(clippy::disallowed_methods, reason = "the API server names the addresses of the pods")]
     fn default() -> Self {
         Self(Http::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http())
     }

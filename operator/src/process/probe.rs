@@ -59,6 +59,7 @@ pub async fn probe(url: &Uri) -> Result<(), ProbeError> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line names the address")]
 async fn get(url: &Uri) -> Result<(StatusCode, String), ProbeError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let unreachable = |source| ProbeError::Unreachable { url: url.clone(), source };

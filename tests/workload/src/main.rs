@@ -5,6 +5,8 @@
 //!     visnyk-test-workload serve                       on port 8080, files in /data
 //!     visnyk-test-workload call METHOD HOST:PORT PATH [BODY]
 
+#![allow(clippy::disallowed_methods, reason = "tests connect to the servers that they started")]
+
 mod http;
 mod server;
 

@@ -167,6 +167,8 @@ async fn connect_to_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Co
     }
 }
 
+/// Connects to an address that the guard allowed.
+#[expect(clippy::disallowed_methods, reason = "the address guard judged the address just before")]
 async fn connect_to(address: SocketAddr) -> Result<TcpStream, ConnectError> {
     let tcp = |source| ConnectError::Tcp { address, source };
     let stream = TcpStream::connect(address).await.map_err(tcp)?;
