@@ -192,7 +192,7 @@ fn operator(namespace: &str) -> (JoinHandle<Result<(), RunError>>, mpsc::Unbound
 }
 
 #[tokio::test]
-async fn deposed_operator_waits_without_writing_and_leads_again_in_the_same_process() {
+async fn deposed_operator_waits_and_leads_again_in_the_same_process() {
     with_temp_ns(async |client, namespace| {
         install(&client, &definition::<WebhookRelay>()).await.unwrap();
         install(&client, &definition::<Collector>()).await.unwrap();

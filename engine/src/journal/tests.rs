@@ -51,7 +51,7 @@ async fn what_was_appended_is_read_in_order_and_again_after_opening_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_appenders_each_get_their_own_sequence_and_many_readers_see_them_all() {
+async fn concurrent_appenders_get_own_sequences_and_readers_see_all() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Folder::open(folder.path()).unwrap());
     let (journal, _) = Journal::open(disk, &options(), || ()).unwrap();
@@ -137,7 +137,7 @@ async fn idle_journal_ticks_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn failing_disk_is_noticed_refused_at_once_and_left_behind_when_it_works_again() {
+async fn failing_disk_refuses_at_once_and_recovers_when_it_works_again() {
     let disk = sim::SimDisk::new();
     let (journal, _) = Journal::open(Arc::new(disk.clone()), &options(), || ()).unwrap();
     journal.append(Bytes::from_static(b"kept")).await.unwrap();
@@ -156,7 +156,7 @@ async fn failing_disk_is_noticed_refused_at_once_and_left_behind_when_it_works_a
 }
 
 #[tokio::test]
-async fn full_journal_becomes_writable_without_an_append_once_something_is_freed() {
+async fn full_journal_becomes_writable_once_something_is_freed() {
     let disk = sim::SimDisk::new();
     let small = Options { max_size: 2 * options().segment_size, ..options() };
     let (journal, _) = Journal::open(Arc::new(disk.clone()), &small, || ()).unwrap();

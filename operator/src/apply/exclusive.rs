@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_set_in_a_workload_goes_but_for_labels_and_annotations_of_pods() {
+    fn foreign_fields_of_a_workload_go_except_metadata_of_pods() {
         let env = json!([{ "name": "OURS", "value": "x" }]);
         let ours = json!([{ "name": "relay", "image": "relay:1", "env": env }]);
         let wanted = json!({ "kind": "Deployment", "spec": {

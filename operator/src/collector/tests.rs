@@ -39,7 +39,7 @@ fn collector_becomes_these() {
 }
 
 #[test]
-fn collector_with_a_certificate_of_the_users_knows_relays_by_its_own_authority() {
+fn collector_with_a_users_certificate_knows_relays_by_its_own_ca() {
     let runnable = collector(&Value::Null);
     let owner = Owner::of(Role::Collector, &runnable.resource);
     let (names, now) =

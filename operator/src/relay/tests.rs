@@ -170,7 +170,7 @@ fn gateway_trusts_a_relay_by_its_own_authority() {
 }
 
 #[test]
-fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
+fn children_of_unknown_kinds_are_left_out_and_named() {
     let runnable = relay(&json!({ "monitoring": {} }));
     let kinds = every_kind().into_iter().filter(|kind| !kind.is_optional()).collect();
     let mut built = children(&runnable);
@@ -187,7 +187,7 @@ fn children_of_kinds_that_the_cluster_does_not_know_are_left_out_and_named() {
 
 /// The pods speak TLS by an authority of their own, and the Gateway would not know it.
 #[test]
-fn route_without_the_policy_by_which_a_gateway_trusts_the_pods_is_not_enough() {
+fn route_without_the_policy_by_which_a_gateway_trusts_is_not_enough() {
     let kinds = every_kind().into_iter().filter(|kind| *kind != Kind::BackendTlsPolicy).collect();
     let programmed = |tls: Value| {
         let route = json!({ "parentRefs": [{ "name": "gate" }] });

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn annotation_that_pauses_is_told_and_one_that_does_not_is_said_to_be_ignored() {
+    fn annotation_that_pauses_is_told_and_another_is_ignored() {
         assert_eq!(said(&json!({})), None);
         assert_eq!(said(&json!({ PAUSED: "false" })), None);
         let (paused, reason, _) = said(&json!({ PAUSED: "true" })).unwrap();

@@ -137,7 +137,7 @@ async fn volume_of_a_scaled_down_relay_is_drained_and_goes() {
 }
 
 #[tokio::test]
-async fn volume_with_what_cannot_be_delivered_is_kept_and_another_try_is_for_the_asking() {
+async fn undeliverable_volume_is_kept_and_tried_again_when_asked() {
     in_world(async |mut world| {
         with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
         scale(&world, 1).await;
@@ -228,7 +228,7 @@ async fn job_that_is_there_follows_its_relay_in_all_but_its_pods() {
 }
 
 #[tokio::test]
-async fn deleted_relay_ends_its_pods_is_drained_and_goes_and_only_jobs_are_created_meanwhile() {
+async fn deleted_relay_is_drained_and_only_jobs_are_created_meanwhile() {
     in_world(async |mut world| {
         with_relay(&mut world, 2, json!({ "onDelete": "Drain" })).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "Accepted", "True", "Valid").await;
@@ -272,7 +272,7 @@ async fn deleted_relay_whose_job_is_refused_says_so_and_waits() {
 }
 
 #[tokio::test]
-async fn relay_that_is_not_drained_in_time_goes_and_its_volumes_stay_and_are_named() {
+async fn relay_not_drained_in_time_goes_and_its_volumes_are_named() {
     in_world(async |mut world| {
         with_relay(&mut world, 1, json!({ "onDelete": "Drain", "drainTimeout": "3s" })).await;
         delete(&world).await;
@@ -341,7 +341,7 @@ async fn retained_volume_is_the_next_relays_of_that_name() {
 }
 
 #[tokio::test]
-async fn relay_that_drains_keeps_its_name_until_it_is_let_go_and_leaves_its_volume_to_the_next() {
+async fn draining_relay_keeps_its_name_and_leaves_its_volume_to_the_next() {
     in_world(async |mut world| {
         with_relay(&mut world, 1, json!({ "onDelete": "Drain" })).await;
         let before = world.api::<PersistentVolumeClaim>().get(&claim(0)).await.unwrap();
@@ -409,7 +409,7 @@ async fn pods_are_gone(world: &World) {
 }
 
 #[tokio::test]
-async fn volumes_stay_when_somebody_scales_or_deletes_a_stateful_set_and_not_its_relay() {
+async fn volumes_stay_when_a_user_scales_or_deletes_the_stateful_set() {
     in_world(async |mut world| {
         with_relay(&mut world, 2, json!({ "onDelete": "Discard" })).await;
         let before = kept(&world).await;

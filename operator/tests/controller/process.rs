@@ -142,7 +142,7 @@ fn printed() -> Vec<CustomResourceDefinition> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operator_names_the_kinds_that_it_waits_for_and_works_once_they_are_there() {
+async fn operator_names_the_kinds_that_it_waits_for_and_then_works() {
     in_world(async |world| {
         let (operator, young) = Operator::start(&world, "info").await;
         let waits = "answers 503 Service Unavailable: \

@@ -24,7 +24,7 @@ const CANARY: &str = "canary-of-a-user-3e8a5b";
 const TOKENS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_and_tokens_are_in_no_log_at_trace_no_metric_no_status_and_no_event() {
+async fn keys_and_tokens_are_in_no_log_metric_status_or_event() {
     in_world(async |world| {
         let token = json!({ "metadata": { "name": "front" }, "stringData": { "token": CANARY } });
         let token: Secret = serde_json::from_value(token).unwrap();

@@ -74,7 +74,7 @@ fn many() -> usize {
 }
 
 #[tokio::test]
-async fn many_unchanged_resources_are_visited_after_a_restart_and_nothing_is_written() {
+async fn restart_with_many_unchanged_resources_writes_nothing() {
     in_world(async |mut world| {
         let line = Line::sound();
         world.start_on(&line).await;

@@ -55,7 +55,7 @@ async fn invalid_spec_changes_no_config_map_and_the_last_good_one_lives_on() {
 
 /// The ConfigMap is the one place where the last valid spec is kept.
 #[tokio::test]
-async fn invalid_relay_that_loses_its_config_map_stays_as_it_is_until_it_is_valid() {
+async fn invalid_relay_that_loses_its_config_map_stays_until_valid() {
     in_world(async |mut world| {
         world.start().await;
         world.create_relay("harbour", &json!({})).await;
@@ -162,7 +162,7 @@ fn refused() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn spec_whose_pods_are_refused_changes_nothing_and_the_last_good_one_lives_on() {
+async fn spec_whose_pods_are_refused_leaves_the_last_good_one_running() {
     in_world(async |mut world| {
         world.start().await;
         world.create_relay("harbour", &json!({ "listener": { "tls": { "selfSigned": {} } } })).await;

@@ -54,7 +54,7 @@ async fn collector_that_cannot_be_read_holds_up_no_relay() {
 }
 
 #[tokio::test]
-async fn status_that_cannot_be_read_is_told_of_and_written_anew_unless_the_resource_is_paused() {
+async fn unreadable_status_is_reported_and_written_anew_unless_paused() {
     in_world(async |mut world| {
         world.start().await;
         let collectors = raw(&world.client, &world.namespace);

@@ -118,7 +118,7 @@ async fn dies(admin: &Admin, id: DestinationId) {
 }
 
 #[tokio::test]
-async fn redriven_events_are_tried_although_it_is_not_kept_yet_and_whoever_asked_went_away() {
+async fn redriven_events_are_tried_although_the_caller_went_away() {
     let mut sink = Sink::start(500).await;
     let folder = tempfile::tempdir().unwrap();
     let (admin, [(id, _)]) = admin(folder.path(), &sink.url).await;

@@ -31,7 +31,7 @@ struct Round {
 }
 
 #[test]
-fn instructions_tell_neither_where_a_signature_differs_nor_which_secret_fits() {
+fn instruction_counts_do_not_depend_on_signatures_or_secrets() {
     if let Ok(variant) = env::var(VARIANT) {
         for round in rounds(variant.parse().unwrap()) {
             assert_eq!(count_by_callgrind(&*round.judge), round.is_let_in, "{}", round.name);
@@ -150,7 +150,7 @@ fn counts(variant: usize, rounds: usize) -> Vec<u64> {
 /// Returns the name of this test without the crate's name.
 fn test_name() -> String {
     let (_, module) = module_path!().split_once("::").unwrap();
-    format!("{module}::instructions_tell_neither_where_a_signature_differs_nor_which_secret_fits")
+    format!("{module}::instruction_counts_do_not_depend_on_signatures_or_secrets")
 }
 
 fn total(dump: &Path) -> u64 {

@@ -96,7 +96,7 @@ fn a_signing_secret_of_gitlab_is_no_token() {
 }
 
 #[test]
-fn a_secret_that_is_none_is_named_without_a_word_of_it_and_makes_nothing_panic() {
+fn unusable_secret_is_named_without_its_content_and_no_panic() {
     const CANARY: &str = "canary";
     let odd = [
         "canary: of \u{445}\n\nnone",

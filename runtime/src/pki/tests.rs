@@ -52,7 +52,7 @@ fn certificate_says_what_it_was_issued_for() {
 }
 
 #[test]
-fn certificate_is_believed_for_its_purpose_in_its_time_by_those_who_trust_its_authority() {
+fn certificate_is_trusted_for_its_purpose_and_in_its_time_only() {
     let (authority, other) = (Authority::make(now()).unwrap(), Authority::make(now()).unwrap());
     for (purpose, wrong) in [(server(), sender()), (sender(), server())] {
         let issued = authority.issue(&purpose, now()).unwrap();

@@ -67,7 +67,7 @@ async fn lines_of_many_senders_are_each_there_once() {
 }
 
 #[tokio::test]
-async fn failed_log_refuses_says_so_and_recovers_without_a_trace_of_what_it_refused() {
+async fn failed_log_refuses_and_recovers_without_what_it_refused() {
     for fault in [Fault::Write(3), Fault::Sync] {
         let folder = tempfile::tempdir().unwrap();
         let storage = Faulty::default();

@@ -202,7 +202,7 @@ async fn full_waiting_room_stops_nothing_but_what_does_not_fit() {
 }
 
 #[tokio::test]
-async fn events_that_are_held_in_memory_move_to_the_waiting_room_once_it_has_room() {
+async fn events_held_in_memory_move_to_the_waiting_room_once_it_has_room() {
     let (sink, destination) = sink().await;
     sink.set(Answer::status("422 Unprocessable Content"));
     let first = patient(Destination { concurrency: 64, ..destination });

@@ -168,7 +168,7 @@ fn segment_used_again_and_still_empty_has_no_torn_tail() {
 }
 
 #[test]
-fn frame_with_an_impossible_sequence_is_not_taken_for_a_record_even_with_the_right_salt() {
+fn frame_with_an_impossible_sequence_is_no_record_even_with_the_salt() {
     let mut world = World::new();
     world.append(&[100]);
     world.append(&[200]);
@@ -206,7 +206,7 @@ fn batch_torn_by_a_power_cut_is_reported_and_what_is_whole_of_it_is_kept() {
 }
 
 #[test]
-fn torn_header_at_the_very_end_is_reported_and_its_sequence_not_given_away() {
+fn torn_last_header_is_reported_and_its_sequence_is_not_reused() {
     let mut world = World::new();
     world.append(&[100]);
     world.append(&[100]);
@@ -218,7 +218,7 @@ fn torn_header_at_the_very_end_is_reported_and_its_sequence_not_given_away() {
 }
 
 #[test]
-fn bit_that_flips_behind_the_last_record_is_no_torn_tail_unless_a_lost_sector_may_have_left_it() {
+fn flipped_bit_behind_the_last_record_is_a_torn_tail_only_if_possible() {
     // Of a header that has lost its first sector: the fifth record's own sequence, not a power of two, can
     // not be all there is, but that what was synced before was 1, 2 or 4 can.
     let left_of_a_header = [24 * 8, 24 * 8 + 1, 24 * 8 + 2];
@@ -237,7 +237,7 @@ fn bit_that_flips_behind_the_last_record_is_no_torn_tail_unless_a_lost_sector_ma
 }
 
 #[test]
-fn header_of_which_a_lost_sector_left_one_bit_is_reported_and_its_sequence_not_given_away() {
+fn header_with_one_bit_left_is_reported_and_its_sequence_not_reused() {
     // The first record of all: of its sequence, and of that which was synced before, one bit is set.
     let mut world = World::new();
     world.append(&[100]);

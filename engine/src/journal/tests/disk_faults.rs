@@ -12,7 +12,7 @@ fn all(world: &World) -> Vec<Entry> {
 }
 
 #[test]
-fn batch_of_a_failed_write_or_sync_is_written_once_more_elsewhere_and_the_file_never_touched_again() {
+fn failed_batch_is_written_to_another_file_and_its_file_left_alone() {
     for operation in [Operation::Write, Operation::Sync] {
         let mut world = World::new();
         world.append(&[100]);
@@ -48,7 +48,7 @@ fn poisoned_file_is_removed_once_it_is_free() {
 }
 
 #[test]
-fn batch_that_fails_twice_is_refused_and_so_is_all_else_at_once_until_a_probe_succeeds() {
+fn batch_that_fails_twice_is_refused_as_is_all_until_a_probe_works() {
     let mut world = World::new();
     world.append(&[100]);
     world.fail(Operation::Sync, 0, u32::MAX);
@@ -152,7 +152,7 @@ fn segment_is_left_behind_when_the_header_of_the_next_one_fails() {
 }
 
 #[test]
-fn file_whose_removal_was_not_synced_does_not_come_back_beside_its_successor() {
+fn file_whose_removal_was_not_synced_does_not_come_back() {
     for seed in 0..50 {
         let mut world = with_stale_segments();
         // One gets half a header and is removed.
@@ -191,7 +191,7 @@ fn disk_that_takes_writes_and_cannot_sync_is_still_failing() {
 }
 
 #[test]
-fn what_a_failed_sync_left_in_memory_only_is_written_again_before_anyone_reads_it() {
+fn bytes_of_a_failed_sync_are_written_again_before_they_are_read() {
     let mut world = World::new();
     world.append(&[100]);
     world.log.view().tidy();

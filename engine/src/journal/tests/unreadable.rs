@@ -6,7 +6,7 @@ use crate::journal::Entry;
 const PAGES: u64 = SEGMENT / 4096;
 
 #[test]
-fn unreadable_page_costs_exactly_the_records_in_it_before_and_after_a_restart() {
+fn unreadable_page_costs_exactly_its_records_over_a_restart() {
     for segment in 0..3 {
         for page in 0..PAGES {
             let mut world = World::filled();

@@ -68,7 +68,7 @@ async fn starting_cursor_is_in_the_file_once_commit_now_returns() {
 }
 
 #[tokio::test]
-async fn journal_is_freed_as_far_as_the_file_says_and_the_last_changes_are_flushed() {
+async fn journal_is_freed_by_the_file_and_the_last_changes_are_flushed() {
     let mut setup = Setup::new(1 << 30).await;
     let (stop, ticks) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let counter = ticks.clone();
@@ -85,7 +85,7 @@ async fn journal_is_freed_as_far_as_the_file_says_and_the_last_changes_are_flush
 }
 
 #[tokio::test]
-async fn nothing_is_freed_while_the_file_is_full_and_all_goes_on_once_there_is_room() {
+async fn nothing_is_freed_while_the_file_is_full_and_all_recovers() {
     let mut setup = Setup::new(1 << 20).await;
     let stop = CancellationToken::new();
     let run = tokio::spawn(setup.committer.clone().run(stop.clone(), || ()));
@@ -164,7 +164,7 @@ async fn journal_keeps_an_event_until_its_id_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn how_far_the_journal_has_got_is_in_the_file_even_if_no_destination_has_got_there() {
+async fn watermark_is_in_the_file_even_if_no_destination_is_there_yet() {
     let setup = Setup::new(1 << 30).await;
     setup.committer.commit_now().await.unwrap();
     setup.watermark.send_replace(4_711);
@@ -173,7 +173,7 @@ async fn how_far_the_journal_has_got_is_in_the_file_even_if_no_destination_has_g
 }
 
 #[tokio::test]
-async fn file_that_was_opened_is_written_to_once_whatever_happens_and_then_only_for_a_change() {
+async fn opened_file_is_written_once_and_then_only_for_a_change() {
     let setup = Setup::new(1 << 30).await;
     setup.committer.commit_now().await.unwrap();
     let (store, loaded) = load(setup.dir.path(), 1 << 30).await;

@@ -65,7 +65,7 @@ fn waiting_room_and_dead_letters_end_at_10000_events() {
 }
 
 #[test]
-fn removed_destination_keeps_its_events_goes_on_by_name_and_ends_after_its_time() {
+fn removed_destination_keeps_events_until_it_returns_or_expires() {
     let none = BTreeSet::new();
     let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
     ledgers.get_mut(ids[1]).unwrap().finish_fresh(1, Ending::Delivered);
@@ -139,7 +139,7 @@ fn oldest_of_the_waiting_is_the_first_that_came_whatever_the_clock_did() {
 }
 
 #[test]
-fn plan_that_is_given_up_changes_nothing_and_keeps_events_that_came_meanwhile() {
+fn abandoned_plan_changes_nothing_and_keeps_events_that_came() {
     let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive", "pager"], 5);
     let before = ledgers.clone();
     let plan = ledgers.plan(&[wanted("archive"), wanted("tickets")], 100, &journal);
@@ -236,7 +236,7 @@ fn disabled_destination_keeps_its_events_until_its_target_changes() {
 }
 
 #[test]
-fn new_destination_begins_now_but_where_the_file_may_have_forgotten_it_at_the_oldest_event() {
+fn new_destination_begins_now_or_at_the_oldest_event_if_forgotten() {
     let (mut known, ..) = ledgers(&["archive"], 0);
     let journal = FakeJournal::with_events(7);
     journal.free_through(2);
@@ -254,7 +254,7 @@ fn new_destination_begins_now_but_where_the_file_may_have_forgotten_it_at_the_ol
 }
 
 #[test]
-fn forgotten_destination_lost_at_most_what_its_rooms_hold_and_nothing_where_all_that_was_held_is_there() {
+fn forgotten_destination_loses_at_most_what_its_rooms_held() {
     let journal = FakeJournal::with_events(30_000);
     journal.free_through(29_990);
     let forgetful = |held_forgotten| {
@@ -304,7 +304,7 @@ fn missing_waiting_event_or_dead_letter_is_damaged_exactly_once() {
 }
 
 #[test]
-fn lost_destination_is_known_by_name_or_target_keeps_what_it_holds_and_repeats_the_rest() {
+fn lost_destination_is_known_by_name_or_target_and_repeats_the_rest() {
     for (name, fingerprint) in [("pager", "garbled"), ("garbled", "https://pager.example.org")] {
         let (mut ledgers, mut file, journal, ids) = ledgers(&["archive", "pager"], 9);
         for id in &ids {
@@ -335,7 +335,7 @@ fn lost_destination_is_known_by_name_or_target_keeps_what_it_holds_and_repeats_t
 }
 
 #[test]
-fn events_that_the_journal_let_go_before_an_older_state_came_back_are_damaged() {
+fn events_freed_before_an_older_state_came_back_are_damaged() {
     let (mut ledgers, mut file, mut journal, ids) = ledgers(&["archive"], 4);
     ledgers.get_mut(ids[0]).unwrap().finish_fresh(1, Ending::Delivered);
     ledgers.get_mut(ids[0]).unwrap().finish_fresh(3, Ending::Delivered);
@@ -365,7 +365,7 @@ fn sum_holds_after_the_journal_was_lost_and_counts_anew() {
 }
 
 #[test]
-fn oldest_pending_event_is_the_oldest_begun_or_waiting_or_behind_the_cursor() {
+fn oldest_pending_event_is_begun_waiting_or_behind_the_cursor() {
     let (mut ledgers, _, journal, ids) = ledgers(&["archive"], 9);
     let oldest = |ledgers: &Ledgers| ledgers.snapshot(&journal)[0].oldest_pending_ms;
     assert_eq!(oldest(&ledgers), Some(0), "not read yet, it is no older than its destination");
@@ -383,7 +383,7 @@ fn oldest_pending_event_is_the_oldest_begun_or_waiting_or_behind_the_cursor() {
 }
 
 #[test]
-fn destination_that_nobody_can_tell_makes_only_unknown_ones_begin_at_the_oldest_event() {
+fn unrecognizable_destination_restarts_only_unknown_ones() {
     for (name, pager_begins_at) in [("garbled", 1), ("pager", 1), ("archive", 9)] {
         let journal = FakeJournal::with_events(8);
         let mut loaded = FakeFile { committed: true, ..FakeFile::default() }.load();

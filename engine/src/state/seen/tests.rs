@@ -92,7 +92,7 @@ fn file_never_says_that_it_has_an_id_which_is_still_in_flight() {
 }
 
 #[test]
-fn everything_that_was_committed_is_there_after_a_restart_and_the_rest_comes_from_the_journal() {
+fn ids_after_a_restart_come_from_the_file_and_from_the_journal() {
     let mut seen = open();
     (0..3_000).for_each(|number| accept(&mut seen, number, 1_000));
     let batch = seen.take_batch(3_000, 0);

@@ -116,7 +116,7 @@ fn order_of_names_is_no_difference() {
 }
 
 #[test]
-fn certificate_is_renewed_at_two_thirds_of_its_life_and_the_next_look_is_then() {
+fn certificate_is_renewed_at_two_thirds_of_its_life() {
     let mut cluster = Cluster::default();
     let due = cluster.reconcile(&names(), start()).look_again;
     assert!(due > start() + LEAF_LIFE * 6 / 10 && due < start() + LEAF_LIFE * 7 / 10, "{due}");
@@ -183,7 +183,7 @@ fn after_years_away_the_new_authority_spreads_before_it_signs() {
 }
 
 #[test]
-fn sender_has_a_certificate_of_the_collectors_authority_for_as_long_as_that_stands() {
+fn sender_has_a_certificate_while_the_collectors_authority_stands() {
     let mut collector = Cluster::default();
     let authorities = collector.reconcile(&names(), start()).authorities;
     let prefix = "ships.log.";

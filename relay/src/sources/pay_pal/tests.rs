@@ -181,7 +181,7 @@ async fn judge(pay_pal: &PayPal, message: &Message, after_ms: i64) -> Option<Res
 }
 
 #[tokio::test]
-async fn message_is_let_in_by_the_certificate_that_it_names_which_is_fetched_once() {
+async fn message_is_let_in_by_its_certificate_which_is_fetched_once() {
     let authority = Authority::new();
     let signer = authority.signer(NAME);
     let pem = signer.pem.clone();
@@ -299,7 +299,7 @@ async fn certificate_that_nobody_vouches_for_or_for_another_name_lets_nobody_in(
 }
 
 #[tokio::test]
-async fn an_authority_may_vouch_by_way_of_another_that_comes_with_the_certificate() {
+async fn intermediate_authority_may_come_with_the_certificate() {
     let authority = Authority::new();
     let between = authority.subordinate();
     let signer = between.signer(NAME);

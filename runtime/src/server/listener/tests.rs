@@ -140,7 +140,7 @@ async fn one_address_cannot_take_every_connection_and_idle_ones_keep_nobody_out(
 }
 
 #[tokio::test]
-async fn silent_connections_and_half_requests_keep_nobody_out_and_who_has_spoken_stays() {
+async fn silent_connections_and_half_requests_keep_no_client_out() {
     let limits = Limits { connections: 4, ..Limits::default() };
     let served = serve("127.33.0.16", limits).await;
     let mut honest = connect(served.address).await;

@@ -64,7 +64,7 @@ async fn release_that_looks_after_a_namespace_of_another_is_refused() {
 }
 
 #[tokio::test]
-async fn uninstall_keeps_definitions_and_all_that_runs_and_the_next_operator_takes_over() {
+async fn uninstall_keeps_what_runs_and_the_next_operator_takes_over() {
     with_temp_ns(async |client, namespace| {
         chart::install(CHART, &[]).await;
         let stage = Stage::set(&client, &namespace, relay(1)).await;

@@ -39,7 +39,7 @@ fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiReso
 }
 
 #[tokio::test]
-async fn every_kind_of_child_is_made_where_it_is_known_and_goes_when_nobody_wants_it() {
+async fn every_kind_of_child_is_made_where_known_and_goes_when_unwanted() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage { client: client.clone(), namespace: namespace.clone() };
         let fleet = json!({

@@ -15,7 +15,7 @@ use visnyk_e2e::traffic::{self, Ledger, Traffic, assert_collected, collected};
 const LIVE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_restart() {
+async fn changed_source_is_live_on_three_replicas_in_five_seconds() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(3)).await;
         let before = stage.relay_pods().await;
@@ -57,7 +57,7 @@ async fn changed_source_is_live_on_three_replicas_in_five_seconds_without_a_rest
 }
 
 #[tokio::test]
-async fn changed_destination_is_live_on_three_replicas_in_five_seconds_without_a_restart() {
+async fn changed_destination_is_live_on_three_replicas_in_five_seconds() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(3)).await;
         stage.apply::<Collector>("annex", collector()).await.unwrap();

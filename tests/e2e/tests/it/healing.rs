@@ -52,7 +52,7 @@ async fn hung_process_is_restarted_within_the_probes_bound_and_loses_nothing() {
 /// Hangs a loop by a file that names it. The file is root's, and the folder the relay's, so that the relay can remove
 /// it.
 #[tokio::test]
-async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses_nothing() {
+async fn process_with_a_hung_loop_is_restarted_and_loses_nothing() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(1)).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;
@@ -73,7 +73,7 @@ async fn process_with_a_hung_loop_is_restarted_within_the_probes_bound_and_loses
 }
 
 #[tokio::test]
-async fn deleted_pods_come_back_and_what_the_collector_missed_arrives_afterwards() {
+async fn deleted_pods_come_back_and_the_collector_gets_what_it_missed() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(2)).await;
         let traffic = Traffic::start(&client, &namespace, RELAY).await;

@@ -15,7 +15,7 @@ use visnyk_e2e::node;
 use visnyk_e2e::stage::{RELAY, Stage, relay};
 
 #[tokio::test]
-async fn second_operator_takes_over_when_the_first_hangs_and_heals_what_is_broken_meanwhile() {
+async fn second_operator_takes_over_and_heals_when_the_first_hangs() {
     with_temp_ns(async |client, namespace| {
         chart::install(CHART, &["replicas=2"]).await;
         let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM);

@@ -17,7 +17,7 @@ use visnyk_e2e::traffic::Traffic;
 const RESTORED: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn deleted_and_edited_children_are_restored_in_five_seconds_and_the_pods_stay() {
+async fn deleted_and_edited_children_are_restored_and_the_pods_stay() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage::set(&client, &namespace, relay(1)).await;
         let before = uids(&stage.relay_pods().await);

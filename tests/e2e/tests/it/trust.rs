@@ -48,7 +48,7 @@ async fn lost_authority_is_replaced_with_a_warning_and_peers_follow() {
 }
 
 #[tokio::test]
-async fn relay_delivers_to_a_collector_of_another_namespace_once_that_lets_it_in() {
+async fn relay_delivers_to_another_namespaces_collector_once_allowed() {
     with_temp_ns(async |_, theirs| {
         with_temp_ns(async move |client, namespace| delivers_there(client, namespace, theirs).await).await;
     })

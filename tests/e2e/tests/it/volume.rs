@@ -14,7 +14,7 @@ use visnyk_e2e::traffic::Traffic;
 const PADDING: usize = 32 << 10;
 
 #[tokio::test]
-async fn relay_on_a_full_volume_refuses_without_a_restart_and_goes_on_once_there_is_room() {
+async fn relay_on_a_full_volume_refuses_and_goes_on_once_there_is_room() {
     with_temp_ns(async |client, namespace| {
         let stage = Stage { client: client.clone(), namespace: namespace.clone() };
         let mut spec = relay(1);

@@ -22,7 +22,7 @@ fn key_line(pem: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_key_header_url_or_body_is_in_a_log_at_trace_a_status_a_metric_or_a_refusal() {
+async fn no_secret_or_body_is_in_a_log_status_metric_or_refusal() {
     let authority = Authority::new("ours");
     let folder = tempfile::tempdir().unwrap();
     fs::write(Collector::client_ca(folder.path()), &authority.certificate).unwrap();

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(5);
 const ASKED: Duration = Duration::from_secs(80);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn disk_filled_by_destinations_that_are_down_is_accepted_on_again_once_one_returns() {
+async fn full_disk_accepts_again_once_one_destination_returns() {
     let Some(disk) = Mount::ext4(64) else { return };
     let sinks = [Tally::start(Manner::Refuses).await, Tally::start(Manner::Refuses).await];
     let destinations = [destination("first", &sinks[0].url()), destination("second", &sinks[1].url())];

@@ -54,7 +54,7 @@ fn manners(elsewhere: &Tally) -> [(&'static str, Manner); 7] {
 const NEVER_THERE: &str = "never-there";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn well_destination_never_waits_for_seven_broken_ones_and_all_have_everything_in_the_end() {
+async fn healthy_destination_never_waits_for_seven_broken_ones() {
     let alone = alone().await;
     let events = usize::try_from(test_effort(EVENTS, 1_000_000)).unwrap();
     let elsewhere = Tally::start(Manner::Takes).await;

@@ -76,7 +76,7 @@ impl Surgery {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_file_can_be_lost_cut_doubled_renamed_or_taken_away_without_a_silent_loss() {
+async fn every_file_can_be_lost_or_damaged_without_a_silent_loss() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can give files away");
         return;

@@ -59,7 +59,7 @@ async fn redirect_is_a_failure_and_is_not_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gone_destination_is_disabled_and_keeps_its_events_until_it_is_elsewhere() {
+async fn gone_destination_is_disabled_and_keeps_its_events() {
     let gone = Sink::start(Behaviour::Answer(410, None)).await;
     let healthy = Sink::start(Behaviour::Ok).await;
     let at =
@@ -100,7 +100,7 @@ async fn destination_waits_as_long_as_it_is_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn destination_is_left_alone_for_as_long_as_it_asked_over_a_change_and_a_restart() {
+async fn pause_of_a_destination_outlasts_a_change_and_a_restart() {
     let sink = Sink::start(Behaviour::Answer(503, Some(("retry-after", "8".into())))).await;
     let with_concurrency = |concurrency: u32| {
         manifest::relay([with(destination("sink", &sink.url()), json!({"concurrency": concurrency}))])

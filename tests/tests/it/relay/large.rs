@@ -20,7 +20,7 @@ const SHARE: usize = 13;
 const MOST_MEMORY: u64 = 256 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_events_to_hanging_destinations_take_their_share_of_memory_and_no_more() {
+async fn large_events_to_hanging_destinations_take_their_share_of_memory() {
     let hanging = join_all(HANGING.map(|_| Sink::start(Behaviour::Hang))).await;
     let healthy = Sink::start(Behaviour::Ok).await;
     let sick = HANGING.iter().zip(&hanging).map(|(name, sink)| {

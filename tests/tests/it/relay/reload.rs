@@ -52,7 +52,7 @@ async fn changed_source_and_limit_apply_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changed_certificate_is_shown_without_a_restart_and_one_that_is_none_is_told_of() {
+async fn changed_certificate_is_shown_and_an_unusable_one_is_reported() {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["listener"]["tls"] = json!({"secretName": "front"});

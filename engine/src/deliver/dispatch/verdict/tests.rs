@@ -110,7 +110,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn every_failure_is_tried_ten_times_over_the_schedule_whatever_restarts_between() {
+async fn every_failure_is_tried_ten_times_over_the_schedule_and_restarts() {
     let failures = failures();
     let mut world = World::new(failures.len()).await;
     let mut alive: BTreeMap<Seq, &Failure> = (1..).zip(&failures).collect();

@@ -151,7 +151,7 @@ fn what_came_as_an_event_stays_it_in_every_attribute() {
 }
 
 #[test]
-fn event_whose_repeats_are_known_by_another_id_stays_it_in_every_attribute() {
+fn event_with_another_repeat_id_keeps_every_attribute() {
     let mut event = spoken();
     // As `deduplicate.id` and Standard Webhooks leave it.
     event.envelope.attributes.id = Some("msg_1".into());
@@ -162,7 +162,7 @@ fn event_whose_repeats_are_known_by_another_id_stays_it_in_every_attribute() {
 }
 
 #[test]
-fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone() {
+fn structured_event_is_taken_apart_only_where_binary_is_wanted() {
     let body = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","pilot":7,"datacontenttype":"text/plain","data":"a \"b\""}"#;
     let event = event(&[("content-type", "application/cloudevents+json; charset=UTF-8")], body);
     check(
@@ -188,7 +188,7 @@ fn a_structured_event_is_taken_apart_where_binary_is_wanted_and_else_left_alone(
 }
 
 #[test]
-fn checksums_and_codings_go_with_the_body_that_they_describe_or_not_at_all() {
+fn checksums_and_codings_go_only_with_the_body_that_they_describe() {
     let described =
         [("content-digest", "sha-256=:AA==:"), ("content-md5", "AA=="), ("content-encoding", "gzip")];
     let sent = |content_type: &'static str, body: &[u8], mode| {

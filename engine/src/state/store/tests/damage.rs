@@ -112,7 +112,7 @@ async fn no_flipped_byte_stops_the_start_alters_an_event_or_breaks_the_sum() {
 }
 
 #[tokio::test]
-async fn file_that_is_no_database_is_set_aside_by_name_and_every_destination_begins_again() {
+async fn file_that_is_no_database_is_set_aside_and_destinations_restart() {
     let (dir, journal) = folded(busy().await).await;
     fs::write(
         files::state(dir.path()),

@@ -156,7 +156,7 @@ async fn client_is_who_its_certificate_says_and_without_one_it_is_nobody() {
 }
 
 #[tokio::test]
-async fn client_that_has_another_key_than_its_certificates_is_refused_in_the_handshake() {
+async fn client_without_its_certificates_key_fails_in_the_handshake() {
     let ours = authority();
     let gate = Gate::open("127.34.1.7", Some(pem(&ours))).await;
     let (stolen, own) = (relay_of(&ours, "ships"), relay_of(&ours, "sea"));
@@ -193,7 +193,7 @@ async fn renewed_bundle_lets_new_authorities_in_without_a_restart() {
 }
 
 #[tokio::test]
-async fn neither_a_session_nor_an_open_connection_outlives_the_trust_in_its_authority() {
+async fn no_session_or_connection_outlives_the_trust_in_its_authority() {
     let (old, new) = (authority(), authority());
     let gate = Gate::open("127.34.1.3", Some(pem(&old))).await;
     let client = gate.client(Some(&relay_of(&old, "ships")));
@@ -235,7 +235,7 @@ async fn missing_bundle_is_waited_for_and_nobody_is_trusted_meanwhile() {
 }
 
 #[tokio::test]
-async fn bundle_of_the_manifest_comes_changes_and_goes_and_nothing_else_waits_for_it() {
+async fn bundle_of_the_manifest_comes_changes_and_goes() {
     let (ours, other) = (authority(), authority());
     let gate = Gate::of_manifest("127.34.1.8").await;
     let client = gate.client(Some(&relay_of(&ours, "ships")));

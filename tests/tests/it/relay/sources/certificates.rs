@@ -100,7 +100,7 @@ async fn listed_subjects_are_let_in_and_all_others_are_refused_without_a_hint() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_bundle_is_in_force_without_a_restart_and_without_one_nobody_is_let_in() {
+async fn new_bundle_applies_without_a_restart_and_no_bundle_refuses_all() {
     let sink = Sink::start(Behaviour::Ok).await;
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let relay = start(&sink, None).await;

@@ -8,7 +8,7 @@ use visnyk_tests::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_in_every_mode_are_delivered_as_they_came_and_a_broken_one_is_refused() {
+async fn events_in_every_mode_are_delivered_and_a_broken_one_is_refused() {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["sources"][0]["deduplicate"] = json!({"window": "1h"});

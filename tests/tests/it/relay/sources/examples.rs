@@ -105,7 +105,7 @@ async fn each_provider_is_let_in_by_its_example_and_what_is_forged_is_not() {
 }
 
 #[test]
-fn check_finds_every_secret_of_an_example_that_is_missing_empty_or_no_secret() {
+fn check_finds_every_unusable_secret_of_an_example() {
     let needs_secrets = |example: &Value| !secrets(&example["spec"]).is_empty();
     let bundle = Authority::new("partners").certificate;
     for (path, example) in examples().into_iter().filter(|(_, example)| needs_secrets(example)) {

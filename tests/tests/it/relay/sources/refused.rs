@@ -11,7 +11,7 @@ use visnyk_tests::{
 use super::{metric, relay_with, secret_refs, start};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_looks_the_same_to_the_sender_and_is_counted_by_its_reason() {
+async fn every_refusal_looks_the_same_and_is_counted_by_its_reason() {
     let sink = Sink::start(Behaviour::Ok).await;
     let relay = relay_with(json!({"slack": secret_refs()}), &sink).await;
     let client = relay.client();
@@ -53,7 +53,7 @@ async fn every_refusal_looks_the_same_to_the_sender_and_is_counted_by_its_reason
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_goes_lets_nobody_in_and_one_that_comes_does_without_a_restart() {
+async fn removed_secret_refuses_all_and_a_new_one_applies_at_once() {
     let sink = Sink::start(Behaviour::Ok).await;
     let relay = relay_with(json!({"github": secret_refs()}), &sink).await;
     let client = relay.client();

@@ -133,7 +133,7 @@ async fn no_kill_makes_a_relay_forget_what_it_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn id_is_known_while_its_event_is_long_delivered_and_its_segment_is_used_again() {
+async fn id_is_known_after_its_event_is_delivered_and_freed() {
     let sink = Sink::start(Behaviour::Ok).await;
     let mut manifest = manifest::relay([destination("sink", &sink.url())]);
     manifest["spec"]["sources"][0] = by_header("1h");

@@ -51,7 +51,7 @@ async fn redirect_is_an_answer_like_any_other_that_is_no_document() {
 }
 
 #[tokio::test]
-async fn address_is_judged_that_is_connected_to_whether_written_or_answered_first_or_later() {
+async fn guard_judges_the_address_that_is_connected_to() {
     let trap = Sink::new(whole("trapped")).await;
     let port = trap.address.port();
     let allowed = Sink::at(([127, 0, 0, 2], port).into(), whole("allowed")).await;

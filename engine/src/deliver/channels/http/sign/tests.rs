@@ -55,7 +55,7 @@ fn published_example_is_signed_as_published() {
 }
 
 #[test]
-fn every_secret_signs_while_they_rotate_and_both_schemes_can_stand_together() {
+fn every_secret_signs_while_they_rotate_in_both_schemes() {
     let files = [("old", "whsec_b2xk"), ("new", "whsec_bmV3\n"), ("v1a", PRIVATE)];
     let signer = signer(&files, &standard(&["old", "new", "v1a"])).unwrap();
     let mut message = message(Some("a"), b"body");
@@ -133,7 +133,7 @@ fn hmac_is_of_what_the_manifest_says_and_stands_where_it_says() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_used_is_named_and_nothing_is_signed_by_the_others() {
+fn unusable_secret_is_named_and_nothing_is_signed_by_the_others() {
     let files =
         [("good", SECRET), ("bad", "whsec_canary not base64"), ("empty", "\n"), ("key", "whsk_Y2FuYXJ5")];
     let problems = signer(&files, &standard(&["good", "bad", "empty", "key", "none"])).err().unwrap();

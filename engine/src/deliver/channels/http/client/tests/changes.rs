@@ -13,7 +13,7 @@ async fn connections_after_sending(channel: &dyn Channel, sink: &Sink) -> usize 
 }
 
 #[tokio::test]
-async fn changes_of_a_destination_keep_the_connections_that_do_not_depend_on_them() {
+async fn changed_destination_keeps_connections_that_do_not_depend_on_it() {
     let sink = Sink::new(Answer::status("200 OK")).await;
     let first = destination(&sink.url());
     let elsewhere = format!("http://{}/other", sink.address).parse().unwrap();

@@ -114,7 +114,7 @@ async fn another_name_can_be_demanded_and_a_certificate_shown() {
 }
 
 #[tokio::test]
-async fn certificates_that_cannot_be_used_are_named_and_read_again_when_they_change() {
+async fn unusable_certificates_are_named_and_read_again_when_they_change() {
     let ours = authority();
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = leaf(&ours, "relay", ExtendedKeyUsagePurpose::ClientAuth);

@@ -151,7 +151,7 @@ async fn a_refused_token_is_replaced_once_and_the_same_attempt_goes_on() {
 }
 
 #[tokio::test]
-async fn a_destination_that_refuses_every_token_is_no_reason_to_fetch_more_of_them() {
+async fn destination_that_refuses_every_token_causes_no_further_fetch() {
     let (tokens, fetched) = serve(|number, _| token(number, "3600")).await;
     let (url, _) = serve(|_, _| status(401)).await;
     let world = world(&url, &tokens);
