@@ -16,7 +16,7 @@ mod reader;
 mod recovery;
 mod scan;
 mod segment;
-#[cfg(any(test, feature = "sim"))]
+#[cfg(test)]
 pub mod sim;
 #[cfg(test)]
 mod tests;
