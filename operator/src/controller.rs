@@ -43,10 +43,10 @@ use crate::status::reasons::{REFUSED, UNREADABLE};
 use crate::status::report;
 use crate::{collector, relay};
 
-/// Visits at once; each is mostly waiting for the API server.
+/// Maximum number of reconciles at once. Each mostly waits for the API server.
 const MAX_CONCURRENT: u16 = 16;
 
-/// Between two looks at whether the other installation that manages a resource is gone.
+/// Interval of the check whether the other installation that manages a resource is gone.
 const OTHERS: Duration = Duration::from_mins(5);
 
 /// Kind of resources that the operator manages.
@@ -65,7 +65,7 @@ trait ManagedResource:
     /// Returns its last status.
     fn last_status(&self) -> Option<&Status>;
 
-    /// Brings about what it says.
+    /// Reconciles the resource.
     fn reconcile(
         &self,
         context: &Context,
@@ -107,8 +107,8 @@ impl ManagedResource for Collector {
 
 type Triggers = UnboundedReceiver<ObjectKey>;
 
-/// Runs the controllers of both kinds, in every watched namespace, for as long as it is polled.
-/// They begin anew when the cluster gets to know another kind of children.
+/// Runs the controllers of both kinds, in every watched namespace, for as long as it is polled. They restart when the
+/// cluster serves another kind of children.
 pub async fn run(deps: ControllerDeps) {
     loop {
         let kinds = match discovery::discover(&deps.client).await {
@@ -151,7 +151,8 @@ fn listen(listeners: &mut Vec<Listener>) -> (Listener, Triggers) {
     (listener, triggers)
 }
 
-/// Watches what resources may refer to in one scope, for all controllers: relays of any other scope may.
+/// Watches the objects of one scope that resources may refer to, for all controllers: relays of other scopes may refer
+/// to them.
 fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [BoxFuture<'static, ()>; 3] {
     let (of, all) = (|| scope.clone(), || listeners.to_vec());
     [
@@ -161,7 +162,7 @@ fn watch_referred(client: &Client, scope: &Scope, listeners: &[Listener]) -> [Bo
     ]
 }
 
-/// Controls the resources of one kind in one scope: those that its listener hears of, besides those that change.
+/// Reconciles the resources of one kind in one scope: those that change, and those that its listener triggers.
 async fn control<K: ManagedResource>(
     deps: &ControllerDeps,
     scope: &Scope,
@@ -191,7 +192,7 @@ async fn control<K: ManagedResource>(
     }
 }
 
-/// Visits a resource. What is logged meanwhile has a trace id of its own, besides the object of the controller's span.
+/// Reconciles a resource. Its log lines have a trace id of their own, besides the object of the controller's span.
 async fn reconcile<K: ManagedResource>(
     resource: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
@@ -215,9 +216,9 @@ async fn reconcile<K: ManagedResource>(
 
 /// Decision whether this installation manages a resource.
 enum Managed<K> {
-    /// Managed by this installation. The resource is as it is now.
+    /// This installation manages the resource, which is the present one.
     Here(Arc<DeserializeGuard<K>>),
-    /// Not managed by it, at least not now.
+    /// This installation does not manage the resource now. The action is the next one.
     Not(Action),
 }
 
@@ -258,7 +259,7 @@ async fn manage<K: ManagedResource>(
     }
 }
 
-/// Says that a resource is paused, and does nothing else.
+/// Writes into the status that a resource is paused, and does nothing else.
 async fn report_paused<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     context: &Context,
@@ -280,7 +281,7 @@ fn last_status_of<K: ManagedResource>(resource: &K) -> LastStatus {
     }
 }
 
-/// Visits a resource, and writes down, tells and counts what came out of it.
+/// Reconciles a resource, and writes, publishes and counts the outcome.
 async fn reconcile_counted<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     context: &Context,
@@ -337,7 +338,7 @@ async fn reconcile_readable<K: ManagedResource>(resource: &K, context: &Context)
     Ok(if is_written { outcome.next() } else { SOON })
 }
 
-/// Says of a resource that cannot be read what is wrong with it.
+/// Writes into the status of an unreadable resource the reason for which it cannot be read.
 async fn reconcile_unreadable<K: ManagedResource>(
     resource: &DeserializeGuard<K>,
     why: &str,
@@ -377,7 +378,7 @@ async fn write_and_publish(
     written
 }
 
-/// Tells by an Event what no condition can say, since the status cannot be written.
+/// Publishes an error as an Event, because the status cannot be written.
 async fn publish_failure(owner: &Owner, error: &Error, context: &Context) {
     if let Some(refusal) = error.told(context.cluster.backoff.is_over(&owner.key())) {
         context.writer.events.warning(&owner.object_ref(), "Report", REFUSED, &refusal).await;

@@ -2,10 +2,10 @@
 
 use visnyk_runtime::observe::causes::with_causes;
 
-/// A reconcile did not come to its end.
+/// Reason for which a reconcile failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not do what was asked.
+    /// A request to the API server failed.
     #[error("cannot {doing}")]
     Api {
         /// Request to the API server, as a verb and an object.
@@ -14,16 +14,16 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The resource went, or became another of its name, and the watch has not told yet.
+    /// The resource was deleted, or replaced by another of its name, and the watch has not reported it yet.
     #[error("nothing is made for {0}, which is gone or on its way out")]
     Gone(String),
-    /// The API server does not show what there is.
+    /// The API server refuses to list or watch objects of a kind.
     #[error("{0}")]
     Unseen(String),
     /// The cluster lacks something that a user has to change first.
     #[error("{0}")]
     Unmet(String),
-    /// Something of ours makes no JSON or YAML.
+    /// An object cannot be serialized as JSON or YAML.
     #[error("cannot write {what}")]
     Write {
         /// Object that cannot be written.

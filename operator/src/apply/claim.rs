@@ -24,13 +24,14 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(15);
 /// Manager of a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
-    /// This installation. The resource, where it was read or written because the watch may be late.
+    /// This installation manages the resource. Holds the resource if it was read or written, because the watch may be
+    /// late.
     Ours(Option<Box<DynamicObject>>),
-    /// Another writer changed it at the same time: the next reconcile will tell.
+    /// Another writer changed the resource at the same time. The next reconcile decides.
     Unclear,
-    /// No manager: it is gone, or another has its name.
+    /// The resource is gone, or another one has its name.
     Gone,
-    /// This other installation: nothing is written.
+    /// This other installation manages the resource. Nothing is written.
     Others(String),
 }
 
@@ -103,17 +104,17 @@ fn is_abandoned(lease: Option<&LeaseSpec>, now: Timestamp) -> bool {
     renewed.is_none_or(|renewed| now.duration_since(renewed.0) > ABANDONED)
 }
 
-/// The resources that other installations manage, as far as that was told.
+/// Resources of which it was reported that another installation manages them.
 #[derive(Debug, Default)]
 pub struct OthersClaims(Mutex<HashMap<ObjectKey, String>>);
 
 impl OthersClaims {
-    /// Notes who manages a resource; returns whether that is news.
+    /// Records the manager of a resource. Returns whether it is another one than before.
     pub fn note(&self, resource: &ObjectKey, holder: &str) -> bool {
         self.all().insert(resource.clone(), holder.to_owned()).is_none_or(|before| before != holder)
     }
 
-    /// Notes that this installation manages a resource, or that there is none.
+    /// Records that this installation manages a resource, or that the resource is gone.
     pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }

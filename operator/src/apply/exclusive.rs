@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::children::meta::MANAGER;
 
-/// Selectors, and what pods read as files.
+/// Fields that only the operator may set: selectors, and the content of files of pods.
 const OURS: [&[&str]; 3] = [&["data"], &["spec", "selector"], &["spec", "podSelector"]];
 
 /// Returns the merge patch that takes away what others have put there; nothing where there is nothing.

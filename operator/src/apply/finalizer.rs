@@ -17,7 +17,7 @@ pub fn is_on(object: &ObjectMeta) -> bool {
     object.finalizers.iter().flatten().any(|one| one == DRAIN)
 }
 
-/// Puts it on an object that was read.
+/// Adds the finalizer to an object that was read.
 pub async fn put_on<K>(client: &Client, object: &ObjectMeta) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -26,7 +26,7 @@ where
     write::<K>(client, object, others.chain([DRAIN.to_owned()]).collect()).await
 }
 
-/// Takes it off an object that was read.
+/// Removes the finalizer from an object that was read.
 pub async fn take_off<K>(client: &Client, object: &ObjectMeta) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,

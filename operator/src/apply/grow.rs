@@ -28,15 +28,15 @@ fn is_of_another_class(live: &DynamicObject, wanted: &Child) -> bool {
 
 /// Result of asking for other claims.
 pub enum Grown {
-    /// Every claim asks for that much, or for more, and is of that class or has its volume.
+    /// Every claim asks for that size or more, and has that class or is bound.
     All,
     /// Claims that were never bound are being deleted; the StatefulSet makes new ones once they are gone.
     Replacing,
-    /// The StatefulSet has to stay as it is: claims have volumes of another class.
+    /// The StatefulSet must stay as it is, because claims have volumes of another class.
     Bound(Error),
-    /// The API server does not take it: not of this class, or not yet, since there is no volume.
+    /// The API server refuses the size, for this class or because the claim is not bound yet.
     Refused {
-        /// The smallest that a claim asks for.
+        /// Smallest size that a claim asks for.
         smallest: Value,
         /// Answer of the API server to that claim.
         why: Error,

@@ -37,16 +37,16 @@ use crate::process::events::Events;
 /// Result of an apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// All is as it should be.
+    /// Every child is as wanted.
     Done,
-    /// These names belong to others; nothing was written.
+    /// Objects of others have these names. Nothing was written.
     NameConflict {
         /// Kind and name of each.
         names: Vec<String>,
         /// True if each of them is an orphan, which the resource may adopt.
         are_orphans: bool,
     },
-    /// The API server does not let some of it be done, and says why; the rest is as it should be.
+    /// The API server refused some writes, with this reason. Every other child is as wanted.
     Refused(String),
 }
 
@@ -62,13 +62,13 @@ impl Applied {
     }
 }
 
-/// Which objects were seen to be as they should be, by resource version and wish: they need no second look.
+/// Children that were seen to be as wanted, by resource version and wanted state. They are not compared again.
 #[derive(Debug, Default)]
 pub struct Verified(Mutex<HashMap<ChildKey, Met>>);
 
 /// Kind, namespace and name of a child.
 type ChildKey = (Kind, String, String);
-/// Its resource version, and the wish that it met.
+/// Resource version of a child, and the wanted state that it met.
 type Met = (String, String);
 
 /// The parts that every write of a controller works with.
@@ -284,7 +284,7 @@ impl<'a> Applier<'a> {
         written.map_err(Error::api(format!("apply {} {}", child.kind.gvk().kind, child.name)))
     }
 
-    /// Takes away what others have put where it may not be; an apply would leave it there.
+    /// Removes fields that others set where only the operator may. An apply would leave them.
     async fn remove_foreign(&self, child: &Child, live: &DynamicObject, patch: Value) -> Result<(), Error> {
         let patch = merge_patch(&live.metadata, patch);
         let kind = child.kind.gvk().kind;
@@ -368,7 +368,7 @@ impl Verified {
         seen.get(&key(owner, child)).is_some_and(|(_, hash)| hash == child.hash())
     }
 
-    /// Forgets what is no longer there, once that is much.
+    /// Forgets children that are gone, once they are many.
     fn tidy(&self, watched: &Watched) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() > 2 * watched.count() + 1000 {

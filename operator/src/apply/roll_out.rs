@@ -1,4 +1,4 @@
-//! The roll-out of a changed configuration: pods that lag behind are made to look at their files at once.
+//! The roll-out of a changed configuration: requests a sync of the files of pods that lag behind.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -69,7 +69,7 @@ fn own_secrets(cluster: &Cluster, owner: &Owner) -> Vec<Version> {
     secrets.map(|(_, secret)| Version::of_own(&secret.name, secret.version())).collect()
 }
 
-/// Changes the pod's annotation, so that its kubelet looks at its files now.
+/// Changes the pod's annotation, so that its kubelet updates its files at once.
 async fn request_sync(
     client: &Client,
     namespace: &str,

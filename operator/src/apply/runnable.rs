@@ -20,9 +20,9 @@ use crate::error::Error;
 
 /// A resource that can run.
 pub struct Runnable<K, V> {
-    /// The resource as it is to run.
+    /// The resource whose spec runs.
     pub resource: K,
-    /// Proof that it can.
+    /// The validated spec of the resource.
     pub valid: V,
 }
 
@@ -31,7 +31,7 @@ pub struct Runnable<K, V> {
 pub enum Fault {
     /// The spec is not valid.
     Invalid(Vec<Problem>),
-    /// The API server takes no such workload, and says why.
+    /// The API server refuses the workload, with this reason.
     Refused(String),
 }
 
@@ -46,7 +46,7 @@ pub struct Rules<K, V> {
     pub secrets: fn(&V) -> BTreeSet<SecretRef>,
     /// Every object that a reconcile reads and that is no child.
     pub references: fn(&V) -> BTreeSet<Reference>,
-    /// Changes the last good one, the first, by what is taken from a faulty one all the same.
+    /// Copies into the last good resource, the first, the fields that are taken even from a faulty one.
     pub take_over: fn(&mut K, &K),
 }
 
@@ -126,7 +126,7 @@ async fn settle<K, V>(
     Ok(Verdict { runnable, fault, missing, awaited: BTreeSet::new() })
 }
 
-/// Notes all that these refer to, then looks which of their Secrets are not there, and notes which have changed.
+/// Records the objects that these specs refer to, finds their missing Secrets, and records which have changed.
 async fn look<K, V>(
     live: &LiveChildren<'_>,
     rules: &Rules<K, V>,

@@ -18,7 +18,7 @@ fn covers_fields(live: &Map<String, Value>, wanted: &Map<String, Value>) -> bool
     wanted.iter().all(|(name, wanted)| satisfies(live.get(name).unwrap_or(&Value::Null), wanted))
 }
 
-/// Compares lists. A list with named items may have others beside them. Any other list is the operator's alone.
+/// Compares lists. A list with named items may have further items. Any other list must be equal.
 fn covers_items(live: &[Value], wanted: &[Value]) -> bool {
     let key = ["name", "uid"]
         .into_iter()

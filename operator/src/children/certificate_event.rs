@@ -9,7 +9,7 @@ pub enum CertificateEvent {
     FirstAuthority,
     /// The next authority was made, beside the one in use.
     NextAuthority,
-    /// An authority that others were told to trust is gone, and a new one took its place: they have to be told.
+    /// A published authority is gone, and a new one replaced it: clients must fetch the new one.
     LostAuthority,
     /// The server has a new certificate.
     ServerCertificate(Why),
@@ -18,13 +18,13 @@ pub enum CertificateEvent {
 /// Reason that a certificate was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The stored one was missing or could not be read.
+    /// The stored certificate was missing or could not be read.
     Missing,
-    /// The stored one was for other names.
+    /// The stored certificate was for other names.
     Names,
-    /// The stored one was by an authority that is not trusted, or had expired.
+    /// An authority that is not trusted issued the stored certificate, or it had expired.
     Distrusted,
-    /// Two thirds of its life were over.
+    /// Two thirds of the stored certificate's validity were over.
     Age,
 }
 

@@ -1,4 +1,4 @@
-//! A child as it should be: built without looking at the cluster, applied elsewhere.
+//! A child in its wanted state. It is built without reading the cluster, and applied elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::children::meta::{APPLIED, Owner};
 pub enum Kind {
     /// Account of the pods. It has no rights.
     ServiceAccount,
-    /// The configuration, or what everybody may know of a CA.
+    /// The configuration, or the public certificates of a CA.
     ConfigMap,
     /// Keys, certificates and peers.
     Secret,
@@ -33,9 +33,9 @@ pub enum Kind {
     Job,
     /// Scaler of the number of pods.
     HorizontalPodAutoscaler,
-    /// A way in from outside.
+    /// Route of an ingress controller to the pods.
     Ingress,
-    /// A way in from a Gateway.
+    /// Route of a Gateway to the pods.
     HttpRoute,
     /// Trust of a Gateway in the pods' certificate.
     BackendTlsPolicy,
@@ -123,18 +123,17 @@ impl<'a> Target<'a> {
     }
 }
 
-/// A version that no object has, since a store's first write is its second: what is applied with it is made, or in
-/// conflict with what is there.
+/// Resource version that no object has. An apply with it creates the object, or fails with a conflict if there is one.
 const NEVER: &str = "1";
 
-/// A child as it should be.
+/// A child in its wanted state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
     /// Kind of the child.
     pub kind: Kind,
     /// Its name; its namespace is the owner's.
     pub name: String,
-    /// All of it, as it is applied.
+    /// The whole object, as it is applied.
     pub object: Value,
     /// Events that are published when it is written.
     pub news: Vec<CertificateEvent>,

@@ -19,12 +19,12 @@ pub const ADOPT: &str = "visnyk.dev/adopt";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label with the resource's name.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// The label with what runs.
+/// Label with the name of the program.
 pub const NAME: &str = "app.kubernetes.io/name";
-/// The annotation by which a child says which wish it was last made to meet.
+/// Annotation with the wanted state that was last applied to a child.
 pub const APPLIED: &str = "visnyk.dev/applied";
 
-/// Namespace and name of a resource that is to be looked at.
+/// Namespace and name of a resource to reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectKey {
     /// Namespace of the resource.
@@ -40,7 +40,7 @@ impl ObjectKey {
     }
 }
 
-/// Which of the two kinds.
+/// Kind of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// A resource of kind `WebhookRelay`.
@@ -82,7 +82,7 @@ impl Role {
         }
     }
 
-    /// Selects every child and pod of resources of this kind.
+    /// Returns the selector of every child and pod of resources of this kind.
     pub fn selector(self) -> String {
         format!("{MANAGED_BY}={MANAGER},{NAME}={}", self.app())
     }
@@ -133,7 +133,7 @@ impl Owner {
         claim.name.as_ref()?.strip_prefix(&format!("data-{}-", self.base()))?.parse().ok()
     }
 
-    /// Selects the pods, and nothing of any other resource.
+    /// Returns the selector of the resource's pods.
     pub fn pods(&self) -> Value {
         json!({ NAME: self.role.app(), INSTANCE: self.name })
     }

@@ -82,9 +82,9 @@ pub struct Workload<'a> {
     pub args: Vec<String>,
     /// Values whose change restarts the pods, besides the pods' own form.
     pub restart: String,
-    /// The user's word on the pods.
+    /// The user's settings of the pods.
     pub pod: &'a api::Pod,
-    /// The user's word on the Service.
+    /// The user's settings of the Service.
     pub service: &'a api::Service,
 }
 
@@ -135,7 +135,7 @@ pub enum Data<'a> {
     },
     /// A folder of the pod.
     Ephemeral {
-        /// Most bytes, if there is a limit.
+        /// Maximum number of bytes, if there is a limit.
         limit: Option<u64>,
     },
 }

@@ -15,9 +15,9 @@ use crate::children::meta::NAME;
 
 /// The user and group of our images.
 const USER: u32 = 65532;
-/// Seconds that a pod keeps accepting after it was told to go: so long may its address be with others.
+/// Seconds for which a pod still accepts after SIGTERM, because clients may still have its address.
 const DRAIN_GRACE: u32 = 10;
-/// Seconds until it is killed: the grace, 20 for what is in flight, and room to spare.
+/// Seconds after which a pod is killed: the drain grace, 20 for requests in flight, and some reserve.
 const TERMINATION_GRACE: u32 = 60;
 /// Annotation whose change restarts the pods: it has the values that a running pod cannot follow.
 const RESTART: &str = "visnyk.dev/restart";
@@ -151,7 +151,7 @@ fn resources(wanted: &Resources) -> Value {
     json!({ "requests": requests, "limits": limits })
 }
 
-/// Replicas on one node would go with it together.
+/// Returns the constraint that spreads replicas over nodes, because those of one node would fail together.
 fn apart(pods: &Value) -> Value {
     json!({ "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [{
         "weight": 100,

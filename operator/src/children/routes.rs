@@ -1,4 +1,4 @@
-//! Ways in from outside, where the resource asks for them.
+//! Ingress and routes of a Gateway, where the resource asks for them.
 
 use serde_json::{Value, json};
 use visnyk_crds::api::{HttpRoute, Ingress};

@@ -7,7 +7,7 @@ use super::{Data, Workload};
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// Bytes that file systems keep for themselves, besides an eighth.
+/// Bytes that file systems use themselves, besides an eighth.
 const OVERHEAD: u64 = 32 << 20;
 
 /// Returns the bytes to claim for a folder that may take `size` bytes.

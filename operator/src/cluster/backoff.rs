@@ -22,7 +22,7 @@ struct Failures {
 impl Backoff {
     const INITIAL: Duration = Duration::from_millis(500);
     const MAX: Duration = Duration::from_mins(1);
-    /// Failures in a row after which the next one is no hiccup; by then some three seconds have passed.
+    /// Number of failures in a row from which on they are reported; some three seconds have passed by then.
     const REPEATED: u32 = 3;
 
     /// Returns the wait after another failure.
@@ -38,15 +38,14 @@ impl Backoff {
         self.all().get(resource).is_some_and(|failures| failures.in_a_row >= Self::REPEATED)
     }
 
-    /// Notes that the running reconcile met an error once more and goes on all the same.
+    /// Records that the running reconcile met an error again and goes on.
     pub fn work_around(&self, resource: &ObjectKey) {
         if let Some(failures) = self.all().get_mut(resource) {
             failures.is_worked_around = true;
         }
     }
 
-    /// Notes that a reconcile came to its end. What it worked around has not passed; otherwise the next wait is the
-    /// first again.
+    /// Records that a reconcile ended without an error. Unless it worked around one, the next wait is the first again.
     pub fn succeeded(&self, resource: &ObjectKey) {
         let mut all = self.all();
         match all.get_mut(resource) {
@@ -56,7 +55,7 @@ impl Backoff {
         }
     }
 
-    /// Forgets a resource that is gone: another of its name begins anew.
+    /// Forgets a resource that is gone. Another one of its name starts without failures.
     pub fn forget(&self, resource: &ObjectKey) {
         self.all().remove(resource);
     }

@@ -10,7 +10,7 @@ use kube::runtime::watcher::Event;
 use crate::children::child::Kind;
 use crate::children::meta::{INSTANCE, ObjectKey, Owner, Role, controller_of};
 
-/// A child, as it was last seen.
+/// Metadata of a child, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildMeta {
     /// Name of the child.
@@ -25,7 +25,7 @@ pub struct ChildMeta {
     instance: Option<Box<str>>,
 }
 
-/// The resource of ours that controls a child.
+/// The resource that controls a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Controller {
     name: Box<str>,

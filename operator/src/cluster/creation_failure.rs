@@ -10,7 +10,7 @@ use crate::children::child::Kind;
 use crate::cluster::live_children::LiveChildren;
 use crate::error::Error;
 
-/// The reason of the Event by which a controller says that it cannot make a pod.
+/// Reason of the Event of a controller that cannot create a pod.
 const REASON: &str = "FailedCreate";
 /// Age of an Event that still counts. A StatefulSet is tried again after 17 minutes at the latest.
 const COUNTS: SignedDuration = SignedDuration::from_mins(20);

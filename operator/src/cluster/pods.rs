@@ -21,19 +21,19 @@ use crate::cluster::Cluster;
 
 /// The annotation whose change makes a kubelet bring a pod's files up to date.
 pub const SYNC_ANNOTATION: &str = "visnyk.dev/sync";
-/// A pod that has not followed after so long will not.
+/// Time after which a pod that has not synced is not waited for any more.
 pub const SYNC_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A pod answers from memory.
+/// Maximum time for a pod's answer, which it makes from memory.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// A status names at most 64 destinations.
+/// Maximum size of a status in bytes; it has at most 64 destinations.
 const MAX_STATUS_BYTES: usize = 256 << 10;
 
 /// Client that asks pods for their status.
 #[derive(Clone, Debug)]
 pub struct Pods(Http<HttpConnector, Empty<Bytes>>);
 
-/// A pod, and what it says.
+/// A pod with the state that it reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Name of the pod.

@@ -34,24 +34,24 @@ pub struct Reference {
 #[derive(Clone, Debug, Default)]
 pub struct References(Arc<Mutex<Tables>>);
 
-/// The same, by either end.
+/// The references by resource, and by object.
 #[derive(Debug, Default)]
 struct Tables {
     of: HashMap<ObjectKey, BTreeSet<Reference>>,
     to: HashMap<Reference, Vec<ObjectKey>>,
 }
 
-/// A controller, as it hears of what its resources refer to.
+/// Receiver of changes of the objects that one controller's resources refer to.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Which refer to what.
+    /// References of the controller's resources.
     pub references: References,
     /// Sender of the keys of resources that a change concerns.
     pub triggers: UnboundedSender<ObjectKey>,
 }
 
 impl Listener {
-    /// Passes on that an object changed; returns whether any resource here refers to it.
+    /// Triggers the resources that refer to a changed object. Returns whether there are any.
     pub fn hear(&self, changed: &Reference) -> bool {
         let resources = self.references.to(changed);
         let any = !resources.is_empty();
@@ -61,7 +61,7 @@ impl Listener {
         any
     }
 
-    /// Passes on that every referred object which is `like` this may have changed.
+    /// Triggers the resources that refer to an object for which `like` is true, because it may have changed.
     pub fn hear_all(&self, like: impl Fn(&Reference) -> bool) {
         for one in self.references.matching(like) {
             self.hear(&one);
@@ -70,7 +70,7 @@ impl Listener {
 }
 
 impl References {
-    /// Notes that a resource refers to these objects, and to no others any more.
+    /// Records that a resource refers to these objects, and to no others.
     pub fn note(&self, resource: &ObjectKey, references: BTreeSet<Reference>) {
         let mut tables = self.tables();
         if tables.of.get(resource) == Some(&references) {

@@ -1,5 +1,5 @@
-//! Which watches the API server refuses: what cannot be seen would be taken for missing, so a resource that depends
-//! on it is not brought about, and says why.
+//! Watches that the API server refuses. Objects that cannot be seen would be taken for missing, so a resource that
+//! depends on them is not applied, and its status says why.
 
 use std::collections::BTreeMap;
 

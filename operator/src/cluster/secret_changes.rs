@@ -14,7 +14,7 @@ use crate::children::meta::ObjectKey;
 /// pod.
 const SYNCING: SignedDuration = SignedDuration::from_secs(8);
 
-/// A Secret as it was looked at.
+/// Version of a Secret at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Name of the Secret.
@@ -57,7 +57,7 @@ struct Known {
 }
 
 impl SecretChanges {
-    /// Notes in which versions a resource's Secrets are now. One that is seen for the first time, as all are after the
+    /// Records the present versions of a resource's Secrets. One that is seen for the first time, as all are after the
     /// operator's start, has changed if it was written just before.
     pub fn note(&self, resource: &ObjectKey, versions: Vec<Version>, now: Timestamp) {
         let mut all = self.all();

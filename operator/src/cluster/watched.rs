@@ -24,8 +24,8 @@ use crate::cluster::references::{Listener, Reference, Referred};
 use crate::cluster::refusals::Refusals;
 use crate::error::Error;
 
-/// Objects in one answer to a list. Until it is kept an object has fields that take many times as much as what is kept,
-/// and some thirty lists are read at once when an operator starts.
+/// Maximum number of objects in one answer to a list. An object has many more fields than are kept of it, and an
+/// operator reads some thirty lists at once when it starts.
 const PAGE: u32 = 50;
 
 /// The namespaces of one controller: one, or all.
@@ -71,7 +71,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Begins to watch. The watches run as long as the futures are polled, and never all end by themselves.
+    /// Starts the watches. They run as long as the futures are polled, and never all end by themselves.
     pub fn start(
         client: &Client,
         scope: &Scope,
@@ -122,7 +122,7 @@ impl Watched {
         }
     }
 
-    /// Tells when everything that is there has been seen. A store wakes only one of those that wait for it.
+    /// Resolves when all present objects have been seen. A store wakes only one of the tasks that wait for it.
     fn first_look(&self, seen: watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
         let (children, pods, claims) = (self.children.clone(), self.pods.clone(), self.claims.clone());
         async move {
@@ -208,7 +208,7 @@ pub async fn references<K>(
     }
 }
 
-/// Tells listeners of the changes that one watch of referred objects reports.
+/// Reports the changes of one watch of referred objects to the listeners.
 struct News {
     scope: Scope,
     what: Referred,
@@ -218,8 +218,8 @@ struct News {
 }
 
 impl News {
-    /// Tells of one event. A list names what is there, and nothing that was deleted before it: at its end, whatever is
-    /// referred to and was not listed may have been deleted unseen.
+    /// Handles one event of a watch. A list names the present objects only: at its end, a referred object that was not
+    /// listed may have been deleted unseen.
     fn hear<K: ResourceExt>(&mut self, event: watcher::Event<K>) {
         match event {
             watcher::Event::Init => self.listed.clear(),
@@ -247,19 +247,19 @@ impl News {
         Reference { what: self.what, namespace, name }
     }
 
-    /// Tells every listener of a change; returns whether any resource refers to the object.
+    /// Reports a change to every listener. Returns whether any resource refers to the object.
     fn tell(&self, changed: &Reference) -> bool {
         self.listeners.iter().filter(|listener| listener.hear(changed)).count() > 0
     }
 }
 
-/// Watches all that there is, page by page.
+/// Returns the configuration of a watch of all objects, which reads them page by page.
 pub fn everything() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
 }
 
-/// Keeps a store up to date and tells whom each change concerns. What was deleted while the watch was broken is missing
-/// from the next list and is no event: it is told of at the end of that list.
+/// Keeps a store up to date and triggers the resources that each change concerns. An object that was deleted while the
+/// watch was broken is missing from the next list without an event: it is reported at the end of that list.
 async fn keep<K>(
     events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
     writer: reflector::store::Writer<K>,

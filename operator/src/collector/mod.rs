@@ -65,7 +65,7 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
     }))
 }
 
-/// The decision which spec runs.
+/// Decision on the spec that runs.
 type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
 
 /// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
@@ -74,11 +74,11 @@ async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context
     judge_with_pods(collector, live, &RULES, &context.writer, workload).await
 }
 
-/// The objects around a collector, as they are.
+/// Observed objects of a collector.
 struct Observed {
-    /// The collector's own certificates; none if its listener speaks plain HTTP.
+    /// Certificates of the collector; none if its listener uses plain HTTP.
     kept: StoredCertificates,
-    /// The pod, as it answers.
+    /// Report of the pod.
     pods: Vec<Report>,
 }
 
@@ -91,7 +91,7 @@ async fn observe(runnable: &Runnable, live: &LiveChildren<'_>) -> Result<Observe
     Ok(Observed { kept, pods: pods::ask(live.cluster, live.owner).await })
 }
 
-/// The objects of a collector, as they should be.
+/// Wanted objects of a collector.
 struct Wanted {
     /// Children, of kinds that the cluster knows.
     children: Vec<Child>,

@@ -20,7 +20,7 @@ use crate::status::report::{
     requeue_after, secret_obstacles,
 };
 
-/// All that a reconcile has seen.
+/// Observations of a reconcile.
 pub struct Inputs<'a> {
     /// Owner of the children.
     pub owner: &'a Owner,
@@ -30,11 +30,11 @@ pub struct Inputs<'a> {
     pub fault: Option<&'a Fault>,
     /// Result of the apply.
     pub applied: &'a Applied,
-    /// Secrets that are not there.
+    /// Names of missing Secrets.
     pub missing_secrets: &'a BTreeSet<String>,
     /// Obstacles to its configuration.
     pub obstacles: &'a [Obstacle],
-    /// The pod, and what it says.
+    /// Reports of the pods; there is at most one.
     pub pods: &'a [Report],
     /// Reason that there is no pod, if anything says so.
     pub creation_failure: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! Our two kinds in the API server: nothing can be reconciled before it serves them.
+//! The custom resource definitions in the API server: reconciles begin once it serves them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use visnyk_runtime::observe::watchdog::Ticker;
 /// Time between two looks.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The kinds that are not served yet; each is a condition of being ready.
+/// The kinds that are not served yet. Each is an unmet condition of readiness.
 pub struct Missing(Vec<(String, Condition)>);
 
 impl Missing {

@@ -7,9 +7,9 @@ use visnyk_runtime::observe::{metrics::Metrics, readiness::Readiness, watchdog::
 
 use crate::process::fence::Fence;
 
-/// Everything there is to see.
+/// State that the endpoints show.
 pub struct OperatorEndpoints {
-    /// The loops that must turn.
+    /// Watchdog of the loops.
     pub watchdog: Watchdog,
     /// Conditions that must hold before anything can be reconciled.
     pub readiness: Readiness,

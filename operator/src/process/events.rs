@@ -9,7 +9,7 @@ use tracing::warn;
 #[derive(Clone)]
 pub struct Events(Recorder);
 
-/// The longest note that an API server takes.
+/// Maximum length of a note that an API server accepts.
 const NOTE: usize = 1024;
 
 impl Events {
@@ -19,7 +19,7 @@ impl Events {
         Self(Recorder::new(client, reporter))
     }
 
-    /// Tells that something failed or needs a look.
+    /// Publishes an Event of type Warning.
     pub async fn warning(&self, object: &ObjectReference, action: &str, reason: &str, note: &str) {
         self.publish(object, &event(EventType::Warning, action, reason, note)).await;
     }

@@ -21,18 +21,18 @@ use tower::{BoxError, Service};
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
 
-/// Requests that wait for a connection; as many as the client's own queue takes.
+/// Maximum number of requests that wait for a connection, which is that of the client's own queue.
 const WAITING: usize = 1024;
 
 /// An API server gives up on a request after a minute, and says so: one that is silent for longer is not there. A watch
 /// is answered at once, and may then be idle for as long as it likes.
 const LONGEST: Duration = Duration::from_secs(65);
 
-/// Requests at once, besides open watches. Each has a connection, and connections are most of what an operator with
-/// many resources keeps in memory.
+/// Maximum number of requests at once, besides open watches. Each has a connection, and connections are most of the
+/// memory of an operator with many resources.
 const MAX_CONCURRENT: usize = 32;
 
-/// The write was not sent.
+/// Error of a write that was not sent, because the lease may have expired.
 #[derive(Debug, thiserror::Error)]
 #[error("not written: the lease is not ours")]
 pub struct Fenced;
@@ -64,8 +64,8 @@ impl Fence {
         Ok(self.over(ClientBuilder::try_from(config)?))
     }
 
-    /// A client behind this fence, over any service. It tries again what a busy server puts off, when the server
-    /// says; each try passes the fence anew. No try waits for an answer for longer than `LONGEST`.
+    /// Returns a client behind this fence, over any service. It tries a request again when a busy server asks for that;
+    /// each try passes the fence anew. No try waits for an answer for longer than `LONGEST`.
     pub fn over<S, B>(&self, service: ClientBuilder<S>) -> Client
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,

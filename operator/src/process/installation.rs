@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 /// An operator installation: all operators that elect one leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
-    /// Namespace of the Lease by which they do.
+    /// Namespace of the Lease by which they elect it.
     pub namespace: String,
     /// Name of the Lease.
     pub lease: String,

@@ -49,7 +49,7 @@ pub struct Election {
 pub enum Ended<T> {
     /// The process was told to stop.
     Stopped,
-    /// The work came to an end.
+    /// The work ended with this result.
     Finished(T),
     /// The lease went to another, or could not be renewed in time.
     Lost,
@@ -110,7 +110,7 @@ impl Election {
         }
     }
 
-    /// Renews until that fails for too long, or the lease is another's.
+    /// Renews the lease until that fails for too long, or another operator holds it.
     async fn keep(&mut self, mut until: Instant, fence: &Fence, ticker: &Ticker) {
         loop {
             let next = Instant::now() + self.timing.retry;
@@ -127,8 +127,8 @@ impl Election {
         }
     }
 
-    /// Takes or renews the lease, if it is free, ours or expired. Returns until when it is surely ours, counted
-    /// from before the request.
+    /// Takes or renews the lease, if it is free, expired or held by this operator. Returns the time until which this
+    /// operator surely holds it, counted from before the request.
     async fn try_hold(&mut self) -> kube::Result<Option<Instant>> {
         let until = Instant::now() + self.timing.renew;
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
@@ -182,7 +182,7 @@ impl Election {
         }
     }
 
-    /// Gives the lease back, so that the next one need not wait for it to expire.
+    /// Gives the lease back, so that the next leader does not wait for it to expire.
     async fn release(&self) {
         let released = async {
             let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };

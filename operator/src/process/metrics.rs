@@ -99,12 +99,12 @@ impl OperatorMetrics {
         self.certificates.remove(certificate);
     }
 
-    /// Notes that this operator leads from now on.
+    /// Records that this operator leads from now on.
     pub fn term_began(&self) {
         self.leading.set(1);
     }
 
-    /// Notes that it leads no more. Another operator tells of certificates from now on.
+    /// Records that this operator does not lead any more. Another operator reports the certificates from now on.
     pub fn term_ended(&self) {
         self.leading.set(0);
         self.certificates.clear();

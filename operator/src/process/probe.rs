@@ -1,4 +1,4 @@
-//! One request, for a pod that has nothing but this binary: `helm test`.
+//! Sends one request, for a pod that has only this binary: `helm test`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
-/// The answer was not the one hoped for.
+/// Reason for which the probe failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The operator did not answer.
@@ -21,7 +21,7 @@ pub enum ProbeError {
         #[source]
         source: hyper_util::client::legacy::Error,
     },
-    /// The answer broke off.
+    /// The connection ended before the answer was complete.
     #[error("answer of {url} broke off")]
     Broken {
         /// URL of the request.
@@ -33,7 +33,7 @@ pub enum ProbeError {
     /// The answer took too long.
     #[error("{0} does not answer")]
     Silent(Uri),
-    /// Another status than 200.
+    /// The status of the answer is not 200.
     #[error("{url} answers {status}: {body}")]
     Refused {
         /// URL of the request.

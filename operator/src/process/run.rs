@@ -38,13 +38,13 @@ pub struct ControllerDeps {
     pub events: Events,
 }
 
-/// The operator cannot run, or cannot go on.
+/// Reason for which the operator cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Neither a service account nor a kubeconfig.
+    /// There is neither a service account nor a kubeconfig.
     #[error("no cluster to look after")]
     Config(#[source] kube::config::InferConfigError),
-    /// The configuration makes no client.
+    /// A client cannot be made from the configuration.
     #[error("client of the API server cannot be made")]
     Client(#[source] kube::Error),
     /// The health address cannot be served.

@@ -20,7 +20,7 @@ use crate::error::Error;
 /// Namespace and name of an object.
 pub type Named = (String, String);
 
-/// Objects that a relay refers to, as they are.
+/// Observed objects that a relay refers to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Its own authority and certificate.
@@ -33,12 +33,12 @@ pub struct Found {
     pub services: BTreeMap<Named, Result<Service, Absence>>,
 }
 
-/// A Collector, and what it signs with.
+/// A Collector with its certificate authorities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peer {
     /// Collector as it was read.
     pub collector: Collector,
-    /// Its authorities; nothing where it has none yet.
+    /// Secret with its authorities; `None` if it has none yet.
     pub authorities: Option<SecretData>,
 }
 
@@ -51,7 +51,7 @@ pub enum Absence {
     /// The object may exist, for instance in a namespace that this operator does not watch.
     #[error("cannot be read: {0}")]
     Hidden(String),
-    /// The object exists, and is not as its type has it.
+    /// The object exists and does not have the form of its type.
     #[error("cannot be read; its own conditions say why")]
     Unreadable,
 }

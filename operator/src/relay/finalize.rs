@@ -27,7 +27,7 @@ use crate::status::outcome::{BLOCKED, Certificates, Outcome};
 use crate::status::reasons::{LEAVING, READY, SPOOL_RETAINED};
 use crate::status::report::accepted;
 
-/// Drains what is to be drained, deletes what is to be deleted, then lets the relay go.
+/// Drains or deletes the relay's volumes as its spec says, then removes the finalizer.
 pub async fn finalize(
     relay: &WebhookRelay,
     owner: &Owner,
@@ -135,7 +135,7 @@ async fn is_namespace_going(client: &Client, owner: &Owner) -> Result<bool, Erro
     Ok(found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
 }
 
-/// Ends its pods, and Jobs whose word no longer counts: a prune would begin with what is still needed.
+/// Deletes its pods, and Jobs whose result no longer counts. A prune would begin with objects that are still needed.
 async fn stop(cluster: &Cluster, owner: &Owner, left: &[RetainedVolume]) -> Result<(), Error> {
     let is_old =
         |job: &str| left.iter().any(|one| one.fate == VolumeFate::DrainedOnce && one.job(owner) == job);
@@ -152,7 +152,7 @@ async fn stop(cluster: &Cluster, owner: &Owner, left: &[RetainedVolume]) -> Resu
     Ok(())
 }
 
-/// Takes the finalizer off, and tells what is kept.
+/// Removes the finalizer, and publishes the volumes that are kept.
 async fn let_go(
     relay: &WebhookRelay,
     owner: &Owner,

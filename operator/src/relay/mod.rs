@@ -80,7 +80,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
     }))
 }
 
-/// The decision which spec runs.
+/// Decision on the spec that runs.
 type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
 
 /// Decides which spec runs, and puts the finalizer on a relay that needs it or takes it off. Returns why it could not,
@@ -103,13 +103,13 @@ async fn admit(
     Ok((verdict, not_held))
 }
 
-/// The objects around a relay, as they are.
+/// Observed objects of a relay.
 struct Observed {
     /// Objects that the spec refers to, and the relay's own certificates.
     found: fetch::Found,
     /// Volumes that no replica uses.
     left: Vec<RetainedVolume>,
-    /// Pods, as they answer.
+    /// Reports of the pods.
     pods: Vec<Report>,
 }
 
@@ -123,7 +123,7 @@ async fn observe(runnable: &Runnable, live: &LiveChildren<'_>, now: Timestamp) -
     })
 }
 
-/// The objects of a relay, as they should be.
+/// Wanted objects of a relay.
 struct Wanted {
     /// Children, of kinds that the cluster knows.
     children: Vec<Child>,

@@ -1,4 +1,4 @@
-//! One certificate: kept for as long as everybody would accept it, and made anew in time.
+//! One certificate: kept for as long as every client would accept it, and renewed in time.
 
 use jiff::Timestamp;
 use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose};
@@ -6,7 +6,7 @@ use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose};
 use super::Authorities;
 use crate::children::certificate_event::Why;
 
-/// A certificate as it is to be.
+/// A certificate in its wanted state.
 pub struct Leaf {
     /// Certificate with its key.
     pub issued: CertificateAndKey,

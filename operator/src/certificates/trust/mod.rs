@@ -21,10 +21,10 @@ pub use authorities::Authorities;
 pub use leaf::Leaf;
 pub use visnyk_crds::contract::paths::{AUTHORITIES as BUNDLE, CERTIFICATE, KEY};
 
-/// Every server of ours is known by these, as on a laptop: `kubectl port-forward` leads there.
+/// Loopback addresses, which every server certificate contains because `kubectl port-forward` connects to them.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-/// Nothing could be issued.
+/// Error of a certificate that cannot be issued.
 #[derive(Debug, thiserror::Error)]
 #[error("certificate cannot be made")]
 pub struct CannotIssue(#[from] rcgen::Error);
@@ -34,7 +34,7 @@ pub struct CannotIssue(#[from] rcgen::Error);
 pub struct Found<'a> {
     /// The Secret with its authorities, which no pod mounts.
     pub authorities: Option<&'a SecretData>,
-    /// The bundle that everybody was told to trust, from the ConfigMap.
+    /// The published bundle of CA certificates, from the ConfigMap.
     pub published: Option<&'a str>,
     /// The Secret that its pods mount.
     pub server: Option<&'a SecretData>,
@@ -43,7 +43,7 @@ pub struct Found<'a> {
 /// Certificates of one resource, as they should be.
 #[derive(Debug)]
 pub struct Wanted {
-    /// Its authorities, to issue more.
+    /// Authorities of the resource, which issue further certificates.
     pub authorities: Authorities,
     /// The Secret that its pods mount.
     pub server: SecretData,
