@@ -1,6 +1,9 @@
 //! A disk that fails to order: a file system in memory, mounted through FUSE, that tells what is written from what is
 //! synced. A failed sync does what it does on Linux: part of what was written is on the disk, the rest is gone from
 //! memory too, and the next sync knows nothing of it.
+//!
+//! It shares no code with the journal's simulated disk, which has the same rule: that one replaces a Rust trait and keeps
+//! sectors of one folder, while the state file is written by `SQLite`, which only a mounted file system reaches.
 
 mod serve;
 mod tree;
