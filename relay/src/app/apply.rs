@@ -42,7 +42,7 @@ pub struct Reload {
 /// Interval between two ticks without a change, and between two attempts at a change that may succeed later.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A changed manifest was not applied.
+/// Reason for which a changed manifest was not applied.
 #[derive(Debug)]
 enum NotApplied {
     /// The change cannot be applied. Another manifest, another secret or a restart is needed.

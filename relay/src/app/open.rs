@@ -35,7 +35,7 @@ pub struct Home {
     pub lock: FolderLock,
 }
 
-/// The data folder cannot be opened.
+/// Reason for which the data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// The data folder cannot be created.

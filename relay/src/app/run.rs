@@ -49,7 +49,7 @@ use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::sources::{PayPalCertificates, SourceLoader};
 use crate::status::Status;
 
-/// The relay cannot run, or cannot continue.
+/// Reason for which the relay cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The data folder cannot be opened.

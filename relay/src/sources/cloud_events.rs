@@ -53,7 +53,7 @@ fn event(event: &Json<'_>) -> Option<Attributes> {
     attributes(&text("specversion")?, [text("type"), text("id"), text("source")], text("time"))
 }
 
-/// A batch has no attributes of its own, and is one record: all of its events or none.
+/// Checks a batch, which is one record with all of its events. It has no attributes of its own.
 fn batch(body: &[u8]) -> Option<Attributes> {
     let events: Vec<&RawValue> = serde_json::from_slice(without_mark(body)).ok()?;
     let all_sound = events.iter().all(|one| event(&Json::of(one.get().as_bytes())).is_some());

@@ -17,7 +17,8 @@ use visnyk_runtime::crypto::standard_webhooks::{VerifyingKey, signed};
 
 use super::testing::{Case, Message, cases};
 
-/// Which variant to judge: set in the processes whose instructions are counted, which are this test, begun anew.
+/// Variable with the variant to verify. It is set in the processes whose instructions are counted, which run this same
+/// test.
 const VARIANT: &str = "VISNYK_COUNTED_VARIANT";
 const VARIANTS: usize = 4;
 /// Name of the round whose instruction counts must differ, which proves the method.

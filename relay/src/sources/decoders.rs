@@ -1,5 +1,5 @@
-//! Whatever reads what others wrote, fed with what nobody should have written: nothing panics, and nothing takes more
-//! memory than a fixed multiple of what it was fed. `PROPTEST_CASES` makes it long.
+//! Decoders of texts from outside, with malformed texts: none panics, and none uses more memory than a fixed multiple
+//! of its text. `PROPTEST_CASES` sets the number of cases.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use super::Provider;
 use super::testing::{Case, Message, cases};
 use crate::body_kind;
 
-/// Whatever the size: errors, a decoder's own tables.
+/// Memory that does not depend on the size: errors, and a decoder's own tables.
 const FIXED: u64 = 64 << 10;
 /// Memory of a JSON object of very short fields as a table while that grows, and some room.
 const OF_A_BODY: Allowed = Allowed { fixed: FIXED, times: 24 };
@@ -67,14 +67,14 @@ fn harm() -> impl Strategy<Value = Harm> {
     ]
 }
 
-/// One of these, harmed up to three times, or any bytes.
+/// Generates one of these texts with up to three changes, or any bytes.
 fn harmed(sound: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let start = prop_oneof![4 => select(sound), 1 => any::<Vec<u8>>()];
     (start, prop::collection::vec(harm(), 0..=3))
         .prop_map(|(start, harms)| harms.iter().fold(start, |bytes, harm| harm.done_to(bytes)))
 }
 
-/// Much of what is short to write and long to keep; so many fields that a table has just doubled.
+/// Returns texts with many short items that take much memory, of so many fields that a table has just doubled.
 fn giants() -> Vec<Vec<u8>> {
     let of = |begin: &str, part: &str| [begin, &part.repeat((LONGEST - begin.len()) / part.len())].concat();
     let fields: Vec<String> = (0..28_673).map(|field| format!("\"{field:x}\":0")).collect();
@@ -104,7 +104,7 @@ struct Allowed {
     times: u64,
 }
 
-/// Feeds a decoder, and says what it cost.
+/// Runs a decoder over many texts, and checks the memory that it used.
 fn is_frugal(name: &str, allowed: Allowed, sound: Vec<Vec<u8>>, giants: &[Vec<u8>], decode: impl Fn(&[u8])) {
     let (inputs, worst) = (Cell::new(0_u64), Cell::new(0));
     let feed = |bytes: &[u8]| {
@@ -185,7 +185,7 @@ const MEDIA_TYPES: [&str; 3] = [
 ];
 const STRUCTURED: &str = "{\"specversion\": \"1.0\", \"type\": \"a\", \"id\": \"1\", \"source\": \"/a\", \"time\": \"2026-01-01T00:00:00Z\"}";
 
-/// Lets a provider read of a request whatever it reads, as far as a listener would take it.
+/// Lets a provider verify and describe a request that a listener would accept.
 fn read(case: &Case, provider: &dyn Provider, message: &Message) {
     message.judged_at(case.now * 1000, |request| {
         let _ = (provider.greet(request), provider.verify(request), provider.describe(request));

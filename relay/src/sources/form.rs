@@ -1,4 +1,4 @@
-//! URL-encoded forms and queries, byte for byte: what is not UTF-8 stays what it is.
+//! URL-encoded forms and queries, byte for byte. Bytes that are not UTF-8 are kept.
 
 use percent_encoding::percent_decode;
 

@@ -1,4 +1,5 @@
-//! GitHub: an HMAC of the body. Its headers are not signed: whoever has one event can give it another type and id.
+//! GitHub: an HMAC of the body. Its headers are not signed: a person who has one event can send it with another type
+//! and id.
 
 use visnyk_engine::event::Attributes;
 

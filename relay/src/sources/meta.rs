@@ -1,4 +1,4 @@
-//! Meta: an HMAC of the body. Before it sends events it asks, by GET, whether it may.
+//! Meta: an HMAC of the body. Before it sends events it sends a challenge with GET.
 
 use visnyk_crds::valid::{SecretRef, SignatureEncoding};
 use visnyk_engine::event::Attributes;

@@ -1,4 +1,4 @@
-//! Every provider lets in what its sender signed, and nothing that differs from it by as little as a bit.
+//! Tests that every provider accepts a signed message, and no message that differs from it by a bit.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -9,7 +9,7 @@ use super::providers::provider;
 use super::secrets::Secrets;
 use super::testing::{Case, Message, cases};
 
-/// Changes of several bytes, per message.
+/// Number of changes of several bytes, per message.
 const RANDOM: usize = 3_000;
 const SEED: u64 = 2026;
 
@@ -141,7 +141,7 @@ fn nothing_that_differs_from_what_was_signed_is_let_in() {
     }
 }
 
-/// Messages that are not the one that was signed.
+/// Returns messages that differ from the signed one.
 fn mutants(case: &Case) -> Vec<Message> {
     let message = &case.message;
     let mut mutants = Vec::new();
@@ -240,7 +240,7 @@ fn means_the_same(message: &Message, mutant: &Message) -> bool {
         && (message.body == mutant.body || same_form)
 }
 
-/// Twilio signs names and values without anything between them.
+/// Concatenation of names and values, which Twilio signs without a separator.
 trait Concat {
     fn concat_all(self) -> Vec<u8>;
 }

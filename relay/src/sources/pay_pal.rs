@@ -46,7 +46,7 @@ impl PayPal {
         Self { webhook_id: webhook_id.to_owned(), tolerance, certificates }
     }
 
-    /// Everything but whether it is true.
+    /// Reads the claims of a message without verifying the signature.
     fn claim<'a>(&self, request: &Request<'a>) -> Result<Claim<'a>, Rejection> {
         let (id, time, signature) =
             (only_text(request, &ID)?, only_text(request, &TIME)?, only_text(request, &SIGNATURE)?);
@@ -69,7 +69,7 @@ impl PayPal {
     }
 }
 
-/// The text of a header that must be there once.
+/// Returns the text of a header that must be there once.
 fn only_text<'a>(request: &Request<'a>, name: &HeaderName) -> Result<&'a str, Rejection> {
     let text = std::str::from_utf8(request.only(name)?).map_err(|_| Rejection::Malformed)?;
     if text.is_empty() { Err(Rejection::Malformed) } else { Ok(text) }

@@ -1,4 +1,4 @@
-//! Slack: an HMAC of version, time and body. Before it sends events it asks whether it may.
+//! Slack: an HMAC of version, time and body. Before it sends events it sends a challenge.
 
 use http::HeaderName;
 use std::time::Duration;
@@ -32,7 +32,8 @@ impl Provider for Slack {
         self.0.verify(request)
     }
 
-    /// A body would be shown to the user of a command, and is no answer to a `view_submission`.
+    /// Returns an answer without a body, because a body would be shown to the user of a command, and is no answer to a
+    /// `view_submission`.
     fn accepted(&self) -> Accepted {
         Accepted::BARE
     }

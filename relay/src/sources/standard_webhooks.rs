@@ -27,7 +27,8 @@ const SVIX: Names = [
     HeaderName::from_static("svix-timestamp"),
     HeaderName::from_static("svix-signature"),
 ];
-/// A sender signs once with each of its keys; each signature costs a comparison, or much more for v1a.
+/// Maximum number of signatures. A sender signs with each of its keys, and each signature costs a comparison, or much
+/// more for v1a.
 const MOST_SIGNATURES: usize = 16;
 
 /// Provider that verifies senders of Standard Webhooks.

@@ -13,7 +13,7 @@ use super::signature::{any_signed, decode, seconds, within};
 use super::{Classification, Provider, Rejection, Request};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
-/// Stripe sends one for each secret that is valid; each costs a comparison.
+/// Maximum number of signatures. Stripe sends one for each valid secret, and each costs a comparison.
 const MOST_SIGNATURES: usize = 16;
 
 /// Provider that verifies requests of Stripe.

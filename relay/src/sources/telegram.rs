@@ -20,7 +20,7 @@ impl Provider for Telegram {
         is_any(&self.0, request.only(&TOKEN)?)
     }
 
-    /// A body would be taken for a request to the bot's API.
+    /// Returns an answer without a body, because a body would be taken for a request to the bot's API.
     fn accepted(&self) -> Accepted {
         Accepted::BARE
     }

@@ -30,7 +30,7 @@ pub struct Case {
     pub message: Message,
     /// The headers that prove it.
     pub proof: &'static [&'static str],
-    /// When it came, in seconds since the Unix epoch; the signed time where there is one.
+    /// Time of the request in seconds since the Unix epoch: the signed time if there is one.
     pub now: i64,
     pub is_timed: bool,
 }

@@ -14,8 +14,8 @@ use super::{Accepted, Classification, Provider, Rejection, Request, form};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const BODY_HASH: &[u8] = b"bodySHA256";
-/// More fields are nobody's form: Twilio sends some dozens. Each may cost fifty times its two bytes, and that before
-/// it is known who sent it.
+/// Maximum number of fields of a form; Twilio sends some dozens. Each may cost fifty times its two bytes before the
+/// sender is verified.
 const MOST_FIELDS: usize = 1_000;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Fields that say what happened, the more telling first.
@@ -24,7 +24,7 @@ const KINDS: [&[u8]; 3] = [b"MessageStatus", b"CallStatus", b"SmsStatus"];
 /// Provider that verifies requests of Twilio.
 pub struct Twilio {
     keys: Vec<MacKey>,
-    /// The signed URL, with and without a port.
+    /// The signed URLs: with and without a port.
     public_urls: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Which file a path names. A file that is open stays open after it was removed or renamed, and a write to it then
-//! succeeds and is lost: whoever promises that bytes are at a path compares the identities.
+//! Identity of the file that a path names. A file that is open stays open after it was removed or renamed, and a write to
+//! it then succeeds and is lost: code that promises that bytes are at a path compares the identities.
 
 use std::{
     fs::{self, File, Metadata},

@@ -50,7 +50,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Counts what the process's logger had to drop.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Returns the number of log lines that were dropped since the start because nobody read standard error.
+/// Returns the number of log lines that were dropped since the start because standard error was not read.
 pub fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }

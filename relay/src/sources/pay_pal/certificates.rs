@@ -1,5 +1,5 @@
-//! PayPal's certificates. A message says where its own is: that is believed only if it is at one place of one host,
-//! before anything is connected to, and only if authorities vouch for it and for its name.
+//! PayPal's certificates. A message names the URL of its own. It is fetched only from one folder of one host, and
+//! trusted only if a known CA issued it for PayPal's name.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,25 +20,25 @@ use visnyk_runtime::crypto::VerifiedPublicKey;
 use visnyk_runtime::guard::Policy;
 use visnyk_runtime::observe::causes::with_causes;
 
-/// The one place of each host.
+/// The folder of the certificates on each host.
 const PLACE: &str = "/v1/notifications/certs/";
-/// PayPal has one at a time; the last one is good for a while.
+/// Maximum number of kept certificates. PayPal uses one at a time, and the last one stays valid for a while.
 const KEPT: usize = 8;
-/// Names that led to nothing, which anybody can make up.
+/// Maximum number of kept names without a certificate, which any sender can make up.
 const KEPT_IN_VAIN: usize = 256;
 const IN_VAIN_FOR: Duration = Duration::from_mins(1);
-/// Between two fetches, whoever asks for them.
+/// Minimum time between two fetches, for all senders together.
 pub(super) const PACE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A host that could not be reached is not tried again, nor waited for, for as long as an attempt may take: PayPal sends
-/// again what was refused.
+/// Time for which a host that could not be reached is not tried again. PayPal repeats refused requests.
 const UNREACHABLE_FOR: Duration = TIMEOUT;
-/// Requests that may wait for a certificate at once. Each holds its place, and what its connection has buffered.
+/// Maximum number of requests that wait for a certificate at once. Each holds its slot and the buffers of its
+/// connection.
 const MOST_WAITING: usize = 32;
-/// A chain has a few thousand bytes.
+/// Maximum size of a chain in bytes. A usual chain has a few thousand.
 const LARGEST: usize = 64 << 10;
 
-/// The certificates of both environments, kept while configurations come and go.
+/// The certificates of both environments. They are kept over changes of the configuration.
 #[derive(Clone)]
 pub struct PayPalCertificates {
     live: Arc<Certificates>,
@@ -48,10 +48,10 @@ pub struct PayPalCertificates {
 /// The certificates of one environment.
 pub struct Certificates {
     source: Option<Source>,
-    /// Beginning of the addresses of its certificates.
+    /// Prefix of the URLs of its certificates.
     prefix: String,
     known: Mutex<Known>,
-    /// Held over a fetch; when the last one began.
+    /// Time at which the last fetch began. It is locked during a fetch.
     fetching: tokio::sync::Mutex<Option<Instant>>,
     waiting: Semaphore,
 }
@@ -67,12 +67,12 @@ struct Source {
 struct Known {
     keys: VecDeque<(String, Arc<VerifiedPublicKey>)>,
     in_vain: VecDeque<(String, Instant)>,
-    /// When the host could last not be reached.
+    /// Time at which the host could last not be reached.
     unreachable: Option<Instant>,
 }
 
 impl PayPalCertificates {
-    /// From PayPal's hosts, as the public knows them.
+    /// Makes the certificates of PayPal's public hosts.
     pub fn new(outbound: &Outbound) -> Result<Self, TlsError> {
         let fetch = Fetch::new(outbound, Policy::Public)?;
         let of = |host: &str, name| {
@@ -85,13 +85,13 @@ impl PayPalCertificates {
         })
     }
 
-    /// None, where no request is ever judged.
+    /// Makes certificates that are never fetched, for a process that verifies no request.
     pub fn none() -> Self {
         let none = Arc::new(Certificates::new(None, ""));
         Self { live: Arc::clone(&none), sandbox: none }
     }
 
-    /// Those of one environment.
+    /// Returns the certificates of one environment.
     pub fn of(&self, environment: PayPalEnvironment) -> Arc<Certificates> {
         Arc::clone(match environment {
             PayPalEnvironment::Live => &self.live,
@@ -111,7 +111,7 @@ impl Certificates {
         }
     }
 
-    /// From a server of a test, on an address that no public host has.
+    /// Makes the certificates of a test's server, at an address that no public host has.
     #[cfg(test)]
     pub(super) fn of_test(
         outbound: &Outbound,
@@ -131,15 +131,15 @@ impl Certificates {
         (1..=128).contains(&name.len()) && name.bytes().all(is_plain)
     }
 
-    /// The key of the certificate at this address, if it was fetched and is still valid.
+    /// Returns the key of the certificate at this URL, if it was fetched and is still valid.
     pub fn known(&self, url: &str, now: Timestamp) -> Option<Arc<VerifiedPublicKey>> {
         let known = self.lock();
         let (_, key) = known.keys.iter().find(|(known, _)| known == url)?;
         key.is_valid_at(now).then(|| Arc::clone(key))
     }
 
-    /// Fetches the certificate at this address, unless it is known, or was looked for in vain just now, or its host could not
-    /// be reached just now, or too many wait already.
+    /// Fetches the certificate at this URL, unless it is known, a fetch of it or of its host just failed, or too many
+    /// requests wait already.
     pub fn fetch_if_missing<'a>(&'a self, url: &'a str, now: Timestamp) -> Option<BoxFuture<'a, ()>> {
         let source = self.source.as_ref().filter(|_| self.may_be(url) && !self.is_settled(url, now))?;
         let waiting = self.waiting.try_acquire().ok()?;
@@ -150,7 +150,7 @@ impl Certificates {
         Some(fetching.boxed())
     }
 
-    /// One at a time, and no more than one a second: strangers can ask for as many as they like.
+    /// Fetches one certificate at a time, and at most one a second, because any sender can name a URL.
     async fn fetch(&self, source: &Source, url: &str, now: Timestamp) {
         let mut began = self.fetching.lock().await;
         // Whoever held the lock may have fetched this very one.

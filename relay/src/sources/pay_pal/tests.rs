@@ -1,4 +1,4 @@
-//! A real TLS server with real certificates in PayPal's place, and strangers who would like to be it.
+//! A real TLS server with real certificates in PayPal's place, and servers that pretend to be it.
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ const TIME_TEXT: &str = "2026-11-24T12:00:00Z";
 const BODY: &str =
     r#"{"id": "WH-1", "event_type": "PAYMENT.SALE.COMPLETED", "create_time": "2026-11-24T11:59:59Z"}"#;
 
-/// Something that vouches for names.
+/// A CA of a test.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// The key that signs messages, and its certificate.
@@ -56,7 +56,7 @@ impl Authority {
         Arc::new(roots)
     }
 
-    /// One for whom this one vouches.
+    /// Makes a CA whose certificate this one issues.
     fn subordinate(&self) -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -68,7 +68,7 @@ impl Authority {
         self.signer_until(name, (2099, 1, 1))
     }
 
-    /// Until midnight, when this day begins.
+    /// Makes a signer whose certificate is valid until midnight, when this day begins.
     fn signer_until(&self, name: &str, (year, month, day): (i32, u8, u8)) -> Signer {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8 = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&key).unwrap();
