@@ -1,4 +1,4 @@
-//! Plays the operator: an authority that signs what servers and relays show each other.
+//! Certificate authority in the place of the operator's: it signs the certificates of servers and relays.
 
 use std::{fs, path::Path};
 
@@ -50,7 +50,7 @@ impl Authority {
         self.sign(&client(common_name, names))
     }
 
-    /// Issues the same, long expired.
+    /// Issues a certificate for a client that has expired.
     pub fn expired_client(&self, common_name: &str) -> String {
         self.sign(&expired(client(common_name, vec![])))
     }

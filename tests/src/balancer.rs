@@ -1,4 +1,4 @@
-//! A balancer as a Service is one: connections go to whoever is said to be ready, and that is learned late.
+//! A balancer like a Service: connections go to the backends that are known to be ready, and it learns changes late.
 
 use std::{
     net::SocketAddr,
@@ -18,9 +18,9 @@ use tokio::{
 
 use crate::{address::Address, manifest::RELAY_PORT, probes::Probes};
 
-/// Between two questions to each backend.
+/// Interval of the probes of each backend.
 const ASKED: Duration = Duration::from_millis(100);
-/// From an answer to what is made of it.
+/// Delay from a probe's answer to its effect.
 const LATE: Duration = Duration::from_millis(500);
 
 /// Server that may get connections.
@@ -28,11 +28,11 @@ const LATE: Duration = Duration::from_millis(500);
 pub struct Backend {
     /// Address that it listens on.
     pub address: SocketAddr,
-    /// Where it says whether it is ready.
+    /// Probes that tell whether it is ready.
     pub probes: Probes,
 }
 
-/// A balancer, until it is dropped.
+/// A running balancer. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Balancer {
     address: Address,

@@ -1,4 +1,4 @@
-//! Where the binaries under test are: cargo puts them two folders above the running test.
+//! Paths of the binaries under test: cargo puts them two folders above the running test.
 
 use std::{env, path::PathBuf};
 

@@ -17,12 +17,12 @@ pub fn https(ca: &Path, address: SocketAddr) -> Client {
     trusting_in(ca, address).build().unwrap()
 }
 
-/// Which HTTP a client speaks.
+/// Version of HTTP that a client uses.
 #[derive(Clone, Copy, Debug)]
 pub enum Version {
-    /// Makes requests over HTTP/1.1.
+    /// Requests use HTTP/1.1.
     Http1,
-    /// Makes requests over HTTP/2.
+    /// Requests use HTTP/2.
     Http2,
 }
 

@@ -103,7 +103,7 @@ impl Collector {
         &self.address
     }
 
-    /// Its log and everything else that it keeps.
+    /// Returns the path of its data folder, with the log.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -134,7 +134,7 @@ impl Collector {
         fs::read_to_string(self.data_dir.join("webhook.log")).unwrap_or_default()
     }
 
-    /// Plays the operator: tells a relay, by its peers folder, where this collector is.
+    /// Writes this collector's address and certificates into a relay's peers folder, as the operator does.
     pub fn introduce_to(&self, peers_dir: &Path) {
         fs::create_dir_all(peers_dir).unwrap();
         fs::copy(self.ca(), peers_dir.join("default.archive.ca.crt")).unwrap();

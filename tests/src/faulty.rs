@@ -42,7 +42,7 @@ pub enum Files {
 pub enum Call {
     /// Opening and creating a file.
     Open,
-    /// Writing: half of it is done.
+    /// Writing. Half of the bytes are written.
     Write,
     /// Syncing a file or a folder.
     Sync,
@@ -69,7 +69,7 @@ pub struct Fault {
 }
 
 impl FaultyDisk {
-    /// Mounts a disk on which nothing fails yet. None, with the reason printed, where that cannot be done.
+    /// Mounts a disk on which nothing fails yet. Returns `None`, and prints the reason, where that is not possible.
     pub fn mount() -> Option<Self> {
         if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
             eprintln!("skipped: only root, with /dev/fuse, can mount a disk that fails");

@@ -37,7 +37,7 @@ struct Shared {
     pace: Pace,
     body: fn(u64) -> Bytes,
     next: AtomicU64,
-    /// Requests that have begun and are not noted yet.
+    /// Number of requests that have begun and are not recorded yet.
     in_flight: AtomicUsize,
     answers: Mutex<Answers>,
 }
@@ -45,16 +45,16 @@ struct Shared {
 /// Rate of each sender.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
-    /// As soon as it has its answer.
+    /// The next event follows the answer at once.
     AsItCan,
-    /// Once in this time, if it has its answer.
+    /// One event in this time, if the last one was answered.
     Every(Duration),
 }
 
 /// Answers that the senders got.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// Events answered with 2xx, and when each was sent.
+    /// Events answered with 2xx, with the time at which each was sent.
     pub accepted: BTreeMap<u64, Instant>,
     /// Number of requests that were answered with 503 and Retry-After.
     pub unavailable: u64,

@@ -1,4 +1,4 @@
-//! Honest senders beside hostile ones: 200 events a second, each on time whatever became of those before it.
+//! Honest senders beside hostile ones: 200 events a second, each sent on time whatever the outcome of the earlier ones.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -13,10 +13,10 @@ use crate::{client, flood::small_body, manifest::RELAY_PORT, pace::beside, relay
 
 /// Time between two events.
 const EVERY: Duration = Duration::from_millis(5);
-/// One in so many comes on a connection of its own, so that getting in is measured, too.
+/// One in this number of events uses a new connection, so that connecting is measured, too.
 const NEWCOMERS: u64 = 20;
 
-/// Senders of events to one relay, from an address that is nobody else's.
+/// Senders of events to one relay, from an address that no other client uses.
 #[derive(Debug)]
 pub struct Honest {
     url: String,
@@ -28,9 +28,9 @@ pub struct Honest {
 /// Outcome of their events.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Answered with 2xx, each with the time from when it was due.
+    /// Times from the moment at which an event was due to its answer with 2xx.
     pub latencies: Vec<Duration>,
-    /// Everything else, a line each.
+    /// Every other outcome, a line each.
     pub failures: Vec<String>,
 }
 

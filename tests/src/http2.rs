@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: frames that no library would send.
+//! HTTP/2 frames, byte for byte, that no library would send.
 
 /// Bytes that a client sends first: the preface and empty SETTINGS.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

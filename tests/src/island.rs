@@ -1,5 +1,5 @@
-//! An island: a network in which every address of the world belongs to the test, and out of which nothing leads. What
-//! connects to 169.254.169.254 there, or to a host of the internet, meets the test's own listeners or nobody.
+//! An island: a network in which every address belongs to the test, without a route out. A connection to
+//! 169.254.169.254 there, or to a host of the internet, reaches the test's own listeners or fails.
 
 use std::{fs, net::IpAddr, panic::resume_unwind, path::Path, thread};
 
@@ -9,15 +9,15 @@ use tokio::runtime;
 
 use crate::mount::{run, text};
 
-/// Commands that make an island of an empty network.
+/// Commands that make an island from an empty network.
 const SHORES: [&[&str]; 3] = [
     &["link", "set", "lo", "up"],
     &["route", "add", "local", "0.0.0.0/0", "dev", "lo"],
     &["-6", "route", "add", "local", "::/0", "dev", "lo"],
 ];
 
-/// Runs a test on an island of its own; the processes it starts are there too. Not at all, with the reason printed, for
-/// whoever is not root.
+/// Runs a test on an island of its own, with the processes that it starts. Without root it runs nothing and prints the
+/// reason.
 pub fn on_an_island<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can make a network");
@@ -37,7 +37,8 @@ pub fn on_an_island<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 's
     }
 }
 
-/// Has every process on this island ask this name server, until it is gone. The file has to be kept.
+/// Makes every process on this island ask this name server, for as long as the island exists. The returned folder has
+/// the file that they read: keep it.
 pub fn ask_names_of(server: IpAddr) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("resolv.conf");

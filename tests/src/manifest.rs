@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub const RELAY_PORT: u16 = 8443;
 /// Port of a collector under test.
 pub const COLLECTOR_PORT: u16 = 8080;
-/// Where a process under test shows its probes.
+/// Port of the probes of a process under test.
 pub const HEALTH_PORT: u16 = 9090;
 /// The range that the destinations of the tests are in.
 pub const LOOPBACK: &str = "127.0.0.0/8";
@@ -72,7 +72,7 @@ pub fn with(mut thing: Value, fields: Value) -> Value {
     thing
 }
 
-/// Attempts that begin soon and outlast whatever a test does to a destination: 32 in about a minute.
+/// Returns a retry schedule that begins soon and outlasts every outage of a test: 32 attempts in about a minute.
 fn patient() -> Value {
     let waits = (0..32).map(|attempt| match attempt {
         0 => "0s",

@@ -9,13 +9,13 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Something that is mounted, until this is dropped.
+/// A mounted file system. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Mounted {
     place: PathBuf,
 }
 
-/// An ext4 file system in a file. Unmounted when dropped.
+/// An ext4 file system in a file. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Mount {
     mounted: Mounted,
@@ -71,7 +71,7 @@ impl Mount {
         self.mounted.path()
     }
 
-    /// Fills the disk to its last block; gone again when the file is removed.
+    /// Fills the disk to its last block with a file. Its removal frees the space.
     pub fn fill(&self) -> PathBuf {
         let filler = self.path().join("filler");
         let mut file = File::create(&filler).unwrap();

@@ -1,4 +1,4 @@
-//! A name server that answers as a test wants, differently each time if need be. Nothing it says may be remembered.
+//! A name server that answers as a test wants, if needed differently each time. Its answers may not be cached.
 
 use std::{
     collections::BTreeMap,
@@ -15,9 +15,9 @@ use tokio::{net::UdpSocket, task::JoinHandle};
 /// Answer for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Another name for it, and its addresses are that name's.
+    /// Another name (CNAME), which has the addresses.
     pub alias: Option<&'static str>,
-    /// Its addresses, of both families.
+    /// Addresses of the name, of both families.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -32,7 +32,8 @@ pub struct NameServer {
 type Asked = BTreeMap<(String, RecordType), usize>;
 
 impl NameServer {
-    /// Answers here, over UDP. It is told the name, and how often this kind of address was asked for before.
+    /// Starts a name server at this address, over UDP. `answer` gets the name and the number of earlier questions for
+    /// this kind of address.
     pub async fn start(
         place: SocketAddr,
         answer: impl Fn(&str, usize) -> Option<Answer> + Send + 'static,

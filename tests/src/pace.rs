@@ -1,4 +1,4 @@
-//! Begins things at even distances, each on time whatever became of those before it.
+//! Starts tasks at a fixed interval, each on time whatever the outcome of the earlier ones.
 
 use std::{pin::pin, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-/// Begins one thing after the other for as long as something else takes, and waits for all of them. `begin` is told when
-/// it was due. Returns what came of each, in the order in which they ended, and of the other.
+/// Starts one task after the other for as long as `other` runs, and waits for all of them. `begin` gets the time at
+/// which the task was due. Returns the outcomes of the tasks, in the order in which they ended, and that of `other`.
 pub async fn beside<Outcome, Begun, Ended>(
     every: Duration,
     other: impl Future<Output = Ended>,

@@ -40,7 +40,7 @@ pub struct Disk {
     kind: FileSystem,
 }
 
-/// XFS refuses to be smaller.
+/// Size of an image in bytes, the minimum of XFS.
 const IMAGE: u64 = 320 << 20;
 
 impl Lab {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{client, wait::eventually};
 
-/// `/livez` has to fail within so long once a loop hangs.
+/// Maximum time after which `/livez` fails once a loop hangs.
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Asks a health address.

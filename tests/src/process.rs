@@ -1,4 +1,5 @@
-//! A running binary: what it says is kept in a file and shown when the test fails; it dies with its handle.
+//! A running binary: its output is kept in a file and shown when the test fails. It is killed when its handle is
+//! dropped.
 
 use std::{
     ffi::OsStr,
@@ -99,7 +100,7 @@ impl Process {
         fs::read_to_string(&self.said).unwrap_or_default()
     }
 
-    /// Ends it without warning, as a lost node or `kill -9` does.
+    /// Kills the process, as a lost node or `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -117,7 +118,7 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Stops it, until [`Signal::CONT`]; returns once no thread of it runs.
+    /// Stops the process until [`Signal::CONT`]. Returns once no thread of it runs.
     pub async fn stand_still(&self) {
         self.signal(Signal::STOP);
         let states = async || {

@@ -25,7 +25,7 @@ pub fn seed() -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-/// Shows what a proof has seen.
+/// Prints the figures of a proof.
 pub fn report(proof: &str, figures: &str) {
     println!("{proof}: {figures}");
 }

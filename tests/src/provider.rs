@@ -1,4 +1,4 @@
-//! Providers as they send: each signs its requests in its own way, with what its account was given as a secret.
+//! Requests of providers: each provider signs in its own way, with the secret of the account.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ pub const SECRET: &str = "whsec_Y2FuYXJ5LTNlOGE1Yi1jYW5hcnktM2U4YTVi";
 /// A request that is signed.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    /// With a question mark, or empty.
+    /// Query of the URL with its question mark, or empty.
     pub query: String,
     /// The proof, and the provider's other headers.
     pub headers: Vec<(&'static str, String)>,
@@ -100,7 +100,7 @@ impl Signed {
     }
 }
 
-/// Seconds since the Unix epoch.
+/// Returns the time in seconds since the Unix epoch.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

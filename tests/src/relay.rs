@@ -85,7 +85,7 @@ impl Relay {
         Self { process, probes, address, data_dir, folder, kills: Vec::new() }
     }
 
-    /// Ends it without warning.
+    /// Kills the relay's process.
     pub fn kill(&mut self) {
         self.process.kill();
         self.kills.push(Instant::now());
@@ -139,7 +139,7 @@ impl Relay {
         self.process.terminate().await
     }
 
-    /// Replaces its manifest and waits until the new one is in force.
+    /// Replaces its manifest and waits until the new one is active.
     pub async fn apply(&self, manifest: &Value) {
         let before = self.probes.status().await["configurationHash"].clone();
         self.change_manifest(&manifest.to_string());

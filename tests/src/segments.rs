@@ -1,4 +1,4 @@
-//! The journal's files, as far as a test has to know them to do harm at the right place.
+//! The journal's files, as far as a test must know them to damage a chosen place.
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
-//! A sender of numbered events. It keeps its own ledger: what it was promised, and what it cannot know.
+//! A sender of numbered events. It keeps a ledger of the accepted and refused events, and of those whose outcome it
+//! does not know.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,13 +44,13 @@ pub struct Ledger {
 pub enum Outcome {
     /// Accepted under this id.
     Accepted(String),
-    /// Refused with this status, 0 where nobody listened.
+    /// Refused with this status; 0 if the connection was refused.
     Refused(u16),
     /// The connection broke before an answer.
     Unknown,
 }
 
-/// Senders that go on until they are stopped.
+/// Senders that continue until they are stopped.
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,

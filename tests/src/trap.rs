@@ -1,4 +1,4 @@
-//! Where nobody may connect: a trap takes every connection and notes whom it was meant for.
+//! Listeners at forbidden addresses: a trap accepts every connection and records the address that it was meant for.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ pub struct Trap {
 pub type Caught = BTreeMap<SocketAddr, usize>;
 
 impl Trap {
-    /// Listens at these places; an unspecified address is every one that nobody else listens at.
+    /// Listens on these addresses. An unspecified address covers every one on which no other program listens.
     pub async fn set(places: &[SocketAddr]) -> Self {
         let caught = Arc::new(Mutex::new(Caught::new()));
         let mut tasks = JoinSet::new();

@@ -1,4 +1,4 @@
-//! Connections as hostile clients have them: bytes, and nobody who minds how they are put together.
+//! Connections of hostile clients: bytes in any order.
 
 use std::{fs, io, net::Ipv4Addr, net::SocketAddr, path::Path, sync::Arc};
 
@@ -31,7 +31,7 @@ pub enum Protocol {
 }
 
 impl Wire {
-    /// Connects to a server that the authorities in this file vouch for, as `localhost`.
+    /// Makes a client of a server whose certificate a CA in this file issued for `localhost`.
     pub fn new(to: SocketAddr, from: Ipv4Addr, ca: &Path) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut roots = RootCertStore::empty();
@@ -66,7 +66,7 @@ impl Wire {
         TlsConnector::from(Arc::new(config)).connect(name, self.tcp().await?).await
     }
 
-    /// Says this on a connection of its own and returns everything that comes back until the other side has had enough.
+    /// Sends these bytes on a connection of their own, and returns the answer until the other side closes it.
     pub async fn exchange(&self, protocol: Protocol, said: &[u8]) -> io::Result<Vec<u8>> {
         let stream = self.tls(protocol).await?;
         let (mut reading, mut writing) = tokio::io::split(stream);

@@ -1,4 +1,4 @@
-//! The chart as it is installed for all tests, and the account by which its operator speaks.
+//! The chart as it is installed for all tests, and the account of its operator.
 
 use crate::kubectl;
 

@@ -1,4 +1,4 @@
-//! The command line, as users have it.
+//! The commands `kubectl` and `helm`, as users run them.
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -44,7 +44,7 @@ pub fn relay(replicas: u32) -> Value {
     })
 }
 
-/// Lets the relay try for longer than a test takes.
+/// Sets a retry schedule that is longer than a test.
 ///
 /// # Panics
 /// When the spec has no destination.
@@ -104,12 +104,12 @@ impl Stage {
         self.objects(&resource).patch(name, &parameters, &Patch::Apply(object)).await.map(drop)
     }
 
-    /// Objects of a kind in the namespace.
+    /// Returns a client of the objects of a kind in the namespace.
     pub fn objects(&self, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, resource)
     }
 
-    /// Objects of a known kind in the namespace.
+    /// Returns a client of the objects of a known kind in the namespace.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -199,7 +199,7 @@ impl Stage {
     }
 }
 
-/// A resource of ours, whose status tells conditions.
+/// A custom resource whose status has conditions.
 pub trait Told {
     /// Returns the conditions of the resource.
     fn conditions(&self) -> &[Condition];

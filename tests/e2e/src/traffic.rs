@@ -19,7 +19,7 @@ use visnyk_crds::WebhookRelay;
 
 use crate::kubectl;
 
-/// Events on their way until it is ended.
+/// Senders of events, until [`Traffic::end`].
 pub struct Traffic {
     stop: Arc<AtomicBool>,
     ledger: Arc<Mutex<Ledger>>,
@@ -31,13 +31,13 @@ pub struct Traffic {
 pub struct Ledger {
     /// Numbers of events that were answered with 2xx: none may be lost.
     pub accepted: BTreeSet<u64>,
-    /// Those that were not, with the reason, how long it was in coming, and when.
+    /// Numbers of events that were not, with the time and the reason, which says how long the answer took.
     pub refused: BTreeMap<u64, (Instant, String)>,
-    /// When each 2xx came.
+    /// Times of the answers with 2xx.
     pub answers: Vec<Instant>,
 }
 
-/// Between two events of one sender.
+/// Interval of the events of one sender.
 const PACE: Duration = Duration::from_millis(50);
 /// Number of senders at once.
 const SENDERS: u64 = 4;
@@ -79,7 +79,7 @@ async fn authority(cluster: &Client, namespace: &str, relay: &str) -> String {
 }
 
 impl Traffic {
-    /// Begins to send small events to the Service of a relay.
+    /// Starts to send small events to the Service of a relay.
     ///
     /// # Panics
     /// When nothing is accepted in time.

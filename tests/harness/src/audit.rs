@@ -39,7 +39,7 @@ pub struct AuditEvent {
     pub object_ref: Option<AuditObject>,
     /// Outcome; absent until the request has ended.
     pub response_status: Option<AuditStatus>,
-    /// When the request came in.
+    /// Time at which the request arrived.
     pub request_received_timestamp: Timestamp,
     /// Annotations of authorisation and admission.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Where the cluster finds our images.
+//! Names of the images in the cluster.
 
 /// Returns the reference of one of our images, such as `visnyk-relay`.
 ///

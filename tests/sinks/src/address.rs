@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use rand::RngExt;
 
-/// An address of 127.0.0.0/8 that nobody else has while this lives, in this test run or another.
+/// An address of 127.0.0.0/8 that no other test has while this lives, in this test run or another.
 #[derive(Debug)]
 pub struct Address {
     ip: Ipv4Addr,
     _reservation: TcpListener,
 }
 
-/// Bound for as long as an address is taken; nothing ever connects to it.
+/// Port that is bound while an address is taken. Nothing connects to it.
 const RESERVATION_PORT: u16 = 1;
 
 impl Address {

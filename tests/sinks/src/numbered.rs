@@ -1,5 +1,5 @@
-//! Bodies of events that follow from a number, so that neither a sender nor a sink has to keep any to see that none was
-//! changed.
+//! Bodies of events that are computed from a number, so that neither a sender nor a sink keeps them to see that none
+//! was changed.
 
 use bytes::Bytes;
 

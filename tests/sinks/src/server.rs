@@ -29,7 +29,7 @@ pub(crate) trait Serve: Clone + Send + 'static {
 pub(crate) struct Server(JoinHandle<()>);
 
 impl Server {
-    /// Listens at an address, and serves HTTP/1.
+    /// Listens on an address, and serves HTTP/1.
     pub(crate) async fn start(address: SocketAddr, sink: impl Serve) -> Self {
         let socket = TcpListener::bind(address).await.unwrap();
         Self(tokio::spawn(async move {

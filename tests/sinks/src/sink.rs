@@ -1,4 +1,4 @@
-//! A destination of the tests: it does what it is told and keeps its own ledger of what it took.
+//! A destination of the tests: it behaves as told and keeps a ledger of the events that it accepted.
 
 use std::{
     collections::BTreeMap,
@@ -35,30 +35,30 @@ pub enum Behaviour {
     /// Accepts the event with 200.
     #[default]
     Ok,
-    /// Answers this, with a header if there is one.
+    /// Answers with this status, and with this header if there is one.
     Answer(u16, Option<(&'static str, String)>),
     /// Reads it and never answers.
     Hang,
     /// Breaks the connection off.
     Reset,
-    /// Takes it, but late.
+    /// Accepts the event after this time.
     Slow(Duration),
-    /// Takes every second one, and answers 500 to the others.
+    /// Accepts every second event, and answers 500 to the others.
     Flap,
 }
 
-/// A request that arrived, whatever became of it.
+/// A request that arrived, with its outcome.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// Its `webhook-id`; heartbeats have none.
+    /// `webhook-id` of the event; heartbeats have none.
     pub id: Option<String>,
     /// Headers of the request.
     pub headers: HeaderMap,
     /// Body of the request.
     pub body: Bytes,
-    /// When it was answered; for one that never was, when it came.
+    /// Time of the answer; of an unanswered request, the time of its arrival.
     pub at: Instant,
-    /// The answer; none if there was none.
+    /// Status of the answer; `None` if there was none.
     pub status: Option<StatusCode>,
 }
 
@@ -68,7 +68,7 @@ struct Shared {
     arrivals: Mutex<Vec<Arrival>>,
 }
 
-/// Where every sink listens.
+/// Port on which every sink listens.
 const PORT: u16 = 8000;
 
 impl Sink {
@@ -94,7 +94,7 @@ impl Sink {
         format!("http://{}/hook", self.place)
     }
 
-    /// Does this from now on.
+    /// Sets the behaviour from now on.
     pub fn set(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
@@ -104,7 +104,7 @@ impl Sink {
         self.shared.arrivals.lock().unwrap().clone()
     }
 
-    /// Its ledger: what it took, each event with the times it took it.
+    /// Returns its ledger: each accepted event with its arrivals.
     pub fn ledger(&self) -> BTreeMap<String, Vec<Arrival>> {
         let mut ledger = BTreeMap::<_, Vec<_>>::new();
         for arrival in self.arrivals() {

@@ -1,4 +1,5 @@
-//! A sink for very many events: it keeps count of numbers instead of requests, and sees that no byte was changed.
+//! A sink for very many events: it counts event numbers instead of keeping requests, and checks that no byte was
+//! changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,23 +37,23 @@ pub enum Manner {
     /// Accepts each event with 200.
     #[default]
     Takes,
-    /// Takes most; one in sixteen only at the second attempt, one in sixty-four never.
+    /// Accepts most events; one in sixteen only at the second attempt, and one in sixty-four never.
     Picky,
-    /// Takes none and never answers.
+    /// Accepts no event and never answers.
     Hangs,
-    /// Takes none and says so.
+    /// Refuses every event with 500.
     Refuses,
-    /// Takes each, but one in a hundred only at the second attempt.
+    /// Accepts each event, but one in a hundred only at the second attempt.
     Errs,
-    /// Breaks three in ten connections off before it answers.
+    /// Resets three in ten connections before it answers.
     BreaksOff,
-    /// Takes none and says where else to go.
+    /// Answers each event with a redirect to this URL.
     Redirects(String),
-    /// Takes each, this late.
+    /// Accepts each event after this time.
     Late(Duration),
-    /// Takes each for two seconds, then none for two.
+    /// Accepts each event for two seconds, then none for two.
     Flaps,
-    /// Takes each, one after the other, and needs this long for it.
+    /// Accepts one event after the other, each after this time.
     OneByOne(Duration),
 }
 
@@ -73,11 +74,11 @@ pub struct Book {
     pub refused: BTreeSet<u64>,
     /// Number of bodies that were not those of their event.
     pub altered: u64,
-    /// When it took its first.
+    /// Time of the first accepted event.
     pub first: Option<Instant>,
-    /// When it first took each event.
+    /// Time at which each event was first accepted.
     pub taken_at: BTreeMap<u64, Instant>,
-    /// The most requests that were there at once.
+    /// Maximum number of requests that were open at once.
     pub crowd: usize,
 }
 
@@ -108,7 +109,7 @@ impl Tally {
         Self::url_at(&self.address)
     }
 
-    /// Does this from now on.
+    /// Sets the reaction from now on.
     pub fn set(&self, manner: Manner) {
         *self.shared.manner.lock().unwrap() = manner;
     }

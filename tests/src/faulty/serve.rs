@@ -1,4 +1,4 @@
-//! The kernel's questions, answered from the [`Tree`].
+//! Answers to the kernel's requests from the [`Tree`].
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use fuser::{
 
 use super::tree::{Content, Kind, Tree};
 
-/// The tree, as the kernel sees it.
+/// The tree that the kernel reads and changes.
 pub(super) struct Served(pub(super) Arc<Mutex<Tree>>);
 
-/// Nothing is to be believed for long.
+/// Time for which the kernel may cache an answer: none.
 const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
 /// Number of blocks of the file system: 256 MiB.

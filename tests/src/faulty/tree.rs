@@ -1,4 +1,4 @@
-//! The files and folders of a [`super::FaultyDisk`], and what becomes of them.
+//! The files and folders of a [`super::FaultyDisk`], with their changes and faults.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,10 +12,10 @@ use super::{Call, Errno as Failure, Fault, Files};
 
 /// Size in bytes of the unit that is readable or not.
 const PAGE: usize = 4096;
-/// The root's number, by convention.
+/// Number of the root folder, by convention.
 pub(super) const ROOT: u64 = 1;
 
-/// Everything on the disk.
+/// Content and faults of the disk.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: BTreeMap<u64, Node>,
@@ -29,7 +29,7 @@ pub(super) struct Tree {
 
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Its name in its folder, the last one it had.
+    /// Name in its folder, or the last one that it had.
     pub(super) name: OsString,
     pub(super) mode: u32,
     pub(super) kind: Kind,
@@ -50,7 +50,7 @@ pub(super) struct Content {
     pub(super) current: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
-    /// A write or sync has failed.
+    /// The last call that failed; `None` if none did.
     failed: Option<Call>,
 }
 

@@ -1,4 +1,4 @@
-//! The chart's own life: narrowed to some namespaces, removed and installed again, brought up from its first version.
+//! The chart: limited to some namespaces, uninstalled and installed again, and upgraded from its first version.
 
 use kube::api::{Api, DeleteParams};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Children that only some clusters know, those that nobody wants, and volumes that grow.
+//! Children that only some clusters know, children that are no longer wanted, and volumes that grow.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -105,7 +105,7 @@ async fn define_optional_kinds(stage: &Stage) {
     }
 }
 
-/// Holds what the kinds of other projects are told against what they should be.
+/// Compares the objects of other projects' kinds with the expected ones.
 async fn assert_made(stage: &Stage) {
     let spec = async |kind, name| {
         let objects = stage.objects(&resource(kind));

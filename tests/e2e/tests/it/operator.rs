@@ -1,4 +1,4 @@
-//! The operator itself: one of two goes, the other takes over; and so it does from another installation.
+//! The operator: a second one takes over when the first ends or hangs, and so does another installation.
 
 use std::time::{Duration, Instant};
 

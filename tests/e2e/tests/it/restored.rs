@@ -1,4 +1,4 @@
-//! Children that somebody deletes or edits: the operator restores them, and nobody is asked.
+//! Children that a user deletes or edits: the operator restores them without a question.
 
 use std::time::Duration;
 

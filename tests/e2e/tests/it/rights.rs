@@ -1,5 +1,5 @@
-//! The operator's rights, held against all that it asked for since it was installed: neither more nor less. This
-//! runs after the tests that make it ask.
+//! The operator's rights, compared with all its requests since its installation: neither more nor less. It runs after
+//! the tests that cause the requests.
 
 use std::collections::BTreeSet;
 

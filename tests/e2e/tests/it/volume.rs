@@ -1,4 +1,4 @@
-//! A volume without room, as others leave it: the relay refuses and stays, and goes on once there is room.
+//! A volume without free space: the relay refuses events without a restart, and accepts again once there is space.
 
 use std::fs;
 use std::time::Instant;
