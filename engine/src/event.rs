@@ -1,11 +1,15 @@
 //! The event and its envelope: what a source hands to the journal and a destination gets back,
 //! byte for byte, over attempts, restarts and redrives.
 
+mod earlier;
+mod record;
+
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use record::Head;
 
 /// One accepted webhook, as it is journalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +21,14 @@ pub struct Event {
 }
 
 /// The metadata of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// Random; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
+    /// UUID that no other event has; the sender sees it as `visnyk-id`, destinations as `webhook-id`.
     pub id: Uuid,
     /// Time at which the whole request had been read, in milliseconds since the Unix epoch.
     pub received_at_ms: i64,
+    /// The same moment by the spool's steady clock, in milliseconds; 0 if a version before 3 wrote the record.
+    pub steady_ms: u64,
     /// The source's name in the manifest.
     pub source: String,
     /// The request's path and query, as sent.
@@ -35,7 +41,7 @@ pub struct Envelope {
 }
 
 /// A sender's statements about its event, in its own words. They are read only after the sender was verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Type of the event, such as `push`.
     pub kind: Option<String>,
@@ -48,11 +54,38 @@ pub struct Attributes {
     pub time_ms: Option<i64>,
 }
 
-impl Envelope {
-    /// Returns the key under which a repeat of the event is recognized; `None` if its sender gave no id.
-    pub fn key(&self) -> Option<Key> {
-        let id = self.attributes.id.as_deref()?;
-        Some(Key::new(&self.source, self.attributes.origin.as_deref(), id))
+/// An event that is not stored yet, borrowed from its request.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// Id that the event gets: see [`Envelope::id`].
+    pub id: Uuid,
+    /// Time of receipt in milliseconds: see [`Envelope::received_at_ms`].
+    pub received_at_ms: i64,
+    /// Steady time in milliseconds: see [`Envelope::steady_ms`].
+    pub steady_ms: u64,
+    /// Name of the source: see [`Envelope::source`].
+    pub source: &'a str,
+    /// Path and query as sent: see [`Envelope::target`].
+    pub target: &'a str,
+    /// Headers that are kept: see [`Envelope::headers`].
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    /// Statements of the sender: see [`Envelope::attributes`].
+    pub attributes: &'a Attributes,
+    /// Body as it came: see [`Event::body`].
+    pub body: &'a [u8],
+}
+
+/// Returns a new id for an event that was received at this time: a UUID of version 7 (RFC 9562, section 5.7). Its other
+/// 74 bits are random, so that no two events have the same id, whatever the clock does.
+pub fn new_id(received_at_ms: i64) -> Uuid {
+    let millis = u64::try_from(received_at_ms).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
+}
+
+impl Attributes {
+    /// Returns the key under which a repeat of an event from this source is recognized; `None` if its sender gave no id.
+    pub fn key(&self, source: &str) -> Option<Key> {
+        Some(Key::new(source, self.origin.as_deref(), self.id.as_deref()?))
     }
 }
 
@@ -88,7 +121,22 @@ pub enum DecodeError {
         "event record has version {0}, this Visnyk reads up to {VERSION}: start the version that wrote it, or a later one"
     )]
     NewerVersion(u8),
-    /// The envelope's bytes are not an envelope.
+    /// Written by a later version of Visnyk, with a flag that a reader must know.
+    #[error(
+        "event record has flags {0:#04x}, and this Visnyk does not know them all: start the version that wrote it, or a \
+         later one"
+    )]
+    NewerFlags(u8),
+    /// Written by a later version of Visnyk, with a section that a reader must know.
+    #[error(
+        "event record has a section of type {0}, which this Visnyk does not know: start the version that wrote it, or a \
+         later one"
+    )]
+    NewerSection(u8),
+    /// The bytes of a field are not such a field.
+    #[error("event record has a {0} that cannot be read")]
+    Malformed(&'static str),
+    /// The envelope's bytes are not an envelope. Versions 1 and 2 have one.
     #[error("event envelope cannot be read")]
     Envelope(#[source] postcard::Error),
 }
@@ -96,30 +144,46 @@ pub enum DecodeError {
 impl DecodeError {
     /// Returns whether another version of Visnyk can read it.
     pub fn is_newer(&self) -> bool {
-        matches!(self, Self::NewerVersion(_))
+        matches!(self, Self::NewerVersion(_) | Self::NewerFlags(_) | Self::NewerSection(_))
     }
 }
 
-/// The first byte of every record; raised when the envelope's fields change. What was ever written is read for ever:
-/// a new version adds an envelope here, and a folder to `fixtures/spool`.
-const VERSION: u8 = 2;
-/// Version byte and the envelope's length, little-endian.
-const PREFIX: usize = 1 + 4;
+/// The first byte of every record. Raised when a section cannot say what changes. What was ever written is read for
+/// ever: a new version adds a reader beside the earlier ones, and a folder to `fixtures/spool`.
+const VERSION: u8 = 3;
 
-/// The envelope of version 1.
-#[derive(Deserialize)]
-struct EnvelopeV1 {
-    id: Uuid,
-    received_at_ms: i64,
-    source: String,
-    target: String,
-    headers: Vec<(String, Vec<u8>)>,
+impl<'a> Head<'a> {
+    /// Reads the head of a record of any version, without the rest of it.
+    pub fn read(record: &'a [u8]) -> Result<Self, DecodeError> {
+        match version(record)? {
+            VERSION => record::head(record).map(|(head, _)| head),
+            _ => earlier::head(record),
+        }
+    }
 }
 
-impl From<EnvelopeV1> for Envelope {
-    fn from(old: EnvelopeV1) -> Self {
-        let EnvelopeV1 { id, received_at_ms, source, target, headers } = old;
-        Self { id, received_at_ms, source, target, headers, attributes: Box::default() }
+impl NewEvent<'_> {
+    /// Returns the number of bytes of its record.
+    pub fn record_len(&self) -> usize {
+        record::len(self)
+    }
+
+    /// Appends its record to `to`.
+    ///
+    /// # Panics
+    /// With a source's name of 64 KiB or headers or a body of 4 GiB, which no manifest and no listener accepts.
+    pub fn write_record(&self, to: &mut Vec<u8>) {
+        record::write(self, to);
+    }
+}
+
+/// Returns the version of a record, if it is one that is read.
+fn version(record: &[u8]) -> Result<u8, DecodeError> {
+    match record.first() {
+        None => Err(DecodeError::TooShort(0)),
+        Some(0) => Err(DecodeError::UnknownVersion(0)),
+        Some(version @ ..=VERSION) => Ok(*version),
+        Some(newer) => Err(DecodeError::NewerVersion(*newer)),
     }
 }
 
@@ -135,92 +199,40 @@ impl Event {
         std::str::from_utf8(value).ok()
     }
 
-    /// Returns the bytes to journal: version, envelope length, envelope, body.
+    /// Returns the event as it is before it is stored.
+    pub fn as_new(&self) -> NewEvent<'_> {
+        let Envelope { id, received_at_ms, steady_ms, source, target, headers, attributes } = &self.envelope;
+        NewEvent {
+            id: *id,
+            received_at_ms: *received_at_ms,
+            steady_ms: *steady_ms,
+            source,
+            target,
+            headers: headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
+            attributes,
+            body: &self.body,
+        }
+    }
+
+    /// Returns its record: the bytes to journal.
     ///
     /// # Panics
-    /// With headers of 4 GiB, which no listener accepts.
+    /// See [`NewEvent::write_record`].
     pub fn encode(&self) -> Bytes {
-        let mut record = Vec::with_capacity(PREFIX + 512 + self.body.len());
-        record.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
-        let mut record = postcard::to_extend(&self.envelope, record)
-            .expect("an envelope of strings and integers always serialises");
-        let envelope_len =
-            u32::try_from(record.len() - PREFIX).expect("the listener bounds headers far below 4 GiB");
-        record[1..PREFIX].copy_from_slice(&envelope_len.to_le_bytes());
-        record.extend_from_slice(&self.body);
+        let event = self.as_new();
+        let mut record = Vec::with_capacity(event.record_len());
+        event.write_record(&mut record);
         record.into()
     }
 
-    /// Reads what [`Event::encode`] wrote; the body shares the record's memory.
+    /// Reads a record of any version. The body shares the record's memory.
     pub fn decode(record: &Bytes) -> Result<Self, DecodeError> {
-        let too_short = || DecodeError::TooShort(record.len());
-        let prefix: [u8; PREFIX] =
-            record.get(..PREFIX).and_then(|bytes| bytes.try_into().ok()).ok_or_else(too_short)?;
-        let [version, length @ ..] = prefix;
-        if version > VERSION {
-            return Err(DecodeError::NewerVersion(version));
+        match version(record)? {
+            VERSION => record::read(record),
+            earlier => earlier::read(record, earlier),
         }
-        let body_at = PREFIX.checked_add(u32::from_le_bytes(length) as usize).ok_or_else(too_short)?;
-        let envelope = record.get(PREFIX..body_at).ok_or_else(too_short)?;
-        let envelope = match version {
-            VERSION => postcard::from_bytes(envelope),
-            1 => postcard::from_bytes(envelope).map(EnvelopeV1::into),
-            _ => return Err(DecodeError::UnknownVersion(version)),
-        };
-        Ok(Self { envelope: envelope.map_err(DecodeError::Envelope)?, body: record.slice(body_at..) })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn event(headers: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Event {
-        Event {
-            envelope: Envelope {
-                id: Uuid::from_u128(7),
-                received_at_ms: 1_694_366_671_123,
-                source: "network".into(),
-                target: "/?a=1".into(),
-                headers,
-                attributes: Box::new(Attributes {
-                    kind: Some("push".into()),
-                    id: Some("72d3162e".into()),
-                    origin: None,
-                    time_ms: Some(-1),
-                }),
-            },
-            body: body.into(),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn event_is_read_as_it_was_written(
-            headers in proptest::collection::vec(("[a-z-]{1,20}", any::<Vec<u8>>()), 0..8),
-            body in any::<Vec<u8>>(),
-        ) {
-            let written = event(headers, body);
-            prop_assert_eq!(Event::decode(&written.encode()).unwrap(), written);
-        }
-
-        #[test]
-        fn no_bytes_make_decode_panic(bytes in any::<Vec<u8>>()) {
-            let _ = Event::decode(&bytes.into());
-        }
-    }
-
-    #[test]
-    fn record_of_a_newer_version_is_told_from_a_damaged_one() {
-        let mut record = event(vec![], vec![]).encode().to_vec();
-        for (version, is_newer) in [(0, false), (3, true), (255, true)] {
-            record[0] = version;
-            let error = Event::decode(&record.clone().into()).unwrap_err();
-            assert_eq!(error.is_newer(), is_newer, "{error}");
-        }
-        record[0] = 9;
-        let told = "event record has version 9, this Visnyk reads up to 2: start the version that wrote it, or a later one";
-        assert_eq!(Event::decode(&record.into()).unwrap_err().to_string(), told);
-    }
-}
+mod tests;

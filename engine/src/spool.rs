@@ -1,6 +1,7 @@
 //! The home of accepted events: the journal and the state file, opened together, in one folder, by one process.
 
 mod append;
+mod steady_clock;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use visnyk_crds::valid::{Destination, SpoolKind, Target};
 use visnyk_runtime::observe::watchdog::Ticker;
 
 pub use self::append::Appended;
-use crate::event::Event;
+pub use self::steady_clock::SteadyClock;
+use crate::event::{Event, Head};
 use crate::journal::{self, Disk, Entry, Folder, Journal, Options, Recovery};
 use crate::state::{
     self, Accepted, Admission, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
@@ -33,7 +35,11 @@ pub struct Spool {
     set_aside: Option<PathBuf>,
     state_lost: bool,
     max_body_size: u64,
+    steady_clock: SteadyClock,
 }
+
+/// Records at the end of the journal that are read for the steady clock: one is enough, if it can be read.
+const LAST_RECORDS: u64 = 64;
 
 /// The parts of the spool that are read and changed while events are delivered. Clones share them.
 #[derive(Clone)]
@@ -114,6 +120,7 @@ impl Spool {
         for note in &recovery.notes {
             tracing::warn!(note, "journal recovered");
         }
+        let steady_clock = SteadyClock::after(highest_steady_ms(&journal).max(loaded.steady_ms));
         let set_aside = loaded.set_aside.clone();
         let (ledgers, repairs) = Ledgers::open(loaded, max_bytes, recovery.oldest_seq, now_ms, &journal);
         if repairs.forgot {
@@ -134,16 +141,20 @@ impl Spool {
 
         let events = store.events();
         let ledgers = SharedLedgers::new(ledgers);
-        let free = journal.clone();
+        let (free, clock) = (journal.clone(), steady_clock.clone());
+        let steady_ms = move || clock.now_ms();
+        let free_through = move |through| {
+            if let Some(seq) = through {
+                free.free_through(seq);
+            }
+        };
+        let watermark = journal.watermark();
         let committer =
-            Committer::new(store, ledgers.clone(), Arc::clone(&seen), journal.watermark(), move |through| {
-                if let Some(seq) = through {
-                    free.free_through(seq);
-                }
-            });
+            Committer::new(store, ledgers.clone(), Arc::clone(&seen), watermark, steady_ms, free_through);
         let commit_state = committer.commit_state();
         let parts = SpoolParts { journal, ledgers, events, commit_state };
-        Ok(Self { parts, committer, seen, recovery, set_aside, state_lost: repairs.forgot, max_body_size })
+        let state_lost = repairs.forgot;
+        Ok(Self { parts, committer, seen, recovery, set_aside, state_lost, max_body_size, steady_clock })
     }
 
     /// Makes the ledgers those of these destinations once that is committed, so that no event accepted from now on is
@@ -178,9 +189,8 @@ impl Spool {
             let mut reader = self.parts.journal.reader(after);
             while let Ok(Some(entry)) = reader.next() {
                 let Entry::Record { seq, bytes } = entry else { continue };
-                let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
-                let begun =
-                    self.ledgers().get_mut(id).map(|ledger| ledger.begin(seq, envelope.received_at_ms));
+                let Ok(head) = Head::read(&bytes) else { continue };
+                let begun = self.ledgers().get_mut(id).map(|ledger| ledger.begin(seq, head.received_at_ms));
                 if begun != Some(Admission::AlreadyFinished) {
                     break;
                 }
@@ -279,6 +289,11 @@ impl Spool {
         self.max_body_size
     }
 
+    /// Returns the clock that gives each event its steady time.
+    pub fn steady_clock(&self) -> &SteadyClock {
+        &self.steady_clock
+    }
+
     /// Returns the findings of its opening.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
@@ -302,6 +317,19 @@ impl Spool {
         let accepted = moment.accepted_through(moment.watermark);
         Snapshot { accepted, destinations: ledgers.snapshot(&moment) }
     }
+}
+
+/// Returns the highest steady time in the last records of the journal, in milliseconds. Records that cannot be read tell
+/// none.
+fn highest_steady_ms(journal: &Journal) -> u64 {
+    let mut reader = journal.reader(Accepted::watermark(journal).saturating_sub(LAST_RECORDS));
+    let mut highest = 0;
+    while let Ok(Some(entry)) = reader.next() {
+        if let Entry::Record { bytes, .. } = entry {
+            highest = Head::read(&bytes).map_or(0, |head| head.steady_ms).max(highest);
+        }
+    }
+    highest
 }
 
 /// The journal as it is at one moment, however it grows meanwhile.

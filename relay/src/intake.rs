@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_engine::event::{Attributes, Envelope, Event};
+use visnyk_engine::event::{Attributes, Envelope, Event, new_id};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::spool::{Appended, Spool};
 use visnyk_runtime::blocking::run_blocking_if_large;
@@ -104,7 +104,8 @@ impl Intake {
             Classification::Greeting(answer) => return Ok(self.greeted(&endpoint, answer)),
             Classification::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-        let event = Event { envelope: envelope(&endpoint, &head, attributes), body: body.bytes.clone() };
+        let envelope = self.envelope(&endpoint, &head, attributes);
+        let event = Event { envelope, body: body.bytes.clone() };
         let id = self.append(&endpoint, &event).await.map_err(refusal)?;
         Ok(handled(endpoint.provider.accepted(), id))
     }
@@ -126,6 +127,20 @@ impl Intake {
             }
             other => other,
         })
+    }
+
+    fn envelope(&self, endpoint: &SourceEndpoint, head: &Parts, attributes: Attributes) -> Envelope {
+        let source = &endpoint.source;
+        let received_at_ms = Timestamp::now().as_millisecond();
+        Envelope {
+            id: new_id(received_at_ms),
+            received_at_ms,
+            steady_ms: self.spool.steady_clock().now_ms(),
+            source: source.name.clone(),
+            target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
+            headers: endpoint.headers.of_request(&head.headers),
+            attributes: Box::new(attributes),
+        }
     }
 
     /// Appends the event and returns its id: another id if it was accepted before.
@@ -182,18 +197,6 @@ fn check_method(endpoint: &SourceEndpoint, head: &Parts) -> Result<(), Problem> 
 
 fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
     Judged { head, body, now: Timestamp::now() }
-}
-
-fn envelope(endpoint: &SourceEndpoint, head: &Parts, attributes: Attributes) -> Envelope {
-    let source = &endpoint.source;
-    Envelope {
-        id: Uuid::new_v4(),
-        received_at_ms: Timestamp::now().as_millisecond(),
-        source: source.name.clone(),
-        target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
-        headers: endpoint.headers.of_request(&head.headers),
-        attributes: Box::new(attributes),
-    }
 }
 
 /// Returns the answer to a body that must be JSON and is not. A compressed one may still be JSON.

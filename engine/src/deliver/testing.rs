@@ -51,6 +51,7 @@ pub(super) fn event(headers: &[(&str, &str)], body: &[u8]) -> Event {
         envelope: Envelope {
             id: Uuid::from_u128(7),
             received_at_ms: RECEIVED_AT_MS,
+            steady_ms: 1,
             source: "network".into(),
             target: "/".into(),
             headers: headers

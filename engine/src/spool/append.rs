@@ -32,7 +32,9 @@ impl Spool {
         while let Some(entry) = reader.next_insisting()? {
             let Entry::Record { bytes, .. } = entry else { continue };
             let Ok(Event { envelope, .. }) = Event::decode(&bytes) else { continue };
-            if let Some((key, window)) = envelope.key().zip(windows.get(&envelope.source)) {
+            if let Some((key, window)) =
+                envelope.attributes.key(&envelope.source).zip(windows.get(&envelope.source))
+            {
                 self.seen().remember(seen_event(key, &envelope, *window));
             }
         }
@@ -61,7 +63,7 @@ impl Spool {
 
     async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
         let envelope = &event.envelope;
-        let Some(key) = envelope.key() else {
+        let Some(key) = envelope.attributes.key(&envelope.source) else {
             return self.parts.journal.append(event.encode()).await.map(Appended::New);
         };
         let watermark = self.parts.journal.watermark();

@@ -14,12 +14,13 @@ use visnyk_crds::valid::{Deduplicate, SpoolKind};
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::{Appended, Spool};
-use crate::event::{Attributes, Envelope, Event};
+use crate::event::{Attributes, Envelope, Event, Head};
 use crate::journal::Entry;
 use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
 
-/// The folder of what the present version writes: record 2, segment 1, state 1.
-const NAME: &str = "record-2-segment-1-state-1";
+/// The folder of what the present version writes: record 3, segment 1, state 1. Its first two records are as the two
+/// versions before wrote them.
+const NAME: &str = "record-3-segment-1-state-1";
 const EVENTS: u64 = 10;
 const DEDUPLICATE: Deduplicate = Deduplicate { window: Duration::MAX, id: None };
 const WAIT: Pause = Pause { until_ms: 4_000_000_000_000, for_ms: 3_600_000 };
@@ -29,33 +30,50 @@ fn fixtures() -> PathBuf {
 }
 
 #[derive(Serialize)]
-struct EnvelopeV1 {
+struct EnvelopeV1<'a> {
     id: Uuid,
     received_at_ms: i64,
-    source: &'static str,
-    target: &'static str,
-    headers: Vec<(&'static str, Vec<u8>)>,
+    source: &'a str,
+    target: &'a str,
+    headers: &'a [(String, Vec<u8>)],
+}
+
+#[derive(Serialize)]
+struct EnvelopeV2<'a> {
+    first: EnvelopeV1<'a>,
+    kind: &'a Option<String>,
+    id: &'a Option<String>,
+    origin: &'a Option<String>,
+    time_ms: Option<i64>,
 }
 
 fn received_at_ms(number: u64) -> i64 {
     1_764_000_000_000 + number.cast_signed()
 }
 
-/// Returns a record; the first is as the oldest version wrote it.
+/// Returns a record; the first is as version 1 wrote it, the second as version 2 did.
 fn record(number: u64) -> Bytes {
-    if number > 1 {
-        return event(number).encode();
-    }
-    let envelope = EnvelopeV1 {
-        id: Uuid::from_u128(1),
-        received_at_ms: received_at_ms(1),
-        source: "network",
-        target: "/?a=1",
-        headers: vec![("content-type", b"application/json".to_vec())],
+    let Event { envelope, body } = event(number);
+    let said = &envelope.attributes;
+    let first = EnvelopeV1 {
+        id: envelope.id,
+        received_at_ms: envelope.received_at_ms,
+        source: &envelope.source,
+        target: &envelope.target,
+        headers: &envelope.headers,
     };
-    let envelope = postcard::to_stdvec(&envelope).unwrap();
+    let (version, envelope) = match number {
+        1 => (1, postcard::to_stdvec(&first)),
+        2 => {
+            let (kind, id, origin) = (&said.kind, &said.id, &said.origin);
+            let envelope = EnvelopeV2 { first, kind, id, origin, time_ms: said.time_ms };
+            (2, postcard::to_stdvec(&envelope))
+        }
+        _ => return event(number).encode(),
+    };
+    let envelope = envelope.unwrap();
     let length = u32::try_from(envelope.len()).unwrap().to_le_bytes();
-    [&[1][..], &length, &envelope, b"event 1"].concat().into()
+    [&[version][..], &length, &envelope, &body].concat().into()
 }
 
 fn event(number: u64) -> Event {
@@ -68,12 +86,22 @@ fn event(number: u64) -> Event {
     let envelope = Envelope {
         id: Uuid::from_u128(number.into()),
         received_at_ms: received_at_ms(number),
+        steady_ms: if number > 2 { number * 1_000 } else { 0 },
         source: "network".into(),
         target: "/?a=1".into(),
         headers: vec![("content-type".into(), b"application/json".to_vec())],
         attributes: Box::new(if number > 1 { attributes } else { Attributes::default() }),
     };
     Event { envelope, body: format!("event {number}").into() }
+}
+
+/// Returns the event that a record holds. Before version 3 there was no steady time.
+fn expected(number: u64, record: &[u8]) -> Event {
+    let mut event = event(number);
+    if record[0] < 3 {
+        event.envelope.steady_ms = 0;
+    }
+    event
 }
 
 async fn open(folder: &Path) -> Spool {
@@ -127,9 +155,14 @@ async fn assert_whole(folder: &Path) {
     let spool = open(folder).await;
     assert_eq!((spool.recovery().torn_tail, spool.state_lost(), spool.set_aside()), (0, false, None));
     let mut reader = spool.parts.journal.reader(0);
+    let steady_ms = spool.steady_clock().now_ms();
     for number in 1..=EVENTS {
         let Some(Entry::Record { seq, bytes }) = reader.next().unwrap() else { panic!("no event {number}") };
-        assert_eq!((seq, Event::decode(&bytes).unwrap()), (number, event(number)));
+        assert_eq!((seq, Event::decode(&bytes).unwrap()), (number, expected(number, &bytes)));
+        let head = Head::read(&bytes).unwrap();
+        let of_head = (head.id.as_u128(), head.received_at_ms, head.source);
+        assert_eq!(of_head, (number.into(), received_at_ms(number), "network"));
+        assert!(steady_ms > head.steady_ms, "{steady_ms} is not after {}", head.steady_ms);
     }
     let of = |name| {
         let statuses = spool.snapshot().destinations;
@@ -153,7 +186,7 @@ async fn assert_whole(folder: &Path) {
     for (number, at) in held {
         let EventAt::Stored(at) = at else { panic!("{number} is not stored") };
         let bytes = spool.parts.events.read(at).await.unwrap();
-        assert_eq!(Event::decode(&bytes).unwrap(), event(number));
+        assert_eq!(Event::decode(&bytes).unwrap(), expected(number, &bytes));
     }
     spool.recall(&HashMap::from([("network".into(), Duration::MAX)])).unwrap();
     let again = Event { body: "again".into(), ..event(EVENTS) };

@@ -24,6 +24,8 @@ pub struct Batch {
     pub seen: SeenBatch,
     /// The highest sequence that the journal was known to have synced: if it is ever gone, it was lost.
     pub watermark: Seq,
+    /// Time of the spool's steady clock, in milliseconds. It goes on above this at the next start.
+    pub steady_ms: u64,
 }
 
 /// The row of a destination.

@@ -60,17 +60,20 @@ struct Inner {
     committing: tokio::sync::Mutex<()>,
     commit_state: watch::Sender<CommitState>,
     watermark: watch::Receiver<Seq>,
+    steady_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     free_through: Box<dyn Fn(Option<Seq>) + Send + Sync>,
 }
 
 impl Committer {
-    /// Makes a committer. `watermark` is the journal's. `free_through` is called after each commit with the sequence up
-    /// to which no destination needs the journal any more, `None` without destinations.
+    /// Makes a committer. `watermark` is the journal's, `steady_ms` reads the spool's steady clock. `free_through` is
+    /// called after each commit with the sequence up to which no destination needs the journal any more, `None` without
+    /// destinations.
     pub fn new(
         store: Store,
         ledgers: SharedLedgers,
         seen: Arc<Mutex<Seen>>,
         watermark: watch::Receiver<Seq>,
+        steady_ms: impl Fn() -> u64 + Send + Sync + 'static,
         free_through: impl Fn(Option<Seq>) + Send + Sync + 'static,
     ) -> Self {
         let inner = Inner {
@@ -80,6 +83,7 @@ impl Committer {
             committing: tokio::sync::Mutex::new(()),
             commit_state: watch::Sender::new(CommitState::Good),
             watermark,
+            steady_ms: Box::new(steady_ms),
             free_through: Box::new(free_through),
         };
         Self { inner: Arc::new(inner) }
@@ -224,6 +228,7 @@ impl Inner {
         // After the ledgers': whatever they are past is below this watermark.
         let now_ms = Timestamp::now().as_millisecond();
         batch.seen = self.seen().take_batch(*self.watermark.borrow(), now_ms);
+        batch.steady_ms = (self.steady_ms)();
         match self.store.commit(&batch).await {
             Ok(()) => {
                 self.seen().committed(&batch.seen);

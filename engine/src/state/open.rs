@@ -36,6 +36,8 @@ pub struct Loaded {
     pub seen_through: Seq,
     /// The journal's watermark at the last commit.
     pub watermark: Seq,
+    /// The steady clock's time at the last commit, in milliseconds.
+    pub steady_ms: u64,
 }
 
 /// A destination whose row is unreadable.

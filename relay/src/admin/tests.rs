@@ -93,6 +93,7 @@ fn event() -> Event {
     let envelope = Envelope {
         id: Uuid::from_u128(7),
         received_at_ms: 1,
+        steady_ms: 1,
         source: "network".into(),
         target: "/".into(),
         headers: vec![],

@@ -131,6 +131,7 @@ fn records_of_events() {
         envelope: Envelope {
             id: uuid::Uuid::from_u128(7),
             received_at_ms: 1_694_366_671_123,
+            steady_ms: 1,
             source: "network".into(),
             target: "/?a=1".into(),
             headers,

@@ -41,7 +41,7 @@ impl Setup {
         let (watermark, synced) = watch::channel(9);
         let free = move |seq| _ = report.send_replace(seq);
         let seen = seen();
-        let committer = Committer::new(store, ledgers.clone(), seen.clone(), synced, free);
+        let committer = Committer::new(store, ledgers.clone(), seen.clone(), synced, || 7_000, free);
         Self { dir, ledgers, seen, committer, watermark, freed, id }
     }
 
@@ -184,7 +184,7 @@ async fn opened_file_is_written_once_and_then_only_for_a_change() {
         let commits = commits.clone();
         move |_| _ = commits.fetch_add(1, Ordering::Relaxed)
     };
-    let committer = Committer::new(store, ledgers, seen(), watch::channel(9).1, count);
+    let committer = Committer::new(store, ledgers, seen(), watch::channel(9).1, || 0, count);
     for _ in 0..3 {
         committer.commit_now().await.unwrap();
         assert_eq!(commits.load(Ordering::Relaxed), 1);

@@ -10,8 +10,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
 use super::rows::{
-    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, REMOVED_FOR, SCHEMA_KEY, SEEN_THROUGH, WATERMARK, kind_of,
-    lifecycle_of, seen_page,
+    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, REMOVED_FOR, SCHEMA_KEY, SEEN_THROUGH, STEADY_MS, WATERMARK,
+    kind_of, lifecycle_of, seen_page,
 };
 use super::schema::SCHEMA;
 use crate::state::batch::{DestinationRow, HeldRow};
@@ -34,6 +34,7 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fa
         held_forgotten: fresh,
         watermark: meta.watermark,
         seen_through: meta.seen_through,
+        steady_ms: meta.steady_ms,
         ..Loaded::default()
     };
     for statement in [DESTINATIONS, HELD] {
@@ -75,6 +76,8 @@ pub(super) struct Meta {
     pub(super) watermark: Seq,
     /// The sequence up to which the ids of accepted events are complete.
     pub(super) seen_through: Seq,
+    /// The steady clock's time, in milliseconds.
+    pub(super) steady_ms: u64,
     /// Pauses and removals of destinations.
     pub(super) spans: Spans,
 }
@@ -110,8 +113,8 @@ impl Spans {
 }
 
 /// Loads the settings. A row that cannot be trusted counts as absent: then deliveries repeat, a journal that lost its
-/// end is noticed only as far as the destinations had got, the whole journal is read for its ids, a pause is not kept,
-/// or the events of a removed destination are kept for longer.
+/// end is noticed only as far as the destinations had got, the whole journal is read for its ids, the steady clock goes
+/// by the journal alone, a pause is not kept, or the events of a removed destination are kept for longer.
 pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Fault> {
     let mut meta = Meta::default();
     for row in sqlx::query("SELECT key, value, crc FROM meta").fetch_all(connection).await? {
@@ -127,6 +130,7 @@ pub(super) async fn meta(connection: &mut SqliteConnection) -> Result<Meta, Faul
             COMMITTED => meta.committed = true,
             WATERMARK => meta.watermark = value.cast_unsigned(),
             SEEN_THROUGH => meta.seen_through = value.cast_unsigned(),
+            STEADY_MS => meta.steady_ms = value.cast_unsigned(),
             SCHEMA_KEY if value > SCHEMA => return Err(Fault::Newer { found: value, known: SCHEMA }),
             other => meta.spans.learn(other, value),
         }

@@ -177,6 +177,7 @@ impl Writer {
         rows::write_held(connection, &batch.held).await?;
         rows::write_seen(connection, &batch.seen).await?;
         rows::write_watermark(connection, batch.watermark).await?;
+        rows::write_steady_ms(connection, batch.steady_ms).await?;
         if !self.marked {
             rows::mark_committed(connection).await?;
         }

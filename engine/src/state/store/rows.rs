@@ -22,6 +22,8 @@ pub(super) const COMMITTED: &str = "committed";
 pub(super) const WATERMARK: &str = "watermark";
 /// Key of the sequence up to which the ids of accepted events are complete.
 pub(super) const SEEN_THROUGH: &str = "seen_through";
+/// Key of the steady clock's time.
+pub(super) const STEADY_MS: &str = "steady_ms";
 /// Prefix of the end and the length of a destination's pause. The destination's key follows.
 pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
@@ -48,6 +50,14 @@ pub(super) async fn write_watermark(
     watermark: Seq,
 ) -> Result<(), sqlx::Error> {
     write_meta(connection, WATERMARK, watermark.cast_signed()).await
+}
+
+/// Says what time it is by the steady clock.
+pub(super) async fn write_steady_ms(
+    connection: &mut SqliteConnection,
+    steady_ms: u64,
+) -> Result<(), sqlx::Error> {
+    write_meta(connection, STEADY_MS, steady_ms.cast_signed()).await
 }
 
 pub(super) async fn write_meta(

@@ -62,6 +62,7 @@ async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<
     let destinations: Vec<_> = loaded.destinations.iter().map(|(row, _)| row.clone()).collect();
     rows::write_destinations(to, &destinations).await?;
     rows::write_watermark(to, loaded.watermark).await?;
+    rows::write_steady_ms(to, loaded.steady_ms).await?;
     if !loaded.fresh && loaded.lost.is_empty() {
         rows::mark_committed(to).await?;
     }
@@ -93,6 +94,7 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
     loaded.fresh |= !meta.committed;
     loaded.held_forgotten |= !meta.committed || !loaded.unreadable.is_empty();
     loaded.watermark = meta.watermark;
+    loaded.steady_ms = meta.steady_ms;
     meta.spans.tell(&mut loaded.destinations);
     let mut seen = BTreeSet::new();
     loaded.destinations.retain(|(row, _)| seen.insert(row.id));

@@ -19,6 +19,7 @@ pub async fn fill(data_dir: &Path, events: u64, max_size: u64, body: fn(u64) -> 
             let envelope = Envelope {
                 id: Uuid::new_v4(),
                 received_at_ms: 1_700_000_000_000,
+                steady_ms: 1,
                 source: "network".into(),
                 target: "/".into(),
                 headers: vec![("content-type".into(), b"application/json".to_vec())],
