@@ -122,7 +122,7 @@ impl Log {
     }
 
     /// Finds out whether a trouble is over; also prepares the next segment if none is ready. To be
-    /// called about every second while [`Log::condition`] is not writable.
+    /// called about every second while [`Log::write_state`] is not writable.
     pub fn probe(&mut self) {
         let outcome = match self.write_state {
             WriteState::Failing { .. } => self.roll(),
