@@ -8,40 +8,40 @@ use serde_json::{Value, json};
 use crate::text::{GoDuration, Quantity};
 
 /// Size of a request body.
-pub const MAX_BODY_SIZE: Sizes = Sizes { least: "1Ki", most: "32Mi" };
+pub const MAX_BODY_SIZE: Sizes = Sizes { min: "1Ki", max: "32Mi" };
 /// Size of journal and state together.
-pub const SPOOL_SIZE: Sizes = Sizes { least: "32Mi", most: "16Ti" };
+pub const SPOOL_SIZE: Sizes = Sizes { min: "32Mi", max: "16Ti" };
 /// Size of the undelivered events of one destination.
-pub const BACKLOG_SIZE: Sizes = Sizes { least: "1Mi", most: "16Ti" };
+pub const BACKLOG_SIZE: Sizes = Sizes { min: "1Mi", max: "16Ti" };
 /// Size of one file of the log.
-pub const LOG_SIZE: Sizes = Sizes { least: "64Ki", most: "1Ti" };
+pub const LOG_SIZE: Sizes = Sizes { min: "64Ki", max: "1Ti" };
 
 /// Duration for which a removed destination keeps its events.
-pub const RETAIN_REMOVED: Spans = Spans { least: "0s", most: "8760h" };
+pub const RETAIN_REMOVED: Spans = Spans { min: "0s", max: "8760h" };
 /// Duration for which an unused spool is drained.
-pub const DRAIN_TIMEOUT: Spans = Spans { least: "1s", most: "168h" };
+pub const DRAIN_TIMEOUT: Spans = Spans { min: "1s", max: "168h" };
 /// Duration of one wait of the retry schedule.
-pub const RETRY_WAIT: Spans = Spans { least: "0s", most: "168h" };
+pub const RETRY_WAIT: Spans = Spans { min: "0s", max: "168h" };
 /// Duration of one attempt.
-pub const TIMEOUT: Spans = Spans { least: "100ms", most: "10m" };
+pub const TIMEOUT: Spans = Spans { min: "100ms", max: "10m" };
 /// Length of the span of a rate limit.
-pub const RATE_PER: Spans = Spans { least: "100ms", most: "24h" };
+pub const RATE_PER: Spans = Spans { min: "100ms", max: "24h" };
 /// Scrape interval of the metrics.
-pub const SCRAPE_EVERY: Spans = Spans { least: "1s", most: "1h" };
+pub const SCRAPE_EVERY: Spans = Spans { min: "1s", max: "1h" };
 /// Difference between a signed time and now.
-pub const TOLERANCE: Spans = Spans { least: "1s", most: "24h" };
+pub const TOLERANCE: Spans = Spans { min: "1s", max: "24h" };
 /// Difference between a signed time and now, for a sender that signs once and retries for days.
-pub const PAYPAL_TOLERANCE: Spans = Spans { least: "1s", most: "168h" };
+pub const PAYPAL_TOLERANCE: Spans = Spans { min: "1s", max: "168h" };
 /// Duration for which an event's id is remembered.
-pub const DEDUPLICATE_WINDOW: Spans = Spans { least: "1s", most: "168h" };
+pub const DEDUPLICATE_WINDOW: Spans = Spans { min: "1s", max: "168h" };
 /// Minimum and maximum interval between heartbeats.
-pub const HEARTBEAT_EVERY: Spans = Spans { least: "1s", most: "24h" };
+pub const HEARTBEAT_EVERY: Spans = Spans { min: "1s", max: "24h" };
 
 /// Limits of a size, both included.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    least: &'static str,
-    most: &'static str,
+    min: &'static str,
+    max: &'static str,
 }
 
 impl Sizes {
@@ -50,9 +50,9 @@ impl Sizes {
         json!([{
             "rule": format!(
                 "quantity(self).compareTo(quantity('{}')) >= 0 && quantity(self).compareTo(quantity('{}')) <= 0",
-                self.least, self.most
+                self.min, self.max
             ),
-            "message": self.says(),
+            "message": self.error_text(),
         }])
     }
 
@@ -73,21 +73,25 @@ impl Sizes {
     /// # Errors
     /// The text for a size that cannot be read or is out of bounds.
     pub fn check(&self, size: &Quantity) -> Result<u64, String> {
-        let bytes = size.bytes().ok_or(Quantity::FORMAT.says)?;
-        let within = |limit: &str| Quantity::from(limit).bytes().ok_or(Quantity::FORMAT.says);
-        if (within(self.least)?..=within(self.most)?).contains(&bytes) { Ok(bytes) } else { Err(self.says()) }
+        let bytes = size.bytes().ok_or(Quantity::FORMAT.error_text)?;
+        let within = |limit: &str| Quantity::from(limit).bytes().ok_or(Quantity::FORMAT.error_text);
+        if (within(self.min)?..=within(self.max)?).contains(&bytes) {
+            Ok(bytes)
+        } else {
+            Err(self.error_text())
+        }
     }
 
-    fn says(&self) -> String {
-        format!("must be from {} to {}", self.least, self.most)
+    fn error_text(&self) -> String {
+        format!("must be from {} to {}", self.min, self.max)
     }
 }
 
 /// Limits of a duration, both included.
 #[derive(Clone, Copy, Debug)]
 pub struct Spans {
-    least: &'static str,
-    most: &'static str,
+    min: &'static str,
+    max: &'static str,
 }
 
 impl Spans {
@@ -96,9 +100,9 @@ impl Spans {
         json!([{
             "rule": format!(
                 "duration(self) >= duration('{}') && duration(self) <= duration('{}')",
-                self.least, self.most
+                self.min, self.max
             ),
-            "message": self.says(),
+            "message": self.error_text(),
         }])
     }
 
@@ -107,16 +111,16 @@ impl Spans {
     /// # Errors
     /// The text for a duration that cannot be read or is out of bounds.
     pub fn check(&self, span: &GoDuration) -> Result<Duration, String> {
-        let length = span.length().ok_or(GoDuration::FORMAT.says)?;
-        let within = |limit: &str| GoDuration::from(limit).length().ok_or(GoDuration::FORMAT.says);
-        if (within(self.least)?..=within(self.most)?).contains(&length) {
+        let length = span.length().ok_or(GoDuration::FORMAT.error_text)?;
+        let within = |limit: &str| GoDuration::from(limit).length().ok_or(GoDuration::FORMAT.error_text);
+        if (within(self.min)?..=within(self.max)?).contains(&length) {
             Ok(length)
         } else {
-            Err(self.says())
+            Err(self.error_text())
         }
     }
 
-    fn says(&self) -> String {
-        format!("must be from {} to {}", self.least, self.most)
+    fn error_text(&self) -> String {
+        format!("must be from {} to {}", self.min, self.max)
     }
 }

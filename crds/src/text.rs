@@ -28,7 +28,7 @@ pub struct Form {
     /// Maximum length in characters.
     pub max_length: usize,
     /// Error text for a string of another form.
-    pub says: &'static str,
+    pub error_text: &'static str,
 }
 
 impl Form {
@@ -50,7 +50,7 @@ macro_rules! attribute {
 }
 
 macro_rules! forms {
-    ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, says: $says:expr $(,)? })*) => {
+    ($($(#[$doc:meta])* $name:ident { pattern: $pattern:expr, max_length: $max:expr, error_text: $error_text:expr $(,)? })*) => {
         /// Forms of all types of text.
         pub const FORMS: &[Form] = &[$($name::FORMAT),*];
 
@@ -62,7 +62,7 @@ macro_rules! forms {
 
             impl $name {
                 /// The form of the text.
-                pub const FORMAT: Form = Form { pattern: $pattern, max_length: $max, says: $says };
+                pub const FORMAT: Form = Form { pattern: $pattern, max_length: $max, error_text: $error_text };
             }
 
             impl From<&str> for $name {
@@ -111,7 +111,7 @@ forms! {
     Name {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 40,
-        says: "must be a name of at most 40 lowercase letters, digits and hyphens, beginning with a letter and \
+        error_text: "must be a name of at most 40 lowercase letters, digits and hyphens, beginning with a letter and \
                not ending with a hyphen",
     }
 
@@ -119,28 +119,28 @@ forms! {
     Namespace {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be a namespace: at most 63 lowercase letters, digits and hyphens, not beginning or ending with a hyphen",
+        error_text: "must be a namespace: at most 63 lowercase letters, digits and hyphens, not beginning or ending with a hyphen",
     }
 
     /// Name of a Secret, safe as the name of a folder.
     SecretName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name of lowercase letters, digits, hyphens and dots",
+        error_text: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of another object.
     ObjectName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a name of lowercase letters, digits, hyphens and dots",
+        error_text: "must be a name of lowercase letters, digits, hyphens and dots",
     }
 
     /// Name of a Service.
     ServiceName {
         pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$",
         max_length: 63,
-        says: "must be the name of a Service: at most 63 lowercase letters, digits and hyphens, beginning with a \
+        error_text: "must be the name of a Service: at most 63 lowercase letters, digits and hyphens, beginning with a \
                letter and not ending with a hyphen",
     }
 
@@ -148,49 +148,49 @@ forms! {
     KindName {
         pattern: "^[A-Z][A-Za-z0-9]*$",
         max_length: 63,
-        says: "must be a kind, such as ClusterIssuer",
+        error_text: "must be a kind, such as ClusterIssuer",
     }
 
     /// Reference to a container image.
     Image {
         pattern: "^[a-zA-Z0-9][-a-zA-Z0-9._:/@]*$",
         max_length: 512,
-        says: "must be an image, such as registry.example.org/visnyk-relay:1.2.3",
+        error_text: "must be an image, such as registry.example.org/visnyk-relay:1.2.3",
     }
 
     /// Value of a label.
     LabelValue {
         pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
         max_length: 63,
-        says: "must be a label value: at most 63 letters, digits, hyphens, underscores and dots",
+        error_text: "must be a label value: at most 63 letters, digits, hyphens, underscores and dots",
     }
 
     /// Value of an annotation.
     AnnotationValue {
         pattern: "^[^\\x00]*$",
         max_length: 16384,
-        says: "must be text",
+        error_text: "must be text",
     }
 
     /// Path and query of a request to a Service.
     UrlPath {
         pattern: "^/[^\\s#]*$",
         max_length: 1024,
-        says: "must be a path that begins with a slash, without spaces or a fragment (#)",
+        error_text: "must be a path that begins with a slash, without spaces or a fragment (#)",
     }
 
     /// Key in a Secret, safe as the name of a file.
     SecretKey {
         pattern: "^\\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
         max_length: 253,
-        says: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not beginning with two dots",
+        error_text: "must be a key of a Secret: letters, digits, hyphens, underscores and dots, not beginning with two dots",
     }
 
     /// DNS name for a certificate.
     DnsName {
         pattern: "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a DNS name in lowercase, such as relay.example.org or *.example.org",
+        error_text: "must be a DNS name in lowercase, such as relay.example.org or *.example.org",
     }
 
     /// Subject of a certificate. A distinguished name is written in one way only, so that two equal ones are the same
@@ -201,7 +201,7 @@ forms! {
             "(", attribute!(), "([,+]", attribute!(), ")*))$",
         ),
         max_length: 512,
-        says: "must be a subject as `openssl x509 -noout -subject -nameopt RFC2253` prints it, such as \
+        error_text: "must be a subject as `openssl x509 -noout -subject -nameopt RFC2253` prints it, such as \
                CN=pump,O=Example, or an alternative name such as DNS:pump.example.org or URI:spiffe://example.org/pump",
     }
 
@@ -209,91 +209,91 @@ forms! {
     RequestPath {
         pattern: "^(/|(/\\.?[-_~A-Za-z0-9][-._~A-Za-z0-9]*)+/?)$",
         max_length: 256,
-        says: "must be a path that begins with a slash, of letters, digits and - . _ ~, without empty parts",
+        error_text: "must be a path that begins with a slash, of letters, digits and - . _ ~, without empty parts",
     }
 
     /// Name of a header.
     HeaderName {
         pattern: "^[A-Za-z][-_A-Za-z0-9]*$",
         max_length: 128,
-        says: "must be the name of a header: letters, digits, hyphens and underscores",
+        error_text: "must be the name of a header: letters, digits, hyphens and underscores",
     }
 
     /// Text before a signature in its header.
     HeaderPrefix {
         pattern: "^[ -~]*$",
         max_length: 64,
-        says: "must be printable ASCII",
+        error_text: "must be printable ASCII",
     }
 
     /// Text that is signed.
     SignedPayload {
         pattern: "^([^{}]|\\{body\\}|\\{timestamp\\})*$",
         max_length: 256,
-        says: "must be text in which the only braces are {body} and {timestamp}",
+        error_text: "must be text in which the only braces are {body} and {timestamp}",
     }
 
     /// Value of a header.
     HeaderTemplate {
         pattern: "^([ -z|~]|\\{(id|source|type|received)\\})+$",
         max_length: 512,
-        says: "must be printable ASCII in which the only braces are {id}, {source}, {type} and {received}",
+        error_text: "must be printable ASCII in which the only braces are {id}, {source}, {type} and {received}",
     }
 
     /// A status, or a range of them.
     Statuses {
         pattern: "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$",
         max_length: 7,
-        says: "must be a status from 200 to 599 such as \"409\", or a range such as \"200-299\"",
+        error_text: "must be a status from 200 to 599 such as \"409\", or a range such as \"200-299\"",
     }
 
     /// SHA-256 of a public key (SPKI), in base64.
     Pin {
         pattern: "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
         max_length: 44,
-        says: "must be the SHA-256 of a public key, in base64: 44 characters, the last of them =",
+        error_text: "must be the SHA-256 of a public key, in base64: 44 characters, the last of them =",
     }
 
     /// Name of a host.
     HostName {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         max_length: 253,
-        says: "must be a host name in lowercase, such as relay.example.org",
+        error_text: "must be a host name in lowercase, such as relay.example.org",
     }
 
     /// A scope of OAuth 2.0.
     Scope {
         pattern: "^[!#-\\[\\]-~]+$",
         max_length: 256,
-        says: "must be a scope: printable ASCII without spaces, quotation marks or backslashes",
+        error_text: "must be a scope: printable ASCII without spaces, quotation marks or backslashes",
     }
 
     /// Audience of a token.
     Audience {
         pattern: "^[!-~]+$",
         max_length: 1024,
-        says: "must be printable ASCII without spaces",
+        error_text: "must be printable ASCII without spaces",
     }
 
     /// A URL as a sender knows it, to which it adds a query.
     PublicUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+(/[^\\s?#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information, query or fragment",
+        error_text: "must be an http or https URL with a host, without user information, query or fragment",
     }
 
     /// Id that a provider gave to a webhook.
     WebhookId {
         pattern: "^[-_A-Za-z0-9]+$",
         max_length: 128,
-        says: "must be an id of letters, digits, hyphens and underscores",
+        error_text: "must be an id of letters, digits, hyphens and underscores",
     }
 
     /// Place of an event's id.
     IdExpression {
         pattern: "^(headers\\['[-_a-z0-9]+'\\]|body(\\.[_A-Za-z][_A-Za-z0-9]*|\\['[^'\\\\]+'\\])+)$",
         max_length: 256,
-        says: "must be a header in lowercase such as headers['x-request-id'], or a field such as body.event.id \
+        error_text: "must be a header in lowercase such as headers['x-request-id'], or a field such as body.event.id \
                or body['event-id']",
     }
 
@@ -301,35 +301,35 @@ forms! {
     LogPath {
         pattern: "^([-_A-Za-z0-9][-._A-Za-z0-9]*/)*[-_A-Za-z0-9][-._A-Za-z0-9]*\\.log$",
         max_length: 200,
-        says: "must be a path in the data folder that ends in .log; no part of it may begin with a dot",
+        error_text: "must be a path in the data folder that ends in .log; no part of it may begin with a dot",
     }
 
     /// URL of a receiver.
     HttpUrl {
         pattern: "^https?://[^\\s/?#@\\\\]+([/?][^\\s#]*)?$",
         max_length: 2048,
-        says: "must be an http or https URL with a host, without user information or fragment",
+        error_text: "must be an http or https URL with a host, without user information or fragment",
     }
 
     /// Range of IP addresses, such as `10.0.0.0/8`.
     Cidr {
         pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
         max_length: 43,
-        says: "must be an address range (CIDR) such as 10.0.0.0/8 or fd00::/8",
+        error_text: "must be an address range (CIDR) such as 10.0.0.0/8 or fd00::/8",
     }
 
     /// Whole size in bytes: `512`, `64k`, `1Mi`.
     Quantity {
         pattern: "^[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
         max_length: 17,
-        says: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or no unit",
+        error_text: "must be a size such as 64Mi or 2Gi: a whole number with Ki, Mi, Gi, Ti, k, M, G, T or no unit",
     }
 
     /// Duration as Go writes it, in whole units: `15s`, `1h30m`.
     GoDuration {
         pattern: "^([0-9]{1,7}(ms|s|m|h)){1,4}$",
         max_length: 36,
-        says: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms (no days: 1d is 24h)",
+        error_text: "must be a duration such as 500ms, 15s or 1h30m: whole numbers, each with h, m, s or ms (no days: 1d is 24h)",
     }
 }
 
@@ -337,21 +337,21 @@ forms! {
 pub const QUALIFIED_NAME: Form = Form {
     pattern: "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
     max_length: 316,
-    says: "must be a key such as example.org/name",
+    error_text: "must be a key such as example.org/name",
 };
 
 /// Amount of a compute resource.
 pub const AMOUNT: Form = Form {
     pattern: "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
     max_length: 32,
-    says: "must be a quantity such as 200m or 512Mi",
+    error_text: "must be a quantity such as 200m or 512Mi",
 };
 
 /// Returns what a value of this pattern and length must be, in words.
 pub fn words(pattern: &str, max_length: u64) -> Option<&'static str> {
     let all = FORMS.iter().chain([&QUALIFIED_NAME, &AMOUNT]);
     let is_it = |form: &&Form| form.pattern == pattern && u64::try_from(form.max_length) == Ok(max_length);
-    all.copied().find(|form| is_it(&form)).map(|form| form.says)
+    all.copied().find(|form| is_it(&form)).map(|form| form.error_text)
 }
 
 impl Quantity {

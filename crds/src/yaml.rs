@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInpu
 use serde_json::{Map, Value};
 
 /// Approximate maximum memory of a document: ten times the size that etcd stores of a resource.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Approximate memory of a value besides its text.
 const VALUE: usize = 72;
 /// Maximum depth of nested collections. The definitions need 20.
@@ -31,7 +31,7 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
             (Event::StreamEnd, _) => return Ok(documents),
             (Event::DocumentStart(_), _) => {
                 reader.anchors.clear();
-                reader.left = MOST_BYTES;
+                reader.left = MAX_BYTES;
                 let event = reader.next()?;
                 let document = reader.value(event, 0)?;
                 documents.extend(Some(document).filter(|document| !document.is_null()));

@@ -9,7 +9,7 @@ use visnyk_runtime::server::client_network::client_network;
 
 /// Maximum number of requests of a client: as many as its connections, because a balancer may stand in front of every
 /// sender.
-pub const MOST: u32 = 1024;
+pub const MAX: u32 = 1024;
 
 /// Requests in flight by client. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +25,12 @@ pub struct Slot {
 }
 
 impl InFlight {
-    /// Returns a place for a request from this address, unless its client has [`MOST`] already.
+    /// Returns a place for a request from this address, unless its client has [`MAX`] already.
     pub fn enter(&self, address: IpAddr) -> Option<Slot> {
         let client = client_network(address);
         let mut counts = self.lock();
         let count = counts.entry(client).or_default();
-        if *count >= MOST {
+        if *count >= MAX {
             return None;
         }
         *count += 1;
@@ -64,7 +64,7 @@ mod tests {
     fn one_address_does_not_take_the_places_of_another() {
         let in_flight = InFlight::default();
         let (greedy, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let mut places: Vec<_> = (0..MOST).map(|_| in_flight.enter(greedy).unwrap()).collect();
+        let mut places: Vec<_> = (0..MAX).map(|_| in_flight.enter(greedy).unwrap()).collect();
         assert!(in_flight.enter(greedy).is_none());
         drop(in_flight.enter(other).unwrap());
         places.pop();
@@ -81,8 +81,8 @@ mod tests {
                 u128::from(host) | 0x2001_0db8_u128 << 96 | u128::from(subnet) << 64,
             ))
         };
-        let _places: Vec<_> = (0..MOST).map(|host| in_flight.enter(of(0, host)).unwrap()).collect();
-        assert!(in_flight.enter(of(0, MOST)).is_none());
+        let _places: Vec<_> = (0..MAX).map(|host| in_flight.enter(of(0, host)).unwrap()).collect();
+        assert!(in_flight.enter(of(0, MAX)).is_none());
         assert!(in_flight.enter(of(1, 0)).is_some());
     }
 }

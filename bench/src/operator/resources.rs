@@ -15,7 +15,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 /// Namespace of the measured resources.
 pub const NAMESPACE: &str = "bench";
 /// As `kubectl apply` of a large file does, and a little faster.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 
 /// Resources in the namespace.
 pub struct Resources {
@@ -39,7 +39,7 @@ impl Resources {
     pub async fn create(&self, count: u32) -> anyhow::Result<()> {
         stream::iter(0..count / 2)
             .map(|number| self.create_pair(number))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT)
             .try_collect::<Vec<()>>()
             .await?;
         Ok(())

@@ -207,7 +207,7 @@ pub struct Network {
     /// `["10.0.0.0/8"]`. Link-local addresses and those of cloud metadata services are always refused. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
-    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
+    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.error_text }])))]
     pub allow: Vec<Cidr>,
 }
 

@@ -42,7 +42,7 @@ pub struct Source {
     /// address unless `spec.listener.trustedProxies` lists the proxy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
-    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.says }])))]
+    #[schemars(transform = each(json!([{ "rule": "isCIDR(self)", "message": Cidr::FORMAT.error_text }])))]
     pub allow_from: Vec<Cidr>,
     /// Suppresses repeats: an event whose id was already accepted within `window` is answered with 2xx but not
     /// delivered again. Needs `replicas: 1` and no `autoscaling`. Absent: repeats are delivered.

@@ -88,7 +88,7 @@ fn check_amount(schema: &Value, value: &Value, place: &FieldPath, problems: &mut
     match value {
         Value::String(text) => check_text(schema, text, place, problems),
         Value::Number(number) if number.is_u64() => {}
-        _ => problems.add(place.clone(), format!("{}, not {}", AMOUNT.says, found(value))),
+        _ => problems.add(place.clone(), format!("{}, not {}", AMOUNT.error_text, found(value))),
     }
 }
 

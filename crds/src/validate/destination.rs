@@ -134,7 +134,7 @@ pub(super) fn parse_url(text: &HttpUrl) -> Result<Url, String> {
         return Err("must not contain a fragment (#)".to_owned());
     }
     if !HttpUrl::FORMAT.fits(text) {
-        return Err(HttpUrl::FORMAT.says.to_owned());
+        return Err(HttpUrl::FORMAT.error_text.to_owned());
     }
     Ok(url)
 }
@@ -153,7 +153,7 @@ fn retry(retry: &api::Retry, place: &FieldPath, problems: &mut Problems) -> Retr
 
 fn ranges(allow: &[Cidr], place: &FieldPath, problems: &mut Problems) -> Vec<IpNet> {
     let ranges = allow.iter().enumerate().filter_map(|(index, range)| {
-        let parsed = range.parse::<IpNet>().map_err(|_| Cidr::FORMAT.says);
+        let parsed = range.parse::<IpNet>().map_err(|_| Cidr::FORMAT.error_text);
         problems.note(place.item(index), parsed)
     });
     ranges.map(|range| range.trunc()).collect()

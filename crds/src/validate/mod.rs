@@ -67,7 +67,7 @@ fn header_name(name: &str) -> HeaderName {
 
 fn check_form(form: Form, text: &str, place: &FieldPath, problems: &mut Problems) {
     if !form.fits(text) {
-        problems.add(place.clone(), form.says);
+        problems.add(place.clone(), form.error_text);
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn ranges(ranges: &[Cidr], place: &FieldPath, problems: &mut Problems
     for (index, range) in ranges.iter().enumerate() {
         match range.parse::<IpNet>() {
             Ok(range) => valid.push(range),
-            Err(_) if Cidr::FORMAT.fits(range) => problems.add(place.item(index), Cidr::FORMAT.says),
+            Err(_) if Cidr::FORMAT.fits(range) => problems.add(place.item(index), Cidr::FORMAT.error_text),
             Err(_) => {} // reported by the schema
         }
     }

@@ -15,7 +15,7 @@ use crate::world::in_world;
 const STORM: Duration = Duration::from_secs(5);
 /// Most requests a second for three resources, all watches included: in calm weather a reconcile makes some twenty at
 /// once, and a failed one waits half a second at first, then longer.
-const MOST: usize = 120;
+const MAX: usize = 120;
 
 /// Returns a fate for requests: two of five meet with something.
 fn storm(seed: u64) -> impl FnMut(&Request<Body>) -> Fate + Send {
@@ -46,7 +46,7 @@ async fn storm_of_errors_leaves_no_trace() {
             tokio::time::sleep(STORM).await;
             let requests = stormy.requests();
             let count: usize = requests.values().sum();
-            let most = MOST * usize::try_from(STORM.as_secs()).unwrap();
+            let most = MAX * usize::try_from(STORM.as_secs()).unwrap();
             assert!(count < most, "{phase:?}: {count} requests: {requests:#?}");
             stormy.decide(|_| Fate::Passes);
             life.comes_to(&end, &format!("{phase:?} in a storm")).await;

@@ -29,7 +29,7 @@ const SVIX: Names = [
 ];
 /// Maximum number of signatures. A sender signs with each of its keys, and each signature costs a comparison, or much
 /// more for v1a.
-const MOST_SIGNATURES: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
 /// Provider that verifies senders of Standard Webhooks.
 pub struct StandardWebhooks {
@@ -73,7 +73,7 @@ impl Provider for StandardWebhooks {
                 return Err(Rejection::Malformed);
             }
         }
-        if v1.is_empty() && v1a.is_empty() || v1.len() + v1a.len() > MOST_SIGNATURES {
+        if v1.is_empty() && v1a.is_empty() || v1.len() + v1a.len() > MAX_SIGNATURES {
             return Err(Rejection::Malformed);
         }
 

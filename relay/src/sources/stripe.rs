@@ -14,7 +14,7 @@ use super::{Classification, Provider, Rejection, Request};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 /// Maximum number of signatures. Stripe sends one for each valid secret, and each costs a comparison.
-const MOST_SIGNATURES: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
 /// Provider that verifies requests of Stripe.
 pub struct Stripe {
@@ -49,7 +49,7 @@ impl Provider for Stripe {
             }
         }
         let timestamp = timestamp.ok_or(Rejection::Malformed)?;
-        if signatures.is_empty() || signatures.len() > MOST_SIGNATURES {
+        if signatures.is_empty() || signatures.len() > MAX_SIGNATURES {
             return Err(Rejection::Malformed);
         }
         within(self.tolerance, seconds(timestamp)?, request.now)?;

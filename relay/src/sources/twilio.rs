@@ -16,7 +16,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const BODY_HASH: &[u8] = b"bodySHA256";
 /// Maximum number of fields of a form; Twilio sends some dozens. Each may cost fifty times its two bytes before the
 /// sender is verified.
-const MOST_FIELDS: usize = 1_000;
+const MAX_FIELDS: usize = 1_000;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Fields that say what happened, the more telling first.
 const KINDS: [&[u8]; 3] = [b"MessageStatus", b"CallStatus", b"SmsStatus"];
@@ -116,8 +116,8 @@ fn with_and_without_port(url: &str) -> Vec<String> {
 
 /// The fields of a form that may be forged.
 fn parse_fields(encoded: &[u8]) -> Result<Vec<form::Pair>, Rejection> {
-    let fields: Vec<_> = form::pairs(encoded).take(MOST_FIELDS + 1).collect();
-    if fields.len() > MOST_FIELDS { Err(Rejection::Malformed) } else { Ok(fields) }
+    let fields: Vec<_> = form::pairs(encoded).take(MAX_FIELDS + 1).collect();
+    if fields.len() > MAX_FIELDS { Err(Rejection::Malformed) } else { Ok(fields) }
 }
 
 #[cfg(test)]
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn form_of_more_fields_than_anyone_sends_is_refused() {
-        let fields = parse_fields("a=1&".repeat(MOST_FIELDS).as_bytes()).unwrap();
-        assert_eq!(fields.len(), MOST_FIELDS);
-        assert_eq!(parse_fields("a=1&".repeat(MOST_FIELDS + 1).as_bytes()), Err(Rejection::Malformed));
+        let fields = parse_fields("a=1&".repeat(MAX_FIELDS).as_bytes()).unwrap();
+        assert_eq!(fields.len(), MAX_FIELDS);
+        assert_eq!(parse_fields("a=1&".repeat(MAX_FIELDS + 1).as_bytes()), Err(Rejection::Malformed));
     }
 }

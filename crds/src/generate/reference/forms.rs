@@ -51,7 +51,7 @@ const NAMES: &[(Form, &str)] = &[
 pub(super) fn table() -> String {
     let mut rows = String::new();
     for (form, name) in NAMES {
-        let says = form.says.trim_start_matches("must be ");
+        let says = form.error_text.trim_start_matches("must be ");
         let says =
             says.split_once(": ").filter(|(before, _)| before.ends_with(name)).map_or(says, |(_, says)| says);
         if says.contains("at most") || says.contains("characters") {
@@ -87,7 +87,7 @@ pub(super) fn form(field: &Value) -> String {
         let message = rule["message"].as_str().unwrap_or_default().trim_start_matches("must be ");
         if let Some(bounds) = message.strip_prefix("from ") {
             let _ = write!(words, ", {bounds}");
-        } else if !NAMES.iter().any(|(form, _)| form.says.ends_with(message)) {
+        } else if !NAMES.iter().any(|(form, _)| form.error_text.ends_with(message)) {
             let _ = write!(words, "; {message}");
         }
     }

@@ -34,7 +34,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const UNREACHABLE_FOR: Duration = TIMEOUT;
 /// Maximum number of requests that wait for a certificate at once. Each holds its slot and the buffers of its
 /// connection.
-const MOST_WAITING: usize = 32;
+const MAX_WAITING: usize = 32;
 /// Maximum size of a chain in bytes. A usual chain has a few thousand.
 const LARGEST: usize = 64 << 10;
 
@@ -107,7 +107,7 @@ impl Certificates {
             prefix: format!("{origin}{PLACE}"),
             known: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
-            waiting: Semaphore::new(MOST_WAITING),
+            waiting: Semaphore::new(MAX_WAITING),
         }
     }
 

@@ -31,7 +31,7 @@ const SECTOR: usize = 512;
 /// Of a state file.
 const PAGE: usize = 4096;
 /// In one file: most of it is still to be read then.
-const MOST_FLIPS: usize = 100;
+const MAX_FLIPS: usize = 100;
 
 /// Maximum time of a start.
 const START: Duration = by_build(Duration::from_secs(2), Duration::from_secs(8));
@@ -254,7 +254,7 @@ impl Harm {
                 continue;
             }
             let times = match self {
-                Self::Flips => random.random_range(1..=MOST_FLIPS),
+                Self::Flips => random.random_range(1..=MAX_FLIPS),
                 Self::Sectors | Self::Pages => random.random_range(1..=3),
                 Self::FirstPage => 1,
             };

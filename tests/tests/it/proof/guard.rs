@@ -39,7 +39,7 @@ const INNER: [IpAddr; 4] = [
 ];
 const NAMES: SocketAddr = v4([127, 0, 0, 1], 53);
 /// All but one of a manifest's destinations.
-const AT_ONCE: usize = 63;
+const MAX_CONCURRENT: usize = 63;
 
 const fn v4([a, b, c, d]: [u8; 4], port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port)
@@ -65,7 +65,7 @@ fn taken_by_manifests<'a>(urls: &[&'a str]) -> Vec<&'a str> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest.yaml");
     let mut taken = Vec::new();
-    for urls in urls.chunks(AT_ONCE) {
+    for urls in urls.chunks(MAX_CONCURRENT) {
         let destinations = urls.iter().enumerate().map(|(index, url)| closed(&format!("d{index}"), url));
         fs::write(&path, manifest::relay(destinations).to_string()).unwrap();
         let checked = Process::run(RELAY, ["check", "--manifest", path.to_str().unwrap()]);
@@ -115,7 +115,7 @@ fn forbidden_targets_are_never_connected_to_in_any_notation() {
         let under_names = (0..ips.len()).map(|number| format!("http://{number}.inner.test/"));
         let urls: Vec<String> = literals.iter().map(ToString::to_string).chain(under_names).collect();
         let mut denied = 0;
-        for urls in urls.chunks(AT_ONCE) {
+        for urls in urls.chunks(MAX_CONCURRENT) {
             let names: Vec<String> = (0..urls.len()).map(|index| format!("d{index}")).collect();
             let destinations = names.iter().zip(urls).map(|(name, url)| closed(name, url));
             let mut relay = Relay::start(&manifest::relay(destinations.chain([well()]))).await;
