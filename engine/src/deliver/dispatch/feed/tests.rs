@@ -255,7 +255,7 @@ async fn damaged_void_and_newer_records_reach_every_destination() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_cannot_be_read_are_given_up_after_five_tries_once_the_disk_works() {
+async fn unreadable_bytes_are_given_up_after_five_tries_once_the_disk_works() {
     let world = World::new(1 << 20);
     world.list.accept(2);
     world.list.is_failing.store(true, Ordering::SeqCst);
