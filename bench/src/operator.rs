@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use tokio::time::sleep;
 use visnyk_cluster_harness::AuditLog;
 
-use crate::load::Memory;
+use crate::process::Memory;
 
 use process::Operator;
 use requests::Requests;

@@ -1,7 +1,6 @@
 //! Latency below the peak: `vegeta` finds the most that it gets through, then sends half of that at even
 //! distances. A late answer does not delay the next request, so that no wait goes unmeasured.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,11 +8,11 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::load::{BODY, Plan};
-use crate::subjects::{Subject, Subjects};
+use crate::arena::{self, Arena};
+use crate::load::Plan;
+use crate::subjects::Subject;
+use crate::wrk;
 
-/// Those whose latency is worth a comparison: what stores nothing, and the relay.
-const SUBJECTS: [Subject; 3] = [Subject::Bare, Subject::Relay, Subject::RelayAlone];
 /// As many requests under way at most.
 const WORKERS: &str = "64";
 
@@ -30,29 +29,30 @@ pub struct Paced {
     pub success: f64,
 }
 
-/// Measures each of them in every round.
+/// Measures each row in every round, and returns the samples of each.
 pub fn measure(
-    subjects: &Subjects,
-    plan: &Plan,
+    arena: &Arena,
+    subjects: &[Subject],
+    plan: Plan,
     vegeta: &Path,
-) -> anyhow::Result<BTreeMap<Subject, Vec<Paced>>> {
-    fs::write(subjects.folder().join("body.json"), BODY)?;
-    let mut measured = BTreeMap::<_, Vec<_>>::new();
+) -> anyhow::Result<Vec<Vec<Paced>>> {
+    let mut measured = vec![Vec::new(); subjects.len()];
     for round in 1..=plan.rounds {
-        for subject in SUBJECTS {
-            let paced = paced(subjects, subject, plan.seconds, vegeta)?;
-            eprintln!("round {round}, half of peak, {}: {paced:?}", subject.title());
-            measured.entry(subject).or_default().push(paced);
+        for (subject, samples) in subjects.iter().zip(&mut measured) {
+            let paced = paced(arena, subject, plan.seconds, vegeta)?;
+            eprintln!("round {round}, half of peak, {}: {paced:?}", subject.title);
+            samples.push(paced);
         }
     }
     Ok(measured)
 }
 
-fn paced(subjects: &Subjects, subject: Subject, seconds: u64, vegeta: &Path) -> anyhow::Result<Paced> {
+fn paced(arena: &Arena, subject: &Subject, seconds: u64, vegeta: &Path) -> anyhow::Result<Paced> {
+    fs::write(arena.folder().join("body.json"), wrk::body(subject.body))?;
     let load = |rate: u64| {
-        let _sinks = subjects.start_sinks()?;
-        let _running = subjects.start(subject)?;
-        attack(subjects.folder(), &subject.url(), rate, seconds, vegeta)
+        let _sinks = arena.start_sinks(subject)?;
+        let _running = arena.start(subject)?;
+        attack(arena.folder(), &arena::url(subject), rate, seconds, vegeta)
     };
     let peak = figure(&load(0)?, "/throughput")?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate

@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::resources::NAMESPACE;
-use crate::load::Memory;
-use crate::subjects::HOST;
+use crate::process::HOST;
+use crate::process::Memory;
 
 const HEALTH_PORT: u16 = 9080;
 
