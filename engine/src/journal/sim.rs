@@ -1,7 +1,7 @@
 //! A disk in memory that does what real ones do when it matters: it keeps what is written and what is
 //! synced apart, loses power with any part of the rest, fails, and fills up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,8 +50,8 @@ struct State {
     next_content: u64,
     capacity: Option<u64>,
     faults: Vec<Fault>,
-    /// Pages of 4 KiB that cannot be read, of files by their content's number.
-    unreadable: BTreeSet<(u64, u64)>,
+    /// Pages of 4 KiB that cannot be read, of files by their content's number, and how many reads of each will fail.
+    unreadable: BTreeMap<(u64, u64), u32>,
     /// Choice of the syncs that do nothing and report success; `None`: all syncs work.
     lie: Option<Lie>,
     operations: u64,
@@ -107,9 +107,14 @@ impl SimDisk {
 
     /// Makes a page of 4 KiB of a file unreadable from now on, after every power cut too.
     pub fn lose_page(&self, name: &str, page: u64) {
+        self.lose_page_for(name, page, u32::MAX);
+    }
+
+    /// Makes the next `reads` of a page fail.
+    pub fn lose_page_for(&self, name: &str, page: u64, reads: u32) {
         let mut state = self.state();
         let id = state.files.get(name).copied();
-        state.unreadable.extend(id.map(|id| (id, page)));
+        state.unreadable.extend(id.map(|id| ((id, page), reads)));
     }
 
     /// Makes every page readable again.
@@ -350,7 +355,10 @@ impl DiskFile for OpenFile {
         let mut state = self.disk.state();
         state.begin(Operation::Read)?;
         let last = offset + (buffer.len() as u64).max(1) - 1;
-        if state.unreadable.range((self.id, offset / PAGE)..=(self.id, last / PAGE)).next().is_some() {
+        let pages = (self.id, offset / PAGE)..=(self.id, last / PAGE);
+        let mut failing = state.unreadable.range_mut(pages).filter(|(_, reads)| **reads > 0);
+        if let Some((_, reads)) = failing.next() {
+            *reads -= u32::from(*reads < u32::MAX);
             return Err(io::Error::other("sector cannot be read"));
         }
         let content = state.contents.get(&self.id).ok_or(ErrorKind::NotFound)?;

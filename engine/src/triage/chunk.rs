@@ -153,9 +153,38 @@ fn read(mut reader: Box<dyn LogReader>, mut read_to: Seq, through: Seq, gives_up
 mod tests {
     use futures::FutureExt;
     use tokio::runtime::Builder;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::event::{Envelope, Event};
+    use crate::journal::disk::Disk;
+    use crate::journal::sim::SimDisk;
     use crate::journal::{Folder, Journal, Options};
+
+    #[tokio::test(start_paused = true)]
+    async fn page_that_is_back_after_some_tries_damages_no_event() {
+        let disk = SimDisk::new();
+        let options = Options { segment_size: 16 << 10, max_size: 64 << 10, min_next_seq: 1 };
+        let (journal, _) = Journal::open(Arc::new(disk.clone()), &options, || ()).unwrap();
+        let envelope = Envelope {
+            id: Uuid::from_u128(7),
+            received_at_ms: 0,
+            steady_ms: 0,
+            source: "network".into(),
+            target: "/".into(),
+            headers: Vec::new(),
+            attributes: Box::default(),
+        };
+        journal.append(Event { envelope, body: "hello".into() }.encode()).await.unwrap();
+        // The page behind the header; a try reads it twice: with others, and alone.
+        disk.list().unwrap().iter().for_each(|name| disk.lose_page_for(name, 2, 6));
+        let mut reader = ChunkReader::new(Arc::new(journal.clone()), 0);
+        for _ in 0..3 {
+            reader.next(1).await.unwrap_err();
+        }
+        let chunk = reader.next(1).await.unwrap();
+        assert!(matches!(&chunk.items[..], [Item::Event { .. }]), "{:?}", chunk.items);
+    }
 
     #[tokio::test]
     async fn read_that_the_end_of_the_runtime_cancels_is_no_panic() {

@@ -32,6 +32,10 @@ fn page_that_is_back_after_some_tries_costs_nothing() {
     world.disk.find_pages();
     let entries: Vec<_> = std::iter::from_fn(|| reader.next().unwrap()).collect();
     assert_eq!(entries, (1..=24).map(|seq| world.entry(seq)).collect::<Vec<_>>());
+
+    // A start tries it more than three times, too. A try reads the page twice: with others, and alone.
+    world.disk.lose_page_for(&file, 2, 6);
+    assert_eq!(world.read(0), entries);
 }
 
 #[test]
