@@ -12,9 +12,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hickory_resolver::{
-    TokioResolver,
+    Hosts, TokioResolver,
     config::ResolveHosts,
     net::{NetError, runtime::TokioRuntimeProvider},
+    proto::{
+        op::Query,
+        rr::{Name, RecordType},
+    },
 };
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::file_watch::FileWatch;
@@ -32,10 +36,18 @@ const MAX_CACHED_ABSENCE: Duration = Duration::from_secs(5);
 pub struct Resolver(Arc<Inner>);
 
 struct Inner {
-    current: ArcSwap<TokioResolver>,
+    current: ArcSwap<Current>,
     files: Files,
     /// Contents of the files when they were last read.
     read: Mutex<Contents>,
+}
+
+/// The configuration that is used now.
+struct Current {
+    /// Names with fixed addresses.
+    hosts: Arc<Hosts>,
+    /// Resolver of all other names.
+    resolver: TokioResolver,
 }
 
 /// The resolver cannot be built.
@@ -95,17 +107,21 @@ impl Resolver {
         if *read == contents {
             return Ok(false);
         }
-        let resolver = build(contents.settings()?).map_err(|error| error.to_string())?;
-        self.0.current.store(Arc::new(resolver));
+        let current = build(contents.settings()?).map_err(|error| error.to_string())?;
+        self.0.current.store(Arc::new(current));
         *read = contents;
         Ok(true)
     }
 
-    /// Looks up every address of the name, IPv6 and IPv4 in turn, in the order of RFC 8305.
+    /// Looks up every address of the name, IPv6 and IPv4 in turn, in the order of RFC 8305. As with the C library, no name
+    /// server is asked for a name in the hosts file, even if that has addresses of one kind alone.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let resolver = self.0.current.load_full();
-        let answers = resolver.lookup_ip(name).await.map_err(LookupError)?;
-        let (v6, v4): (Vec<_>, Vec<_>) = answers.iter().partition(IpAddr::is_ipv6);
+        let current = self.0.current.load_full();
+        let mut addresses = current.fixed_addresses(name);
+        if addresses.is_empty() {
+            addresses = current.resolver.lookup_ip(name).await.map_err(LookupError)?.iter().collect();
+        }
+        let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
         let turns = v6.len().max(v4.len());
         Ok((0..turns).flat_map(|turn| v6.get(turn).into_iter().chain(v4.get(turn))).copied().collect())
     }
@@ -113,18 +129,28 @@ impl Resolver {
     /// Asks this name server alone.
     #[cfg(test)]
     pub(in crate::deliver) fn of_name_server(address: std::net::SocketAddr) -> Self {
-        use hickory_resolver::config::{NameServerConfig, ResolverConfig};
-
-        let mut server = NameServerConfig::udp(address.ip());
-        server.connections[0].port = address.port();
-        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let current = ArcSwap::from_pointee(builder.build().unwrap());
+        let builder =
+            TokioResolver::builder_with_config(tests::name_server(address), TokioRuntimeProvider::default());
+        let current = Current { hosts: Arc::default(), resolver: builder.build().unwrap() };
+        let current = ArcSwap::from_pointee(current);
         Self(Arc::new(Inner { current, files: Files::default(), read: Mutex::default() }))
     }
 }
 
-fn build(settings: Settings) -> Result<TokioResolver, NetError> {
+impl Current {
+    /// Returns the addresses that the hosts file has for a name.
+    fn fixed_addresses(&self, name: &str) -> Vec<IpAddr> {
+        let Ok(name) = Name::from_str_relaxed(name) else { return Vec::new() };
+        let of_kind = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind)).into_iter();
+        let lookups = of_kind(RecordType::AAAA).chain(of_kind(RecordType::A));
+        lookups
+            .flat_map(|found| found.answers().to_vec())
+            .filter_map(|record| record.data.ip_addr())
+            .collect()
+    }
+}
+
+fn build(settings: Settings) -> Result<Current, NetError> {
     for part in &settings.ignored {
         tracing::warn!(part, "part of the configuration of name resolution ignored");
     }
@@ -136,15 +162,48 @@ fn build(settings: Settings) -> Result<TokioResolver, NetError> {
     options.negative_max_ttl = Some(MAX_CACHED_ABSENCE);
     options.use_hosts_file = ResolveHosts::Never;
     let mut resolver = builder.build()?;
-    resolver.set_hosts(Arc::new(settings.hosts));
-    Ok(resolver)
+    let hosts = Arc::new(settings.hosts);
+    resolver.set_hosts(Arc::clone(&hosts));
+    Ok(Current { hosts, resolver })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::net::{SocketAddr, UdpSocket};
+
+    use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 
     use super::*;
+
+    /// Returns a configuration with this name server alone.
+    pub(super) fn name_server(address: SocketAddr) -> ResolverConfig {
+        let mut server = NameServerConfig::udp(address.ip());
+        server.connections[0].port = address.port();
+        ResolverConfig::from_parts(None, vec![], vec![server])
+    }
+
+    #[tokio::test]
+    async fn name_in_the_hosts_file_is_asked_of_no_name_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let files =
+            Files { resolv_conf: folder.path().join("resolv.conf"), hosts: folder.path().join("hosts") };
+        fs::write(&files.resolv_conf, "nameserver 127.0.0.1\n").unwrap();
+        fs::write(&files.hosts, "10.1.1.1 old.test\nfd00::1 new.test\n").unwrap();
+        // It answers nothing: a question would wait for it.
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut settings = files.read().unwrap().settings().unwrap();
+        settings.config = name_server(server.local_addr().unwrap());
+        let current = ArcSwap::from_pointee(build(settings).unwrap());
+        let resolver = Resolver(Arc::new(Inner { current, files, read: Mutex::default() }));
+        for (name, address) in [("old.test", "10.1.1.1"), ("OLD.test.", "10.1.1.1"), ("new.test", "fd00::1")]
+        {
+            assert_eq!(resolver.lookup(name).await.unwrap(), [address.parse::<IpAddr>().unwrap()], "{name}");
+        }
+        let question = server.recv(&mut [0; 512]).unwrap_err();
+        assert_eq!(question.kind(), std::io::ErrorKind::WouldBlock, "no name server was asked");
+    }
 
     #[tokio::test]
     async fn changed_files_are_read_again_and_the_last_good_ones_kept() {
