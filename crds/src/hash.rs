@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn fields_that_only_the_operator_reads_are_those_that_are_marked() {
         let paths = |paths: &[Path]| paths.iter().map(|path| path.join(".")).collect::<Vec<_>>();
-        let certificate = ["listener.tls.certManager.dnsNames", "listener.tls.certManager.issuerRef"];
+        let certificate =
+            ["dnsNames", "issuerRef", "serviceNames"].map(|name| format!("listener.tls.certManager.{name}"));
+        let certificate = certificate.each_ref().map(|path| &path[..]);
         let relay = ["monitoring", "pod", "replicas", "service"];
         let spool = ["spool.drainTimeout", "spool.onDelete", "spool.persistent.storageClassName"];
         let expected = [&["autoscaling", "httpRoute", "ingress"][..], &certificate, &relay, &spool].concat();

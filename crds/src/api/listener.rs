@@ -20,6 +20,9 @@ pub(crate) const CLIENT_CA_BY_TLS: &str = "clientCa needs TLS: plain HTTP has no
 /// Error text for an IP address among the DNS names.
 pub(crate) const NO_ADDRESS: &str = "must be a name, not an address";
 
+/// Error text for a certificate without any name.
+pub(crate) const NEEDS_A_NAME: &str = "serviceNames: Omit needs dnsNames: the certificate would have no name";
+
 /// Error text for a listener on the health port.
 pub(crate) const HEALTH_PORT_TAKEN: &str = "must not be 8081, the port of probes, metrics and status";
 
@@ -143,18 +146,37 @@ pub struct SelfSigned {
 /// A certificate that cert-manager issues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline)]
+#[schemars(inline, extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.serviceNames) || self.serviceNames != 'Omit' || (has(self.dnsNames) && size(self.dnsNames) > 0)",
+    "message": NEEDS_A_NAME,
+}]))]
 pub struct CertManager {
     /// Reference to the issuer of cert-manager that signs the certificate.
     #[schemars(extend("x-visnyk-operator-only" = true))]
     pub issuer_ref: IssuerRef,
-    /// Further DNS names of the certificate. It always has the names of the Service, which a public CA such as Let's
-    /// Encrypt refuses: for such a CA create a Certificate yourself and set `tls.secretName`. Absent: no further names.
+    /// DNS names of the certificate, beside those of the Service (see `serviceNames`). Absent: no further names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     #[schemars(transform = each(json!([{ "rule": "!isIP(self)", "message": NO_ADDRESS }])))]
     #[schemars(extend("x-visnyk-operator-only" = true))]
     pub dns_names: Vec<DnsName>,
+    /// Names of the Service in the certificate, such as `harbour-relay.ships.svc`. `Include`: it has them beside
+    /// `dnsNames`. `Omit`: it has `dnsNames` alone, as a public CA such as Let's Encrypt requires; clients in the cluster
+    /// must then use one of those names, because the one in `status.url` does not match. Absent: `Include`.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    #[schemars(extend("x-visnyk-operator-only" = true))]
+    pub service_names: ServiceNames,
+}
+
+/// Use of the Service's names in a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ServiceNames {
+    /// The certificate has them.
+    #[default]
+    Include,
+    /// The certificate does not have them.
+    Omit,
 }
 
 /// A reference to an issuer of cert-manager.

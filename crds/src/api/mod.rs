@@ -31,7 +31,9 @@ pub use destination::{
 pub use destination_tls::{CertificateRef, DestinationTls};
 pub use exchange::{CloudEvents, CloudEventsMode, Header, Method};
 pub use heartbeat::Heartbeat;
-pub use listener::{CertManager, ClientCa, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, Tls};
+pub use listener::{
+    CertManager, ClientCa, IssuerRef, Listener, RelayListener, RelayTls, SelfSigned, ServiceNames, Tls,
+};
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
@@ -53,7 +55,7 @@ pub(crate) use collector::{BEHIND_A_PROXY, NOBODY};
 pub(crate) use destination::{FIRST_AT_ONCE, TARGETS};
 pub(crate) use destination_tls::NO_TLS_HERE;
 pub(crate) use exchange::{BACKWARDS, CONTENTS, IS_RESERVED, MODE_OF_OTHER, RESERVED};
-pub(crate) use listener::{CLIENT_CA_BY_TLS, HEALTH_PORT_TAKEN, NO_ADDRESS, TLS};
+pub(crate) use listener::{CLIENT_CA_BY_TLS, HEALTH_PORT_TAKEN, NEEDS_A_NAME, NO_ADDRESS, TLS};
 pub(crate) use service::NEEDS_OUTSIDE;
 pub(crate) use sign::WAYS as SIGN_WAYS;
 pub(crate) use signed_header::{NO_BODY, TIME};

@@ -32,9 +32,8 @@ pub struct Pod {
     /// <name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Verbatim>,
-    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`, with `maxSkew` of at least
-    /// 1 and a `labelSelector` for the pods' labels (see `affinity`). Absent: none. Each pair of `topologyKey` and
-    /// `whenUnsatisfiable` is allowed once.
+    /// Spread of the replicas, in the form of a pod's `spec.topologySpreadConstraints`, with a `labelSelector` for the
+    /// pods' labels (see `affinity`). Absent: none. Each pair of `topologyKey` and `whenUnsatisfiable` is allowed once.
     #[schemars(length(max = 16), transform = spread)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Verbatim>,
@@ -96,8 +95,12 @@ fn spread(list: &mut Schema) {
         json!({
             "type": "object",
             "x-kubernetes-preserve-unknown-fields": true,
-            "required": ["topologyKey", "whenUnsatisfiable"],
+            "required": ["maxSkew", "topologyKey", "whenUnsatisfiable"],
             "properties": {
+                "maxSkew": {
+                    "type": "integer", "minimum": 1, "maximum": i32::MAX,
+                    "description": "Maximum difference between the numbers of pods in two domains, at least 1.",
+                },
                 "topologyKey": {
                     "type": "string", "pattern": QUALIFIED_NAME.pattern, "maxLength": QUALIFIED_NAME.max_length,
                     "description": "Label of nodes. Nodes with the same value of this label form one domain, for example a zone.",

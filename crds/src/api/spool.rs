@@ -35,8 +35,9 @@ pub struct Spool {
     #[serde(default)]
     #[schemars(extend("x-visnyk-operator-only" = true))]
     pub on_delete: OnDelete,
-    /// Maximum duration of the delivery with `onDelete: Drain`. A volume that still has events after it is kept.
-    /// Default 1h.
+    /// Maximum duration of the delivery with `onDelete: Drain`. Events that failed are tried again at the times of
+    /// `retry.schedule`, which by default goes on for 75 h 35 m: it may be longer than this. A volume that still has
+    /// events after this duration is kept. Default 1h.
     #[serde(default = "drain_timeout")]
     #[schemars(extend("x-kubernetes-validations" = bounds::DRAIN_TIMEOUT.rules()))]
     #[schemars(extend("x-visnyk-operator-only" = true))]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::exactly_one;
 use super::source::secret_ref;
-use crate::api::{self, CertManager, SelfSigned};
+use crate::api::{self, CertManager, SelfSigned, ServiceNames};
 use crate::bounds;
 use crate::contract::HEALTH_PORT;
 use crate::problem::{FieldPath, Problems};
@@ -50,8 +50,12 @@ fn tls(
     if let Some(SelfSigned { dns_names }) = &tls.self_signed {
         no_addresses(dns_names, &place.field("selfSigned"), problems);
     }
-    if let Some(CertManager { dns_names, .. }) = &tls.cert_manager {
-        no_addresses(dns_names, &place.field("certManager"), problems);
+    if let Some(CertManager { dns_names, service_names, .. }) = &tls.cert_manager {
+        let place = place.field("certManager");
+        no_addresses(dns_names, &place, problems);
+        if *service_names == ServiceNames::Omit && dns_names.is_empty() {
+            problems.add(place, api::NEEDS_A_NAME);
+        }
     }
     let self_signed = tls.self_signed.as_ref().map(|self_signed| ListenerTls::SelfSigned {
         dns_names: self_signed.dns_names.iter().map(ToString::to_string).collect(),

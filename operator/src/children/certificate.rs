@@ -1,7 +1,7 @@
 //! A certificate from cert-manager: it writes the Secret that the pods read.
 
 use serde_json::json;
-use visnyk_crds::api::CertManager;
+use visnyk_crds::api::{CertManager, ServiceNames};
 
 use super::services::dns_names;
 use crate::children::child::{Child, Kind};
@@ -10,11 +10,15 @@ use crate::children::meta::Owner;
 /// Returns the Certificate, whose Secret has its name.
 pub fn certificate(owner: &Owner, wanted: &CertManager) -> Child {
     let name = owner.child("certificate");
-    let further = wanted.dns_names.iter().map(ToString::to_string);
+    let mut names = match wanted.service_names {
+        ServiceNames::Include => dns_names(owner),
+        ServiceNames::Omit => Vec::new(),
+    };
+    names.extend(wanted.dns_names.iter().map(ToString::to_string));
     let issuer = &wanted.issuer_ref;
     let body = json!({ "spec": {
         "secretName": name,
-        "dnsNames": dns_names(owner).into_iter().chain(further).collect::<Vec<_>>(),
+        "dnsNames": names,
         "issuerRef": { "name": issuer.name, "kind": issuer.kind, "group": issuer.group },
         "privateKey": { "algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always" },
         "usages": ["digital signature", "server auth"],

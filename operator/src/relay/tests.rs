@@ -121,6 +121,26 @@ fn service_leads_to_pods_that_are_not_ready_only_where_that_is_asked_for() {
     yaml(slice::from_ref(after));
 }
 
+/// A public CA refuses a certificate for names of a cluster.
+#[test]
+fn certificate_can_leave_out_the_names_of_the_service() {
+    let names = |service_names: Value| {
+        let certificate = json!({
+            "issuerRef": { "name": "public" }, "dnsNames": ["harbour.example.org"], "serviceNames": service_names,
+        });
+        let runnable = relay(&json!({ "listener": { "tls": { "certManager": certificate } } }));
+        let all = children(&runnable);
+        let certificate = all.iter().find(|child| child.kind == Kind::Certificate).unwrap();
+        certificate.object["spec"]["dnsNames"].clone()
+    };
+    assert_eq!(names(json!("Omit")), json!(["harbour.example.org"]));
+    let both = names(json!("Include"));
+    assert!(
+        both.as_array().unwrap().len() > 1 && both.to_string().contains("harbour-relay.ships.svc"),
+        "{both}"
+    );
+}
+
 #[test]
 fn relay_with_every_override_becomes_these() {
     let spec = json!({

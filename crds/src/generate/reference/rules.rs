@@ -26,7 +26,7 @@ const FURTHER: &[(&str, &str, &str)] = &[
         "destinations",
         "`collectorRef` needs a Collector with `listener.tls.selfSigned`. If it is in another namespace, its \
          `access.namespaces` must list the relay's namespace, or it must have `access.anonymousIngest`. Until then \
-         the events wait.",
+         a relay that runs keeps the spec before, and the events of a new relay wait.",
     ),
     (
         "WebhookRelay",
