@@ -76,10 +76,9 @@ fn certificate(status: &RelayStatus) -> Option<Life> {
 
 /// Returns which sources and destinations wait for a file, each with the reason.
 pub fn waits(status: &RelayStatus) -> Vec<String> {
-    let sources = status
-        .sources
-        .iter()
-        .filter_map(|one| Some(format!("source {:?} lets nobody in: {}", one.name, one.waits_for.as_ref()?)));
+    let sources = status.sources.iter().filter_map(|one| {
+        Some(format!("source {:?} accepts no request: {}", one.name, one.waits_for.as_ref()?))
+    });
     let destinations = status.destinations.iter().filter_map(|one| {
         Some(format!("destination {:?} gets nothing: {}", one.name, one.waits_for.as_ref()?))
     });

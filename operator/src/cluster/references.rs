@@ -30,6 +30,15 @@ pub struct Reference {
     pub name: String,
 }
 
+/// A receiver of events that a destination refers to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Receiver {
+    /// Collector or Service.
+    pub reference: Reference,
+    /// Port of a Service.
+    pub port: Option<u16>,
+}
+
 /// The references of all resources of one kind. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct References(Arc<Mutex<Tables>>);
@@ -128,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_those_of_the_last_visit() {
+    fn references_are_those_of_the_last_reconcile() {
         let references = References::default();
         references.note(&resource("harbour"), [secret("a"), secret("b")].into());
         references.note(&resource("quay"), [secret("b")].into());

@@ -12,7 +12,7 @@ use visnyk_crds::valid::{ListenerTls, ValidatedCollector};
 use visnyk_crds::{Collector, validate};
 
 use crate::apply::roll_out::{RolledOut, roll_out};
-use crate::apply::runnable::{self, Rules, judge_with_pods};
+use crate::apply::runnable::{self, Rules, judge, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates::trust::Wanted as Trust;
 use crate::certificates::{self, StoredCertificates};
@@ -34,6 +34,8 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
     validate: validate::collector,
     secrets: |collector| collector.listener.secrets(),
     references,
+    receivers: |_| BTreeSet::new(),
+    runs: |_| true,
     take_over: |_, _| {},
 };
 
@@ -71,7 +73,8 @@ type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
 /// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
 async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context) -> Result<Verdict, Error> {
     let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.collector);
-    judge_with_pods(collector, live, &RULES, &context.writer, workload).await
+    let judged = judge(collector, live, &RULES).await?;
+    judge_with_pods(collector, judged, Vec::new(), live, &RULES, &context.writer, workload).await
 }
 
 /// Observed objects of a collector.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Runnable;
 use super::build::data;
 use crate::apply::Applied;
-use crate::apply::runnable::Fault;
+use crate::apply::runnable::{Awaited, Fault};
 use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
@@ -16,8 +16,8 @@ use crate::cluster::pods::Report;
 use crate::status::conditions::summed_up;
 use crate::status::outcome::{Certificates, Outcome};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
-    requeue_after, secret_obstacles,
+    NEEDED, Obstacle, accepted, available, awaited_obstacles, certificate, durable, missing_kinds,
+    programmed, ready, requeue_after, secret_obstacles,
 };
 
 /// Observations of a reconcile.
@@ -47,10 +47,11 @@ pub struct Inputs<'a> {
 /// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
-    awaited: &BTreeSet<String>,
+    awaited: &BTreeSet<Awaited>,
     unknown: &BTreeSet<Kind>,
 ) -> Vec<Obstacle> {
-    let mut obstacles = secret_obstacles(missing, awaited);
+    let mut obstacles = awaited_obstacles(awaited);
+    obstacles.extend(secret_obstacles(missing));
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }

@@ -14,7 +14,7 @@ use crate::children::meta::{Owner, Role};
 use crate::cluster::Cluster;
 use crate::cluster::fetch::read;
 use crate::cluster::live_children::LiveChildren;
-use crate::cluster::references::{Reference, Referred};
+use crate::cluster::references::{Receiver, Reference, Referred};
 use crate::error::Error;
 
 /// Namespace and name of an object.
@@ -46,7 +46,7 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Absence {
     /// The object does not exist.
-    #[error("does not exist")]
+    #[error("does not exist: create it")]
     Missing,
     /// The object may exist, for instance in a namespace that this operator does not watch.
     #[error("cannot be read: {0}")]
@@ -137,6 +137,24 @@ fn targets(relay: &ValidatedRelay) -> (BTreeSet<Named>, BTreeSet<Named>) {
         }
     }
     (collectors, services)
+}
+
+/// Returns the receiver that a target refers to; absent for a URL, which is no object.
+pub fn receiver(target: &Target) -> Option<Receiver> {
+    let (what, namespace, name, port) = match target {
+        Target::Url(_) => return None,
+        Target::Collector { namespace, name } => (Referred::Collector, namespace, name, None),
+        Target::Service { namespace, name, url } => {
+            (Referred::Service, namespace, name, url.port_or_known_default())
+        }
+    };
+    let reference = Reference { what, namespace: namespace.clone(), name: name.clone() };
+    Some(Receiver { reference, port })
+}
+
+/// Returns the receivers of all destinations.
+pub fn receivers(relay: &ValidatedRelay) -> BTreeSet<Receiver> {
+    relay.destinations.iter().filter_map(|destination| receiver(&destination.target)).collect()
 }
 
 /// Returns every object that a reconcile reads and that is not the relay's own child. A Collector's authorities are

@@ -18,7 +18,7 @@ use visnyk_crds::{WebhookRelay, validate};
 
 use crate::apply::finalizer;
 use crate::apply::roll_out::{RolledOut, roll_out};
-use crate::apply::runnable::{self, Rules, judge_with_pods};
+use crate::apply::runnable::{self, Rules, judge, judge_with_pods};
 use crate::apply::{Applied, apply};
 use crate::certificates;
 use crate::certificates::trust::Wanted as Trust;
@@ -41,6 +41,8 @@ const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
     validate: validate::relay,
     secrets: ValidatedRelay::secrets,
     references: fetch::references,
+    receivers: fetch::receivers,
+    runs: |relay| relay.spec.replicas > 0,
     take_over: |last, faulty| {
         last.spec.replicas = faulty.spec.replicas;
         last.spec.spool.on_delete = faulty.spec.spool.on_delete;
@@ -55,11 +57,11 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
         return finalize::finalize(relay, &owner, context, now).await;
     }
     let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(relay));
-    let (verdict, not_held) = admit(relay, &live, context).await?;
+    let Admitted { verdict, found, not_held } = admit(relay, &live, context, now).await?;
     let Some(runnable) = &verdict.runnable else {
         return Ok(nothing_runs(&owner, verdict.fault.as_ref()));
     };
-    let observed = observe(runnable, &live, now).await?;
+    let observed = observe(runnable, found, &live, now).await?;
     let wanted = decide(relay, &owner, &verdict, runnable, &observed, context, now)?;
     let (applied, rolled_out) = carry_out(runnable, &live, &observed, &wanted, context, now).await?;
     let trust = wanted.trust.as_ref();
@@ -83,16 +85,37 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
 /// Decision on the spec that runs.
 type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
 
-/// Decides which spec runs, and puts the finalizer on a relay that needs it or takes it off. Returns why it could not,
-/// besides. IO: reads the children, tries the workload out by a dry run, writes the finalizer.
+/// A relay after the decision which spec runs.
+struct Admitted {
+    /// The decision.
+    verdict: Verdict,
+    /// Objects that the spec that runs refers to, if they were read for the decision.
+    found: Option<fetch::Found>,
+    /// Reason that the finalizer could not be put on or taken off.
+    not_held: Option<String>,
+}
+
+/// Decides which spec runs, and puts the finalizer on a relay that needs it or takes it off. IO: reads the children and
+/// what the spec refers to, tries the workload out by a dry run, writes the finalizer.
 async fn admit(
     relay: &WebhookRelay,
     live: &LiveChildren<'_>,
     context: &Context,
-) -> Result<(Verdict, Option<String>), Error> {
+    now: Timestamp,
+) -> Result<Admitted, Error> {
+    let judged = judge(relay, live, &RULES).await?;
+    let (mut found, mut unresolved) = (None, Vec::new());
+    if let (Some(own), None) = &judged {
+        runnable::note(live, &RULES, &[&own.valid]);
+        let read = fetch::fetch(&own.valid, live).await?;
+        unresolved = peers::unresolved(live.owner, &own.valid.destinations, &read, now);
+        found = Some(read);
+    }
     let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.relay);
-    let verdict = judge_with_pods(relay, live, &RULES, &context.writer, workload).await?;
-    let Some(runnable) = &verdict.runnable else { return Ok((verdict, None)) };
+    let verdict = judge_with_pods(relay, judged, unresolved, live, &RULES, &context.writer, workload).await?;
+    let runs_own = verdict.fault.is_none() && verdict.awaited.is_empty();
+    let found = found.filter(|_| runs_own);
+    let Some(runnable) = &verdict.runnable else { return Ok(Admitted { verdict, found, not_held: None }) };
     let (client, metadata) = (&live.cluster.client, &relay.metadata);
     let held = match (runnable.is_held(), finalizer::is_on(metadata)) {
         (true, false) => finalizer::put_on::<WebhookRelay>(client, metadata).await,
@@ -100,7 +123,7 @@ async fn admit(
         (true, true) | (false, false) => Ok(()),
     };
     let not_held = live.told(held)?.err();
-    Ok((verdict, not_held))
+    Ok(Admitted { verdict, found, not_held })
 }
 
 /// Observed objects of a relay.
@@ -113,11 +136,20 @@ struct Observed {
     pods: Vec<Report>,
 }
 
-/// Reads the objects around a relay. IO: reads.
-async fn observe(runnable: &Runnable, live: &LiveChildren<'_>, now: Timestamp) -> Result<Observed, Error> {
+/// Reads the objects around a relay, but those that were `found` before. IO: reads.
+async fn observe(
+    runnable: &Runnable,
+    found: Option<fetch::Found>,
+    live: &LiveChildren<'_>,
+    now: Timestamp,
+) -> Result<Observed, Error> {
     let (cluster, owner, spec) = (live.cluster, live.owner, &runnable.resource.spec);
+    let found = match found {
+        Some(found) => found,
+        None => fetch::fetch(&runnable.valid, live).await?,
+    };
     Ok(Observed {
-        found: fetch::fetch(&runnable.valid, live).await?,
+        found,
         left: retained_volumes::look(cluster, owner, spec.replicas, spec.spool.on_delete, now).await?,
         pods: pods::ask(cluster, owner).await,
     })

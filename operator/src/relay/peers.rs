@@ -9,10 +9,12 @@ use visnyk_crds::contract::peers::{ADDRESSES, URL, prefix};
 use visnyk_crds::valid::{Destination, Target};
 use visnyk_runtime::pki::SenderName;
 
-use super::fetch::{Absence, Found, Peer};
+use super::fetch::{Absence, Found, Peer, receiver};
+use crate::apply::runnable::Unresolved;
 use crate::certificates::trust::{Authorities, BUNDLE, decide_sender, insert};
 use crate::children::meta::{Owner, Role};
 use crate::children::{Scheme, SecretData, service_port, url};
+use crate::cluster::references::{Reference, Referred};
 use crate::error::Error;
 use crate::status::reasons::{COLLECTOR_UNUSABLE, NOT_ISSUED, SERVICE_UNUSABLE};
 use crate::status::report::Obstacle;
@@ -32,9 +34,9 @@ pub struct Resolved {
 pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved, Error> {
     let mut resolved = Resolved::default();
     for ((namespace, name), peer) in &found.collectors {
-        match usable(owner, peer.as_ref()) {
-            Ok((url, signs)) => {
-                resolved.add_collector(owner, &prefix(namespace, name), found, url, signs, now)?;
+        match usable(owner, peer.as_ref(), now) {
+            Ok((url, authorities)) => {
+                resolved.add_collector(owner, &prefix(namespace, name), found, url, &authorities, now)?;
             }
             Err(Unusable { reason, why }) => {
                 resolved.obstacle(reason, format!("Collector {namespace}/{name} {why}"));
@@ -54,23 +56,56 @@ pub fn resolve(owner: &Owner, found: &Found, now: Timestamp) -> Result<Resolved,
 
 /// Returns an obstacle for each destination whose Service can be used, but not at the destination's port.
 pub fn missing_ports(destinations: &[Destination], found: &Found) -> Vec<Obstacle> {
-    let missing = |destination: &Destination| {
-        let Target::Service { namespace, name, url } = &destination.target else { return None };
-        let service = found.services.get(&(namespace.clone(), name.clone()))?.as_ref().ok()?;
-        addresses(Ok(service)).ok()?; // told by `resolve`
-        let (port, ports) = (url.port_or_known_default()?, ports(service));
-        if ports.contains(&i32::from(port)) {
-            return None;
-        }
-        let has: Vec<String> = ports.iter().map(ToString::to_string).collect();
-        let has = if has.is_empty() { "none".into() } else { has.join(", ") };
-        let of = &destination.name;
-        let message = format!(
-            "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
-        );
-        Some(Obstacle { reason: SERVICE_UNUSABLE, message })
+    let messages = destinations.iter().filter_map(|destination| missing_port(destination, found));
+    messages.map(|message| Obstacle { reason: SERVICE_UNUSABLE, message }).collect()
+}
+
+/// Returns what to say of a destination whose Service can be used, but not at the destination's port.
+fn missing_port(destination: &Destination, found: &Found) -> Option<String> {
+    let Target::Service { namespace, name, url } = &destination.target else { return None };
+    let service = found.services.get(&(namespace.clone(), name.clone()))?.as_ref().ok()?;
+    addresses(Ok(service)).ok()?; // told by `resolve`
+    let (port, ports) = (url.port_or_known_default()?, ports(service));
+    if ports.contains(&i32::from(port)) {
+        return None;
+    }
+    let has: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    let has = if has.is_empty() { "none".into() } else { has.join(", ") };
+    let of = &destination.name;
+    Some(format!(
+        "destination {of:?}: Service {namespace}/{name} has no TCP port {port} (it has {has}): change service.port"
+    ))
+}
+
+/// Returns each receiver that destinations refer to and that nothing can be delivered to yet.
+pub fn unresolved(
+    owner: &Owner,
+    destinations: &[Destination],
+    found: &Found,
+    now: Timestamp,
+) -> Vec<Unresolved> {
+    let unresolved = |destination: &Destination| {
+        let receiver = receiver(&destination.target)?;
+        let Reference { namespace, name, .. } = &receiver.reference;
+        let key = (namespace.clone(), name.clone());
+        let (reason, message) = match receiver.reference.what {
+            Referred::Collector => {
+                let Unusable { reason, why } =
+                    usable(owner, found.collectors.get(&key)?.as_ref(), now).err()?;
+                (reason, format!("Collector {namespace}/{name} {why}"))
+            }
+            Referred::Service => {
+                let why = match addresses(found.services.get(&key)?.as_ref()) {
+                    Ok(_) => missing_port(destination, found)?,
+                    Err(why) => format!("Service {namespace}/{name} {why}"),
+                };
+                (SERVICE_UNUSABLE, why)
+            }
+            Referred::Secret => return None,
+        };
+        Some(Unresolved { receiver, reason, message })
     };
-    destinations.iter().filter_map(missing).collect()
+    destinations.iter().filter_map(unresolved).collect()
 }
 
 /// Returns the ports that a Service forwards by TCP.
@@ -87,24 +122,13 @@ impl Resolved {
         prefix: &str,
         found: &Found,
         url: String,
-        signs: &SecretData,
+        authorities: &Authorities,
         now: Timestamp,
     ) -> Result<(), Error> {
         let unwritable = |source| Error::Write { what: "a certificate", source: Box::new(source) };
-        // Only the Collector's own reconcile makes authorities: one made here would be believed by nobody.
-        let Some(authorities) = Authorities::kept(signs, now) else {
-            self.obstacle(
-                COLLECTOR_UNUSABLE,
-                format!(
-                    "Collector {} has no certificate authority that can be used: its Secret is damaged or expired",
-                    prefix.trim_end_matches('.').replacen('.', "/", 1)
-                ),
-            );
-            return Ok(());
-        };
         let sender = SenderName { namespace: owner.namespace.clone(), name: owner.name.clone() };
         let leaf =
-            decide_sender(found.peers.as_ref(), prefix, &sender, &authorities, now).map_err(unwritable)?;
+            decide_sender(found.peers.as_ref(), prefix, &sender, authorities, now).map_err(unwritable)?;
         self.files.insert(format!("{prefix}{URL}"), url.into_bytes());
         self.files.insert(format!("{prefix}{BUNDLE}"), authorities.bundle().into_bytes());
         insert(&mut self.files, prefix, &leaf.issued);
@@ -132,7 +156,11 @@ impl<T: Into<Cow<'static, str>>> From<T> for Unusable {
 
 /// Returns the URL of a Collector and its authorities, if a relay may refer to it. Events and credentials are never
 /// sent in clear text.
-fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String, &'a SecretData), Unusable> {
+fn usable(
+    owner: &Owner,
+    peer: Result<&Peer, &Absence>,
+    now: Timestamp,
+) -> Result<(String, Authorities), Unusable> {
     let Peer { collector, authorities } = peer.map_err(ToString::to_string)?;
     let (tls, access) = (&collector.spec.listener.tls, &collector.spec.access);
     if tls.none.is_some() {
@@ -157,7 +185,10 @@ fn usable<'a>(owner: &Owner, peer: Result<&'a Peer, &Absence>) -> Result<(String
         why: "has no certificate authority yet: its operator makes one".into(),
     };
     let signs = authorities.as_ref().ok_or_else(not_yet)?;
-    Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), signs))
+    // Only the Collector's own reconcile makes authorities: one made here would be believed by nobody.
+    let kept = Authorities::kept(signs, now)
+        .ok_or("has no certificate authority that can be used: its Secret is damaged or expired")?;
+    Ok((url(&itself, Scheme::Https, service_port(&collector.spec.service, Scheme::Https)), kept))
 }
 
 /// Returns the addresses of a Service, one a line. Its name could be made to lead anywhere; these are its own.

@@ -12,7 +12,7 @@ use super::build::data;
 use super::peers::Resolved;
 use super::retained_volumes::{RetainedVolume, retained};
 use crate::apply::Applied;
-use crate::apply::runnable::Fault;
+use crate::apply::runnable::{Awaited, Fault};
 use crate::certificates::CertificateState;
 use crate::children::child::Kind;
 use crate::children::meta::Owner;
@@ -22,8 +22,8 @@ use crate::status::conditions::{Finding, summed_up};
 use crate::status::outcome::{Certificates, Outcome};
 use crate::status::reasons::{BEHIND, DELIVERING, DISABLED, KEEPING_UP, NO_ANSWER};
 use crate::status::report::{
-    NEEDED, Obstacle, accepted, available, certificate, durable, missing_kinds, programmed, ready,
-    requeue_after, secret_obstacles,
+    NEEDED, Obstacle, accepted, available, awaited_obstacles, certificate, durable, missing_kinds,
+    programmed, ready, requeue_after, secret_obstacles,
 };
 
 /// An undelivered event older than this has met more than a hiccup.
@@ -130,12 +130,13 @@ fn those(pods: &[Report], are_so: impl Fn(&DestinationStatus) -> bool) -> Vec<St
 /// Returns the objects that it refers to or asks for, and that are missing.
 pub fn obstacles(
     missing: &BTreeSet<String>,
-    awaited: &BTreeSet<String>,
+    awaited: &BTreeSet<Awaited>,
     resolved: &Resolved,
     unknown: &BTreeSet<Kind>,
 ) -> Vec<Obstacle> {
-    let mut obstacles = resolved.obstacles.clone();
-    obstacles.extend(secret_obstacles(missing, awaited));
+    let mut obstacles = awaited_obstacles(awaited);
+    obstacles.extend(resolved.obstacles.iter().cloned());
+    obstacles.extend(secret_obstacles(missing));
     obstacles.extend(missing_kinds(unknown));
     obstacles
 }

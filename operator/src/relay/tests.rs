@@ -18,6 +18,7 @@ use super::report::{Inputs, obstacles, report};
 use super::retained_volumes::{RetainedVolume, VolumeFate};
 use super::*;
 use crate::apply::Applied;
+use crate::apply::runnable::Awaited;
 use crate::certificates::trust::Authorities;
 use crate::children::child::{Child, Kind};
 use crate::cluster::pods::Report;
@@ -272,12 +273,12 @@ fn what_cannot_be_reached_is_left_out_of_the_peers_and_named() {
         [
             "Collector a/closed does not let in relays of ships: add that to its access.namespaces",
             "Collector a/foreign has a certificate that is not of its own authority: refer to it by url",
-            "Collector a/gone does not exist",
+            "Collector a/gone does not exist: create it",
             "Collector a/hidden cannot be read: the API server refuses to read it",
             "Collector a/muddled cannot be read; its own conditions say why",
             "Collector a/plain speaks plain HTTP, which is refused: give it tls.selfSigned",
             "Collector a/young has no certificate authority yet: its operator makes one",
-            "Service b/gone does not exist",
+            "Service b/gone does not exist: create it",
             "Service b/headless is headless and has no address of its own: use one with a cluster IP, or url",
             "Service b/leads-away is of type ExternalName, which may lead anywhere and is refused: use url",
         ]
@@ -404,8 +405,7 @@ fn pod(name: &str, hash: &str, destinations: Vec<DestinationStatus>) -> Report {
 
 /// Returns the report when all children could be made.
 fn reported(runnable: &Runnable, found: &Found, kinds: &BTreeSet<Kind>, pods: &[Report]) -> Outcome {
-    let none = BTreeSet::new();
-    reported_without(runnable, found, kinds, pods, &none, &none)
+    reported_without(runnable, found, kinds, pods, &BTreeSet::new(), &BTreeSet::new())
 }
 
 /// Returns the report while these Secrets are missing, and these awaited.
@@ -415,7 +415,7 @@ fn reported_without(
     kinds: &BTreeSet<Kind>,
     pods: &[Report],
     missing: &BTreeSet<String>,
-    awaited: &BTreeSet<String>,
+    awaited: &BTreeSet<Awaited>,
 ) -> Outcome {
     let owner = Owner::of(Role::Relay, &runnable.resource);
     let resolved = peers::resolve(&owner, found, now()).unwrap();
@@ -473,7 +473,7 @@ fn programmed_means_that_every_pod_runs_it() {
     let sources =
         vec![SourceStatus { name: "harbour".into(), waits_for: waits("key"), ..SourceStatus::default() }];
     source[1].status.as_mut().unwrap().sources = sources;
-    let said = "pod b: source \"harbour\" lets nobody in: secret token/key cannot be read";
+    let said = "pod b: source \"harbour\" accepts no request: secret token/key cannot be read";
     assert_eq!(programmed(&source), (ConditionStatus::No, "Waiting", said.into()));
     let quay =
         DestinationStatus { name: "quay".into(), waits_for: waits("proof"), ..DestinationStatus::default() };
@@ -482,7 +482,7 @@ fn programmed_means_that_every_pod_runs_it() {
         programmed(&[pod("a", hash, vec![quay]), source[1].clone()]),
         (ConditionStatus::No, "Waiting", format!("{told}; {said}"))
     );
-    let (missing, awaited) = (["new".to_owned(), "token".to_owned()].into(), ["new".to_owned()].into());
+    let (missing, awaited) = (["token".to_owned()].into(), [Awaited::Secret("new".to_owned())].into());
     let visit = reported_without(&runnable, &found(), &every_kind(), &both, &missing, &awaited);
     let said = "Secret new does not exist: create it; the pods keep the spec before this until then; Secret token does not \
          exist: create it; what refers to it accepts or delivers nothing until then";

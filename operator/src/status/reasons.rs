@@ -45,7 +45,7 @@ pub const PLAIN_HTTP: &str = "PlainHttp";
 pub const SECRET_FOUND: &str = "SecretFound";
 /// `CertificateReady`: the operator issued the certificate.
 pub const ISSUED: &str = "Issued";
-/// `CertificateReady`, `Programmed`: a Secret that the spec refers to does not exist.
+/// `CertificateReady`, `Programmed`: a Secret that the spec refers to does not exist, or lacks the key.
 pub const SECRET_MISSING: &str = "SecretMissing";
 /// `CertificateReady`, `Programmed`: a certificate is needed and has yet to be issued.
 pub const NOT_ISSUED: &str = "NotIssued";

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use visnyk_crds::api::Status;
 use visnyk_crds::contract::HEALTH_PORT;
-use visnyk_crds::valid::ListenerTls;
+use visnyk_crds::valid::{ListenerTls, SecretRef};
 
 use crate::apply::Applied;
-use crate::apply::runnable::Fault;
+use crate::apply::runnable::{Awaited, Fault, Unresolved};
 use crate::children::Data;
 use crate::children::child::Kind;
 use crate::children::meta::{ADOPT, Owner, Role};
@@ -302,19 +302,30 @@ pub fn requeue_after(
     }
 }
 
-/// Returns an obstacle for each Secret that is referred to and not there; the pods go on with the spec before while
-/// they wait for the `awaited`.
-pub fn secret_obstacles(missing: &BTreeSet<String>, awaited: &BTreeSet<String>) -> Vec<Obstacle> {
+/// Returns an obstacle for each Secret that the running spec refers to and that is not there.
+pub fn secret_obstacles(missing: &BTreeSet<String>) -> Vec<Obstacle> {
     let obstacle = |name: &String| {
-        let meanwhile = if awaited.contains(name) {
-            "the pods keep the spec before this until then"
-        } else {
-            "what refers to it accepts or delivers nothing until then"
-        };
-        let message = format!("Secret {name} does not exist: create it; {meanwhile}");
+        let message = format!(
+            "Secret {name} does not exist: create it; what refers to it accepts or delivers nothing until then"
+        );
         Obstacle { reason: SECRET_MISSING, message }
     };
     missing.iter().map(obstacle).collect()
+}
+
+/// Returns an obstacle for each object that a new spec needs; the pods go on with the spec before.
+pub fn awaited_obstacles(awaited: &BTreeSet<Awaited>) -> Vec<Obstacle> {
+    let obstacle = |awaited: &Awaited| {
+        let (reason, what) = match awaited {
+            Awaited::Secret(name) => (SECRET_MISSING, format!("Secret {name} does not exist: create it")),
+            Awaited::Key(SecretRef { name, key }) => {
+                (SECRET_MISSING, format!("Secret {name} has no key {key}: add it"))
+            }
+            Awaited::Receiver(Unresolved { reason, message, .. }) => (*reason, message.clone()),
+        };
+        Obstacle { reason, message: format!("{what}; the pods keep the spec before this until then") }
+    };
+    awaited.iter().map(obstacle).collect()
 }
 
 /// Returns an obstacle for each kind of children that is asked for and that the cluster does not know.

@@ -15,6 +15,7 @@ mod names;
 mod namespaces;
 mod process;
 mod properties;
+mod references;
 mod refusing;
 mod rights;
 mod secrets;

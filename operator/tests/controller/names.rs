@@ -1,6 +1,6 @@
 //! Tests of objects that belong to others: names that are taken, and Secrets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -87,9 +87,10 @@ async fn missing_secret_is_a_condition_until_it_is_there() {
     .await;
 }
 
-/// Makes a Secret of the user's.
-async fn make_secret(world: &World, name: &str) {
-    let secret = json!({ "metadata": { "name": name }, "stringData": { "value": "sesame" } });
+/// Makes a Secret of the user's with these keys.
+async fn make_secret(world: &World, name: &str, keys: &[&str]) {
+    let data: BTreeMap<&str, &str> = keys.iter().map(|key| (*key, "sesame")).collect();
+    let secret = json!({ "metadata": { "name": name }, "stringData": data });
     let secret: Secret = serde_json::from_value(secret).unwrap();
     world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
 }
@@ -98,7 +99,8 @@ async fn make_secret(world: &World, name: &str) {
 async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
     in_world(async |mut world| {
         world.start().await;
-        make_secret(&world, "bought").await;
+        make_secret(&world, "bought", &["tls.crt", "tls.key"]).await;
+        make_secret(&world, "half", &["tls.crt"]).await;
         let tls = |name: &str| json!({ "listener": { "tls": { "secretName": name } } });
         world.create_relay("harbour", &tls("bought")).await;
         world.create_collector("logbook", &tls("bought")).await;
@@ -114,20 +116,20 @@ async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
         let issuer = json!({ "secretName": null, "certManager": { "issuerRef": { "name": "nobody" } } });
         let bought = json!({ "listener": { "tls": { "secretName": "bought", "certManager": null } } });
         let open = json!({ "sources": relay("harbour", &json!({}))["spec"]["sources"] });
-        for (change, back, name) in [
-            (tls("typo"), &bought, "typo"),
-            (json!({ "sources": sources }), &open, "tokne"),
-            (json!({ "listener": { "tls": issuer } }), &bought, "harbour-relay-certificate"),
+        let missing = |name: &str| format!("Secret {name} does not exist: create it");
+        for (change, back, why) in [
+            (tls("typo"), &bought, missing("typo")),
+            (tls("half"), &bought, "Secret half has no key tls.key: add it".to_owned()),
+            (json!({ "sources": sources }), &open, missing("tokne")),
+            (json!({ "listener": { "tls": issuer } }), &bought, missing("harbour-relay-certificate")),
         ] {
             world.change::<WebhookRelay>("harbour", &json!({ "spec": change })).await;
             let said = world
                 .wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "SecretMissing")
                 .await;
-            let why = format!(
-                "Secret {name} does not exist: create it; the pods keep the spec before this until then"
-            );
-            assert!(message(&said, "Programmed").starts_with(&why), "{said:?}");
-            wait_for(&world, Part::Children, &before, DEADLINE, name).await;
+            let held = format!("{why}; the pods keep the spec before this until then");
+            assert!(message(&said, "Programmed").starts_with(&held), "{said:?}");
+            wait_for(&world, Part::Children, &before, DEADLINE, &why).await;
             world.change::<WebhookRelay>("harbour", &json!({ "spec": back })).await;
             world.wait_for_condition::<WebhookRelay>("harbour", "Programmed", "False", "Spreading").await;
         }
@@ -137,7 +139,7 @@ async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
         wait_for(&world, Part::Children, &before, DEADLINE, "collector").await;
 
         // Once it is there, the new spec runs.
-        make_secret(&world, "typo").await;
+        make_secret(&world, "typo", &["tls.crt", "tls.key"]).await;
         let said = world.wait_for_condition::<Collector>("logbook", "Programmed", "False", "Spreading").await;
         assert_eq!(message(&said, "CertificateReady"), "the certificate is in Secret typo");
         let set = world.api::<StatefulSet>().get("logbook-collector").await.unwrap();

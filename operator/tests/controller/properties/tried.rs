@@ -1,8 +1,9 @@
 //! A resource whose properties are tried: its spec is set, and what came of that is held against what was before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -10,6 +11,7 @@ use kube::core::ApiResource;
 use serde_json::{Value, json};
 use visnyk_cluster_harness::{DEADLINE, wait_until, within};
 use visnyk_crds::manifest::{load_collector, load_relay};
+use visnyk_crds::valid::SecretRef;
 
 use crate::snapshot::{Part, Snapshot, comes_to, differences, snapshot, wait_for};
 use crate::world::World;
@@ -117,11 +119,15 @@ impl<'a> Tried<'a> {
         } else {
             load_relay(&text, None).map(|relay| relay.secrets())
         };
-        for secret in secrets.unwrap_or_default() {
-            let secret = json!({ "metadata": { "name": secret.name }, "apiVersion": "v1", "kind": "Secret" });
+        let mut contents: BTreeMap<String, BTreeMap<String, ByteString>> = BTreeMap::new();
+        for SecretRef { name, key } in secrets.unwrap_or_default() {
+            contents.entry(name).or_default().insert(key, ByteString(b"sesame".to_vec()));
+        }
+        for (name, data) in contents {
+            let metadata = json!({ "name": name });
+            let secret = json!({ "metadata": metadata, "apiVersion": "v1", "kind": "Secret", "data": data });
             let parameters = PatchParams::apply("test");
-            let name = secret["metadata"]["name"].as_str().unwrap();
-            self.world.api::<Secret>().patch(name, &parameters, &Patch::Apply(&secret)).await.unwrap();
+            self.world.api::<Secret>().patch(&name, &parameters, &Patch::Apply(&secret)).await.unwrap();
         }
     }
 

@@ -55,15 +55,17 @@ async fn secret_that_two_replicas_are_told_of_refuses_nobody() {
 #[tokio::test]
 async fn key_that_a_secret_lacks_is_said_until_it_is_there() {
     with_temp_ns(async |client, namespace| {
-        let stage = Stage::set(&client, &namespace, relay(1)).await;
+        let stage = Stage { client: client.clone(), namespace: namespace.clone() };
         make_secret(&stage, "tokne", TOKEN).await;
+        stage.apply::<Collector>(COLLECTOR, collector()).await.unwrap();
+        // A relay that runs would keep the spec before.
         stage.apply::<WebhookRelay>(RELAY, guarded(1)).await.unwrap();
         let says = "jsonpath={.status.conditions[?(@.type==\"Programmed\")].reason}=Waiting";
         let relay = format!("webhookrelay/{RELAY}");
         let wait = ["wait", "--namespace", &namespace, &relay, "--for", says, "--timeout=120s"];
         kubectl::run("kubectl", &wait).await;
         let said = stage.condition::<WebhookRelay>(RELAY, "Programmed", "False").await;
-        let expected = "pod front-relay-0: source \"everybody\" lets nobody in: secret door/token cannot be read: \
+        let expected = "pod front-relay-0: source \"everybody\" accepts no request: secret door/token cannot be read: \
                         No such file or directory (os error 2)";
         assert_eq!(said.message, expected);
 
