@@ -114,7 +114,7 @@ pub async fn run(deps: ControllerDeps) {
         let kinds = match discovery::discover(&deps.client).await {
             Ok(kinds) => kinds,
             Err(error) => {
-                warn!(%error, "cannot look which kinds the cluster knows");
+                warn!(%error, "cannot read which kinds the cluster has");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
@@ -252,7 +252,7 @@ async fn manage<K: ManagedResource>(
         }
         Err(error) => {
             context.metrics.failed(K::ROLE.kind(), error.category(), begun.elapsed());
-            warn!(error = with_causes(&error), "cannot look who manages a resource, trying again");
+            warn!(error = with_causes(&error), "cannot read which operator manages a resource, trying again");
             publish_failure(&owner, &error, context).await;
             Err(error)
         }

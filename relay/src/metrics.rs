@@ -183,7 +183,7 @@ type Figure = (&'static str, &'static str, fn(&DestinationStatus) -> u64);
 
 const ENDINGS: [Figure; 3] = [
     ("events_delivered", "Events a destination took", |status| status.delivered),
-    ("events_dropped", "Events given up by a named rule or command", |status| status.dropped),
+    ("events_dropped", "Events dropped by a named rule or command", |status| status.dropped),
     ("events_damaged", "Events that were on disk and cannot be read", |status| status.damaged),
 ];
 

@@ -289,7 +289,7 @@ impl<'a> Applier<'a> {
         let patch = merge_patch(&live.metadata, patch);
         let kind = child.kind.gvk().kind;
         let written = self.api(child.kind).patch(&child.name, &merge_params(), &patch).await;
-        written.map_err(Error::api(format!("take from {kind} {} what others added", child.name)))?;
+        written.map_err(Error::api(format!("remove foreign fields from {kind} {}", child.name)))?;
         info!(namespace = self.owner.namespace, kind, name = child.name, "foreign fields removed");
         Ok(())
     }

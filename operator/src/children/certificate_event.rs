@@ -59,7 +59,7 @@ impl fmt::Display for CertificateEvent {
             Self::ServerCertificate(Why::Missing) => "issued a certificate, there was none",
             Self::ServerCertificate(Why::Names) => "issued a certificate for other names",
             Self::ServerCertificate(Why::Distrusted) => {
-                "issued a certificate, nobody trusted vouched for the one before it"
+                "issued a certificate: no trusted authority had signed the one before it"
             }
             Self::ServerCertificate(Why::Age) => "renewed the certificate",
         })

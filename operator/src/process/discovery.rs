@@ -28,8 +28,8 @@ pub async fn changed(client: &Client, known: &BTreeSet<Kind>) {
         tokio::time::sleep(POLL_INTERVAL).await;
         match discover(client).await {
             Ok(now) if now == *known => {}
-            Ok(now) => return info!(?now, "the cluster knows other kinds than before"),
-            Err(error) => warn!(%error, "cannot look which kinds the cluster knows"),
+            Ok(now) => return info!(?now, "the cluster has other kinds than before"),
+            Err(error) => warn!(%error, "cannot read which kinds the cluster has"),
         }
     }
 }

@@ -82,7 +82,7 @@ impl SourceLoader {
         let provider = provider(&source.verify, &mut secrets, &self.certificates);
         let problems: Vec<String> = secrets.into_problems().iter().map(ToString::to_string).collect();
         for problem in &problems {
-            warn!(source = source.name, problem, "secret lets nobody in");
+            warn!(source = source.name, problem, "secret cannot be used: the source accepts no request");
         }
         SourceEndpoint {
             source: source.clone(),

@@ -116,7 +116,8 @@ impl prometheus_client::collector::Collector for ProcessMetrics {
             kind,
         )?)?;
         let dropped = ConstCounter::new(logging::dropped_lines());
-        let (name, help) = ("visnyk_log_lines_dropped", "Log lines dropped as nobody read standard error");
+        let (name, help) =
+            ("visnyk_log_lines_dropped", "Log lines dropped because standard error was not read");
         dropped.encode(encoder.encode_descriptor(name, help, None, dropped.metric_type())?)
     }
 }
