@@ -61,8 +61,6 @@ pub struct NewEvent<'a> {
     pub id: Uuid,
     /// Time of receipt in milliseconds: see [`Envelope::received_at_ms`].
     pub received_at_ms: i64,
-    /// Steady time in milliseconds: see [`Envelope::steady_ms`].
-    pub steady_ms: u64,
     /// Name of the source: see [`Envelope::source`].
     pub source: &'a str,
     /// Path and query as sent: see [`Envelope::target`].
@@ -168,12 +166,12 @@ impl NewEvent<'_> {
         record::len(self)
     }
 
-    /// Appends its record to `to`.
+    /// Appends its record to `to`. The steady time is read as late as this, so that it grows with the sequence.
     ///
     /// # Panics
     /// With a source's name of 64 KiB or headers or a body of 4 GiB, which no manifest and no listener accepts.
-    pub fn write_record(&self, to: &mut Vec<u8>) {
-        record::write(self, to);
+    pub fn write_record(&self, steady_ms: u64, to: &mut Vec<u8>) {
+        record::write(self, steady_ms, to);
     }
 }
 
@@ -201,11 +199,10 @@ impl Event {
 
     /// Returns the event as it is before it is stored.
     pub fn as_new(&self) -> NewEvent<'_> {
-        let Envelope { id, received_at_ms, steady_ms, source, target, headers, attributes } = &self.envelope;
+        let Envelope { id, received_at_ms, source, target, headers, attributes, .. } = &self.envelope;
         NewEvent {
             id: *id,
             received_at_ms: *received_at_ms,
-            steady_ms: *steady_ms,
             source,
             target,
             headers: headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
@@ -221,7 +218,7 @@ impl Event {
     pub fn encode(&self) -> Bytes {
         let event = self.as_new();
         let mut record = Vec::with_capacity(event.record_len());
-        event.write_record(&mut record);
+        event.write_record(self.envelope.steady_ms, &mut record);
         record.into()
     }
 

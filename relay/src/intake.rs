@@ -146,7 +146,7 @@ impl Intake {
     /// Appends the event and returns its id: another id if it was accepted before.
     async fn append(&self, endpoint: &SourceEndpoint, event: &Event) -> Result<Uuid, AppendError> {
         let source = &endpoint.source;
-        let appended = self.spool.append(event, source.deduplicate.as_ref()).await?;
+        let appended = self.spool.append(&event.as_new(), source.deduplicate.as_ref()).await?;
         let (id, bytes, source) = (event.envelope.id, event.body.len(), &source.name);
         match appended {
             Appended::New(seq) => {

@@ -79,13 +79,13 @@ fn headers_len(event: &NewEvent<'_>) -> usize {
 ///
 /// # Panics
 /// With a source's name of 64 KiB or a section of 4 GiB, which no manifest and no listener accepts.
-pub(super) fn write(event: &NewEvent<'_>, to: &mut Vec<u8>) {
+pub(super) fn write(event: &NewEvent<'_>, steady_ms: u64, to: &mut Vec<u8>) {
     let source = u16::try_from(event.source.len()).expect("a manifest bounds names far below 64 KiB");
     to.extend_from_slice(&[VERSION, 0]);
     to.extend_from_slice(&source.to_le_bytes());
     to.extend_from_slice(event.id.as_bytes());
     to.extend_from_slice(&event.received_at_ms.to_le_bytes());
-    to.extend_from_slice(&event.steady_ms.to_le_bytes());
+    to.extend_from_slice(&steady_ms.to_le_bytes());
     to.extend_from_slice(event.source.as_bytes());
     section(to, TARGET, event.target.as_bytes());
     section_of(to, HEADERS, headers_len(event));

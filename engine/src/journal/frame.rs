@@ -6,8 +6,10 @@ use super::Seq;
 
 /// Bytes before the payload.
 pub(super) const FRAME_HEADER: usize = 32;
-/// Alignment of a frame in a segment, in bytes.
-pub(super) const ALIGN: u64 = 8;
+/// Every frame begins at a multiple of this.
+pub(super) const ALIGN: u64 = ALIGN_BYTES as u64;
+/// The same, of memory.
+pub(super) const ALIGN_BYTES: usize = 8;
 
 /// The two halves of a segment's salt, each the seed of one checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +41,35 @@ pub(super) struct FrameHeader {
 
 /// Returns the bytes that a payload takes up in a segment: header, payload, padding.
 pub(super) fn frame_len(payload_len: usize) -> u64 {
-    ((FRAME_HEADER + payload_len) as u64).next_multiple_of(ALIGN)
+    frame_bytes(payload_len) as u64
 }
 
-/// Appends the frame of `payload` to `buffer`, which holds frames only. A payload must be shorter than
-/// 4 GiB; the size of a segment sees to it.
-#[allow(clippy::cast_possible_truncation)]
+/// Bytes that a payload takes up in memory: the same.
+pub(super) fn frame_bytes(payload_len: usize) -> usize {
+    (FRAME_HEADER + payload_len).next_multiple_of(ALIGN_BYTES)
+}
+
+/// Fills in the header of a frame whose payload of `payload_len` bytes is there, with its padding.
+pub(super) fn seal(frame: &mut [u8], keys: Keys, seq: Seq, synced: Seq, payload_len: u32) {
+    let (header, payload) = frame.split_at_mut(FRAME_HEADER);
+    let payload_crc = crc32c::crc32c_append(keys.payload, &payload[..payload_len as usize]);
+    header[4..8].copy_from_slice(&payload_crc.to_le_bytes());
+    header[8..12].copy_from_slice(&payload_len.to_le_bytes());
+    header[12..16].fill(0);
+    header[16..24].copy_from_slice(&seq.to_le_bytes());
+    header[24..].copy_from_slice(&synced.to_le_bytes());
+    let header_crc = crc32c::crc32c_append(keys.header, &header[4..]);
+    header[..4].copy_from_slice(&header_crc.to_le_bytes());
+}
+
+/// Appends the frame of `payload` to `buffer`, which holds frames only.
+#[cfg(test)]
 pub(super) fn encode(buffer: &mut Vec<u8>, keys: Keys, seq: Seq, synced: Seq, payload: &[u8]) {
     let start = buffer.len();
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&crc32c::crc32c_append(keys.payload, payload).to_le_bytes());
-    buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&seq.to_le_bytes());
-    buffer.extend_from_slice(&synced.to_le_bytes());
-    let header_crc = crc32c::crc32c_append(keys.header, &buffer[start + 4..]);
-    buffer[start..start + 4].copy_from_slice(&header_crc.to_le_bytes());
+    buffer.resize(start + FRAME_HEADER, 0xa5);
     buffer.extend_from_slice(payload);
-    buffer.resize(buffer.len().next_multiple_of(ALIGN as usize), 0);
+    buffer.resize(start + frame_bytes(payload.len()), 0);
+    seal(&mut buffer[start..], keys, seq, synced, u32::try_from(payload.len()).unwrap());
 }
 
 /// Returns whether the header of the record `seq` may once have been in these zeroes. Of a header that a power cut or a

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::batch::Batch;
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, FRAME_HEADER};
 use super::header::{DATA_START, Header};
@@ -15,9 +16,9 @@ use super::view::View;
 use super::{AppendError, OpenError, Options, Recovery, Seq, WriteState};
 
 /// Bytes after which a batch is cut, so that the first of a long queue need not wait for the last.
-const MAX_BATCH: usize = 1 << 20;
-/// Follows every batch: nothing of an earlier use looks like the start of the next frame.
-const TERMINATOR: [u8; FRAME_HEADER] = [0; FRAME_HEADER];
+const MAX_BATCH: u64 = 1 << 20;
+/// Bytes that the system reads before a part of them is written, unless it has them in memory.
+const PAGE: u64 = 4096;
 
 /// The synchronous core of the journal.
 pub struct Log {
@@ -30,7 +31,6 @@ pub struct Log {
     /// Events accepted since the journal began.
     accepted: u64,
     write_state: WriteState,
-    buffer: Vec<u8>,
 }
 
 /// The segment that is written to.
@@ -80,7 +80,6 @@ impl Log {
             next_number: found.next_number,
             accepted,
             write_state: WriteState::Writable,
-            buffer: Vec::new(),
         };
         Ok((log, recovery))
     }
@@ -99,23 +98,27 @@ impl Log {
     /// once more, to another segment; if that fails too they are refused, as is everything from then on
     /// until [`Log::probe`] succeeds.
     pub fn append_batch(&mut self, records: &[Bytes]) -> Appended {
+        let mut batch = Batch::default();
+        for record in records {
+            batch.push(|to| to.extend_from_slice(record));
+        }
         let mut all = Appended { first: self.next_seq, accepted: 0, refusal: None };
-        while all.accepted < records.len() && all.refusal.is_none() {
-            let part = self.append_part(&records[all.accepted..]);
+        while !batch.is_empty() && all.refusal.is_none() {
+            let part = self.append_part(&mut batch);
             all.accepted += part.accepted;
             all.refusal = part.refusal;
         }
         all
     }
 
-    /// Writes as many of the records as one sync is for, at least one, or refuses all of them. Their senders need not
-    /// wait for the rest.
-    pub fn append_part(&mut self, records: &[Bytes]) -> Appended {
+    /// Writes as many of the batch's records as one sync is for, at least one, or refuses all that are left. Their
+    /// senders need not wait for the rest.
+    pub fn append_part(&mut self, batch: &mut Batch) -> Appended {
         let first = self.next_seq;
-        if records.first().is_some_and(|record| record.len() > self.max_record) {
+        if batch.lens().next().is_some_and(|len| len > self.max_record) {
             return Appended { first, accepted: 0, refusal: Some(AppendError::TooLarge) };
         }
-        match self.append_some(records) {
+        match self.append_some(batch) {
             Ok(accepted) => Appended { first, accepted, refusal: None },
             Err(refusal) => Appended { first, accepted: 0, refusal: Some(refusal) },
         }
@@ -138,21 +141,21 @@ impl Log {
         }
     }
 
-    fn append_some(&mut self, records: &[Bytes]) -> Result<usize, AppendError> {
+    fn append_some(&mut self, batch: &mut Batch) -> Result<usize, AppendError> {
         if matches!(self.write_state, WriteState::Failing { .. }) {
             return Err(AppendError::Unavailable);
         }
-        let mut outcome = self.write_some(records);
+        let mut outcome = self.write_some(batch);
         if let Err(WriteError::Disk(error)) = &outcome {
             tracing::warn!(error = %error, "journal write failed, writing the batch once more");
-            outcome = self.write_some(records);
+            outcome = self.write_some(batch);
         }
         outcome.map_err(|error| self.fail(&error))
     }
 
     /// Writes as many records as fit the active segment, at least one.
-    fn write_some(&mut self, records: &[Bytes]) -> Result<usize, WriteError> {
-        let first_len = records.first().map_or(0, |record| frame::frame_len(record.len()));
+    fn write_some(&mut self, batch: &mut Batch) -> Result<usize, WriteError> {
+        let first_len = batch.lens().next().map_or(0, frame::frame_len);
         if self.active.as_ref().is_none_or(|active| active.room() < first_len) {
             if self.write_state == WriteState::Full && !self.view.pool().is_ready() {
                 return Err(WriteError::Full);
@@ -160,36 +163,23 @@ impl Log {
             self.roll()?;
         }
         let Some(active) = &mut self.active else { return Err(WriteError::Full) };
+        let (count, len) = fitting(batch, active.room(), self.max_record);
+        let end = active.end + len;
+        let terminator = terminator(end, active.segment.size, count == batch.len());
         let synced = self.next_seq - 1;
-        let mut seq = self.next_seq;
-        self.buffer.clear();
-        // One that is too large for any segment comes first in the next part, and is refused there.
-        for record in records.iter().take_while(|record| record.len() <= self.max_record) {
-            let len = self.buffer.len() as u64 + frame::frame_len(record.len());
-            if len > active.room() || (seq > self.next_seq && len > MAX_BATCH as u64) {
-                break;
-            }
-            frame::encode(&mut self.buffer, active.segment.keys, seq, synced, record);
-            seq += 1;
-        }
-        let end = active.end + self.buffer.len() as u64;
-        let terminator =
-            TERMINATOR.len().min(usize::try_from(active.segment.size - end).unwrap_or(usize::MAX));
-        self.buffer.extend_from_slice(&TERMINATOR[..terminator]);
-        let written =
-            active.file.write_all_at(&self.buffer, active.end).and_then(|()| active.file.sync_data());
-        self.buffer.shrink_to(2 * MAX_BATCH);
+        let frames = batch.seal(count, active.segment.keys, self.next_seq, synced, terminator);
+        let written = active.file.write_all_at(frames, active.end).and_then(|()| active.file.sync_data());
         if let Err(error) = written {
             active.segment.poison();
             self.active = None;
             return Err(WriteError::from(error));
         }
+        batch.written(count);
         active.end = end;
-        let count = seq - self.next_seq;
-        self.next_seq = seq;
-        self.accepted += count;
-        self.view.catalog().advance(&active.segment, end, seq - 1);
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        self.next_seq += count as u64;
+        self.accepted += count as u64;
+        self.view.catalog().advance(&active.segment, end, self.next_seq - 1);
+        Ok(count)
     }
 
     /// Goes on in a new segment, whose header is synced before anything is written behind it.
@@ -210,7 +200,7 @@ impl Log {
             voids: Vec::new(),
         };
         let mut start = header.encode();
-        start.extend_from_slice(&TERMINATOR);
+        start.resize(start.len() + terminator(DATA_START, self.view.pool().segment_size(), true), 0);
         if let Err(error) = file.write_all_at(&start, 0).and_then(|()| file.sync_data()) {
             self.view.pool().discard(file_name);
             // That header may be on the disk all the same and turn up again, and then the old segment
@@ -238,6 +228,28 @@ impl Log {
             }
         }
     }
+}
+
+/// Returns the number of zeroes that follow the frames which end at `end`: nothing of an earlier use looks like the start
+/// of the next frame. The last ones of a batch fill their page, so that the system need not read it from the disk.
+fn terminator(end: u64, segment_size: u64, is_last: bool) -> usize {
+    let header = end + FRAME_HEADER as u64;
+    let zeroes_end = if is_last { header.next_multiple_of(PAGE) } else { header };
+    usize::try_from(zeroes_end.min(segment_size) - end).unwrap_or(FRAME_HEADER)
+}
+
+/// Returns the number of records that one write takes in so much room, and the bytes of their frames. One that is too
+/// large for any segment comes first in the next part, and is refused there.
+fn fitting(batch: &Batch, room: u64, max_record: usize) -> (usize, u64) {
+    let (mut count, mut bytes) = (0, 0);
+    for len in batch.lens().take_while(|len| *len <= max_record) {
+        let with_this = bytes + frame::frame_len(len);
+        if with_this > room || (count > 0 && with_this > MAX_BATCH) {
+            break;
+        }
+        (count, bytes) = (count + 1, with_this);
+    }
+    (count, bytes)
 }
 
 impl Active {

@@ -3,9 +3,11 @@
 //!
 //! In layers, from the disk upwards: [`disk`] touches files, `pages` reads around what they do not give,
 //! `frame` and `header` are the format, `scan` walks it, `segment` knows who owns which sequence, `pool` has
-//! files for the next segments, `recovery` finds out what is there, [`Log`] appends in batches, `writer` is its
-//! thread, [`Reader`] gives it back, and [`View`] is what all but the writer may do.
+//! files for the next segments, `recovery` finds out what is there, [`Log`] appends each [`Batch`], `writer` is its
+//! thread, `answers` tells the appenders, [`Reader`] gives it back, and [`View`] is what all but the writer may do.
 
+mod answers;
+mod batch;
 pub mod disk;
 mod frame;
 mod header;
@@ -30,6 +32,9 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::answers::Answers;
+pub use self::answers::Appending;
+pub use self::batch::Batch;
 pub use self::disk::{Disk, DiskFile, Folder};
 pub use self::log::{Appended, Log};
 pub use self::pages::TRIES;
@@ -228,7 +233,7 @@ impl Journal {
         Ok((Self { inner: Arc::new(inner) }, recovery))
     }
 
-    /// Accepts a record: resolves once it is written and synced.
+    /// Accepts a record: see [`Journal::append_with`].
     ///
     /// # Errors
     /// The record was not accepted. After [`AppendError::Unavailable`] it may still turn up.
@@ -236,10 +241,17 @@ impl Journal {
     /// # Cancel safety
     /// The record may be accepted although the future was dropped.
     pub async fn append(&self, record: Bytes) -> Result<Seq, AppendError> {
-        if record.len() > self.inner.max_record {
-            return Err(AppendError::TooLarge);
+        self.append_with(record.len(), |to| to.extend_from_slice(&record)).await
+    }
+
+    /// Queues a record of `len` bytes, which `write` appends to the journal's buffer. What this returns resolves once the
+    /// record is written and synced. Records have their sequences in the order in which `write` is called; all other
+    /// appenders wait for it, so it does nothing but copy.
+    pub fn append_with(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Appending {
+        if len > self.inner.max_record {
+            return Answers::refused(AppendError::TooLarge);
         }
-        self.inner.queue.push(record).await.unwrap_or(Err(AppendError::Unavailable))
+        self.inner.queue.push(write)
     }
 
     /// Returns the highest synced sequence, as it grows.

@@ -6,17 +6,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use super::answers::{Answers, Appending};
+use super::batch::Batch;
 use super::log::{Appended, Log};
 use super::view::View;
 use super::{AppendError, Seq, WriteState};
 
 /// Interval at which the thread ticks, and checks whether a failure is over.
 const TICK: Duration = Duration::from_secs(1);
-
-type Reply = oneshot::Sender<Result<Seq, AppendError>>;
 
 /// The records that wait, shared by the appenders and the thread.
 #[derive(Default)]
@@ -27,29 +26,44 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    records: Vec<Bytes>,
-    replies: Vec<Reply>,
+    records: Records,
     /// Set while the thread sleeps and must be woken.
     idle: bool,
     closing: bool,
 }
 
+/// Records with the answers to those who wait for them.
+#[derive(Default)]
+struct Records {
+    batch: Batch,
+    answers: Arc<Answers>,
+}
+
+impl Drop for Records {
+    /// Refuses the records that are not taken over.
+    fn drop(&mut self) {
+        self.answers.refuse(AppendError::Unavailable);
+        self.answers.wake_rest();
+    }
+}
+
 impl Queue {
-    /// Puts a record behind those that wait already.
-    pub(super) fn push(&self, record: Bytes) -> oneshot::Receiver<Result<Seq, AppendError>> {
-        let (reply, answer) = oneshot::channel();
+    /// Puts a record behind those that wait already. It must be shorter than 4 GiB. `write` appends it to the buffer, and
+    /// keeps all other appenders waiting meanwhile.
+    pub(super) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> Appending {
         let mut waiting = self.waiting();
-        // Once the thread is told to end nobody may come to wait for it; the answer is then "closed".
-        if !waiting.closing {
-            waiting.records.push(record);
-            waiting.replies.push(reply);
+        if waiting.closing {
+            return Answers::refused(AppendError::Unavailable);
         }
+        let Records { batch, answers } = &mut waiting.records;
+        let appending = answers.of(batch.len());
+        batch.push(write);
         let wake = std::mem::take(&mut waiting.idle);
         drop(waiting);
         if wake {
             self.wake.notify_one();
         }
-        answer
+        appending
     }
 
     /// Tells the thread to finish what waits and to end.
@@ -58,19 +72,17 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Moves the waiting records to these empty lists, or none after a tick. Returns `false` once the queue is closed
-    /// and empty.
-    fn take(&self, records: &mut Vec<Bytes>, replies: &mut Vec<Reply>) -> bool {
+    /// Exchanges empty records for what waits, or for nothing after a tick; false once closed and empty.
+    fn take(&self, records: &mut Records) -> bool {
         let mut waiting = self.waiting();
-        if waiting.records.is_empty() && !waiting.closing {
+        if waiting.records.batch.is_empty() && !waiting.closing {
             waiting.idle = true;
             let (woken, _) = self.wake.wait_timeout(waiting, TICK).unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
             waiting.idle = false;
         }
         std::mem::swap(&mut waiting.records, records);
-        std::mem::swap(&mut waiting.replies, replies);
-        !(records.is_empty() && waiting.closing)
+        !(records.batch.is_empty() && waiting.closing)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -85,6 +97,9 @@ pub(super) struct Writer {
     watermark: watch::Sender<Seq>,
     write_state: Arc<Mutex<WriteState>>,
     tidy: Tidy,
+    /// Answers to the last batch, and to the one before it.
+    answers: Arc<Answers>,
+    before: Arc<Answers>,
 }
 
 impl Writer {
@@ -95,7 +110,7 @@ impl Writer {
         write_state: Arc<Mutex<WriteState>>,
         tidy: Tidy,
     ) -> Self {
-        Self { log, queue, watermark, write_state, tidy }
+        Self { log, queue, watermark, write_state, tidy, answers: Arc::default(), before: Arc::default() }
     }
 
     /// Runs until the queue is closed and empty.
@@ -104,21 +119,22 @@ impl Writer {
     }
 
     fn run(&mut self, tick: &impl Fn()) {
-        let (mut records, mut replies) = (Vec::new(), Vec::new());
+        let mut records = Records::default();
         let mut probed = Instant::now();
         // Whether the disk takes anything at all is better known before the first event.
         self.log.probe();
-        self.publish_condition();
+        self.publish_write_state();
         tick();
-        while self.queue.take(&mut records, &mut replies) {
+        while self.queue.take(&mut records) {
             tick();
-            if !records.is_empty() {
-                self.append(&records, &mut replies, tick);
-                records.clear();
+            if records.batch.is_empty() {
+                self.answers.wake_rest();
+            } else {
+                self.append(&mut records, tick);
             }
             if probed.elapsed() >= TICK && *self.log.write_state() != WriteState::Writable {
                 self.log.probe();
-                self.publish_condition();
+                self.publish_write_state();
                 probed = Instant::now();
             }
         }
@@ -126,33 +142,32 @@ impl Writer {
 
     /// Appends the records. Each sync is reported as soon as it is over: to the appenders, the readers and the
     /// watchdog. After a refusal the rest is refused, too.
-    fn append(&mut self, records: &[Bytes], replies: &mut Vec<Reply>, tick: &impl Fn()) {
-        let mut rest = records;
-        let mut replies = replies.drain(..);
-        while !rest.is_empty() {
+    fn append(&mut self, records: &mut Records, tick: &impl Fn()) {
+        let Records { batch, answers } = records;
+        // Its tasks have woken one another during a sync, unless one of them was kept from it.
+        self.before.wake_rest();
+        self.before = std::mem::replace(&mut self.answers, std::mem::take(answers));
+        while !batch.is_empty() {
             let had_next = self.log.view().has_next();
-            let Appended { first, accepted, refusal } = self.log.append_part(rest);
+            let Appended { first, accepted, refusal } = self.log.append_part(batch);
             tick();
-            self.publish_condition();
+            self.publish_write_state();
             if accepted > 0 {
                 self.watermark.send_replace(self.log.view().watermark());
-            }
-            for (reply, seq) in replies.by_ref().take(accepted).zip(first..) {
-                // Whoever does not wait any more has lost interest, not the event.
-                let _ = reply.send(Ok(seq));
+                self.answers.accept(first, accepted);
             }
             if had_next && !self.log.view().has_next() {
                 self.tidy.request();
             }
-            rest = &rest[accepted..];
             if let Some(refusal) = refusal {
-                replies.by_ref().for_each(|reply| _ = reply.send(Err(refusal)));
-                rest = &[];
+                self.answers.refuse(refusal);
+                break;
             }
         }
+        batch.clear();
     }
 
-    fn publish_condition(&self) {
+    fn publish_write_state(&self) {
         let mut published = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
         if *published != *self.log.write_state() {
             tracing::info!(condition = ?self.log.write_state(), "journal");
@@ -162,10 +177,15 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Refuses the records that wait, however the thread ends.
+    /// Refuses the records that wait and those that are being written, however the thread ends.
     fn drop(&mut self) {
-        let mut waiting = self.queue.waiting();
-        *waiting = Waiting { closing: true, ..Waiting::default() };
+        let closed = Waiting { closing: true, ..Waiting::default() };
+        let waiting = std::mem::replace(&mut *self.queue.waiting(), closed);
+        drop(waiting);
+        for answers in [&self.answers, &self.before] {
+            answers.refuse(AppendError::Unavailable);
+            answers.wake_rest();
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use visnyk_crds::valid::Deduplicate;
 
 use super::Spool;
-use crate::event::{Envelope, Event, Key};
-use crate::journal::{AppendError, Entry, ReadError};
+use crate::event::{Event, Key, NewEvent};
+use crate::journal::{AppendError, Appending, Entry, ReadError};
 use crate::state::{First, Seen, SeenEvent, Seq};
 
 /// The outcome of [`Spool::append`].
@@ -35,7 +35,7 @@ impl Spool {
             if let Some((key, window)) =
                 envelope.attributes.key(&envelope.source).zip(windows.get(&envelope.source))
             {
-                self.seen().remember(seen_event(key, &envelope, *window));
+                self.seen().remember(seen_event(key, envelope.id, envelope.received_at_ms, *window));
             }
         }
         Ok(())
@@ -52,24 +52,32 @@ impl Spool {
     /// The event may be accepted, and is then remembered, although the future was dropped.
     pub async fn append(
         &self,
-        event: &Event,
+        event: &NewEvent<'_>,
         deduplicate: Option<&Deduplicate>,
     ) -> Result<Appended, AppendError> {
-        match deduplicate {
-            Some(deduplicate) => self.append_once(event, deduplicate.window).await,
-            None => self.parts.journal.append(event.encode()).await.map(Appended::New),
+        let once = deduplicate.and_then(|once| Some((event.attributes.key(event.source)?, once.window)));
+        match once {
+            Some((key, window)) => self.append_once(event, key, window).await,
+            None => self.queue(event).await.map(Appended::New),
         }
     }
 
-    async fn append_once(&self, event: &Event, window: Duration) -> Result<Appended, AppendError> {
-        let envelope = &event.envelope;
-        let Some(key) = envelope.attributes.key(&envelope.source) else {
-            return self.parts.journal.append(event.encode()).await.map(Appended::New);
-        };
+    /// Copies an event from its request straight into the journal's next batch.
+    fn queue(&self, event: &NewEvent<'_>) -> Appending {
+        let write = |to: &mut Vec<u8>| event.write_record(self.steady_clock.now_ms(), to);
+        self.parts.journal.append_with(event.record_len(), write)
+    }
+
+    async fn append_once(
+        &self,
+        event: &NewEvent<'_>,
+        key: Key,
+        window: Duration,
+    ) -> Result<Appended, AppendError> {
         let watermark = self.parts.journal.watermark();
         loop {
             let synced = *watermark.borrow();
-            let first = self.seen().begin(key, envelope.received_at_ms, synced);
+            let first = self.seen().begin(key, event.received_at_ms, synced);
             match first {
                 First::No(event) => return Ok(Appended::Repeat(event)),
                 // It closes when the first is settled.
@@ -77,10 +85,11 @@ impl Spool {
                 First::Yes => break,
             }
         }
-        let (spool, record, event) = (self.clone(), event.encode(), seen_event(key, envelope, window));
+        let (spool, appending) = (self.clone(), self.queue(event));
+        let seen = seen_event(key, event.id, event.received_at_ms, window);
         let appending = tokio::spawn(async move {
-            let appended = spool.parts.journal.append(record).await;
-            spool.seen().complete(key, appended.is_ok().then_some(event));
+            let appended = appending.await;
+            spool.seen().complete(key, appended.is_ok().then_some(seen));
             appended
         });
         appending.await.unwrap_or(Err(AppendError::Unavailable)).map(Appended::New)
@@ -97,7 +106,7 @@ impl Spool {
     }
 }
 
-fn seen_event(key: Key, envelope: &Envelope, window: Duration) -> SeenEvent {
+fn seen_event(key: Key, event: Uuid, received_at_ms: i64, window: Duration) -> SeenEvent {
     let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-    SeenEvent { key, event: envelope.id, until_ms: envelope.received_at_ms.saturating_add(window_ms) }
+    SeenEvent { key, event, until_ms: received_at_ms.saturating_add(window_ms) }
 }

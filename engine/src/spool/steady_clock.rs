@@ -71,7 +71,8 @@ mod tests {
             headers: Vec::new(),
             attributes: Box::default(),
         };
-        spool.append(&Event { envelope, body: "{}".into() }, None).await.unwrap();
+        let record = Event { envelope, body: "{}".into() }.encode();
+        spool.parts().journal.append(record).await.unwrap();
         spool.close().await;
 
         let spool = open(&folder).await;

@@ -112,7 +112,7 @@ async fn hold_up_commits(folder: &Path) -> SqliteConnection {
 
 /// Lets an event come and be given up.
 async fn dies(admin: &Admin, id: DestinationId) {
-    admin.spool.append(&event(), None).await.unwrap();
+    admin.spool.append(&event().as_new(), None).await.unwrap();
     while admin.spool.dead_letters(id).is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
