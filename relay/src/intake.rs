@@ -1,26 +1,24 @@
 //! Handles the requests of senders: matches the path, verifies the sender, reads the body, journals the event, and
 //! only then answers.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use ipnet::IpNet;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::Full;
 use jiff::Timestamp;
 use tracing::debug;
 use uuid::Uuid;
-use visnyk_engine::event::{Attributes, Envelope, Event, new_id};
+use visnyk_engine::event::{NewEvent, new_id};
 use visnyk_engine::journal::AppendError;
 use visnyk_engine::spool::{Appended, Spool};
 use visnyk_runtime::blocking::run_blocking_if_large;
 use visnyk_runtime::host::configuration::Configuration;
+use visnyk_runtime::server::app::{App, TrackedBody};
 use visnyk_runtime::server::{body::Bodies, listener::Peer, problem::Problem};
 
 use crate::active::Active;
@@ -56,25 +54,37 @@ pub struct Intake {
     pub metrics: IntakeMetrics,
 }
 
-/// Returns the HTTP application of the listener.
-pub fn router(intake: Intake) -> Router {
-    Router::new().fallback(receive).with_state(Arc::new(intake))
+/// The application of the listener. Clones share the intake.
+#[derive(Clone)]
+pub struct IntakeApp {
+    intake: Arc<Intake>,
 }
 
-async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Result<Response, Problem> {
-    let taken = intake.take(request).await;
-    intake.metrics.answered(taken.as_ref().map_or_else(|problem| problem.status, Response::status));
-    taken
+type Answered = Response<Full<Bytes>>;
+
+impl From<Intake> for IntakeApp {
+    fn from(intake: Intake) -> Self {
+        Self { intake: Arc::new(intake) }
+    }
+}
+
+impl App for IntakeApp {
+    type Body = Full<Bytes>;
+
+    async fn answer(self, peer: Peer, request: Request<TrackedBody>) -> Answered {
+        let answer = self.intake.take(peer, request).await.unwrap_or_else(Problem::response);
+        self.intake.metrics.answered(answer.status());
+        answer
+    }
 }
 
 impl Intake {
-    async fn take(&self, request: Request) -> Result<Response, Problem> {
+    async fn take(&self, Peer { address }: Peer, request: Request<TrackedBody>) -> Result<Answered, Problem> {
         let (head, body) = request.into_parts();
         let active = self.active.current();
-        let client = client(&head, &active.valid.trusted_proxies);
+        let client = client::address(address.ip(), &head.headers, &active.valid.trusted_proxies);
         // Whose share of places and memory a request takes: that of its connection, where proxies do not say it.
-        let peer = head.extensions.get::<Peer>().map(|peer| peer.address.ip());
-        let holder = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let holder = client.unwrap_or(address.ip());
         let place = self.in_flight.enter(holder);
         let _place =
             place.ok_or_else(|| Problem::too_many_requests("Too many requests at once", COME_AGAIN))?;
@@ -82,11 +92,12 @@ impl Intake {
         check_method(&endpoint, &head)?;
         let judge = |refusal| self.refuse(&endpoint, refusal);
         endpoint.admit(client).map_err(judge)?;
+        let head_only = Judged { head: &head, body: &[], now: Timestamp::now() };
         if !endpoint.provider.signs_body() {
-            endpoint.provider.verify(&judged(&head, &[])).map_err(judge)?;
+            endpoint.provider.verify(&head_only).map_err(judge)?;
         }
         // Before the body is read, so that nobody who waits holds one.
-        if let Some(preparing) = endpoint.provider.prepare(&judged(&head, &[])) {
+        if let Some(preparing) = endpoint.provider.prepare(&head_only) {
             preparing.await;
         }
         // The body's share of memory is held until it is on disk.
@@ -94,7 +105,7 @@ impl Intake {
         // A body takes its time: an old configuration is not kept for that.
         drop(active);
         let body = self.bodies.read(holder, &head.headers, body, limit).await?;
-        let request = judged(&head, &body.bytes);
+        let request = Judged { head: &head, body: &body.bytes, now: Timestamp::now() };
         if let Some(greeting) = endpoint.provider.greet(&request) {
             return greeting.map(|answer| self.greeted(&endpoint, answer)).map_err(judge);
         }
@@ -104,8 +115,17 @@ impl Intake {
             Classification::Greeting(answer) => return Ok(self.greeted(&endpoint, answer)),
             Classification::Broken(reason) => return Err(Problem::bad_request(reason)),
         };
-        let envelope = self.envelope(&endpoint, &head, attributes);
-        let event = Event { envelope, body: body.bytes.clone() };
+        let received_at_ms = request.now.as_millisecond();
+        let source = &endpoint.source;
+        let event = NewEvent {
+            id: new_id(received_at_ms),
+            received_at_ms,
+            source: &source.name,
+            target: head.uri.path_and_query().map_or(&source.path, PathAndQuery::as_str),
+            headers: endpoint.headers.of_request(&head.headers),
+            attributes: &attributes,
+            body: &body.bytes,
+        };
         let id = self.append(&endpoint, &event).await.map_err(refusal)?;
         Ok(handled(endpoint.provider.accepted(), id))
     }
@@ -129,25 +149,11 @@ impl Intake {
         })
     }
 
-    fn envelope(&self, endpoint: &SourceEndpoint, head: &Parts, attributes: Attributes) -> Envelope {
-        let source = &endpoint.source;
-        let received_at_ms = Timestamp::now().as_millisecond();
-        Envelope {
-            id: new_id(received_at_ms),
-            received_at_ms,
-            steady_ms: self.spool.steady_clock().now_ms(),
-            source: source.name.clone(),
-            target: head.uri.path_and_query().map_or_else(|| source.path.clone(), ToString::to_string),
-            headers: endpoint.headers.of_request(&head.headers),
-            attributes: Box::new(attributes),
-        }
-    }
-
     /// Appends the event and returns its id: another id if it was accepted before.
-    async fn append(&self, endpoint: &SourceEndpoint, event: &Event) -> Result<Uuid, AppendError> {
+    async fn append(&self, endpoint: &SourceEndpoint, event: &NewEvent<'_>) -> Result<Uuid, AppendError> {
         let source = &endpoint.source;
-        let appended = self.spool.append(&event.as_new(), source.deduplicate.as_ref()).await?;
-        let (id, bytes, source) = (event.envelope.id, event.body.len(), &source.name);
+        let appended = self.spool.append(event, source.deduplicate.as_ref()).await?;
+        let (id, bytes, source) = (event.id, event.body.len(), &source.name);
         match appended {
             Appended::New(seq) => {
                 debug!(event = %id, seq, source, bytes, "accepted");
@@ -172,9 +178,9 @@ impl Intake {
         }
     }
 
-    fn greeted(&self, endpoint: &SourceEndpoint, answer: Answer) -> Response {
+    fn greeted(&self, endpoint: &SourceEndpoint, answer: Answer) -> Answered {
         self.metrics.greeted(&endpoint.source.name);
-        let mut response = Response::new(Body::from(answer.body));
+        let mut response = Response::new(Full::from(answer.body));
         if let Some(content_type) = answer.content_type {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -182,21 +188,11 @@ impl Intake {
     }
 }
 
-/// Returns the sender's address, as a trusted proxy or the connection says it.
-fn client(head: &Parts, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
-    let peer = head.extensions.get::<Peer>()?.address.ip();
-    client::address(peer, &head.headers, trusted_proxies)
-}
-
 /// Checks the method. `GET` is only for greetings, where it is allowed at all.
 fn check_method(endpoint: &SourceEndpoint, head: &Parts) -> Result<(), Problem> {
     let methods = endpoint.provider.methods();
     let is_allowed = methods.split(", ").any(|method| head.method == method);
     if is_allowed { Ok(()) } else { Err(Problem::method_not_allowed(methods)) }
-}
-
-fn judged<'a>(head: &'a Parts, body: &'a [u8]) -> Judged<'a> {
-    Judged { head, body, now: Timestamp::now() }
 }
 
 /// Returns the answer to a body that must be JSON and is not. A compressed one may still be JSON.
@@ -217,8 +213,8 @@ fn refusal(error: AppendError) -> Problem {
     }
 }
 
-fn handled(answer: Accepted, id: Uuid) -> Response {
-    let mut response = Response::new(Body::from(answer.body));
+fn handled(answer: Accepted, id: Uuid) -> Answered {
+    let mut response = Response::new(Full::from(answer.body));
     if let Some(content_type) = answer.content_type {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }

@@ -26,12 +26,12 @@ impl KeptHeaders {
     }
 
     /// Returns names and values in their order.
-    pub fn of_request(&self, headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    pub fn of_request<'a>(&self, headers: &'a HeaderMap) -> Vec<(&'a str, &'a [u8])> {
         let nominated = nominated(headers);
         headers
             .iter()
             .filter(|(name, _)| self.keeps(name) && !nominated.contains(name))
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect()
     }
 
@@ -149,6 +149,6 @@ mod tests {
             deduplicate: None,
             forward_headers: ForwardHeaders::default(),
         };
-        assert_eq!(KeptHeaders::of(&source).of_request(&headers), [("x-event".to_owned(), b"push".to_vec())]);
+        assert_eq!(KeptHeaders::of(&source).of_request(&headers), [("x-event", &b"push"[..])]);
     }
 }

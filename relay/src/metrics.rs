@@ -16,9 +16,11 @@ use visnyk_engine::state::DestinationStatus;
 use crate::rejection::Rejection;
 
 /// Counters of answers to senders. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct IntakeMetrics {
     answers: Family<Answer, Counter>,
+    /// Member of `answers` with the status 200, which is counted for each event.
+    ok: Counter,
     refused: Family<Refused, Counter>,
     accepted: Family<OfSource, Counter>,
     greetings: Family<OfSource, Counter>,
@@ -52,6 +54,20 @@ pub struct Counts {
     pub greetings: u64,
     /// Number of requests without a valid proof, by reason; only reasons that occurred.
     pub refused: BTreeMap<&'static str, u64>,
+}
+
+impl Default for IntakeMetrics {
+    fn default() -> Self {
+        let answers = Family::default();
+        Self {
+            ok: answers.get_or_create_owned(&Answer { status: StatusCode::OK.as_u16() }),
+            answers,
+            refused: Family::default(),
+            accepted: Family::default(),
+            greetings: Family::default(),
+            repeats: Family::default(),
+        }
+    }
 }
 
 impl IntakeMetrics {
@@ -108,7 +124,11 @@ impl IntakeMetrics {
 
     /// Counts an answer to a sender.
     pub fn answered(&self, status: StatusCode) {
-        self.answers.get_or_create(&Answer { status: status.as_u16() }).inc();
+        if status == StatusCode::OK {
+            self.ok.inc();
+        } else {
+            self.answers.get_or_create(&Answer { status: status.as_u16() }).inc();
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +43,7 @@ use crate::args::RunArgs;
 use crate::endpoints::{Opening, RelayEndpoints};
 use crate::heartbeat;
 use crate::in_flight::InFlight;
-use crate::intake::{self, Intake};
+use crate::intake::{Intake, IntakeApp};
 use crate::metrics::{IntakeMetrics, SpoolMetrics};
 use crate::sources::{PayPalCertificates, SourceLoader};
 use crate::status::Status;
@@ -194,7 +193,7 @@ async fn run_once(
     let admin = Admin { spool: spool.clone(), fleet: Arc::clone(&fleet), status: told };
     let admin_task = tokio::spawn(admin_socket.serve(admin::router(admin), stop.clone().cancelled_owned()));
 
-    let router = intake::router(Intake {
+    let app = IntakeApp::from(Intake {
         active: Arc::clone(active),
         bodies: Bodies::default(),
         in_flight: InFlight::default(),
@@ -225,7 +224,7 @@ async fn run_once(
             metrics: listener_metrics,
         };
         let (grace, state) = (Duration::from_secs(args.drain_grace), spool.commit_state());
-        Ok(accept(listener, router, readiness, signals, grace, state).await)
+        Ok(accept(listener, app, readiness, signals, grace, state).await)
     } else {
         started.store(true, Ordering::Relaxed);
         readiness.lost("listener", "delivers only");
@@ -275,7 +274,7 @@ fn register(
 /// Accepts events until SIGTERM and the grace after it, or until the state file can no longer be written.
 async fn accept(
     listener: Listener,
-    router: Router,
+    app: IntakeApp,
     readiness: Readiness,
     signals: &mut Signals,
     grace: Duration,
@@ -292,7 +291,7 @@ async fn accept(
             }
         }
     };
-    let (drained, ended) = tokio::join!(listener.serve(router, drain.clone()), ending);
+    let (drained, ended) = tokio::join!(listener.serve(app, drain.clone()), ending);
     info!(connections_cut = drained.cut, "accepting no more");
     ended
 }

@@ -8,15 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
 };
 
-use axum::{Router, response::Response, routing::future::RouteFuture};
-use http::{HeaderValue, Request, Version, header::CONNECTION};
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
-    service::Service,
+    service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -26,13 +24,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
+    app::{App, TrackedBody},
     client_certificate::ClientCertificate,
     connection_activity::{ConnectionActivity, ObservedStream, Order, Running},
     connections::Slot,
     limits::Limits,
     listener::Peer,
     tls::{Handshakes, TlsMode},
-    tracked_body::track_body,
 };
 
 /// Maximum size of the buffer for a header or a part of a body, in bytes. hyper's default would grow to 400 KiB.
@@ -42,16 +40,16 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// State that all connections of a listener share.
-pub(crate) struct Shared {
-    pub(crate) app: Router,
+pub(crate) struct Shared<A> {
+    pub(crate) app: A,
     pub(crate) limits: Limits,
     pub(crate) leaving: AtomicBool,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
-impl Shared {
-    pub(crate) fn new(app: Router, limits: Limits) -> Self {
+impl<A: App> Shared<A> {
+    pub(crate) fn new(app: A, limits: Limits) -> Self {
         let mut http1 = http1::Builder::new();
         // No timer of hyper's per request: `activity` bounds how long a header may take.
         // At most 100 headers: hyper's default, which it keeps on the stack.
@@ -71,11 +69,11 @@ impl Shared {
 }
 
 /// Serves one accepted connection to its end. Whatever ends it is the client's affair and is not logged.
-pub(crate) async fn run(
+pub(crate) async fn run<A: App>(
     stream: TcpStream,
     peer: SocketAddr,
     tls: TlsMode,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<A>>,
     admitted: Slot,
 ) {
     let activity = &admitted.activity;
@@ -123,23 +121,33 @@ async fn cut(activity: &ConnectionActivity) {
     while activity.ordered().await != Order::Cut {}
 }
 
-async fn http_1<S>(stream: S, client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>)
-where
+async fn http_1<S, A: App>(
+    stream: S,
+    client: Client,
+    shared: &Arc<Shared<A>>,
+    activity: &Arc<ConnectionActivity>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let handler = Handler::new(client, shared, activity);
     let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
-    let connection = shared.http1.serve_connection(stream, handler);
+    let service = service_fn(move |request| handler.call(request));
+    let connection = shared.http1.serve_connection(stream, service);
     drive(connection, http1::Connection::graceful_shutdown, activity).await;
 }
 
-async fn http_2<S>(stream: S, client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>)
-where
+async fn http_2<S, A: App>(
+    stream: S,
+    client: Client,
+    shared: &Arc<Shared<A>>,
+    activity: &Arc<ConnectionActivity>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let handler = Handler::new(client, shared, activity);
     let stream = TokioIo::new(ObservedStream::new(stream, activity.clone()));
-    let connection = shared.http2.serve_connection(stream, handler);
+    let service = service_fn(move |request| handler.call(request));
+    let connection = shared.http2.serve_connection(stream, service);
     drive(connection, http2::Connection::graceful_shutdown, activity).await;
 }
 
@@ -168,66 +176,39 @@ struct Client {
 }
 
 /// Calls the application for each request of one connection.
-struct Handler {
+struct Handler<A> {
     peer: Peer,
     certificate: Option<ClientCertificate>,
-    app: Router,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<A>>,
     activity: Arc<ConnectionActivity>,
 }
 
-impl Handler {
-    fn new(client: Client, shared: &Arc<Shared>, activity: &Arc<ConnectionActivity>) -> Self {
+impl<A: App> Handler<A> {
+    fn new(client: Client, shared: &Arc<Shared<A>>, activity: &Arc<ConnectionActivity>) -> Self {
         let Client { peer, certificate } = client;
         let peer = Peer { address: SocketAddr::new(peer.ip().to_canonical(), peer.port()) };
-        Self {
-            peer,
-            certificate,
-            app: shared.app.clone(),
-            shared: shared.clone(),
-            activity: activity.clone(),
-        }
+        Self { peer, certificate, shared: shared.clone(), activity: activity.clone() }
     }
-}
 
-impl Service<Request<Incoming>> for Handler {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
+    fn call(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<A::Body>, Infallible>> + Send + use<A> {
         let running = Running::begin(self.activity.clone());
-        request.extensions_mut().insert(self.peer);
         if let Some(certificate) = &self.certificate {
             request.extensions_mut().insert(certificate.clone());
         }
         // HTTP/2 has a frame of its own for going away.
         let last = request.version() < Version::HTTP_2 && self.shared.leaving.load(Ordering::Relaxed);
-        let request = request.map(|body| track_body(body, &self.activity));
-        let answer = tower_service::Service::call(&mut self.app.clone(), request);
-        Answering { answer, last, _running: running }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A request whose answer is in progress.
-    struct Answering {
-        #[pin]
-        answer: RouteFuture<Infallible>,
-        last: bool,
-        _running: Running,
-    }
-}
-
-impl Future for Answering {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
-        if *this.last {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let request = request.map(|body| TrackedBody::of(body, &self.activity));
+        let answer = self.shared.app.clone().answer(self.peer, request);
+        async move {
+            let _running = running;
+            let mut response = answer.await;
+            if last {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
         }
-        Poll::Ready(Ok(response))
     }
 }

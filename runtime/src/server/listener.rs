@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use futures::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -17,6 +16,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
+    app::App,
     connection::{self, Shared},
     connections::{Connections, NoSlot},
     drain::Drain,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::observe::{metrics::ListenerMetrics, watchdog::Ticker};
 
-/// Sender of a request, in the extensions of each.
+/// Sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Address of the other end of the connection. An IPv4 address stays one on an IPv6 socket.
@@ -61,7 +61,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 
 impl Listener {
     /// Accepts connections for `app` until `drain` closes, then finishes what is in flight.
-    pub async fn serve(self, app: Router, drain: Drain) -> Drained {
+    pub async fn serve(self, app: impl App, drain: Drain) -> Drained {
         let Self { socket, tls, limits, ticker, metrics } = self;
         let shared = Arc::new(Shared::new(app, limits.clone()));
         let connections = Connections::default();

@@ -1,6 +1,7 @@
 //! The HTTPS server that events arrive at: sockets, TLS, limits, error answers and drain. The handlers of paths
 //! (sources, the collector's log) belong to the binaries.
 
+pub mod app;
 pub mod bind;
 pub mod body;
 mod client_ca;

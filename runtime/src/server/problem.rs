@@ -6,10 +6,12 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use http_body_util::Full;
 
 /// Answer to a refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +96,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.response().map(Body::new)
+    }
+}
+
+impl Problem {
+    /// Returns the answer that says it.
+    pub fn response(self) -> http::Response<Full<Bytes>> {
         // serde_json escapes the reason; the rest are the bytes that the old receiver sent.
         let reason = serde_json::Value::from(&*self.reason);
-        let mut response = Response::new(Body::from(format!("{{\"error\":{reason}}}\n")));
+        let mut response = http::Response::new(Full::from(format!("{{\"error\":{reason}}}\n")));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().extend(self.header);

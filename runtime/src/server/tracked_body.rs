@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -15,7 +14,8 @@ use hyper::body::Incoming;
 use super::connection_activity::{Awaited, ConnectionActivity};
 
 pin_project_lite::pin_project! {
-    struct TrackedBody {
+    /// The body of a request, as the application gets it.
+    pub struct TrackedBody {
         #[pin]
         body: Incoming,
         activity: Arc<ConnectionActivity>,
@@ -24,14 +24,16 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Returns the body as the application gets it.
-pub(super) fn track_body(body: Incoming, activity: &Arc<ConnectionActivity>) -> Body {
-    if body.is_end_stream() {
-        activity.completed_request();
-        return Body::new(body);
+impl TrackedBody {
+    /// Returns the body of a request on the connection with this activity.
+    pub(super) fn of(body: Incoming, activity: &Arc<ConnectionActivity>) -> Self {
+        let is_complete = body.is_end_stream();
+        if is_complete {
+            activity.completed_request();
+        }
+        let awaited = (!is_complete).then(|| Awaited::begin(activity.clone()));
+        Self { body, activity: activity.clone(), awaited }
     }
-    let awaited = Some(Awaited::begin(activity.clone()));
-    Body::new(TrackedBody { body, activity: activity.clone(), awaited })
 }
 
 impl HttpBody for TrackedBody {

@@ -1,6 +1,6 @@
 use std::sync::atomic::AtomicBool;
 
-use axum::{body::Body, routing::any};
+use axum::{Router, body::Body, routing::any};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpSocket,
