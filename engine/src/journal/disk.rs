@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use visnyk_runtime::host::file_identity::FileIdentity;
 
 /// The mode of every file: it holds events, which are its user's alone.
@@ -34,6 +35,10 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at `offset`; after an error any of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes zeroes over the first `size` bytes; after an error any of them may have been written.
+    fn write_zeroes(&self, size: u64) -> io::Result<()> {
+        write_in_chunks(size, &vec![0; CHUNK], |zeroes, at| self.write_all_at(zeroes, at))
+    }
     /// Makes the written bytes outlast a power cut. After an error it is not known which of them will. Fails, too, if
     /// the file was removed or renamed: its bytes would not be found at the next start.
     fn sync_data(&self) -> io::Result<()>;
@@ -43,6 +48,22 @@ pub trait DiskFile: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+}
+
+/// Bytes of zeroes that are written at once.
+const CHUNK: usize = 1 << 20;
+/// Alignment in memory that direct writes need at most.
+const PAGE: usize = 4096;
+
+/// Calls `write` with parts of `zeroes` and their offsets, until `size` bytes are written.
+fn write_in_chunks(size: u64, zeroes: &[u8], write: impl Fn(&[u8], u64) -> io::Result<()>) -> io::Result<()> {
+    let mut at = 0;
+    while at < size {
+        let count = usize::try_from(size - at).map_or(zeroes.len(), |left| left.min(zeroes.len()));
+        write(&zeroes[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// A folder of the file system.
@@ -129,6 +150,24 @@ impl DiskFile for NamedFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    /// Past the page cache where the file system can: to copy zeroes there, and from there to the disk, costs processor
+    /// time while events are accepted.
+    fn write_zeroes(&self, size: u64) -> io::Result<()> {
+        let buffer = vec![0; CHUNK + PAGE];
+        let aligned = buffer.as_ptr().align_offset(PAGE).min(PAGE);
+        let zeroes = &buffer[aligned..aligned + CHUNK];
+        let direct = OFlags::DIRECT.bits().cast_signed();
+        let directly = OpenOptions::new().write(true).custom_flags(direct).open(&self.path);
+        let written =
+            directly.and_then(|file| write_in_chunks(size, zeroes, |part, at| file.write_all_at(part, at)));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                write_in_chunks(size, zeroes, |part, at| self.file.write_all_at(part, at))
+            }
+            other => other,
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -11,7 +11,6 @@ use super::segment::Segment;
 
 /// Files kept for the next uses; more than one, so that a burst does not wait for the disk to zero.
 const SPARES: usize = 2;
-const ZEROES: usize = 1 << 20;
 
 /// Returns the name of the file in a slot.
 pub(super) fn file_name(slot: u32) -> String {
@@ -146,13 +145,7 @@ impl Pool {
     }
 
     fn zero(&self, file: &dyn DiskFile) -> io::Result<()> {
-        let zeroes = vec![0; ZEROES];
-        let mut at = 0;
-        while at < self.segment_size {
-            let count = (self.segment_size - at).min(ZEROES as u64);
-            file.write_all_at(&zeroes[..usize::try_from(count).unwrap_or(ZEROES)], at)?;
-            at += count;
-        }
+        file.write_zeroes(self.segment_size)?;
         file.sync_data()?;
         self.disk.sync_dir()
     }
