@@ -1,0 +1,40 @@
+//! The urgency of an event.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Urgency of an event. The order is by urgency: `Critical` is the smallest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Priority {
+    /// Delivered before all others.
+    Critical,
+    /// Delivered before minor events.
+    Major,
+    /// The priority of events that no rule and no source classifies.
+    #[default]
+    Minor,
+    /// Delivered when nothing else waits.
+    Informational,
+}
+
+impl Priority {
+    /// All priorities, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::Major, Self::Minor, Self::Informational];
+
+    /// Returns the name by which expressions and manifests know it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "Critical",
+            Self::Major => "Major",
+            Self::Minor => "Minor",
+            Self::Informational => "Informational",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
