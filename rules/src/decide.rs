@@ -10,10 +10,10 @@ use crate::value::body::BodyKind;
 
 use run::Run;
 
-/// What was decided about an event.
+/// The decision about an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// Whether any destination may get it.
+    /// The verdict of the rules on it.
     pub verdict: Verdict,
     /// Its urgency. Without meaning for a dropped event.
     pub priority: Priority,
@@ -39,7 +39,7 @@ impl Decision {
     }
 }
 
-/// Whether any destination may get an event.
+/// The verdict of the rules on an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The destinations' conditions decide.
@@ -51,16 +51,16 @@ pub enum Verdict {
     },
 }
 
-/// What becomes of an event at a destination.
+/// The outcome of an event at a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether the destination gets it.
+    /// The choice of the destination's condition, or of its `OnError`.
     pub selection: Selection,
     /// The failure that decided, by the destination's [`crate::OnError`]; `None`: no failure did.
     pub failure: Option<Failure>,
 }
 
-/// Whether a destination gets an event.
+/// The choice whether a destination gets an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// It gets the event.
@@ -100,7 +100,7 @@ pub enum RuleFailure {
     LongLabel,
 }
 
-/// What a rule did, for an explanation.
+/// The result of one rule, for an explanation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// It is for other sources.

@@ -29,11 +29,11 @@ pub struct Event<'a> {
 /// Statements of a sender about its event, in the words of CloudEvents.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attributes<'a> {
-    /// `attributes.type`.
+    /// Type of the event: `attributes.type`.
     pub kind: Option<&'a str>,
-    /// `attributes.id`.
+    /// Id of the event: `attributes.id`.
     pub id: Option<&'a str>,
-    /// `attributes.source`.
+    /// Origin of the event: `attributes.source`.
     pub origin: Option<&'a str>,
     /// `attributes.time`, in milliseconds since the Unix epoch.
     pub time_ms: Option<i64>,

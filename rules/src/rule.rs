@@ -33,7 +33,7 @@ pub struct RuleSpec {
     pub when: Option<String>,
     /// Drops the event: no destination gets it, and no later rule is looked at.
     pub drop: bool,
-    /// Sets the priority.
+    /// Sets this priority on the event.
     pub priority: Option<Priority>,
     /// Sets the priority by a number.
     pub score: Option<ScoreSpec>,
@@ -55,9 +55,9 @@ pub struct ScoreSpec {
 /// A priority for scores from a number on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
-    /// Least score.
+    /// Least score for the priority.
     pub at_least: i64,
-    /// The priority.
+    /// The priority that is set.
     pub priority: Priority,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// A compiled rule.
+/// A rule after compiling.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) from: Vec<String>,
@@ -153,17 +153,17 @@ impl Problem {
 pub enum Place {
     /// The rule as a whole.
     Rule,
-    /// `name`
+    /// The rule's field `name`.
     Name,
-    /// `from[n]`
+    /// An item of the list `from`.
     From(usize),
-    /// `when`
+    /// The condition: field `when`.
     When,
-    /// `score.value`
+    /// The expression in `score.value`.
     Score,
-    /// `score.thresholds`
+    /// The list in `score.thresholds`.
     Thresholds,
-    /// `labels.NAME`
+    /// The expression of one label: `labels.NAME`.
     Label(String),
 }
 

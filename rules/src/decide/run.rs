@@ -19,7 +19,7 @@ pub(super) struct Run<'f, 'a> {
     failure: Option<RuleError>,
 }
 
-/// What a rule comes to.
+/// The result of a rule's condition.
 enum Evaluated {
     No { missing: bool },
     Yes(Effects),

@@ -26,7 +26,7 @@ pub enum EvalError {
     /// The value has a type that the operation does not take.
     #[error("{operation} cannot be applied to {found}")]
     Type {
-        /// Operator or function.
+        /// Name of the operator or function.
         operation: &'static str,
         /// Type of the value.
         found: &'static str,
@@ -34,7 +34,7 @@ pub enum EvalError {
     /// Two values have types that the operation does not take together.
     #[error("{operation} cannot be applied to {left} and {right}")]
     Types {
-        /// Operator or function.
+        /// Name of the operator or function.
         operation: &'static str,
         /// Type of the left value.
         left: &'static str,
@@ -44,13 +44,13 @@ pub enum EvalError {
     /// A conversion of a text that has another form.
     #[error("{function} was given a string of another form")]
     Form {
-        /// The conversion.
+        /// Name of the conversion function.
         function: &'static str,
     },
     /// A number or time beyond its range, or a division by zero.
     #[error("result of {operation} is out of range")]
     Range {
-        /// Operator or function.
+        /// Name of the operator or function.
         operation: &'static str,
     },
     /// The event cost [`crate::budget::LIMIT`] already.
@@ -58,7 +58,7 @@ pub enum EvalError {
     Budget,
 }
 
-/// Why an expression has no value.
+/// Reason for which an expression has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Missing,
@@ -81,7 +81,7 @@ impl From<EvalError> for Stop {
 
 pub(crate) type Evaluated<'f> = Result<Value<'f>, Stop>;
 
-/// What an expression can read: the event, and what rules before it set.
+/// Everything that an expression can read: the event, and what rules before it set.
 pub(crate) struct Scope<'f, 'a> {
     pub(crate) facts: &'f Facts<'a>,
     pub(crate) priority: Priority,
@@ -89,12 +89,12 @@ pub(crate) struct Scope<'f, 'a> {
 }
 
 impl<'f> Scope<'f, '_> {
-    /// Evaluates a condition.
+    /// Evaluates a condition to true or false.
     pub(crate) fn condition(&self, node: &'f Node) -> Result<bool, Stop> {
         self.boolean(node, None, "condition")
     }
 
-    /// Evaluates any expression.
+    /// Evaluates an expression of any type.
     pub(crate) fn value(&self, node: &'f Node) -> Evaluated<'f> {
         self.node(node, None)
     }

@@ -2,7 +2,7 @@
 
 use super::check::Type;
 
-/// A function.
+/// A function that an expression may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     Contains,
@@ -31,11 +31,11 @@ pub(crate) enum Function {
 /// Form of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// `text.f(...)`
+    /// Called on a value: `text.f(...)`
     Member,
-    /// `f(...)`
+    /// Called with arguments: `f(...)`
     Global,
-    /// Both.
+    /// Both of these forms.
     Either,
 }
 

@@ -1,8 +1,8 @@
-//! Constants in expressions.
+//! Constants that expressions contain.
 
 use cel::common::ast::LiteralValue;
 
-/// A constant.
+/// A constant of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
     Null,

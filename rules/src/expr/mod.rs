@@ -30,7 +30,7 @@ pub const MAX_COMPREHENSIONS: usize = 4;
 /// Type that an expression must have where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A condition: `when`.
+    /// A condition, such as `when`.
     Bool,
     /// A number: the value of a score.
     Number,
@@ -70,7 +70,7 @@ impl Expression {
         Ok(Self { text: text.to_owned(), node })
     }
 
-    /// Returns its text.
+    /// Returns the text as written.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -96,7 +96,7 @@ pub struct CompileError {
     pub line: usize,
     /// Column in the line, in bytes, from 1.
     pub column: usize,
-    /// Error text.
+    /// Error text for people.
     pub reason: String,
 }
 

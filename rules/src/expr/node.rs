@@ -23,7 +23,7 @@ pub(crate) enum Node {
     Item,
     /// A named value of a collection that is no value itself.
     Lookup(Lookup),
-    /// Whether the collection has this name.
+    /// True if the collection has this name.
     HasName(Lookup),
     Field(Box<Node>, String),
     HasField(Box<Node>, String),

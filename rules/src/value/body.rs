@@ -11,11 +11,11 @@ pub const MAX_PARSED: usize = 1 << 20;
 /// Form in which a body was read for rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// JSON.
+    /// Read as JSON text.
     Json,
-    /// XML.
+    /// Read as XML text.
     Xml,
-    /// A URL-encoded form.
+    /// Read as a URL-encoded form.
     Form,
     /// Text that is none of the others.
     Text,
@@ -28,7 +28,7 @@ pub enum BodyKind {
 /// A body as rules see it.
 pub(crate) struct Body<'a> {
     pub(crate) kind: BodyKind,
-    /// `None`: missing.
+    /// The value; `None`: it is missing.
     pub(crate) data: Option<Data<'a>>,
 }
 

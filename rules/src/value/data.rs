@@ -1,4 +1,4 @@
-//! A parsed body.
+//! The values of a parsed body.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(crate) enum Data<'a> {
     Map(Map<'a>),
 }
 
-/// Fields by name.
+/// Fields of a map, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Map<'a>(Vec<(Cow<'a, str>, Data<'a>)>);
 
@@ -33,7 +33,7 @@ impl<'a> Map<'a> {
         Self(fields)
     }
 
-    /// Returns a field.
+    /// Returns a field by its name.
     pub(crate) fn get(&self, name: &str) -> Option<&Data<'a>> {
         let at = self.0.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
         self.0.get(at).map(|(_, value)| value)

@@ -1,4 +1,4 @@
-//! Calls and operators.
+//! Checks of calls and operators.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
