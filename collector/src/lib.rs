@@ -19,7 +19,7 @@ use clap::Parser;
 
 use visnyk_crds::contract::exit;
 use visnyk_crds::manifest;
-use visnyk_runtime::host::configuration;
+use visnyk_runtime::host::configuration::{self, Manifest};
 use visnyk_runtime::server::{drain::Signals, tls};
 
 use args::{CheckArgs, Cli, Command, RunArgs, TailArgs};
@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
 
 fn check(args: &CheckArgs) -> ExitCode {
     match configuration::load(&args.manifest, manifest::load_collector) {
-        Ok(valid) => {
+        Ok(Manifest { valid, .. }) => {
             let secrets_dir = args.secrets_dir.as_ref();
             let mistakes = secrets_dir.map(|dir| tls::check(&valid.listener, dir)).unwrap_or_default();
             if !mistakes.is_empty() {
@@ -60,23 +60,24 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     // Before anything else: a signal that comes during the start is heard.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
-        Ok(valid) => valid,
+    let start = match configuration::load_to_start(&args.manifest, &args.data_dir, manifest::load_collector) {
+        Ok(start) => start,
         Err(error) => return Ok(refuse(&error)),
     };
     let _log = visnyk_runtime::observe::logging::install(None).context("cannot log")?;
-    for warning in &configuration.warnings {
+    for warning in &start.manifest.valid.warnings {
         tracing::warn!(%warning, "the manifest is valid");
     }
-    runtime.block_on(run::run(args.clone(), configuration, signals))?;
+    runtime.block_on(run::run(args.clone(), start, signals))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
-    let configuration = match configuration::load(&args.manifest, manifest::load_collector) {
-        Ok(valid) => valid,
-        Err(error) => return Ok(refuse(&error)),
-    };
+    let configuration =
+        match configuration::load_to_start(&args.manifest, &args.data_dir, manifest::load_collector) {
+            Ok(start) => start.manifest.valid,
+            Err(error) => return Ok(refuse(&error)),
+        };
     let until = if args.follow { Until::Stopped } else { Until::Now };
     let path = args.data_dir.join(&configuration.log.path);
     match tail::tail(&path, args.lines, until, &mut std::io::stdout()) {

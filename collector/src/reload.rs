@@ -9,7 +9,8 @@ use std::{
 use tracing::info;
 use visnyk_crds::{manifest, valid::ValidatedCollector};
 use visnyk_runtime::blocking::run_blocking;
-use visnyk_runtime::host::configuration::{self, Configuration, ManifestArgs};
+use visnyk_runtime::host::applied::AppliedManifest;
+use visnyk_runtime::host::configuration::{self, Configuration, ManifestArgs, ManifestProblem};
 use visnyk_runtime::{
     host::file_watch::FileWatch,
     server::{drain::ReloadSignal, tls::Tls},
@@ -24,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 pub struct Reload {
     /// File and name of the resource.
     pub manifest: ManifestArgs,
+    /// The manifest that was applied last.
+    pub applied: AppliedManifest,
     /// The folder of the log.
     pub data_dir: PathBuf,
     /// The configuration that is active.
@@ -37,7 +40,8 @@ pub struct Reload {
 impl Reload {
     /// Applies each change of the manifest, for as long as it is polled.
     pub async fn run(self, mut watch: FileWatch, mut signal: ReloadSignal) {
-        let mut has_failed = false;
+        // What was not stored at the start is stored now.
+        let mut has_failed = true;
         loop {
             tokio::select! {
                 () = watch.changed() => {}
@@ -50,15 +54,16 @@ impl Reload {
         }
     }
 
-    async fn apply(&self) -> Result<(), String> {
-        let new = run_blocking(|| configuration::load(&self.manifest, manifest::load_collector))
-            .map_err(|error| error.to_string())?;
+    async fn apply(&self) -> Result<(), ManifestProblem> {
+        let new = run_blocking(|| configuration::load(&self.manifest, manifest::load_collector))?;
         let current = self.configuration.current();
+        if new.valid.listener.port != current.listener.port {
+            return Err("spec.listener.port: another port takes a restart".to_owned().into());
+        }
+        run_blocking(|| new.keep(&self.applied))?;
+        let new = new.valid;
         if new == *current {
             return Ok(());
-        }
-        if new.listener.port != current.listener.port {
-            return Err("spec.listener.port: another port takes a restart".into());
         }
         self.writer
             .move_to(location(&self.data_dir, &new))

@@ -12,12 +12,13 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use visnyk_crds::valid::ValidatedCollector;
 use visnyk_runtime::{
     admin::health::{Health, HealthError},
     host::{
-        configuration::Configuration,
+        applied::AppliedManifest,
+        configuration::{Configuration, Manifest, Start},
         data_dir,
         file_watch::FileWatch,
         folder_lock::{FolderLock, FolderLockError},
@@ -80,12 +81,22 @@ pub enum RunError {
 }
 
 /// Runs the collector until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals) -> Result<(), RunError> {
+pub async fn run(
+    args: RunArgs,
+    start: Start<ValidatedCollector>,
+    mut signals: Signals,
+) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
     visnyk_runtime::observe::stall::watch_file_in(&args.data_dir);
     let data_dir = args.data_dir.clone();
     data_dir::make(&data_dir).map_err(|source| RunError::DataDir { folder: data_dir.clone(), source })?;
     let _lock = FolderLock::take(&data_dir).map_err(RunError::Lock)?;
+    let Start { manifest: Manifest { valid, .. }, problem } = &start;
+    let applied = AppliedManifest::in_folder(&data_dir);
+    // A full disk must not keep the collector from answering. The reload tries again.
+    if let Err(reason) = start.manifest.keep(&applied) {
+        warn!(reason, "starting all the same");
+    }
     // Armed before anything of the manifest is used, so that no change falls between.
     let watch = FileWatch::start(vec![args.manifest.manifest.clone()]);
     let reload_signal = ReloadSignal::listen()?;
@@ -102,13 +113,14 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
     let tls = Tls::start(files, (&valid.listener).into(), &readiness);
     let (writer, log_thread) = writer::start(
         Files,
-        location(&data_dir, &valid),
+        location(&data_dir, valid),
         watchdog.register("log writer", BOUND),
         readiness.condition(LOG, "not open yet"),
     )
     .map_err(RunError::Thread)?;
     let address = SocketAddr::new(args.address, valid.listener.port);
-    let configuration = Arc::new(Configuration::new(valid));
+    let configuration = Arc::new(Configuration::new(valid.clone()));
+    configuration.record_outcome(problem.clone().map_or(Ok(()), Err));
     let (listener_metrics, access) = (ListenerMetrics::default(), AccessMetrics::default());
     let started = Arc::new(AtomicBool::new(false));
     metrics.register(|registry| {
@@ -148,7 +160,7 @@ pub async fn run(args: RunArgs, valid: ValidatedCollector, mut signals: Signals)
         writer: writer.clone(),
         access,
     });
-    let reload = Reload { manifest: args.manifest, data_dir, configuration, writer, tls };
+    let reload = Reload { manifest: args.manifest, applied, data_dir, configuration, writer, tls };
     let leaving = drain.clone().on_signal(&mut signals, readiness, Duration::from_secs(args.drain_grace));
     let (drained, ()) = tokio::select! {
         drained = async { tokio::join!(listener.serve(router, drain), leaving) } => drained,

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::problem::FieldPath;
+
 /// Schema extension of a field that only the operator reads. Such a field does not change the configuration of a pod.
 /// The published definitions do not have it.
 const OPERATOR_ONLY: &str = "x-visnyk-operator-only";
@@ -24,6 +26,26 @@ pub(crate) fn configuration_hash<S: Serialize + JsonSchema>(spec: &S) -> String 
     }
     value.sort_all_objects();
     format!("{:x}", Sha256::digest(value.to_string()))
+}
+
+/// Returns the hash of a spec with further fields, which only a newer version knows: `known`, the hash without them, where
+/// there are none, or none that a pod may read.
+pub(crate) fn hash_with<S: JsonSchema>(known: &str, further: &[(FieldPath, &Value)]) -> String {
+    let spec = FieldPath::of("spec");
+    let inner = |path: &Path| path.iter().fold(spec.clone(), |place, name| place.field(name));
+    let operators: Vec<FieldPath> = operator_only::<S>().iter().map(inner).collect();
+    let mut read =
+        further.iter().filter(|(place, _)| !operators.iter().any(|one| place.is_within(one))).peekable();
+    if read.peek().is_none() {
+        return known.to_owned();
+    }
+    let mut hash = Sha256::new().chain_update(known);
+    for (place, value) in read {
+        let mut value = (*value).clone();
+        value.sort_all_objects();
+        hash.update(format!("\n{place}: {value}"));
+    }
+    format!("{:x}", hash.finalize())
 }
 
 /// Returns the paths of a spec's fields that are marked with [`OPERATOR_ONLY`]. They are derived once and kept.

@@ -6,27 +6,52 @@ use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::api::{Collector, GROUP, VERSION, WebhookRelay};
+use crate::api::{Collector, CollectorSpec, GROUP, VERSION, WebhookRelay, WebhookRelaySpec};
+use crate::contract::manifest::{CONFIGURATION_HASH, OPERATOR_VERSION};
 use crate::problem::{FieldPath, Problem, Problems};
 use crate::schema::{self, Repaired};
-use crate::valid::{ValidatedCollector, ValidatedRelay};
+use crate::valid::{Identity, ValidatedCollector, ValidatedRelay};
 use crate::{validate, yaml};
 
 /// Reads the relay in a manifest; `name` selects one where there are several.
 pub fn load_relay(text: &str, name: Option<&str>) -> Result<ValidatedRelay, Vec<Problem>> {
-    load(text, name, |metadata, spec| WebhookRelay { metadata, spec, status: None }, validate::relay)
+    load::<WebhookRelay, WebhookRelaySpec, _>(text, name, |metadata, spec| {
+        let mut valid = validate::relay(&WebhookRelay { metadata: metadata.clone(), spec, status: None })?;
+        take_hash(&metadata, &mut valid.identity);
+        Ok(valid)
+    })
 }
 
 /// Reads the collector in a manifest; `name` selects one where there are several.
 pub fn load_collector(text: &str, name: Option<&str>) -> Result<ValidatedCollector, Vec<Problem>> {
-    load(text, name, |metadata, spec| Collector { metadata, spec, status: None }, validate::collector)
+    load::<Collector, CollectorSpec, _>(text, name, |metadata, spec| {
+        let mut valid = validate::collector(&Collector { metadata: metadata.clone(), spec, status: None })?;
+        take_hash(&metadata, &mut valid.identity);
+        Ok(valid)
+    })
+}
+
+/// Returns the version of the operator that wrote a manifest; `None` if it is a user's own, or cannot be read at all.
+pub fn operator_version(text: &str) -> Option<String> {
+    let documents = documents(text).ok()?;
+    let version =
+        |document: &Value| document["metadata"]["annotations"][OPERATOR_VERSION].as_str().map(str::to_owned);
+    documents.iter().find_map(version)
+}
+
+/// Takes over the hash that the operator expects to be reported.
+fn take_hash(metadata: &ObjectMeta, identity: &mut Identity) {
+    let given = metadata.annotations.as_ref().and_then(|annotations| annotations.get(CONFIGURATION_HASH));
+    let is_hash = |text: &&String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(hash) = given.filter(is_hash) {
+        identity.configuration_hash.clone_from(hash);
+    }
 }
 
 fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     text: &str,
     name: Option<&str>,
-    resource: impl FnOnce(ObjectMeta, S) -> K,
-    validate: impl FnOnce(&K) -> Result<V, Vec<Problem>>,
+    validate: impl FnOnce(ObjectMeta, S) -> Result<V, Vec<Problem>>,
 ) -> Result<V, Vec<Problem>> {
     let kind = K::api_resource().kind;
     let document = pick(documents(text)?, &kind, name)?;
@@ -51,7 +76,7 @@ fn load<K: CustomResourceExt, S: DeserializeOwned, V>(
     let spec = problems.note(FieldPath::of("spec"), S::deserialize(value).map_err(|error| error.to_string()));
 
     let Some((metadata, spec)) = metadata.zip(spec) else { return Err(problems.into_vec()) };
-    match validate(&resource(metadata, spec)) {
+    match validate(metadata, spec) {
         Ok(valid) => problems.or(Some(valid)),
         Err(more) => {
             let about_the_original =

@@ -28,6 +28,7 @@ use crate::children::child::Kind;
 use crate::children::meta::{ObjectKey, Owner, Role};
 use crate::cluster::references::{Listener, References, Referred};
 use crate::cluster::watched::{self, Scope, Watched};
+use crate::cluster::written::Written;
 use crate::context::Context;
 use crate::error::Error;
 use crate::process::args::Namespaces;
@@ -73,7 +74,7 @@ trait ManagedResource:
     ) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
-impl ManagedResource for WebhookRelay {
+impl ManagedResource for Written<WebhookRelay> {
     const ROLE: Role = Role::Relay;
 
     fn last_status(&self) -> Option<&Status> {
@@ -89,7 +90,7 @@ impl ManagedResource for WebhookRelay {
     }
 }
 
-impl ManagedResource for Collector {
+impl ManagedResource for Written<Collector> {
     const ROLE: Role = Role::Collector;
 
     fn last_status(&self) -> Option<&Status> {
@@ -124,8 +125,10 @@ pub async fn run(deps: ControllerDeps) {
         let scopes = scopes(&deps.namespaces);
         let (mut listeners, mut controllers) = (Vec::new(), Vec::new());
         for scope in &scopes {
-            controllers.push(control::<WebhookRelay>(&deps, scope, &known, listen(&mut listeners)).boxed());
-            controllers.push(control::<Collector>(&deps, scope, &known, listen(&mut listeners)).boxed());
+            controllers
+                .push(control::<Written<WebhookRelay>>(&deps, scope, &known, listen(&mut listeners)).boxed());
+            controllers
+                .push(control::<Written<Collector>>(&deps, scope, &known, listen(&mut listeners)).boxed());
         }
         let watches = scopes.iter().flat_map(|scope| watch_referred(&deps.client, scope, &listeners));
         tokio::select! {

@@ -64,7 +64,7 @@ fn handle_command(command: Command) -> anyhow::Result<ExitCode> {
 
 fn check(args: &CheckArgs) -> ExitCode {
     let valid = match configuration::load(&args.manifest, manifest::load_relay) {
-        Ok(valid) => valid,
+        Ok(manifest) => manifest.valid,
         Err(error) => return refuse(&error),
     };
     let secrets_dir = args.secrets_dir.as_ref();
@@ -91,15 +91,15 @@ fn warnings(valid: &ValidatedRelay) -> Vec<String> {
 }
 
 fn run(runtime: &tokio::runtime::Runtime, signals: Signals, args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
-        Ok(valid) => valid,
+    let start = match configuration::load_to_start(&args.manifest, &args.data_dir, manifest::load_relay) {
+        Ok(start) => start,
         Err(error) => return Ok(refuse(&error)),
     };
     let _log = visnyk_runtime::observe::logging::install(None).context("cannot log")?;
-    for warning in warnings(&valid) {
+    for warning in warnings(&start.manifest.valid) {
         tracing::warn!(warning, "the manifest is valid");
     }
-    match runtime.block_on(app::run::run(args.clone(), valid, signals)) {
+    match runtime.block_on(app::run::run(args.clone(), start, signals)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let code = error.exit_code();

@@ -42,6 +42,17 @@ pub fn collector() -> Value {
     })
 }
 
+/// Returns a manifest as an operator of version 9.9.9 writes it, with a hash of 64 times this digit.
+pub fn by_operator(manifest: Value, hash: char) -> Value {
+    let annotations = json!({
+        "visnyk.dev/operator-version": "9.9.9",
+        "visnyk.dev/configuration-hash": hash.to_string().repeat(64),
+    });
+    let mut manifest = manifest;
+    manifest["metadata"]["annotations"] = annotations;
+    manifest
+}
+
 /// Returns a destination on a loopback address, tried again soon and often.
 pub fn destination(name: &str, url: &str) -> Value {
     json!({

@@ -3,6 +3,7 @@
 
 pub mod exit;
 pub mod flags;
+pub mod manifest;
 pub mod paths;
 pub mod peers;
 pub mod status;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Reason for a process that cannot read the manifest of a newer operator, in logs and in the condition `Programmed`.
+pub const NEWER_CONFIGURATION: &str = "NewerConfiguration";
+
 /// Status of any process: its configuration and its listener's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -14,6 +17,9 @@ pub struct ProcessStatus {
     pub generation: i64,
     /// Reason why a newer manifest is not applied.
     pub manifest_problem: Option<String>,
+    /// An operator of another version wrote that manifest, and the process cannot read it. It runs the one that it applied
+    /// last.
+    pub newer_configuration: bool,
     /// Start of the validity of the certificate that the listener shows, RFC 3339.
     pub certificate_not_before: Option<String>,
     /// End of the validity of that certificate, RFC 3339. Absent: none is loaded, or the listener speaks plain HTTP.
@@ -133,6 +139,7 @@ mod tests {
             configuration_hash: "8f48f9ab".into(),
             generation: 3,
             manifest_problem: Some("spec.spool: must not shrink".into()),
+            newer_configuration: true,
             certificate_not_before: Some("2026-11-01T00:00:00Z".into()),
             certificate_not_after: Some("2027-01-30T00:00:00Z".into()),
             certificate_problem: Some("tls.key holds no private key".into()),

@@ -7,7 +7,9 @@ mod descriptions;
 mod repair;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use check::check;
 pub use definition::{definition, spec_schema, spec_schema_with_defaults};
 pub use repair::{Repaired, repair};
+pub use unknown::unknown;

@@ -16,6 +16,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod written;
 
 use http::HeaderName;
 use kube::{CustomResourceExt, ResourceExt};
@@ -30,6 +31,7 @@ use crate::valid::Identity;
 
 pub use collector::collector;
 pub use relay::relay;
+pub use written::{written_collector, written_relay};
 
 /// Adds the violations of the schema of kind `K` by the spec.
 fn check_schema<K: CustomResourceExt>(spec: &impl Serialize, problems: &mut Problems) {

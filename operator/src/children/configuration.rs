@@ -2,25 +2,30 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::CustomResourceExt;
-use serde::Serialize;
-use serde_json::json;
-use visnyk_crds::contract::paths;
+use serde_json::{Value, json};
+use visnyk_crds::contract::{manifest as annotations, paths};
 
 use super::Workload;
 use crate::children::child::{Child, Kind};
 use crate::children::meta::Owner;
 
-/// Returns the resource as a file: its spec with all defaults. The generation is left out, since it changes with things
-/// that are not the pods' business.
+/// Returns the resource as a file: its spec as the user wrote it, so that pods of another version apply their own
+/// defaults and see the fields that only they know. `hash` is what they report once they run it. The generation is left
+/// out, since it changes with things that are not the pods' business.
 pub fn manifest<K: CustomResourceExt>(
     owner: &Owner,
-    spec: &impl Serialize,
+    spec: &Value,
+    hash: &str,
 ) -> Result<String, serde_yaml::Error> {
     let resource = K::api_resource();
+    let annotations = json!({
+        annotations::OPERATOR_VERSION: env!("CARGO_PKG_VERSION"),
+        annotations::CONFIGURATION_HASH: hash,
+    });
     serde_yaml::to_string(&json!({
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": { "name": owner.name, "namespace": owner.namespace },
+        "metadata": { "name": owner.name, "namespace": owner.namespace, "annotations": annotations },
         "spec": spec,
     }))
 }

@@ -10,6 +10,7 @@ pub mod references;
 pub mod refusals;
 pub mod secret_changes;
 pub mod watched;
+pub mod written;
 
 use kube::Client;
 

@@ -43,7 +43,8 @@ pub fn pods(runnable: &Runnable, owner: &Owner, image: &str) -> Result<Child, Er
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: collector, valid } = runnable;
     let spec = &collector.spec;
-    let manifest = children::manifest::<Collector>(owner, spec)
+    let hash = &valid.identity.configuration_hash;
+    let manifest = children::manifest::<Collector>(owner, &collector.written_spec(), hash)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
     let tls = &valid.listener.tls;
     let has_authority = *tls != ListenerTls::None;

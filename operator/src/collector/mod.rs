@@ -22,16 +22,17 @@ use crate::children::{ask_for_certificate, publish_not_ready};
 use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{self, Report, only_refuse};
 use crate::cluster::references::{Reference, Referred};
+use crate::cluster::written::Written;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
 use crate::status::report::{Obstacle, nothing_runs};
 
 /// A collector that can run.
-type Runnable = runnable::Runnable<Collector, ValidatedCollector>;
+type Runnable = runnable::Runnable<Written<Collector>, ValidatedCollector>;
 
-const RULES: Rules<Collector, ValidatedCollector> = Rules {
-    validate: validate::collector,
+const RULES: Rules<Written<Collector>, ValidatedCollector> = Rules {
+    validate: |collector| validate::written_collector(collector, &collector.written_spec()),
     secrets: |collector| collector.listener.secrets(),
     references,
     receivers: |_| BTreeSet::new(),
@@ -41,7 +42,11 @@ const RULES: Rules<Collector, ValidatedCollector> = Rules {
 
 /// Reconciles a collector: admit, observe, decide, apply, report. Admission comes first, because it tells which spec
 /// runs. Each step says whether it does IO.
-pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
+pub async fn reconcile(
+    collector: &Written<Collector>,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Collector, collector);
     let live = LiveChildren::new(&context.cluster, &owner).adopting(adopts(collector));
     let verdict = admit(collector, &live, context).await?;
@@ -68,10 +73,14 @@ pub async fn reconcile(collector: &Collector, context: &Context, now: Timestamp)
 }
 
 /// Decision on the spec that runs.
-type Verdict = runnable::Verdict<Collector, ValidatedCollector>;
+type Verdict = runnable::Verdict<Written<Collector>, ValidatedCollector>;
 
 /// Decides which spec runs. IO: reads the children, tries the workload out by a dry run.
-async fn admit(collector: &Collector, live: &LiveChildren<'_>, context: &Context) -> Result<Verdict, Error> {
+async fn admit(
+    collector: &Written<Collector>,
+    live: &LiveChildren<'_>,
+    context: &Context,
+) -> Result<Verdict, Error> {
     let workload = |runnable: &Runnable| build::pods(runnable, live.owner, &context.images.collector);
     let judged = judge(collector, live, &RULES).await?;
     judge_with_pods(collector, judged, Vec::new(), live, &RULES, &context.writer, workload).await

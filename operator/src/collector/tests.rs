@@ -22,7 +22,7 @@ fn collector(storage: &Value) -> Runnable {
     if !storage.is_null() {
         resource["spec"]["storage"] = storage.clone();
     }
-    let collector: Collector = serde_json::from_value(resource).unwrap();
+    let collector: Written<Collector> = serde_json::from_value(resource).unwrap();
     let valid = validate::collector(&collector).unwrap();
     Runnable { resource: collector, valid }
 }
@@ -59,7 +59,7 @@ fn collector_with_a_users_certificate_knows_relays_by_its_own_ca() {
 fn way_in_for_anybody_leads_to_the_collector() {
     let mut runnable = collector(&Value::Null);
     let ways = json!({ "ingress": { "hosts": ["logbook.example.org"] }, "httpRoute": { "parentRefs": [{ "name": "gate" }] } });
-    let spec = &mut runnable.resource.spec;
+    let spec = &mut runnable.resource.resource_mut().spec;
     spec.ingress = serde_json::from_value(ways["ingress"].clone()).unwrap();
     spec.http_route = serde_json::from_value(ways["httpRoute"].clone()).unwrap();
     let owner = Owner::of(Role::Collector, &runnable.resource);

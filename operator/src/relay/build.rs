@@ -71,7 +71,8 @@ fn serving<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Resu
 fn workload<'a>(runnable: &'a Runnable, owner: &'a Owner, image: &'a str) -> Result<Workload<'a>, Error> {
     let Runnable { resource: relay, valid } = runnable;
     let spec = &relay.spec;
-    let manifest = children::manifest::<WebhookRelay>(owner, spec)
+    let hash = &valid.identity.configuration_hash;
+    let manifest = children::manifest::<WebhookRelay>(owner, &relay.written_spec(), hash)
         .map_err(|source| Error::Write { what: "the manifest", source: source.into() })?;
     let peers = Mount { volume: "peers", secret: owner.child("peers"), folder: paths::PEERS_DIR };
     Ok(Workload {

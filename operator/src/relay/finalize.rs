@@ -20,6 +20,7 @@ use crate::children::meta::Owner;
 use crate::cluster::Cluster;
 use crate::cluster::live_children::LiveChildren;
 use crate::cluster::watched::Watched;
+use crate::cluster::written::Written;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::conditions::Finding;
@@ -29,7 +30,7 @@ use crate::status::report::accepted;
 
 /// Drains or deletes the relay's volumes as its spec says, then removes the finalizer.
 pub async fn finalize(
-    relay: &WebhookRelay,
+    relay: &Written<WebhookRelay>,
     owner: &Owner,
     context: &Context,
     now: Timestamp,

@@ -27,31 +27,37 @@ use crate::children::meta::{Owner, Role, adopts};
 use crate::children::{ask_for_certificate, publish_not_ready};
 use crate::cluster::live_children::LiveChildren;
 use crate::cluster::pods::{self, Report, only_refuse};
+use crate::cluster::written::Written;
 use crate::context::Context;
 use crate::error::Error;
 use crate::status::outcome::Outcome;
 use crate::status::report::{Obstacle, nothing_runs};
 
 /// A relay that can run.
-type Runnable = runnable::Runnable<WebhookRelay, ValidatedRelay>;
+type Runnable = runnable::Runnable<Written<WebhookRelay>, ValidatedRelay>;
 
 /// Rules for relays. The number of pods and the fate of their volumes are taken from a faulty spec too: neither can be
 /// wrong, and no pod reads them.
-const RULES: Rules<WebhookRelay, ValidatedRelay> = Rules {
-    validate: validate::relay,
+const RULES: Rules<Written<WebhookRelay>, ValidatedRelay> = Rules {
+    validate: |relay| validate::written_relay(relay, &relay.written_spec()),
     secrets: ValidatedRelay::secrets,
     references: fetch::references,
     receivers: fetch::receivers,
     runs: |relay| relay.spec.replicas > 0,
     take_over: |last, faulty| {
-        last.spec.replicas = faulty.spec.replicas;
-        last.spec.spool.on_delete = faulty.spec.spool.on_delete;
+        let spec = &mut last.resource_mut().spec;
+        spec.replicas = faulty.spec.replicas;
+        spec.spool.on_delete = faulty.spec.spool.on_delete;
     },
 };
 
 /// Reconciles a relay: admit, observe, decide, apply, report. Admission comes first, because it tells which spec runs,
 /// and what is observed are the objects that this spec refers to. Each step says whether it does IO.
-pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
+pub async fn reconcile(
+    relay: &Written<WebhookRelay>,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Outcome, Error> {
     let owner = Owner::of(Role::Relay, relay);
     if relay.metadata.deletion_timestamp.is_some() {
         return finalize::finalize(relay, &owner, context, now).await;
@@ -83,7 +89,7 @@ pub async fn reconcile(relay: &WebhookRelay, context: &Context, now: Timestamp) 
 }
 
 /// Decision on the spec that runs.
-type Verdict = runnable::Verdict<WebhookRelay, ValidatedRelay>;
+type Verdict = runnable::Verdict<Written<WebhookRelay>, ValidatedRelay>;
 
 /// A relay after the decision which spec runs.
 struct Admitted {
@@ -98,7 +104,7 @@ struct Admitted {
 /// Decides which spec runs, and puts the finalizer on a relay that needs it or takes it off. IO: reads the children and
 /// what the spec refers to, tries the workload out by a dry run, writes the finalizer.
 async fn admit(
-    relay: &WebhookRelay,
+    relay: &Written<WebhookRelay>,
     live: &LiveChildren<'_>,
     context: &Context,
     now: Timestamp,

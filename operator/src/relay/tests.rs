@@ -50,7 +50,7 @@ fn relay(spec: &Value) -> Runnable {
     for (field, value) in spec.as_object().unwrap() {
         resource["spec"][field] = value.clone();
     }
-    let relay: WebhookRelay = serde_json::from_value(resource).unwrap();
+    let relay: Written<WebhookRelay> = serde_json::from_value(resource).unwrap();
     let valid = validate::relay(&relay).unwrap();
     Runnable { resource: relay, valid }
 }
@@ -593,9 +593,13 @@ fn whatever_a_pod_knows_reaches_a_condition() {
         ProcessStatus { manifest_problem: Some("spool: too small".into()), ..ProcessStatus::default() };
     let message = "0 of 1 pods run this configuration; pod a does not take it and keeps the one before: spool: too small";
     assert_eq!(
-        said(with(process(refused)), "Programmed"),
+        said(with(process(refused.clone())), "Programmed"),
         (ConditionStatus::No, "ManifestProblem", message.into())
     );
+    let newer = ProcessStatus { newer_configuration: true, ..refused };
+    let (holds, reason, told) = said(with(process(newer)), "Programmed");
+    assert_eq!((holds, reason), (ConditionStatus::No, "NewerConfiguration"));
+    assert!(told.starts_with(&format!("{message}; give the pods an image")), "{told}");
 }
 
 #[test]

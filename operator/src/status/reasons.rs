@@ -58,6 +58,8 @@ pub const EXPIRES_SOON: &str = "ExpiresSoon";
 
 /// `Programmed`: a pod cannot use the configuration that it was given.
 pub const MANIFEST_PROBLEM: &str = "ManifestProblem";
+/// `Programmed`: a pod is of another version than the operator and cannot read the configuration that it was given.
+pub use visnyk_crds::contract::status::NEWER_CONFIGURATION;
 /// `Programmed`: pods have yet to take up the configuration.
 pub const SPREADING: &str = "Spreading";
 /// `Programmed`: pods wait for files that the configuration refers to.

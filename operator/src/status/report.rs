@@ -20,8 +20,9 @@ use crate::status::outcome::{BLOCKED, Certificates, LATER, Outcome, SOON};
 use crate::status::reasons::{
     ACCEPTED, ALL_READY, API_MISSING, AVAILABLE, CERTIFICATE_READY, CERTIFICATE_UNUSABLE, DELIVERING,
     DURABLE, EPHEMERAL, EXPIRED, EXPIRES_SOON, FAILED_CREATE, INVALID, ISSUED, MANIFEST_PROBLEM,
-    NAME_CONFLICT, NO_POD_READY, NOT_ISSUED, NOTHING_VALID, PERSISTENT, PLAIN_HTTP, PROGRAMMED, REFUSED,
-    SCALED_TO_ZERO, SECRET_FOUND, SECRET_MISSING, SOME_READY, SPREADING, STATE_LOST, VALID, WAITING,
+    NAME_CONFLICT, NEWER_CONFIGURATION, NO_POD_READY, NOT_ISSUED, NOTHING_VALID, PERSISTENT, PLAIN_HTTP,
+    PROGRAMMED, REFUSED, SCALED_TO_ZERO, SECRET_FOUND, SECRET_MISSING, SOME_READY, SPREADING, STATE_LOST,
+    VALID, WAITING,
 };
 
 /// The conditions that `Ready` sums up.
@@ -86,6 +87,10 @@ pub fn nothing_runs(owner: &Owner, fault: Option<&Fault>) -> Outcome {
     }
 }
 
+/// Remedy where pods are of another version than the operator.
+const OTHER_VERSION: &str = "give the pods an image of the operator's version (spec.pod.image, or images.tag of \
+                             the chart), or remove the fields that they cannot read";
+
 /// Beginning of the message of `Accepted` where the spec is valid and has parts without effect.
 pub const WARNED: &str = "the spec is valid, but ";
 
@@ -144,11 +149,18 @@ pub fn programmed(hash: Option<&str>, replicas: u16, pods: &[Report], obstacles:
     }
     let mut others = pods.iter().filter(|pod| !pod.runs(hash));
     let problem = |pod: &Report| {
-        let problem = pod.status.as_ref()?.process.manifest_problem.as_ref()?;
-        Some(format!("{said}; pod {} does not take it and keeps the one before: {problem}", pod.name))
+        let process = &pod.status.as_ref()?.process;
+        let problem = process.manifest_problem.as_ref()?.replace('\n', "; ");
+        let message =
+            format!("{said}; pod {} does not take it and keeps the one before: {problem}", pod.name);
+        Some(if process.newer_configuration {
+            (NEWER_CONFIGURATION, format!("{message}; {OTHER_VERSION}"))
+        } else {
+            (MANIFEST_PROBLEM, message)
+        })
     };
-    if let Some(message) = others.clone().find_map(problem) {
-        return Finding::no(PROGRAMMED, MANIFEST_PROBLEM, message);
+    if let Some((reason, message)) = others.clone().find_map(problem) {
+        return Finding::no(PROGRAMMED, reason, message);
     }
     let lag = match others.next() {
         Some(pod) if pod.status.is_some() => format!("pod {} still runs the one before", pod.name),

@@ -7,6 +7,7 @@ mod children;
 mod claims;
 mod crash;
 mod events;
+mod evolution;
 mod growth;
 mod left;
 mod life;

@@ -13,7 +13,10 @@ use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationId;
 use visnyk_runtime::blocking::run_blocking;
-use visnyk_runtime::host::configuration::{self, Configuration, LoadError, ManifestArgs};
+use visnyk_runtime::host::applied::AppliedManifest;
+use visnyk_runtime::host::configuration::{
+    self, Configuration, LoadError, Manifest, ManifestArgs, ManifestProblem,
+};
 use visnyk_runtime::observe::watchdog::Ticker;
 use visnyk_runtime::server::drain::{ReloadSignal, SignalsError};
 use visnyk_runtime::{host::file_watch::FileWatch, server::tls::Tls};
@@ -25,6 +28,8 @@ use crate::sources::SourceLoader;
 pub struct Reload {
     /// File and name of the resource.
     pub manifest: ManifestArgs,
+    /// The manifest that was applied last.
+    pub applied: AppliedManifest,
     /// Folder of the Secrets, as files `<secret>/<key>`.
     pub secrets_dir: PathBuf,
     /// The active configuration and sources.
@@ -46,9 +51,19 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum NotApplied {
     /// The change cannot be applied. Another manifest, another secret or a restart is needed.
-    Refused(String),
+    Refused(ManifestProblem),
     /// The change cannot be read or stored now. It is tried again.
-    Later(String),
+    Later(ManifestProblem),
+}
+
+impl NotApplied {
+    fn refused(reason: String) -> Self {
+        Self::Refused(reason.into())
+    }
+
+    fn later(reason: String) -> Self {
+        Self::Later(reason.into())
+    }
 }
 
 /// The files that can change.
@@ -74,7 +89,8 @@ impl Watches {
 impl Reload {
     /// Applies each change, for as long as it is polled.
     pub async fn run(self, mut watches: Watches, ticker: Ticker) {
-        let mut is_late = false;
+        // What was not stored at the start is stored now.
+        let mut is_late = true;
         loop {
             ticker.tick();
             tokio::select! {
@@ -112,13 +128,15 @@ impl Reload {
     async fn apply(&self) -> Result<(), NotApplied> {
         let new = run_blocking(|| self.load())?;
         let active = self.active.current();
+        run_blocking(|| self.check(&active.valid, &new.valid)).map_err(NotApplied::refused)?;
+        run_blocking(|| new.keep(&self.applied)).map_err(NotApplied::later)?;
+        let new = new.valid;
         if new == active.valid {
             return Ok(());
         }
-        run_blocking(|| self.check(&active.valid, &new)).map_err(NotApplied::Refused)?;
         let configured = self.spool.configure(&new.destinations).await;
         let destinations = configured.map_err(|error| {
-            NotApplied::Later(format!("spec.destinations: cannot be kept, tried again: {error}"))
+            NotApplied::later(format!("spec.destinations: cannot be kept, tried again: {error}"))
         })?;
         for warning in crate::warnings(&new) {
             warn!(warning, "the changed manifest is valid");
@@ -138,10 +156,10 @@ impl Reload {
         self.active.replace(run_blocking(|| Active::load(valid, &self.sources)));
     }
 
-    fn load(&self) -> Result<ValidatedRelay, NotApplied> {
+    fn load(&self) -> Result<Manifest<ValidatedRelay>, NotApplied> {
         configuration::load(&self.manifest, manifest::load_relay).map_err(|error| match error {
-            LoadError::Unreadable { .. } => NotApplied::Later(error.to_string()),
-            LoadError::Invalid(_) => NotApplied::Refused(error.to_string()),
+            LoadError::Unreadable { .. } => NotApplied::Later(error.into()),
+            LoadError::Invalid(_) | LoadError::Newer { .. } => NotApplied::Refused(error.into()),
         })
     }
 

@@ -13,6 +13,9 @@ use visnyk_engine::journal::ReadError;
 use visnyk_engine::spool::{Spool, SpoolError};
 use visnyk_engine::state::{DestinationId, NotCommitted};
 use visnyk_runtime::admin::socket::{AdminSocket, AdminSocketError};
+use visnyk_runtime::blocking::run_blocking;
+use visnyk_runtime::host::applied::AppliedManifest;
+use visnyk_runtime::host::configuration::Manifest;
 use visnyk_runtime::host::data_dir;
 use visnyk_runtime::host::folder_lock::{FolderLock, FolderLockError};
 use visnyk_runtime::observe::{
@@ -86,7 +89,7 @@ impl HomeError {
 /// An error after which another attempt makes no sense.
 pub async fn open(
     data_dir: &Path,
-    valid: &ValidatedRelay,
+    manifest: &Manifest<ValidatedRelay>,
     opening: &Opening,
     readiness: &Readiness,
     watchdog: &Watchdog,
@@ -95,7 +98,7 @@ pub async fn open(
     let mut waits = WAITS.into_iter();
     let mut wait = WAITS[0];
     loop {
-        match attempt(data_dir, valid, watchdog).await {
+        match attempt(data_dir, manifest, watchdog).await {
             Ok(home) => {
                 let _ = opening.spool.set(home.spool.clone());
                 return Ok(home);
@@ -113,9 +116,18 @@ pub async fn open(
     }
 }
 
-async fn attempt(data_dir: &Path, valid: &ValidatedRelay, watchdog: &Watchdog) -> Result<Home, HomeError> {
+async fn attempt(
+    data_dir: &Path,
+    manifest: &Manifest<ValidatedRelay>,
+    watchdog: &Watchdog,
+) -> Result<Home, HomeError> {
+    let valid = &manifest.valid;
     data_dir::make(data_dir).map_err(|source| HomeError::DataDir { folder: data_dir.to_owned(), source })?;
     let lock = FolderLock::take(data_dir).map_err(HomeError::Lock)?;
+    // A full disk must not keep what is stored from being delivered, which makes room. The reload tries again.
+    if let Err(reason) = run_blocking(|| manifest.keep(&AppliedManifest::in_folder(data_dir))) {
+        warn!(reason, "starting all the same");
+    }
     // A sick disk may take its time to open, and a restart would begin that anew.
     let ticker = watchdog.register_early("journal writer", BOUND);
     let spool = Spool::open(data_dir, valid.spool.kind, valid.listener.max_body_size, ticker)

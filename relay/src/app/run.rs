@@ -22,7 +22,8 @@ use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{self, DestinationStatus};
 use visnyk_runtime::admin::health::{Health, HealthError};
-use visnyk_runtime::host::configuration::{self, Configuration};
+use visnyk_runtime::host::applied::AppliedManifest;
+use visnyk_runtime::host::configuration::{self, Configuration, Manifest, Start};
 use visnyk_runtime::observe::metrics::{ListenerMetrics, Metrics};
 use visnyk_runtime::observe::{
     readiness::Readiness,
@@ -118,22 +119,30 @@ impl RunError {
 }
 
 /// Runs the relay until SIGTERM.
-pub async fn run(args: RunArgs, valid: ValidatedRelay, mut signals: Signals) -> Result<(), RunError> {
+pub async fn run(args: RunArgs, start: Start<ValidatedRelay>, mut signals: Signals) -> Result<(), RunError> {
     #[cfg(debug_assertions)]
     visnyk_runtime::observe::stall::watch_file_in(&args.data_dir);
-    let mut active = Arc::new(Configuration::new(Active { valid, endpoints: Vec::new() }));
-    while run_once(args.clone(), &active, &mut signals).await? == Ended::StateBroken {
+    let Start { mut manifest, problem } = start;
+    let mut active = configuration_of(&manifest);
+    active.record_outcome(problem.map_or(Ok(()), Err));
+    while run_once(args.clone(), &manifest, &active, &mut signals).await? == Ended::StateBroken {
         warn!("beginning anew, as after a restart: the state file could not be written");
         // A manifest that cannot be used leaves the one before it active, as always.
-        if let Ok(valid) = configuration::load(&args.manifest, manifest::load_relay) {
-            active = Arc::new(Configuration::new(Active { valid, endpoints: Vec::new() }));
+        if let Ok(new) = configuration::load(&args.manifest, manifest::load_relay) {
+            manifest = new;
+            active = configuration_of(&manifest);
         }
     }
     Ok(())
 }
 
+fn configuration_of(manifest: &Manifest<ValidatedRelay>) -> Arc<Configuration<Active>> {
+    Arc::new(Configuration::new(Active { valid: manifest.valid.clone(), endpoints: Vec::new() }))
+}
+
 async fn run_once(
     args: RunArgs,
+    manifest: &Manifest<ValidatedRelay>,
     active: &Arc<Configuration<Active>>,
     signals: &mut Signals,
 ) -> Result<Ended, RunError> {
@@ -144,7 +153,6 @@ async fn run_once(
 
     let (readiness, watchdog) = (Readiness::default(), Watchdog::new());
     let (opening, started) = (Arc::new(Opening::default()), Arc::new(AtomicBool::new(false)));
-    let valid = active.current().valid.clone();
     let metrics = Metrics::new("visnyk-relay", env!("CARGO_PKG_VERSION"));
     let status = Arc::new(OnceLock::new());
     let endpoints = RelayEndpoints {
@@ -158,14 +166,14 @@ async fn run_once(
     let _health =
         args.health.map(|address| Health::start(address, endpoints)).transpose().map_err(RunError::Health)?;
     let home = tokio::select! {
-        home = open::open(&data_dir, &valid, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
+        home = open::open(&data_dir, manifest, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
         () = signals.asked_to_go() => return Ok(Ended::Asked),
     };
     let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
-    let address = SocketAddr::new(args.address, valid.listener.port);
-    let tls =
-        (!args.deliver_only).then(|| Tls::start(tls_files(&args), (&valid.listener).into(), &readiness));
+    let address = SocketAddr::new(args.address, manifest.valid.listener.port);
+    let tls = (!args.deliver_only)
+        .then(|| Tls::start(tls_files(&args), (&manifest.valid.listener).into(), &readiness));
     let outbound = Outbound::system(args.peers_dir, secrets_dir.clone()).map_err(RunError::Outbound)?;
     let resolver = outbound.resolver.clone();
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
@@ -177,6 +185,7 @@ async fn run_once(
     let fleet = Arc::new(Mutex::new(fleet));
     let reload = Reload {
         manifest: args.manifest,
+        applied: AppliedManifest::in_folder(&data_dir),
         secrets_dir,
         active: Arc::clone(active),
         spool: spool.clone(),
@@ -184,7 +193,7 @@ async fn run_once(
         sources,
         tls: tls.clone(),
     };
-    reload.activate(valid, &destinations).await;
+    reload.activate(manifest.valid.clone(), &destinations).await;
     let told = Status::of(&spool, &deliveries, active, &intake_metrics, tls.as_ref());
     let _ = status.set(told.clone());
     let stop = CancellationToken::new();

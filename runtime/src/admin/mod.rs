@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use visnyk_crds::contract::status::ProcessStatus;
 use visnyk_crds::valid::Identity;
 
+use crate::host::configuration::ManifestProblem;
 use crate::server::tls::TlsStatus;
 
 /// Returns the part of `/status` that all processes share.
 pub fn process_status(
     running: &Identity,
-    manifest_problem: Option<String>,
+    manifest_problem: Option<ManifestProblem>,
     certificate: TlsStatus,
     storage_problem: Option<String>,
 ) -> ProcessStatus {
@@ -21,7 +22,8 @@ pub fn process_status(
     ProcessStatus {
         configuration_hash: running.configuration_hash.clone(),
         generation: running.generation,
-        manifest_problem,
+        newer_configuration: manifest_problem.as_ref().is_some_and(|problem| problem.is_newer),
+        manifest_problem: manifest_problem.map(|problem| problem.reason),
         certificate_not_before: text(certificate.not_before),
         certificate_not_after: text(certificate.not_after),
         certificate_problem: certificate.problem,

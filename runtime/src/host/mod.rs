@@ -1,6 +1,7 @@
-//! Files of the host: the configuration and how it is reloaded, Secrets as files, the data folder and its lock, and how
-//! changes of files are noticed.
+//! Files of the host: the configuration, how it is reloaded and the last one that was applied, Secrets as files, the data
+//! folder and its lock, and how changes of files are noticed.
 
+pub mod applied;
 pub mod configuration;
 pub mod data_dir;
 pub mod file_identity;

@@ -3,6 +3,7 @@
 mod access;
 mod disk;
 mod durability;
+mod newer;
 mod reload;
 mod secrets;
 mod stall;

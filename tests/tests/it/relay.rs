@@ -11,6 +11,7 @@ mod destinations;
 mod disk;
 mod kill;
 mod large;
+mod newer;
 mod probes;
 mod refusals;
 mod reload;
