@@ -51,7 +51,7 @@ impl Ledger {
             self.finish_waiting(seq, Ending::Dropped);
         }
         let unread = self.unread(journal);
-        self.window.cover(self.window.cursor() + 1, through, Covered::Finished);
+        self.window.cover(self.window.cursor() + 1, through, Covered::Events);
         self.dropped += unread - self.unread(journal);
         self.begun = self.begun.split_off(&(through + 1));
         self.changed = true;

@@ -34,7 +34,7 @@ pub enum Admission {
     Yes,
     /// The event's delivery ended before. Continue with the next event.
     AlreadyFinished,
-    /// The delivery must wait: too many events above the oldest unfinished one would be finished.
+    /// The delivery must wait: there would be too many runs of finished events above the oldest unfinished one.
     WindowFull,
 }
 
@@ -114,7 +114,7 @@ impl Ledger {
         if !self.window.needs(seq) {
             return Admission::AlreadyFinished;
         }
-        if !self.window.admits(seq) {
+        if !self.window.admits(seq, self.begun.len()) {
             return Admission::WindowFull;
         }
         self.reached_ms = self.reached_ms.max(Some(received_at_ms));
@@ -136,9 +136,16 @@ impl Ledger {
         pending
     }
 
+    /// Ends the deliveries of events from the journal in the same way.
+    pub fn finish_all_fresh(&mut self, seqs: &[Seq], ending: Ending) {
+        for seq in seqs {
+            self.finish_fresh(*seq, ending);
+        }
+    }
+
     /// Counts what the journal cannot read any more, as far as it was still needed; returns how many.
     pub fn damaged(&mut self, first: Seq, last: Seq) -> u64 {
-        let count = self.window.cover(first, last, Covered::Skipped);
+        let count = self.window.cover(first, last, Covered::Events);
         self.damaged += count;
         self.changed |= count > 0;
         count

@@ -36,7 +36,7 @@ pub use seen::{First, Seen, SeenBatch, SeenEvent, SeenPage};
 pub use shared::SharedLedgers;
 pub use status::{DestinationStatus, Lifecycle};
 pub use store::{CommitError, EventError, EventReader, OpenError, Store, StoreOptions};
-pub use window::{Covered, WIDTH, Window};
+pub use window::{Covered, MAX_RUNS, Window};
 
 /// The place of an event in the journal; the first is 1.
 pub use crate::journal::Seq;

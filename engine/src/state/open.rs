@@ -177,7 +177,7 @@ impl Ledger {
             return;
         }
         if self.window.needs(row.seq) {
-            self.window.cover(row.seq, row.seq, Covered::Skipped);
+            self.window.cover(row.seq, row.seq, Covered::Events);
         }
         let room = match row.kind {
             HeldKind::Waiting => &mut self.waiting,
@@ -200,7 +200,7 @@ impl Ledger {
         if self.window.cursor() > before_oldest {
             return 0;
         }
-        self.window.cover(self.window.cursor() + 1, before_oldest, Covered::Skipped);
+        self.window.cover(self.window.cursor() + 1, before_oldest, Covered::Events);
         let counted = self.delivered + self.dropped + self.damaged + self.waiting.len() + self.dead.len();
         let finished = (counted - self.window.events_above().min(counted)).cast_signed();
         let accepted = journal.accepted_through(self.window.cursor()).cast_signed();

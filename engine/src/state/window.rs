@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 
 use super::Seq;
 
-/// Maximum distance of a delivery above the cursor, in sequences that are deliverable. It bounds the memory that a
-/// stuck event costs the window.
-pub const WIDTH: u64 = 1024;
+/// Maximum number of runs above the cursor. Each unfinished event can end one, so that it bounds the memory and the row that
+/// stuck events cost, and not how far the events behind them get.
+pub const MAX_RUNS: usize = 4096;
 
-/// The reason for which sequences need no further delivery from the journal.
+/// The content of sequences that need no further delivery from the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Covered {
-    /// An event whose delivery ended, or that went to the waiting room.
-    Finished,
-    /// Events that were never begun: they cannot be read, or are known from elsewhere.
-    Skipped,
+    /// Events whose delivery ended, that went to the waiting room, or that cannot be read.
+    Events,
     /// Not events: sequences that were never acknowledged.
     Void,
 }
@@ -33,7 +31,6 @@ pub struct Window {
 struct Run {
     last: Seq,
     voids: u64,
-    skipped: u64,
 }
 
 impl Window {
@@ -57,11 +54,10 @@ impl Window {
         seq > self.cursor && self.above.range(..=seq).next_back().is_none_or(|(_, run)| run.last < seq)
     }
 
-    /// Returns whether a delivery of `seq` may begin: at most [`WIDTH`] deliverable sequences above the cursor.
-    pub fn admits(&self, seq: Seq) -> bool {
-        let distance = seq.saturating_sub(self.cursor);
-        // The runs are only walked when the plain distance is not answer enough.
-        distance <= WIDTH || distance.saturating_sub(self.undeliverable_below(seq)) <= WIDTH
+    /// Returns whether a delivery of `seq` may begin beside `begun` others: however they end, there are at most
+    /// [`MAX_RUNS`] runs. The oldest unfinished event may always begin, since its end makes no run.
+    pub fn admits(&self, seq: Seq, begun: usize) -> bool {
+        self.above.len() + begun < MAX_RUNS || seq == self.cursor + 1
     }
 
     /// Finishes one sequence; false if it was finished before.
@@ -70,7 +66,7 @@ impl Window {
             self.cursor = seq;
             return true;
         }
-        self.cover(seq, seq, Covered::Finished) == 1
+        self.cover(seq, seq, Covered::Events) == 1
     }
 
     /// Finishes `first..=last`; returns how many of them were not finished before.
@@ -79,7 +75,7 @@ impl Window {
         if last < first {
             return 0;
         }
-        let mut merged = Run { last, voids: 0, skipped: 0 };
+        let mut merged = Run { last, voids: 0 };
         let mut begin = first;
         let mut known = 0;
         // From the last run that could touch the range down to the first that does.
@@ -92,13 +88,10 @@ impl Window {
             begin = begin.min(at);
             merged.last = merged.last.max(run.last);
             merged.voids += run.voids;
-            merged.skipped += run.skipped;
         }
         let new = last - first + 1 - known;
-        match as_what {
-            Covered::Finished => {}
-            Covered::Skipped => merged.skipped += new,
-            Covered::Void => merged.voids += new,
+        if as_what == Covered::Void {
+            merged.voids += new;
         }
         if begin == self.cursor + 1 {
             self.cursor = merged.last;
@@ -113,12 +106,14 @@ impl Window {
         self.above.iter().map(|(first, run)| run.last - first + 1 - run.voids).sum()
     }
 
-    /// Encodes the runs above the cursor, as the state file keeps them.
+    /// Encodes the runs above the cursor, as the state file keeps them: for each the distance from the end of the one
+    /// before it, its length less one, its voids, and a zero. (Before runs were what is limited, that number let some of
+    /// the events not count.)
     pub fn encode(&self) -> Vec<u8> {
         let mut end = self.cursor;
         let mut runs = Vec::with_capacity(self.above.len());
         for (&first, run) in &self.above {
-            runs.push((first - end, run.last - first, run.voids, run.skipped));
+            runs.push((first - end, run.last - first, run.voids, 0_u64));
             end = run.last;
         }
         // Into memory a list of integers always serialises; empty bytes are no window and would be noticed.
@@ -129,20 +124,15 @@ impl Window {
     pub fn decode(cursor: Seq, bytes: &[u8]) -> Option<Self> {
         let mut window = Self::new(cursor);
         let mut end = cursor;
-        for (gap, rest, voids, skipped) in postcard::from_bytes::<Vec<(u64, u64, u64, u64)>>(bytes).ok()? {
+        for (gap, rest, voids, _) in postcard::from_bytes::<Vec<(u64, u64, u64, u64)>>(bytes).ok()? {
             let first = end.checked_add(gap).filter(|_| gap > 1)?;
             end = first.checked_add(rest)?;
-            let undeliverable = voids.checked_add(skipped)?;
-            if undeliverable.checked_sub(1).is_some_and(|most| most > rest) {
+            if voids.checked_sub(1).is_some_and(|most| most > rest) {
                 return None;
             }
-            window.above.insert(first, Run { last: end, voids, skipped });
+            window.above.insert(first, Run { last: end, voids });
         }
         Some(window)
-    }
-
-    fn undeliverable_below(&self, seq: Seq) -> u64 {
-        self.above.range(..seq).map(|(_, run)| run.voids + run.skipped).sum()
     }
 }
 
@@ -163,13 +153,13 @@ mod tests {
         #[test]
         fn window_knows_what_a_set_of_finished_sequences_knows(
             start in 0u64..5,
-            ranges in proptest::collection::vec((1u64..60, 0u64..9, 0usize..3), 0..40),
+            ranges in proptest::collection::vec((1u64..60, 0u64..9, 0usize..2), 0..40),
         ) {
             let mut window = Window::new(start);
             let mut finished: BTreeSet<Seq> = (1..=start).collect();
             let mut voids: BTreeSet<Seq> = BTreeSet::new();
             for (first, rest, kind) in ranges {
-                let kind = [Covered::Finished, Covered::Skipped, Covered::Void][kind];
+                let kind = [Covered::Events, Covered::Void][kind];
                 let fresh: Vec<Seq> = (first..=first + rest).filter(|seq| !finished.contains(seq)).collect();
                 prop_assert_eq!(window.cover(first, first + rest, kind), fresh.len() as u64);
                 if kind == Covered::Void {
@@ -196,20 +186,38 @@ mod tests {
     }
 
     #[test]
-    fn at_most_1024_deliverable_sequences_begin_above_the_cursor() {
+    fn at_most_4096_runs_stand_above_the_cursor_and_the_oldest_event_begins() {
         let mut window = Window::new(10);
-        assert!(window.admits(10 + WIDTH));
-        assert!(!window.admits(11 + WIDTH));
-        window.cover(12, 5_000_000, Covered::Void);
-        window.cover(5_000_001, 6_000_000, Covered::Skipped);
-        assert!(window.admits(6_000_000 + WIDTH - 1));
-        assert!(!window.admits(6_000_000 + WIDTH));
+        let mut finish_every_other = |begun| {
+            let mut seq = window.last() + 2;
+            while window.admits(seq, begun) {
+                assert!(window.finish(seq));
+                seq += 2;
+            }
+            window.above.len() + begun
+        };
+        // Each that has begun may end one more.
+        assert_eq!(finish_every_other(1000), MAX_RUNS);
+        assert_eq!(finish_every_other(0), MAX_RUNS);
+        assert!(!window.admits(12, 0) && window.admits(11, 5_000));
+        let encoded = window.encode();
+        assert!(encoded.len() < 5 * MAX_RUNS, "{}", encoded.len());
+        assert!(window.finish(11));
+        assert!(window.admits(u64::MAX, 0), "a run went into the cursor");
+    }
+
+    #[test]
+    fn window_that_counted_what_it_skipped_is_read_as_it_was() {
+        let bytes = postcard::to_stdvec(&vec![(2_u64, 8_u64, 0_u64, 5_u64), (3, 0, 1, 0)]).unwrap();
+        let window = Window::decode(10, &bytes).unwrap();
+        assert_eq!((window.last(), window.events_above()), (23, 9));
+        assert!(window.needs(11) && !window.needs(12) && window.needs(22));
     }
 
     #[test]
     fn ranges_of_millions_take_a_few_bytes() {
         let mut window = Window::new(0);
-        window.cover(2, 9_000_000, Covered::Skipped);
+        window.cover(2, 9_000_000, Covered::Events);
         assert!(window.encode().len() < 20);
     }
 }
