@@ -99,6 +99,7 @@ fn destination(
         damaged: counts.damaged,
         pending: counts.pending,
         oldest_pending_seconds: counts.oldest_pending_ms.map(age),
+        concurrency_limit: deliveries.metrics.concurrency_limit(&counts.name),
         state: lifecycle(counts.lifecycle),
         waits_for: deliveries.blocked.of(&counts.name),
         last_failure: deliveries.last_failures.of(&counts.name),

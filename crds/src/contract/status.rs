@@ -73,6 +73,8 @@ pub struct DestinationStatus {
     pub pending: u64,
     /// Age in seconds of the oldest event still to be delivered. Absent: there is none.
     pub oldest_pending_seconds: Option<u64>,
+    /// Requests that may be in flight to it now, at most its `concurrency`. Absent: nothing is delivered to it.
+    pub concurrency_limit: Option<u64>,
     /// `Active`, `Disabled` (it answered 410 Gone) or `Removed` (it left the manifest).
     pub state: DestinationState,
     /// Missing or unusable file without which nothing can be delivered.
@@ -154,6 +156,7 @@ mod tests {
             damaged: 2,
             pending: 1,
             oldest_pending_seconds: Some(61),
+            concurrency_limit: Some(8),
             state: DestinationState::Disabled,
             waits_for: Some("peers folder has no it.desk.addresses".into()),
             last_failure: Some("answered 503".into()),

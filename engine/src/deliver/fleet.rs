@@ -195,6 +195,7 @@ impl Fleet {
         let _ = self.tell(name, Command::Stop);
         self.context.report.blocked.set(name, None);
         self.context.report.last_failures.clear(name);
+        self.context.report.metrics.stopped(name);
         if let Some(running) = self.running.remove(name) {
             self.stopping.insert(name.to_owned(), running.task);
         }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::{Dispatcher, Held, Origin, Phase};
 use crate::deliver::channels::Delivered;
 use crate::deliver::dispatch::breaker::Generation;
+use crate::deliver::dispatch::limit::Era;
 use crate::deliver::dispatch::verdict::{Reach, Verdict, ending, reach, verdict};
 use crate::deliver::failure::{Failure, FailureKind};
 use crate::deliver::retry_after;
@@ -51,9 +53,16 @@ pub(super) struct Finished {
     pub size: u64,
     /// The moment at which it would have been due, if it was made earlier.
     pub early: Option<Instant>,
-    pub begun: Generation,
+    pub begun: Begun,
     pub ended: Ended,
     pub took: Duration,
+}
+
+/// The moment at which an attempt began, as the breaker and the limit count.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    pub generation: Generation,
+    pub era: Era,
 }
 
 /// Result of an attempt.
@@ -84,8 +93,26 @@ struct Failed {
     failure: Failure,
 }
 
+/// Maximum number of endings that are settled at once.
+const ENDINGS_AT_ONCE: usize = 64;
+
 impl Dispatcher {
-    pub(super) fn complete(&mut self, finished: Finished) {
+    /// Settles this ending and all others that are there by now. Fresh events that were delivered, which almost all are,
+    /// go to the ledger together: all dispatchers share its lock.
+    pub(super) fn complete_all(&mut self, first: Finished) {
+        let mut delivered = Vec::new();
+        self.complete(first, &mut delivered);
+        for _ in 1..ENDINGS_AT_ONCE {
+            let Some(Some(finished)) = self.in_flight.next().now_or_never() else { break };
+            self.complete(finished, &mut delivered);
+        }
+        if !delivered.is_empty() {
+            self.context.ledger(self.id, |ledger| ledger.finish_all_fresh(&delivered, Ending::Delivered));
+        }
+    }
+
+    /// Settles an ending, but for a fresh event that was delivered: its sequence goes to `delivered`.
+    fn complete(&mut self, finished: Finished, delivered: &mut Vec<Seq>) {
         let Finished { seq, origin, attempts, size, early, begun, ended, took } = finished;
         self.in_flight_bytes -= size;
         if early.is_some() {
@@ -97,16 +124,20 @@ impl Dispatcher {
         }
         match ended {
             Ended::Answered { event, result: Ok(Delivered { status }), .. } => {
-                self.context.report.metrics.delivered(&self.destination.name, took);
-                self.breaker.answered(begun);
+                self.metrics.delivered(took);
+                self.breaker.answered(begun.generation);
+                self.limit.answered(begun.era, took);
                 self.early.delivered(early.is_some(), &self.due, self.destination.concurrency);
-                self.finish(origin, seq, Ending::Delivered);
+                match origin {
+                    Origin::Fresh => delivered.push(seq),
+                    Origin::Waiting => self.finish(origin, seq, Ending::Delivered),
+                }
                 self.forget_failure();
                 debug!(destination = %self.destination.name, event = %event.envelope.id, seq, attempts, status, "delivered");
             }
             Ended::Answered { record, event, result: Err(failure) } => {
-                self.context.report.metrics.failed(&self.destination.name, failure.kind, took);
-                self.record_outcome(&failure, begun);
+                self.metrics.failed(failure.kind, took);
+                self.record_outcome(&failure, begun, took);
                 self.has_failed = true;
                 self.context.report.last_failures.note(&self.destination.name, &failure);
                 self.complete_failed(Failed { seq, origin, attempts, early, record, event, failure });
@@ -130,18 +161,24 @@ impl Dispatcher {
         }
     }
 
-    /// Applies the meaning of a failure for the destination as a whole: to the breaker, and to the pause that it asks
-    /// for.
-    fn record_outcome(&mut self, failure: &Failure, begun: Generation) {
+    /// Applies the meaning of a failure for the destination as a whole: to the breaker, to the limit in flight, and to
+    /// the pause that it asks for.
+    fn record_outcome(&mut self, failure: &Failure, Begun { generation, era }: Begun, took: Duration) {
         let now = Instant::now();
         let before = self.breaker.generation();
-        match reach(&self.destination, failure.kind) {
-            Reach::Outage => self.breaker.outage(begun, now, rand::random()),
-            Reach::Refusal => self.breaker.refused(begun, now, rand::random()),
-            Reach::Event => self.breaker.answered(begun),
+        let reach = reach(&self.destination, failure.kind);
+        match reach {
+            Reach::Outage => self.breaker.outage(generation, now, rand::random()),
+            Reach::Refusal => self.breaker.refused(generation, now, rand::random()),
+            Reach::Event => self.breaker.answered(generation),
+        }
+        match reach {
+            _ if is_too_many(failure) => self.limit.refused(era),
+            Reach::Outage => self.limit.failed(era),
+            Reach::Refusal | Reach::Event => self.limit.answered(era, took),
         }
         if self.breaker.generation() != before {
-            self.early.away();
+            self.went_away();
         }
         let FailureKind::Status(status) = failure.kind else { return };
         if let Some(pause) = retry_after::for_destination(status, failure.retry_after) {
@@ -159,6 +196,12 @@ impl Dispatcher {
         let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let until_ms = Timestamp::now().as_millisecond().saturating_add_unsigned(for_ms);
         self.context.ledger(self.id, |ledger| ledger.set_pause(Some(Pause { until_ms, for_ms })));
+    }
+
+    /// Notes that the destination fails as a whole: when it is back, it gets few requests at first.
+    fn went_away(&mut self) {
+        self.early.away();
+        self.limit.start_anew();
     }
 
     fn complete_failed(&mut self, failed: Failed) {
@@ -243,7 +286,7 @@ impl Dispatcher {
         if self.held.len() >= self.destination.concurrency
             && self.breaker.trip(Instant::now(), rand::random())
         {
-            self.early.away();
+            self.went_away();
         }
     }
 
@@ -273,6 +316,15 @@ impl Dispatcher {
             Origin::Fresh => ledger.finish_fresh(seq, ending),
             Origin::Waiting => ledger.finish_waiting(seq, ending),
         });
+    }
+}
+
+/// Returns whether a failure says that the destination has more requests than it can take.
+fn is_too_many(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::Status(429) => true,
+        FailureKind::Status(503) => failure.retry_after.is_some(),
+        _ => false,
     }
 }
 

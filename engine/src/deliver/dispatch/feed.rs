@@ -27,8 +27,9 @@ impl Feed {
         Self { log, follower: tail.follow(after), own: None, chunk: None, at: 0, read_to: after, position }
     }
 
-    pub fn front(&self) -> Option<&Item> {
-        self.chunk.as_ref()?.items.get(self.at)
+    /// Returns an entry by its distance from the front, if it is read.
+    pub fn get(&self, index: usize) -> Option<&Item> {
+        self.chunk.as_ref()?.items.get(self.at + index)
     }
 
     pub fn pop(&mut self) -> Option<Item> {
@@ -41,7 +42,7 @@ impl Feed {
         Some(item)
     }
 
-    /// Returns the reader's position: after everything that [`Feed::front`] will show before the next [`Feed::fill`].
+    /// Returns the reader's position: after everything that [`Feed::get`] will show before the next [`Feed::fill`].
     pub fn position(&self) -> &Position {
         &self.position
     }
@@ -60,7 +61,7 @@ impl Feed {
     /// # Cancel safety
     /// Nothing is lost: a read under way is picked up by the next call.
     pub async fn fill(&mut self) -> Result<(), ReadError> {
-        if self.front().is_some() {
+        if self.get(0).is_some() {
             std::future::pending::<()>().await;
         }
         let chunk = loop {

@@ -9,6 +9,7 @@ mod due;
 mod early;
 mod feed;
 pub mod in_flight_budget;
+pub mod limit;
 pub mod rate;
 mod run;
 pub mod schedule;
@@ -34,11 +35,13 @@ pub use self::context::DispatchContext;
 use self::due::DueQueue;
 use self::early::Early;
 use self::feed::Feed;
+use self::limit::ConcurrencyLimit;
 use self::rate::Rate;
 use super::channels::Channel;
+use super::metrics::DestinationMetrics;
 use crate::event::Event;
 use crate::journal::Seq;
-use crate::state::{Admission, DestinationId, Postponed};
+use crate::state::{DestinationId, Postponed};
 
 /// A command to a running dispatcher.
 pub enum Command {
@@ -64,8 +67,8 @@ pub struct Dispatcher {
     /// Wakes the loop of a destination that bounds its backlog, since new events may push out old ones.
     watermark: watch::Receiver<Seq>,
     feed: Feed,
-    /// The ledger's answer about the event at the feed's front.
-    front: Option<Admission>,
+    /// Number of events at the feed's front that the ledger has let begin.
+    admitted: usize,
     due: DueQueue,
     early: Early,
     /// Failed events for which the waiting room had no place; each keeps one of the places for requests, so that as
@@ -79,6 +82,8 @@ pub struct Dispatcher {
     last_origin: Origin,
 
     breaker: Breaker,
+    limit: ConcurrencyLimit,
+    metrics: DestinationMetrics,
     /// Set while [`LastFailures`](super::last_failures::LastFailures) has one of this destination.
     has_failed: bool,
     rate: Option<Rate>,
@@ -132,6 +137,8 @@ impl Dispatcher {
         let paused_until = start::paused_until(&context, id);
         Self {
             breaker: Breaker::new(destination.concurrency),
+            limit: ConcurrencyLimit::new(destination.concurrency),
+            metrics: context.report.metrics.of(&destination.name),
             has_failed: false,
             rate: destination.rate_limit.map(Rate::new),
             phase: start::phase(&context, id),
@@ -143,7 +150,7 @@ impl Dispatcher {
             commands,
             ticker,
             feed,
-            front: None,
+            admitted: 0,
             due,
             early: Early::default(),
             held: HashMap::new(),

@@ -32,6 +32,7 @@ impl Dispatcher {
             self.discard_if_asked();
             self.drop_beyond_backlog();
             let next_start = self.start_what_may_start();
+            self.metrics.set_concurrency_limit(self.limit.allowed());
             if self.phase == Phase::Stopping && self.in_flight.is_empty() {
                 break;
             }
@@ -46,7 +47,7 @@ impl Dispatcher {
         let until = next_start.map_or(longest, |at| at.min(longest));
         tokio::select! {
             biased;
-            Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.complete(finished),
+            Some(finished) = self.in_flight.next(), if !self.in_flight.is_empty() => self.complete_all(finished),
             command = self.commands.recv(), if self.phase != Phase::Stopping => self.handle_command(command.unwrap_or(Command::Stop)),
             read = self.feed.fill() => if let Err(error) = read {
                 error!(destination = %self.destination.name, error = with_causes(&error), "cannot read the journal");
@@ -92,8 +93,10 @@ impl Dispatcher {
         }
         if moved || destination.concurrency != self.destination.concurrency {
             self.breaker = Breaker::new(destination.concurrency);
+            self.limit = self.limit.clone().changed_to(destination.concurrency);
         }
         if moved {
+            self.limit.start_anew();
             self.paused_until = None;
             self.context.ledger(self.id, |ledger| ledger.set_pause(None));
         }
@@ -115,6 +118,7 @@ impl Dispatcher {
         self.early.clear();
         self.held.clear();
         self.feed = start::feed(&self.context, self.id);
+        self.admitted = 0;
         // It may have been one of these that it could not read.
         self.context.report.blocked.set(&self.destination.name, self.channel.waits_for());
         info!(destination = %self.destination.name, dropped, "undelivered events discarded by command");

@@ -8,12 +8,12 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
-use super::complete::{Attempt, Ended, Finished, Stored};
+use super::complete::{Attempt, Begun, Ended, Finished, Stored};
 use super::due::DueQueue;
 use super::feed::Feed;
 use super::{DispatchContext, Dispatcher, Held, Origin, Phase, Started};
 use crate::deliver::channels::Channel;
-use crate::deliver::dispatch::breaker::{self, Allowance, Generation};
+use crate::deliver::dispatch::breaker::{self, Allowance};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{
@@ -21,6 +21,9 @@ use crate::state::{
     WaitingEvent,
 };
 use crate::triage::Item;
+
+/// Maximum number of events that the ledger is asked about at once.
+const ADMITTED_AT_ONCE: usize = 64;
 
 impl Dispatcher {
     /// Starts all that may start now. Answers when more may, if only time stands in the way.
@@ -59,7 +62,9 @@ impl Dispatcher {
         }
         match self.breaker.allowance(now) {
             Allowance::NotUntil(until) => return Some(Gate { opens_at: Some(until) }),
-            Allowance::UpTo(allowed) if self.in_flight.len() >= allowed => return shut,
+            Allowance::UpTo(allowed) if self.in_flight.len() >= allowed.min(self.limit.allowed()) => {
+                return shut;
+            }
             Allowance::UpTo(_) => {}
         }
         if self.is_share_used_up() {
@@ -79,7 +84,7 @@ impl Dispatcher {
     /// Returns whether the events held in memory leave no place for the event at the front.
     fn is_front_kept_by_held(&self) -> bool {
         let bytes = self.in_flight_bytes + self.held_bytes();
-        self.front == Some(Admission::Yes)
+        self.admitted > 0
             && !self.held.is_empty()
             && (self.held.len() + self.in_flight.len() >= self.destination.concurrency
                 || bytes >= self.context.in_flight_budget.share())
@@ -149,46 +154,54 @@ impl Dispatcher {
 
     /// Returns the event at the front, unless the held events keep its place.
     fn next_fresh(&mut self) -> Option<Attempt> {
-        if self.front != Some(Admission::Yes) || self.is_front_kept_by_held() {
+        if self.admitted == 0 || self.is_front_kept_by_held() {
             return None;
         }
         let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
+        self.admitted -= 1;
         self.look_at_front();
         Some(read(seq, 0, record, event))
     }
 
-    /// Asks the ledger about the event at the front, past all that can never be sent: sequences that are no
+    /// Asks the ledger about the events at the front, past all that can never be sent: sequences that are no
     /// events, damaged ones, and events that were finished above the cursor before a restart. Done even while
-    /// nothing may start, since the ledger learns from it how old the oldest event is.
+    /// nothing may start, since the ledger learns from it how old the oldest event is. Several at once, since all
+    /// dispatchers share the lock.
     pub(super) fn look_at_front(&mut self) {
-        self.front = None;
-        while let Some(item) = self.feed.front() {
-            let mut ledgers = self.context.ledgers();
-            let Some(ledger) = ledgers.get_mut(self.id) else {
-                // Nobody counts what becomes of its events any more, so nothing may become of them.
-                self.phase = Phase::Stopping;
-                return;
-            };
-            let front = match item {
-                Item::Event { seq, event, .. } => Some(ledger.begin(*seq, event.envelope.received_at_ms)),
+        if self.admitted > 0 || self.feed.get(0).is_none() {
+            return;
+        }
+        let mut ledgers = self.context.ledgers();
+        let Some(ledger) = ledgers.get_mut(self.id) else {
+            // Nobody counts what becomes of its events any more, so nothing may become of them.
+            self.phase = Phase::Stopping;
+            return;
+        };
+        while self.admitted < ADMITTED_AT_ONCE
+            && let Some(item) = self.feed.get(self.admitted)
+        {
+            match item {
+                Item::Event { seq, event, .. } => match ledger.begin(*seq, event.envelope.received_at_ms) {
+                    Admission::Yes => {
+                        self.admitted += 1;
+                        continue;
+                    }
+                    Admission::WindowFull => return,
+                    Admission::AlreadyFinished => {}
+                },
                 Item::Newer { seq, .. } if ledger.needs(*seq) => {
                     drop(ledgers);
                     return self.wait_for_newer();
                 }
-                Item::Newer { .. } => None,
+                _ if self.admitted > 0 => return,
+                Item::Newer { .. } => {}
                 Item::Damaged { first, last } => {
                     let damaged = ledger.damaged(*first, *last);
                     error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
-                    None
                 }
-                Item::Void { first, last } => {
-                    ledger.void(*first, *last);
-                    None
-                }
-            };
-            drop(ledgers);
-            if matches!(front, Some(Admission::Yes | Admission::WindowFull)) {
-                self.front = front;
+                Item::Void { first, last } => ledger.void(*first, *last),
+            }
+            if self.admitted > 0 {
                 return;
             }
             self.feed.pop();
@@ -198,7 +211,7 @@ impl Dispatcher {
     /// Reads no further: an event that another version can read is passed over by no means, and what it waits for is
     /// shown. What waits goes on.
     fn wait_for_newer(&self) {
-        if let Some(Item::Newer { reason, .. }) = self.feed.front() {
+        if let Some(Item::Newer { reason, .. }) = self.feed.get(0) {
             self.context.report.blocked.set(&self.destination.name, Some(&**reason));
         }
     }
@@ -207,7 +220,10 @@ impl Dispatcher {
         let bytes = if attempt.origin == Origin::Fresh { attempt.size } else { 0 };
         self.in_flight_bytes += attempt.size;
         self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
-        let begun = self.breaker.generation();
+        let begun = Begun {
+            generation: self.breaker.generation(),
+            era: self.limit.begin(self.in_flight.len() + 1),
+        };
         let channel = Arc::clone(&self.channel);
         let events = self.context.events.clone();
         self.in_flight.push(carry_out(attempt, begun, channel, events).boxed());
@@ -270,7 +286,7 @@ fn read(seq: Seq, attempts: u32, record: Bytes, event: Arc<Event>) -> Attempt {
 
 async fn carry_out(
     attempt: Attempt,
-    generation: Generation,
+    begun: Begun,
     channel: Arc<dyn Channel>,
     events: EventReader,
 ) -> Finished {
@@ -284,7 +300,7 @@ async fn carry_out(
         Err(ended) => ended,
     };
     let took = began.elapsed();
-    Finished { seq, origin, attempts: attempts + 1, size, early, begun: generation, ended, took }
+    Finished { seq, origin, attempts: attempts + 1, size, early, begun, ended, took }
 }
 
 /// Loads the event from the place of its bytes.

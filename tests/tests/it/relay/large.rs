@@ -11,11 +11,11 @@ use visnyk_tests::{
     wait::eventually,
 };
 
-const EVENTS: usize = 60;
-const SIZE: usize = 1 << 20;
+const EVENTS: usize = 30;
+const SIZE: usize = 2 << 20;
 const HANGING: [&str; 4] = ["one", "two", "three", "four"];
-/// The first events that together reach a fifth of 64 MiB, with some headers to each.
-const SHARE: usize = 13;
+/// The first events that together reach a fifth of 64 MiB; fewer than requests are allowed at first.
+const SHARE: usize = 7;
 /// Without a bound the hanging destinations would have 240 MiB under way, beside all else.
 const MAX_MEMORY: u64 = 256 << 20;
 
@@ -26,8 +26,9 @@ async fn large_events_to_hanging_destinations_take_their_share_of_memory() {
     let sick = HANGING.iter().zip(&hanging).map(|(name, sink)| {
         with(destination(name, &sink.url()), json!({"timeout": "10m", "concurrency": EVENTS}))
     });
-    let mut relay =
-        Relay::start(&manifest::relay(sick.chain([destination("healthy", &healthy.url())]))).await;
+    let mut manifest = manifest::relay(sick.chain([destination("healthy", &healthy.url())]));
+    manifest["spec"]["listener"]["maxBodySize"] = "2Mi".into();
+    let mut relay = Relay::start(&manifest).await;
     let client = relay.client();
     for number in 0..EVENTS {
         let answer = client.post(relay.url()).body(json_of(SIZE)).send().await.unwrap();
