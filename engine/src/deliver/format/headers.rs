@@ -18,16 +18,20 @@ pub(super) fn of_attempt(id: Uuid, at: Timestamp) -> HeaderMap {
     if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
         headers.insert(WEBHOOK_ID, id);
     }
-    headers.extend(of_heartbeat(at));
+    set_common(&mut headers, at);
     headers
 }
 
 /// Returns the headers with the time of the heartbeat and the relay's version.
 pub(super) fn of_heartbeat(at: Timestamp) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(4);
+    set_common(&mut headers, at);
+    headers
+}
+
+fn set_common(headers: &mut HeaderMap, at: Timestamp) {
     headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_second()));
     headers.insert(header::USER_AGENT, USER_AGENT);
-    headers
 }
 
 /// Adds a stored header, unless it is nothing that HTTP could carry.

@@ -6,9 +6,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use http::header::{AUTHORIZATION, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use jiff::{Timestamp, tz::TimeZone};
 use rustls::RootCertStore;
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +17,7 @@ use visnyk_runtime::blocking::run_blocking_if_large;
 use super::{
     authorization::Authorization,
     credentials,
-    exchange::{self, failed_exchange, throw_away},
+    exchange::{self, failed_exchange},
     peer::{self, PeerError, PeerInfo},
     resolver::{Resolver, SetUpError},
     route::Route,
@@ -99,11 +98,13 @@ impl HttpChannel {
     ) -> Result<Delivered, Failure> {
         let route = self.route.as_ref().map_err(Clone::clone)?;
         let deadline = Instant::now() + self.destination.timeout;
-        let request = run_blocking_if_large(message.body.len(), || self.request(route, message, event, now));
+        let mut request =
+            run_blocking_if_large(message.body.len(), || self.request(route, message, event, now));
         let tokens = match &route.authorization {
             None => return self.exchange(route, request, deadline, now).await,
             Some(Authorization::Fixed(value)) => {
-                return self.exchange(route, with(&request, value), deadline, now).await;
+                request.headers_mut().insert(AUTHORIZATION, value.clone());
+                return self.exchange(route, request, deadline, now).await;
             }
             Some(Authorization::Tokens(tokens)) => tokens,
         };
@@ -152,13 +153,13 @@ impl HttpChannel {
             let timeout = self.destination.timeout;
             Failure::new(FailureKind::Timeout, &format!("no answer within {timeout:?}"))
         };
-        let response = timeout_at(deadline, exchange::request(&route.client, request))
+        let answer = timeout_at(deadline, exchange::request(&route.connections, request))
             .await
             .map_err(|_| late())?
             .map_err(|error| failed_exchange(&error))?;
-        let status = response.status().as_u16();
-        let retry_after = retry_after_of(&response, now);
-        throw_away(response.into_body(), deadline).await;
+        let status = answer.status.as_u16();
+        let retry_after = retry_after_of(&answer.headers, now);
+        answer.throw_away(deadline).await;
         if self.destination.success.contains(status) {
             return Ok(Delivered { status });
         }
@@ -215,8 +216,8 @@ fn is_unauthorized(result: &Result<Delivered, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| failure.kind == refused)
 }
 
-fn retry_after_of(response: &Response<Incoming>, now: Timestamp) -> Option<Duration> {
-    retry_after::parse(response.headers().get(RETRY_AFTER)?.as_bytes(), now.into())
+fn retry_after_of(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    retry_after::parse(headers.get(RETRY_AFTER)?.as_bytes(), now.into())
 }
 
 #[cfg(test)]

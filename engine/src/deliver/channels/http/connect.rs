@@ -14,14 +14,10 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use http::{Uri, uri::Scheme};
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
-    rt::TokioIo,
-};
+use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tower_service::Service;
 use visnyk_runtime::guard::{Denied, Policy};
 
 use super::resolver::{LookupError, Resolver};
@@ -90,7 +86,8 @@ impl ConnectError {
 }
 
 impl Connector {
-    async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
+    /// Connects to the server of a URL.
+    pub async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         let host = uri.host().ok_or(ConnectError::Host)?;
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -105,8 +102,8 @@ impl Connector {
         if !is_tls {
             return Ok(Stream::Plain(TokioIo::new(stream)));
         }
-        let server = match self.server_name {
-            Some(name) => name,
+        let server = match &self.server_name {
+            Some(name) => name.clone(),
             // The dot that ends an absolute name is no part of what a certificate is for.
             None => {
                 ServerName::try_from(host.trim_end_matches('.').to_owned()).map_err(|_| ConnectError::Host)?
@@ -176,20 +173,6 @@ async fn connect_to(address: SocketAddr) -> Result<TcpStream, ConnectError> {
     Ok(stream)
 }
 
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
-    }
-}
-
 /// A connection, ready for HTTP.
 pub enum Stream {
     /// Connection of an `http` URL.
@@ -198,14 +181,10 @@ pub enum Stream {
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        match self {
-            Self::Tls(stream) if stream.inner().get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Connected::new().negotiated_h2()
-            }
-            Self::Plain(_) | Self::Tls(_) => Connected::new(),
-        }
+impl Stream {
+    /// Returns whether the server chose HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.inner().get_ref().1.alpn_protocol() == Some(b"h2"))
     }
 }
 

@@ -3,23 +3,22 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy;
+use http_body_util::Full;
 use tokio::time::timeout;
 use visnyk_runtime::guard::Policy;
 
 use super::client::Outbound;
 use super::connect::Connector;
-use super::exchange::{self, HttpClient, Reuse};
-
+use super::connections::{Connections, OpenError, Reuse};
+use super::exchange::{self, BodyError, ExchangeError};
 use super::tls::{self, TlsError};
 
 /// A client that gets documents.
 #[derive(Clone)]
 pub struct Fetch {
-    client: HttpClient,
+    connector: Connector,
 }
 
 /// Reason for which a document cannot be fetched.
@@ -30,7 +29,7 @@ pub enum FetchError {
     Late(Duration),
     /// A connection cannot be made, or there was no answer.
     #[error("request failed")]
-    Request(#[source] legacy::Error),
+    Request(#[source] ExchangeError),
     /// The connection ended before the answer was complete.
     #[error("answer broke off")]
     Body(#[source] hyper::Error),
@@ -48,7 +47,7 @@ impl Fetch {
         let tls = tls::client_of_public(outbound.roots.clone())?;
         let connector =
             Connector { policy: policy.into(), resolver: outbound.resolver.clone(), tls, server_name: None };
-        Ok(Self { client: exchange::client(connector, Reuse::None) })
+        Ok(Self { connector })
     }
 
     /// Gets the document at this address.
@@ -60,22 +59,18 @@ impl Fetch {
     }
 
     async fn document(&self, uri: Uri, max_bytes: usize) -> Result<Bytes, FetchError> {
+        let connections = Connections::new(self.connector.clone(), &uri, Reuse::None)
+            .map_err(|error| FetchError::Request(OpenError::from(error).into()))?;
         let mut request = Request::new(Full::default());
         *request.uri_mut() = uri;
-        let response = exchange::request(&self.client, request).await.map_err(FetchError::Request)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
+        let answer = exchange::request(&connections, request).await.map_err(FetchError::Request)?;
+        if answer.status != StatusCode::OK {
+            return Err(FetchError::Status(answer.status));
         }
-        let (mut body, mut document) = (response.into_body(), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame.map_err(FetchError::Body)?.into_data() {
-                document.extend_from_slice(&data);
-            }
-            if document.len() > max_bytes {
-                return Err(FetchError::TooLarge(max_bytes));
-            }
-        }
-        Ok(document.freeze())
+        answer.read(max_bytes).await.map_err(|error| match error {
+            BodyError::Broken(error) => FetchError::Body(error),
+            BodyError::TooLarge => FetchError::TooLarge(max_bytes),
+        })
     }
 }
 

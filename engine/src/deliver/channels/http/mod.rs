@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod client;
 pub mod connect;
+pub mod connections;
 pub mod credentials;
 pub mod exchange;
 pub mod fetch;

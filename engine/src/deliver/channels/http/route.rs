@@ -15,8 +15,9 @@ use super::{
     authorization::Authorization,
     client::Outbound,
     connect::{ConnectError, Connector},
+    connections::{Connections, Reuse},
     credentials::Credentials,
-    exchange::{self, HttpClient, Reuse, misconfigured},
+    exchange::misconfigured,
     headers::ExtraHeaders,
     peer::{Peer, PeerError, PeerInfo},
     pins::Pin,
@@ -30,8 +31,8 @@ use crate::deliver::failure::{Failure, FailureKind};
 pub struct Route {
     /// Address of the requests.
     pub uri: Uri,
-    /// Client with the connections.
-    pub client: HttpClient,
+    /// Connections to its server.
+    pub connections: Connections,
     /// Facts that these connections depend on.
     reach: Reach,
     /// The same facts of the connections to the token endpoint; `None` if no tokens are fetched.
@@ -103,9 +104,9 @@ impl Route {
         };
         let uri = uri(url)?;
         let reach = Reach::of(&uri, policy, trust, server_name(destination)?);
-        let client = match before {
-            Some(before) if before.reach == reach => before.client.clone(),
-            _ => reach.client(outbound)?,
+        let connections = match before {
+            Some(before) if before.reach == reach => before.connections.clone(),
+            _ => reach.connections(&uri, outbound)?,
         };
         let (authorization, token_reach) = match tokens {
             Some((request, authorities)) => {
@@ -115,13 +116,13 @@ impl Route {
                 let kept = before.and_then(|before| before.tokens(&request, &reach));
                 let tokens = match kept {
                     Some(tokens) => tokens,
-                    None => Arc::new(Tokens::new(reach.client(outbound)?, request)),
+                    None => Arc::new(Tokens::new(reach.connections(request.uri(), outbound)?, request)),
                 };
                 (Some(Authorization::Tokens(tokens)), Some(reach))
             }
             None => (fixed.map(Authorization::Fixed), None),
         };
-        Ok(Self { uri, client, reach, token_reach, signer, authorization, headers })
+        Ok(Self { uri, connections, reach, token_reach, signer, authorization, headers })
     }
 
     /// Returns its tokens, if they are fetched by this request over such connections.
@@ -137,7 +138,7 @@ impl Reach {
         Self { server: (uri.scheme().cloned(), uri.authority().cloned()), policy, trust, server_name }
     }
 
-    fn client(&self, outbound: &Outbound) -> Result<HttpClient, Failure> {
+    fn connections(&self, url: &Uri, outbound: &Outbound) -> Result<Connections, Failure> {
         let Trust { roots, pins, identity } = &self.trust;
         let tls = tls::client(Arc::clone(roots), pins, identity.as_ref());
         let connector = Connector {
@@ -146,7 +147,7 @@ impl Reach {
             tls: tls.map_err(|error| misconfigured(&error))?,
             server_name: self.server_name.clone(),
         };
-        Ok(exchange::client(connector, Reuse::All))
+        Connections::new(connector, url, Reuse::All).map_err(|error| misconfigured(&error))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -17,7 +17,8 @@ use visnyk_crds::valid::ClientCredentials;
 use visnyk_runtime::host::secrets::Secrets;
 
 use super::authorization::{basic, bearer};
-use super::exchange::{self, HttpClient, MAX_ANSWER, failed_exchange};
+use super::connections::Connections;
+use super::exchange::{self, MAX_ANSWER, failed_exchange};
 use crate::deliver::failure::{Failure, FailureKind};
 
 /// Time for which a token is used if its server does not say.
@@ -29,7 +30,7 @@ const FAILED_FOR: Duration = Duration::from_secs(1);
 
 /// The tokens of one destination.
 pub struct Tokens {
-    client: HttpClient,
+    connections: Connections,
     request: TokenRequest,
     /// Locked while a token is fetched.
     state: Mutex<State>,
@@ -98,8 +99,8 @@ impl Tokens {
     }
 
     /// Makes tokens without one yet; the first request that needs a token fetches it.
-    pub fn new(client: HttpClient, request: TokenRequest) -> Self {
-        Self { client, request, state: Mutex::default() }
+    pub fn new(connections: Connections, request: TokenRequest) -> Self {
+        Self { connections, request, state: Mutex::default() }
     }
 
     /// Returns the token, and fetches one if none is valid now.
@@ -160,12 +161,11 @@ impl Tokens {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(AUTHORIZATION, self.request.authorization.clone());
         let of_exchange = |failure: Failure| failed(&failure.detail);
-        let answer = exchange::request(&self.client, request)
+        let answer = exchange::request(&self.connections, request)
             .await
             .map_err(|error| of_exchange(failed_exchange(&error)))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|_| failed("no complete answer"))?.to_bytes();
+        let status = answer.status;
+        let body = answer.read(MAX_ANSWER).await.map_err(|_| failed("no complete answer"))?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {
             let code = error_code(&answer).map(|code| format!(" ({code})")).unwrap_or_default();

@@ -10,7 +10,9 @@ mod tls;
 mod tokens;
 mod wire;
 
+use http::Response;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
 use visnyk_crds::valid::Target;
 

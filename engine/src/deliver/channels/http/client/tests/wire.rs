@@ -76,6 +76,21 @@ async fn connection_is_used_again() {
     assert_eq!((sink.requests().len(), sink.connections()), (20, 1));
 }
 
+#[tokio::test]
+async fn connection_that_is_not_used_for_a_while_is_closed() {
+    let sink = Sink::new(Answer::status("200 OK")).await;
+    let channel = HttpChannel::new(&destination(&sink.url()), &outbound());
+    channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap();
+    let connections = &channel.route.as_ref().unwrap().connections;
+    assert_eq!(connections.count(), 1);
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(connections.count(), 0);
+    tokio::time::resume();
+    channel.send(&event(&[], b"{}"), attempted_at()).await.unwrap();
+    assert_eq!((connections.count(), sink.connections()), (1, 2));
+}
+
 /// Another process of this same test binary, since a process may not change its own environment safely.
 #[tokio::test]
 async fn proxies_of_the_environment_are_ignored() {
