@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use visnyk_crds::valid::Destination;
@@ -24,6 +25,8 @@ pub struct Fleet {
     context: DispatchContext,
     outbound: Outbound,
     watchdog: Watchdog,
+    /// Runtime of the dispatchers.
+    runtime: Handle,
     running: HashMap<String, Running>,
     /// Dispatchers that were told to stop. They may have requests in flight.
     stopping: HashMap<String, JoinHandle<()>>,
@@ -44,11 +47,12 @@ struct Running {
 pub struct NotRunning(pub String);
 
 impl Fleet {
-    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them. Starts the reader of their events: call it in a
-    /// runtime.
-    pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog) -> Self {
-        let context = DispatchContext::new(spool, watchdog.register("event reader", BOUND));
-        Self { context, outbound, watchdog, running: HashMap::new(), stopping: HashMap::new() }
+    /// Makes a fleet without dispatchers; [`Fleet::apply`] starts them. The reader of their events starts at once. All of
+    /// it runs on `runtime`.
+    pub fn new(spool: &Spool, outbound: Outbound, watchdog: Watchdog, runtime: Handle) -> Self {
+        let context = DispatchContext::new(spool, watchdog.register("event reader", BOUND), &runtime);
+        let (running, stopping) = (HashMap::new(), HashMap::new());
+        Self { context, outbound, watchdog, runtime, running, stopping }
     }
 
     /// Returns the reports of its dispatchers.
@@ -168,7 +172,7 @@ impl Fleet {
         let previous = self.stopping.remove(&destination.name);
         let (context, watchdog) = (self.context.clone(), self.watchdog.clone());
         let (served, its_channel) = (destination.clone(), Arc::clone(&channel));
-        let task = tokio::spawn(async move {
+        let task = self.runtime.spawn(async move {
             if let Some(previous) = previous {
                 // Two dispatchers of one destination would send the same events.
                 let _ = previous.await;

@@ -15,6 +15,7 @@ pub mod last_failures;
 pub mod metrics;
 pub mod report;
 pub mod retry_after;
+pub mod threads;
 
 #[cfg(test)]
 mod testing;

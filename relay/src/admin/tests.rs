@@ -78,7 +78,7 @@ async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination
     let spool = Spool::open(folder, valid.spool.kind, valid.listener.max_body_size, ticker).await.unwrap();
     let destinations: [_; 1] = spool.configure(&valid.destinations).await.unwrap().try_into().unwrap();
     let outbound = Outbound::system("/nonexistent".into(), "/nonexistent".into()).unwrap();
-    let fleet = Fleet::new(&spool, outbound, watchdog);
+    let fleet = Fleet::new(&spool, outbound, watchdog, tokio::runtime::Handle::current());
     let deliveries = fleet.report();
     let fleet = Arc::new(Mutex::new(fleet));
     Fleet::apply(&fleet, &destinations).await;

@@ -19,6 +19,7 @@ use visnyk_engine::deliver::channels::http::resolver::SetUpError;
 use visnyk_engine::deliver::channels::http::tls::TlsError;
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::deliver::report::DeliveryReport;
+use visnyk_engine::deliver::threads::DeliveryThreads;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::{self, DestinationStatus};
 use visnyk_runtime::admin::health::{Health, HealthError};
@@ -61,6 +62,9 @@ pub enum RunError {
     /// The client for deliveries cannot be created.
     #[error("deliveries cannot be set up")]
     Outbound(#[source] SetUpError),
+    /// The system starts no threads for deliveries.
+    #[error("threads for deliveries cannot be started")]
+    Threads(#[source] io::Error),
     /// TLS of the listener cannot be set up.
     #[error("trust cannot be set up")]
     Tls(#[source] TlsError),
@@ -165,11 +169,10 @@ async fn run_once(
     };
     let _health =
         args.health.map(|address| Health::start(address, endpoints)).transpose().map_err(RunError::Health)?;
-    let home = tokio::select! {
+    let Home { spool, destinations, admin: admin_socket, lock: _lock } = tokio::select! {
         home = open::open(&data_dir, manifest, &opening, &readiness, &watchdog) => home.map_err(RunError::Home)?,
         () = signals.asked_to_go() => return Ok(Ended::Asked),
     };
-    let Home { spool, destinations, admin: admin_socket, lock: _lock } = home;
     let secrets_dir = args.secrets_dir.clone();
     let address = SocketAddr::new(args.address, manifest.valid.listener.port);
     let tls = (!args.deliver_only)
@@ -179,7 +182,8 @@ async fn run_once(
     let (intake_metrics, listener_metrics) = (IntakeMetrics::default(), ListenerMetrics::default());
     let certificates = PayPalCertificates::new(&outbound).map_err(RunError::Tls)?;
     let sources = SourceLoader::new(&secrets_dir, certificates, intake_metrics.clone());
-    let fleet = Fleet::new(&spool, outbound, watchdog.clone());
+    let threads = DeliveryThreads::start().map_err(RunError::Threads)?;
+    let fleet = Fleet::new(&spool, outbound, watchdog.clone(), threads.handle());
     let deliveries = fleet.report();
     register(&metrics, &listener_metrics, &intake_metrics, &deliveries, &spool);
     let fleet = Arc::new(Mutex::new(fleet));

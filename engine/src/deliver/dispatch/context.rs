@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use visnyk_runtime::observe::watchdog::Ticker;
 
@@ -31,12 +32,12 @@ pub struct DispatchContext {
 }
 
 impl DispatchContext {
-    /// Makes a context of a spool, with nothing reported, and starts the reader of its journal. That ends by itself
-    /// after the last clone is gone.
-    pub fn new(spool: &Spool, reader: Ticker) -> Self {
+    /// Makes a context of a spool, with nothing reported, and starts the reader of its journal on `runtime`. That ends by
+    /// itself after the last clone is gone.
+    pub fn new(spool: &Spool, reader: Ticker, runtime: &Handle) -> Self {
         let parts = spool.parts();
         let (log, tail): (Arc<dyn EventLog>, _) = (Arc::new(parts.journal.clone()), Tail::new());
-        tokio::spawn(triage::EventReader::new(Arc::clone(&log), &tail, reader).run());
+        runtime.spawn(triage::EventReader::new(Arc::clone(&log), &tail, reader).run());
         Self {
             log,
             tail,

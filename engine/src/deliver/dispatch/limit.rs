@@ -46,7 +46,8 @@ pub struct Era(u64);
 /// The answers since the last decision.
 #[derive(Clone, Debug, Default)]
 struct Round {
-    round_trips: Vec<Duration>,
+    /// Round trips of the attempts that were answered.
+    latencies: Vec<Duration>,
     failures: usize,
     is_limit_reached: bool,
 }
@@ -62,7 +63,14 @@ impl ConcurrencyLimit {
     /// Makes a limit between 1 and `max`.
     pub fn new(max: usize) -> Self {
         let max = max.max(1);
-        Self { max, allowed: START.min(max), era: Era(0), round: Round::default(), usual: None, refused_at: None }
+        Self {
+            max,
+            allowed: START.min(max),
+            era: Era(0),
+            round: Round::default(),
+            usual: None,
+            refused_at: None,
+        }
     }
 
     /// Returns the limit with another maximum.
@@ -86,7 +94,7 @@ impl ConcurrencyLimit {
     /// Records an answer that came after this long.
     pub fn answered(&mut self, begun: Era, round_trip: Duration) {
         if begun == self.era {
-            self.round.round_trips.push(round_trip);
+            self.round.latencies.push(round_trip);
             self.decide();
         }
     }
@@ -115,12 +123,12 @@ impl ConcurrencyLimit {
     }
 
     fn decide(&mut self) {
-        let answers = self.round.round_trips.len() + self.round.failures;
+        let answers = self.round.latencies.len() + self.round.failures;
         if answers < self.allowed.max(MIN_ROUND) {
             return;
         }
-        let Round { round_trips, failures, is_limit_reached } = std::mem::take(&mut self.round);
-        let pace = median(round_trips).map_or(Pace::Usual, |round_trip| self.compare(round_trip));
+        let Round { latencies, failures, is_limit_reached } = std::mem::take(&mut self.round);
+        let pace = median(latencies).map_or(Pace::Usual, |round_trip| self.compare(round_trip));
         if failures * FAILURES >= answers || pace == Pace::Slow {
             self.shrink_to(self.allowed - self.allowed.div_ceil(10));
         } else if is_limit_reached && pace == Pace::Usual && self.may_grow() {

@@ -220,10 +220,8 @@ impl Dispatcher {
         let bytes = if attempt.origin == Origin::Fresh { attempt.size } else { 0 };
         self.in_flight_bytes += attempt.size;
         self.started.insert(attempt.seq, Started { origin: attempt.origin, bytes });
-        let begun = Begun {
-            generation: self.breaker.generation(),
-            era: self.limit.begin(self.in_flight.len() + 1),
-        };
+        let begun =
+            Begun { generation: self.breaker.generation(), era: self.limit.begin(self.in_flight.len() + 1) };
         let channel = Arc::clone(&self.channel);
         let events = self.context.events.clone();
         self.in_flight.push(carry_out(attempt, begun, channel, events).boxed());
@@ -290,7 +288,7 @@ async fn carry_out(
     channel: Arc<dyn Channel>,
     events: EventReader,
 ) -> Finished {
-    let began = Instant::now();
+    let start = Instant::now();
     let Attempt { seq, origin, attempts, size, early, stored } = attempt;
     let ended = match load(stored, &events).await {
         Ok((record, event)) => {
@@ -299,7 +297,7 @@ async fn carry_out(
         }
         Err(ended) => ended,
     };
-    let took = began.elapsed();
+    let took = start.elapsed();
     Finished { seq, origin, attempts: attempts + 1, size, early, begun, ended, took }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -41,7 +42,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let watchdog = Watchdog::new();
         let spool = open(&folder, &watchdog).await;
-        let fleet = Mutex::new(Fleet::new(&spool, outbound, watchdog));
+        let fleet = Mutex::new(Fleet::new(&spool, outbound, watchdog, Handle::current()));
         let stop = CancellationToken::new();
         let keeper = spool.clone();
         let stopped = stop.clone();
@@ -179,6 +180,19 @@ async fn last_failure_is_told_until_nothing_waits_for_another_try() {
     world.until("another", |_| failures.of("sink").is_some_and(|said| !said.contains("503"))).await;
     let said = failures.of("sink").unwrap();
     assert!(said.contains("refused") && !said.contains("sesame"), "{said}");
+}
+
+#[tokio::test]
+async fn answer_that_says_too_many_halves_the_limit_that_is_shown() {
+    let (sink, destination) = sink().await;
+    sink.set(Answer::status("429 Too Many Requests"));
+    let mut world = World::new(&[patient(Destination { concurrency: 64, ..destination })]).await;
+    let metrics = world.fleet.lock().await.report().metrics;
+    world.until("shown", |_| metrics.concurrency_limit("sink") == Some(8)).await;
+    world.accept("{}").await;
+    world.until("halved", |_| metrics.concurrency_limit("sink") == Some(4)).await;
+    world.apply(&[]).await;
+    world.until("gone", |_| metrics.concurrency_limit("sink").is_none()).await;
 }
 
 #[tokio::test]

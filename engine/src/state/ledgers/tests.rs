@@ -1,7 +1,7 @@
 use super::super::fake::{FakeFile, FakeJournal, postponed, record, wanted};
 use super::super::{
-    Admission, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, MAX_RUNS, Record,
-    Repairs, RoomFull, Select, StoredEvent, Wanted,
+    Admission, Death, DestinationStatus, Ending, EventAt, Lifecycle, Loaded, LostDestination, MAX_RUNS,
+    Record, Repairs, RoomFull, Select, StoredEvent, Wanted,
 };
 use super::*;
 

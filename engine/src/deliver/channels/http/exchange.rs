@@ -72,10 +72,7 @@ enum Over {
 ///
 /// # Cancel safety
 /// Dropped, it gives up; the server may have got the request.
-pub async fn request(
-    connections: &Connections,
-    mut request: Request<Body>,
-) -> Result<Answer, ExchangeError> {
+pub async fn request(connections: &Connections, mut request: Request<Body>) -> Result<Answer, ExchangeError> {
     let mut tries = 0;
     loop {
         let error = match connections.place().await? {
@@ -215,7 +212,7 @@ pub fn failed_exchange(error: &ExchangeError) -> Failure {
     // A server that refuses a client's certificate says so only after the handshake (TLS 1.3).
     let is_tls = |cause: &(dyn Error + 'static)| {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.is_some_and(|inner| inner.is::<rustls::Error>())
+        inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
     };
     let kind = if causes(error).any(is_tls) { FailureKind::Tls } else { FailureKind::Reset };
     Failure::new(kind, &with_causes(error))

@@ -144,7 +144,9 @@ fn failures_shrink_the_limit_to_one_and_a_few_do_not() {
 fn burst_of_refusals_halves_the_limit_once() {
     let mut limit = ConcurrencyLimit::new(64).with_allowed(40);
     let begun: Vec<Era> = (1..=40).map(|count| limit.begin(count)).collect();
-    begun.into_iter().for_each(|era| limit.refused(era));
+    for era in begun {
+        limit.refused(era);
+    }
     assert_eq!(limit.allowed(), 20);
     let era = limit.begin(1);
     limit.refused(era);
