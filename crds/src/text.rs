@@ -115,6 +115,13 @@ forms! {
                not ending with a hyphen",
     }
 
+    /// Expression of a rule or condition. Its grammar and names are checked where it is compiled.
+    Expression {
+        pattern: "^[^\\x00]+$",
+        max_length: 4096,
+        error_text: "must be an expression in CEL, at most 4096 characters long",
+    }
+
     /// Name of a namespace.
     Namespace {
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",

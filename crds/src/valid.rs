@@ -21,6 +21,7 @@ pub use outgoing::{
 };
 pub use signed_header::{HmacAlgorithm, Part, SignatureEncoding, SignedHeader};
 pub use verify::{PayPalEnvironment, Verify};
+pub use visnyk_rules::{Priority, Rules, Selector};
 
 /// A `WebhookRelay` that passed every check.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +36,9 @@ pub struct ValidatedRelay {
     pub spool: Spool,
     /// Senders that may send, by path. Never empty; paths are unique.
     pub sources: Vec<Source>,
-    /// Receivers of every accepted event. Names are unique.
+    /// Rules, compiled.
+    pub rules: Rules,
+    /// Receivers of the events. Names are unique.
     pub destinations: Vec<Destination>,
     /// Settings of heartbeats to destinations.
     pub heartbeat: Option<Heartbeat>,
@@ -175,6 +178,8 @@ pub struct Source {
     pub allow_from: Vec<IpNet>,
     /// Rule for repeats; `None`: no event is a repeat.
     pub deduplicate: Option<Deduplicate>,
+    /// Priority of events that no rule classifies.
+    pub priority: Priority,
     /// Exceptions from the rule which headers are kept.
     pub forward_headers: ForwardHeaders,
 }
@@ -215,13 +220,15 @@ pub struct SecretRef {
     pub key: String,
 }
 
-/// A receiver of every accepted event.
+/// A receiver of events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
     /// Unique within the relay.
     pub name: String,
     /// Address of the receiver.
     pub target: Target,
+    /// Condition for its events, compiled.
+    pub selector: Selector,
     /// Form of the request body.
     pub format: Format,
     /// HTTP method of the requests.

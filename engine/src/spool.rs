@@ -18,12 +18,13 @@ use visnyk_runtime::observe::watchdog::Ticker;
 pub use self::append::Appended;
 pub use self::steady_clock::SteadyClock;
 use crate::event::{Event, Head};
-use crate::journal::{self, Disk, Entry, Folder, Journal, Options, Recovery};
+use crate::journal::{self, Disk, Entry, Folder, Journal, Options, Recovery, SegmentUse};
 use crate::state::{
     self, Accepted, Admission, Committer, Configured, DeadLetter, DestinationId, DestinationStatus, EventAt,
     EventReader, Expired, Ledger, Ledgers, Lifecycle, NotCommitted, Redriven, Seen, Select, Seq,
     SharedLedgers, Store, StoreOptions, Wanted,
 };
+use crate::triage::decisions::{self, Decisions, Segments};
 
 /// The open spool. Clones share it.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ const LAST_RECORDS: u64 = 64;
 /// The parts of the spool that are read and changed while events are delivered. Clones share them.
 #[derive(Clone)]
 pub(crate) struct SpoolParts {
+    /// Decisions about the accepted events.
+    pub decisions: Arc<Decisions>,
     /// Journal of the accepted events.
     pub journal: Journal,
     /// The state of each destination.
@@ -80,6 +83,9 @@ pub enum SpoolError {
     /// The journal cannot be opened.
     #[error("journal cannot be opened")]
     Journal(#[source] journal::OpenError),
+    /// The decision files cannot be opened.
+    #[error("decision files cannot be opened")]
+    Decisions(#[source] decisions::OpenError),
 }
 
 /// The sum of promise 2, at one moment.
@@ -116,7 +122,9 @@ impl Spool {
         let options = Options { segment_size, max_size, min_next_seq: loaded.max_seq() + 1 };
         let disk: Arc<dyn Disk> = Arc::new(disk);
         let (journal, recovery) =
-            Journal::open(disk, &options, move || ticker.tick()).map_err(SpoolError::Journal)?;
+            Journal::open(Arc::clone(&disk), &options, move || ticker.tick()).map_err(SpoolError::Journal)?;
+        let decisions = Decisions::open(disk, &journal).map_err(SpoolError::Decisions)?;
+        journal.view().count_beside(decisions.bytes());
         for note in &recovery.notes {
             tracing::warn!(note, "journal recovered");
         }
@@ -152,7 +160,7 @@ impl Spool {
         let committer =
             Committer::new(store, ledgers.clone(), Arc::clone(&seen), watermark, steady_ms, free_through);
         let commit_state = committer.commit_state();
-        let parts = SpoolParts { journal, ledgers, events, commit_state };
+        let parts = SpoolParts { decisions: Arc::new(decisions), journal, ledgers, events, commit_state };
         let state_lost = repairs.forgot;
         Ok(Self { parts, committer, seen, recovery, set_aside, state_lost, max_body_size, steady_clock })
     }
@@ -312,8 +320,11 @@ impl Spool {
     /// Returns the sum of promise 2. Every number is of the same moment.
     pub fn snapshot(&self) -> Snapshot {
         let ledgers = self.ledgers();
-        let moment =
-            Moment { journal: &self.parts.journal, watermark: Accepted::watermark(&self.parts.journal) };
+        let moment = Moment {
+            journal: &self.parts.journal,
+            decided_to: self.parts.decisions.decided_to(),
+            watermark: Accepted::watermark(&self.parts.journal),
+        };
         let accepted = moment.accepted_through(moment.watermark);
         Snapshot { accepted, destinations: ledgers.snapshot(&moment) }
     }
@@ -336,6 +347,7 @@ fn highest_steady_ms(journal: &Journal) -> u64 {
 struct Moment<'a> {
     journal: &'a Journal,
     watermark: Seq,
+    decided_to: Seq,
 }
 
 impl Accepted for Moment<'_> {
@@ -345,6 +357,20 @@ impl Accepted for Moment<'_> {
 
     fn accepted_through(&self, seq: Seq) -> u64 {
         self.journal.accepted_through(seq)
+    }
+
+    fn decided_to(&self) -> Seq {
+        self.decided_to
+    }
+}
+
+impl Segments for Journal {
+    fn owner(&self, seq: Seq) -> Option<SegmentUse> {
+        self.view().owner(seq)
+    }
+
+    fn oldest(&self) -> Option<SegmentUse> {
+        self.view().oldest()
     }
 }
 

@@ -28,6 +28,9 @@ pub enum Command {
     /// Check a manifest: print every mistake with its place and end with 64, or print that it is valid. Nothing is
     /// started.
     Check(CheckArgs),
+    /// Print what the rules of a manifest would do with an event: which rule matches and why, the priority, and the
+    /// destinations that get it. Nothing is sent or stored.
+    Explain(ExplainArgs),
     /// Print the state of a running relay as JSON: events per destination, and what it waits for (`/status`).
     Status(AdminArgs),
     /// List dead letters: events that could not be delivered.
@@ -56,6 +59,18 @@ pub struct CheckArgs {
     /// usable. Absent: Secrets are not checked.
     #[arg(long, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
+}
+
+/// Arguments of the command `explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// Manifest with the rules.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// File with the event as JSON: `source`, and optionally `target` (path and query), `received` (a time), `headers`,
+    /// `attributes`, and `body` (JSON) or `text` (any other body).
+    #[arg(long, value_name = "FILE")]
+    pub event: PathBuf,
 }
 
 /// Arguments of the command `run`.

@@ -55,7 +55,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use visnyk_crds::valid::Verify;
+    use visnyk_crds::valid::{Priority, Verify};
 
     use super::*;
     use crate::sources::testing::cases;
@@ -72,6 +72,7 @@ mod tests {
             verify: verify.clone(),
             allow_from: Vec::new(),
             deduplicate: None,
+            priority: Priority::Minor,
             forward_headers,
         };
         let header = |name: &&str| (HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
@@ -147,6 +148,7 @@ mod tests {
             verify: case.verify,
             allow_from: Vec::new(),
             deduplicate: None,
+            priority: Priority::Minor,
             forward_headers: ForwardHeaders::default(),
         };
         assert_eq!(KeptHeaders::of(&source).of_request(&headers), [("x-event", &b"push"[..])]);

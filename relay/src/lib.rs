@@ -8,6 +8,7 @@ mod body_kind;
 mod client;
 mod commands;
 mod endpoints;
+mod explain;
 mod heartbeat;
 
 mod in_flight;
@@ -31,7 +32,7 @@ use visnyk_runtime::guard;
 use visnyk_runtime::host::configuration;
 use visnyk_runtime::server::{drain::Signals, tls};
 
-use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, RunArgs};
+use args::{CheckArgs, Cli, Command, DeadLettersCommand, DestinationCommand, ExplainArgs, RunArgs};
 
 /// Runs the command of the command line.
 pub fn main() -> ExitCode {
@@ -50,6 +51,7 @@ fn handle_command(command: Command) -> anyhow::Result<ExitCode> {
             return run(&runtime, signals, &args);
         }
         Command::Check(args) => return Ok(check(&args)),
+        Command::Explain(args) => return explain_event(&args),
         Command::Status(args) => runtime.block_on(commands::status(&args))?,
         Command::DeadLetters { command: DeadLettersCommand::List(args) } => {
             runtime.block_on(commands::list(&args))?;
@@ -82,6 +84,15 @@ fn check(args: &CheckArgs) -> ExitCode {
     }
     println!("{} is valid", valid.identity.name);
     ExitCode::SUCCESS
+}
+
+fn explain_event(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let valid = match configuration::load(&args.manifest, manifest::load_relay) {
+        Ok(manifest) => manifest.valid,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    print!("{}", explain::explain(&valid, &explain::read(&args.event)?)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the warnings of a valid manifest, one line each with its place.

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationStatus;
+use visnyk_engine::triage::TriageCounts;
 
 use crate::rejection::Rejection;
 
@@ -195,20 +196,51 @@ impl Collector for SpoolMetrics {
             let waits = self.deliveries.blocked.of(&destination.name).is_some();
             ConstGauge::new(u64::from(waits)).encode(family.encode_family(&labels)?)?;
         }
-        Ok(())
+        rules(&self.deliveries.triage.counts(), &mut encoder)
     }
+}
+
+/// Encodes what the rules did since the process started.
+fn rules(counts: &TriageCounts, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let kind = ConstCounter::new(0_u64).metric_type();
+    for (name, help, by_rule) in [
+        ("rule_dropped", "Events that a rule dropped", &counts.dropped),
+        (
+            "rule_errors",
+            "Events for which an expression of a rule or of a destination failed",
+            &counts.errors,
+        ),
+    ] {
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for (rule, count) in by_rule {
+            ConstCounter::new(*count).encode(family.encode_family(&[("rule", rule.as_str())])?)?;
+        }
+    }
+    for (name, help, count) in [
+        ("events_unmatched", "Events that no destination selected", counts.unmatched),
+        (
+            "events_without_rules",
+            "Events decided without rules, because these broke down",
+            counts.without_rules,
+        ),
+    ] {
+        ConstCounter::new(count).encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+    }
+    Ok(())
 }
 
 type Figure = (&'static str, &'static str, fn(&DestinationStatus) -> u64);
 
-const ENDINGS: [Figure; 3] = [
+const ENDINGS: [Figure; 4] = [
     ("events_delivered", "Events a destination took", |status| status.delivered),
     ("events_dropped", "Events dropped by a named rule or command", |status| status.dropped),
+    ("events_filtered", "Events that a destination's `when` did not select", |status| status.filtered),
     ("events_damaged", "Events that were on disk and cannot be read", |status| status.damaged),
 ];
 
 /// Terms of the sum that can decrease: a redrive takes dead letters back.
-const LEVELS: [Figure; 2] = [
+const LEVELS: [Figure; 3] = [
     ("events_pending", "Events still to be delivered", |status| status.pending),
+    ("events_undecided", "Pending events about which the rules have not decided", |status| status.undecided),
     ("dead_letters", "Events that are tried no more, and kept", |status| status.dead_lettered),
 ];

@@ -1,13 +1,17 @@
 //! `/status`: the conservation sum of each destination as one snapshot, the results of each source's requests, and
 //! the active configuration and certificate.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use visnyk_crds::contract::status::{DestinationState, DestinationStatus, RelayStatus, SourceStatus};
+use visnyk_crds::contract::status::{
+    DestinationState, DestinationStatus, RelayStatus, RuleStatus, SourceStatus,
+};
 use visnyk_engine::deliver::report::DeliveryReport;
 use visnyk_engine::spool::{Snapshot, Spool};
 use visnyk_engine::state::{self, Lifecycle};
+use visnyk_engine::triage::TriageCounts;
 use visnyk_runtime::admin::process_status;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::server::tls::Tls;
@@ -51,7 +55,12 @@ impl Status {
         let now_ms = Timestamp::now().as_millisecond();
         let active = self.active.current();
         let certificate = self.tls.as_ref().map(Tls::status).unwrap_or_default();
+        let triage = self.deliveries.triage.counts();
         RelayStatus {
+            rules: rules(&triage),
+            unmatched: triage.unmatched,
+            without_rules: triage.without_rules,
+            decision_problem: triage.problem,
             process: process_status(
                 &active.valid.identity,
                 self.active.problem(),
@@ -84,6 +93,17 @@ impl Status {
     }
 }
 
+/// Returns the rules that dropped an event or failed, by name.
+fn rules(triage: &TriageCounts) -> Vec<RuleStatus> {
+    let of = |name: &String| RuleStatus {
+        name: name.clone(),
+        dropped: triage.dropped.get(name).copied().unwrap_or(0),
+        errors: triage.errors.get(name).copied().unwrap_or(0),
+    };
+    let names: BTreeSet<_> = triage.dropped.keys().chain(triage.errors.keys()).collect();
+    names.into_iter().map(of).collect()
+}
+
 fn destination(
     counts: &state::DestinationStatus,
     deliveries: &DeliveryReport,
@@ -96,8 +116,10 @@ fn destination(
         delivered: counts.delivered,
         dead_lettered: counts.dead_lettered,
         dropped: counts.dropped,
+        filtered: counts.filtered,
         damaged: counts.damaged,
         pending: counts.pending,
+        undecided: counts.undecided,
         oldest_pending_seconds: counts.oldest_pending_ms.map(age),
         concurrency_limit: deliveries.metrics.concurrency_limit(&counts.name),
         state: lifecycle(counts.lifecycle),

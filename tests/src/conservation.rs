@@ -1,4 +1,4 @@
-//! The judge of promise 2: for each destination, accepted = delivered + dead-lettered + dropped + damaged
+//! The judge of promise 2: for each destination, accepted = delivered + dead-lettered + dropped + filtered + damaged
 //! + pending, held against the sender's and the sinks' own ledgers.
 
 use std::{
@@ -51,7 +51,7 @@ pub async fn assert_conserved(relay: &mut Relay, sender: &Sender, sinks: &[(&str
 /// Asserts that in a status each destination's events are in exactly one term.
 pub fn assert_adds_up(status: &Value) {
     for destination in status["destinations"].as_array().expect("a status lists its destinations") {
-        let terms = ["delivered", "deadLettered", "dropped", "damaged", "pending"];
+        let terms = ["delivered", "deadLettered", "dropped", "filtered", "damaged", "pending"];
         let sum: u64 = terms.iter().map(|term| count(destination, term)).sum();
         assert_eq!(count(destination, "accepted"), sum, "does not add up: {destination}");
     }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::destination_tls::{NO_TLS_HERE, TLS_RULE};
 use super::exchange::{MODE_OF_OTHER, MODE_RULE, forwards};
-use super::{Authorization, CloudEvents, DestinationTls, Header, Method, Sign, each, exactly_one};
+use super::{Authorization, CloudEvents, DestinationTls, Header, Method, OnError, Sign, each, exactly_one};
 use crate::bounds;
-use crate::text::{Cidr, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceName, Statuses, UrlPath};
+use crate::text::{
+    Cidr, Expression, GoDuration, HttpUrl, Name, Namespace, Quantity, ServiceName, Statuses, UrlPath,
+};
 
 /// The fields of which [`Destination`] holds exactly one.
 pub(crate) const TARGETS: &[&str] = &["collectorRef", "service", "url"];
@@ -36,6 +38,16 @@ pub struct Destination {
     /// `collectorRef`, `service`, `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<HttpUrl>,
+    /// Condition for the events that it gets, an expression in CEL that is true or false, for example `priority in
+    /// ['Critical', 'Major']`; variables and functions are in docs/rules.md. A field that is missing is no match. Absent:
+    /// it gets every event that no rule drops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expression>,
+    /// Treatment of an event when `when` or a rule fails, for example because a text is no number. `Deliver`: the
+    /// destination gets the event. `DeadLetter`: the event becomes a dead letter. Default `Deliver`. A missing field is
+    /// no failure.
+    #[serde(default)]
+    pub on_error: OnError,
     /// Form of the request body. `Original`: the body as received, with the headers that were kept. `Line`: one line
     /// of text, `<local time> - Received data: <body>`. `CloudEvents`: a CloudEvents 1.0 event. Default `Original`.
     #[serde(default)]

@@ -12,6 +12,7 @@ mod listener;
 mod log;
 mod pod;
 mod relay;
+mod rule;
 mod service;
 mod sign;
 mod signed_header;
@@ -37,6 +38,7 @@ pub use listener::{
 pub use log::{Log, Rotate};
 pub use pod::{ImagePullSecret, Pod, Resources};
 pub use relay::{WebhookRelay, WebhookRelaySpec};
+pub use rule::{OnError, Priority, Rule, Score, Threshold};
 pub use service::{GatewayRef, HttpRoute, Ingress, Monitoring, Service, ServiceKind, TrafficPolicy};
 pub use sign::{Sign, SignHmac, SignStandardWebhooks};
 pub use signed_header::{HmacAlgorithm, SignatureEncoding, SignedHeader};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::source::{NO_CERTIFICATE_BEHIND_A_GATEWAY, NO_CLIENT_CA, ONE_REPLICA};
 use super::{
-    Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Monitoring, Pod, RelayListener, Service, Source,
-    Spool, Status,
+    Autoscaling, Destination, Heartbeat, HttpRoute, Ingress, Monitoring, Pod, RelayListener, Rule, Service,
+    Source, Spool, Status,
 };
 use crate::text::{RESOURCE_NAME_RULE, RESOURCE_NAME_SAYS};
 
@@ -86,7 +86,15 @@ pub struct WebhookRelaySpec {
         }],
     ))]
     pub sources: Vec<Source>,
-    /// Receivers of the events. Each destination gets every accepted event, whatever its source. The undelivered
+    /// Rules that set the priority and labels of an event, or drop it. They are looked at from the first to the last for
+    /// each event, and the last that matches wins, unless one before it has `stop` or drops the event. Absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"],
+    ))]
+    pub rules: Vec<Rule>,
+    /// Receivers of the events. Each destination gets every accepted event that its `when` selects. The undelivered
     /// events of a destination that is removed from this list are kept for `spool.retainRemoved`.
     #[schemars(length(min = 1, max = 64), extend(
         "x-kubernetes-list-type" = "map",

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Verify, each};
+use super::{Priority, Verify, each};
 use crate::bounds;
 use crate::headers;
 use crate::text::{Cidr, GoDuration, HeaderName, IdExpression, Name, RequestPath, SecretKey, SecretName};
@@ -48,6 +48,9 @@ pub struct Source {
     /// delivered again. Needs `replicas: 1` and no `autoscaling`. Absent: repeats are delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplicate: Option<Deduplicate>,
+    /// Priority of its events that no rule classifies: `Critical`, `Major`, `Minor` or `Informational`. Default `Minor`.
+    #[serde(default)]
+    pub priority: Priority,
     /// Exceptions from the rule which request headers are stored with the event and forwarded. Absent: all headers
     /// except those of the connection, of proxies, of proofs and credentials, and those that control how a server
     /// handles a request; the table is in docs/sources.md.

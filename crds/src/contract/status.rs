@@ -46,6 +46,14 @@ pub struct RelayStatus {
     pub state_set_aside: Option<String>,
     /// The latest start found no state of the destinations: events may be delivered again.
     pub state_lost: bool,
+    /// Rules that dropped an event or failed since the process started, and destinations whose `when` failed.
+    pub rules: Vec<RuleStatus>,
+    /// Events that no destination selected, since the process started.
+    pub unmatched: u64,
+    /// Events that were decided without rules since the process started, because these broke down.
+    pub without_rules: u64,
+    /// Reason why decisions cannot be stored. Deliveries pause meanwhile.
+    pub decision_problem: Option<String>,
     /// Destinations, removed ones that keep events included.
     pub destinations: Vec<DestinationStatus>,
     /// Results of each source's requests.
@@ -53,7 +61,7 @@ pub struct RelayStatus {
 }
 
 /// Counts of one destination since it was created. `accepted` is the sum of `delivered`, `deadLettered`, `dropped`,
-/// `damaged` and `pending`.
+/// `filtered`, `damaged` and `pending`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DestinationStatus {
@@ -67,10 +75,14 @@ pub struct DestinationStatus {
     pub dead_lettered: u64,
     /// Events dropped by a named rule or command.
     pub dropped: u64,
+    /// Events that the destination's `when` did not select.
+    pub filtered: u64,
     /// Events that were on disk and cannot be read.
     pub damaged: u64,
     /// Events still to be delivered.
     pub pending: u64,
+    /// Pending events about which the rules have not decided yet.
+    pub undecided: u64,
     /// Age in seconds of the oldest event still to be delivered. Absent: there is none.
     pub oldest_pending_seconds: Option<u64>,
     /// Requests that may be in flight to it now, at most its `concurrency`. Absent: nothing is delivered to it.
@@ -82,6 +94,18 @@ pub struct DestinationStatus {
     /// Outcome of the last failed attempt, while an event waits for another. It has no query string, no header and nothing
     /// of a body.
     pub last_failure: Option<String>,
+}
+
+/// Counts of one rule since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RuleStatus {
+    /// Name of the rule, or of the destination whose `when` it is.
+    pub name: String,
+    /// Events that it dropped.
+    pub dropped: u64,
+    /// Events for which an expression of it failed.
+    pub errors: u64,
 }
 
 /// Stage in the life of a destination.
@@ -149,12 +173,14 @@ mod tests {
         };
         let destination = DestinationStatus {
             name: "quay".into(),
-            accepted: 15,
+            accepted: 22,
             delivered: 5,
             dead_lettered: 4,
             dropped: 3,
+            filtered: 7,
             damaged: 2,
             pending: 1,
+            undecided: 1,
             oldest_pending_seconds: Some(61),
             concurrency_limit: Some(8),
             state: DestinationState::Disabled,
@@ -175,6 +201,10 @@ mod tests {
             torn_tail: 1,
             state_set_aside: Some("/var/lib/visnyk/state.db.unusable-1".into()),
             state_lost: true,
+            rules: vec![RuleStatus { name: "calm".into(), dropped: 3, errors: 1 }],
+            unmatched: 6,
+            without_rules: 1,
+            decision_problem: Some("no space left on device".into()),
             destinations: vec![destination],
             sources: vec![source],
         }

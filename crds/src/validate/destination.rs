@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{exactly_one, outgoing};
+use super::{exactly_one, outgoing, rule};
 use crate::api;
 use crate::bounds;
 use crate::problem::{FieldPath, Problems};
@@ -14,21 +14,25 @@ use crate::valid::{Destination, Format, RateLimit, Retry, Target};
 
 pub(super) fn destinations(
     destinations: &[api::Destination],
+    labels: &[String],
     namespace: &str,
     place: &FieldPath,
     problems: &mut Problems,
 ) -> Vec<Destination> {
     let each = destinations.iter().enumerate();
-    each.filter_map(|(index, one)| destination(one, namespace, &place.item(index), problems)).collect()
+    each.filter_map(|(index, one)| destination(one, labels, namespace, &place.item(index), problems))
+        .collect()
 }
 
 fn destination(
     destination: &api::Destination,
+    labels: &[String],
     namespace: &str,
     place: &FieldPath,
     problems: &mut Problems,
 ) -> Option<Destination> {
     let target = target(destination, namespace, place, problems);
+    let selector = rule::selector(destination, labels, place, problems);
     let retry = retry(&destination.retry, &place.field("retry"), problems);
     let timeout = problems.note(place.field("timeout"), bounds::TIMEOUT.check(&destination.timeout));
     let rate_limit = destination.rate_limit.as_ref().and_then(|limit| {
@@ -67,6 +71,7 @@ fn destination(
     Some(Destination {
         name: destination.name.to_string(),
         target: target?,
+        selector: selector?,
         format: format(destination, place, problems),
         method: destination.method,
         headers,

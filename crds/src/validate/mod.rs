@@ -9,6 +9,7 @@ mod listener;
 mod outgoing;
 mod pod;
 mod relay;
+mod rule;
 mod signed_header;
 mod source;
 mod spool;

@@ -1,11 +1,14 @@
 //! Validates a relay as a whole, and the rules between its parts.
 
-use super::{check_schema, destination, identity, listener, pod, source, spool};
+use super::{check_schema, destination, identity, listener, pod, rule, source, spool};
 use crate::api::{self, WebhookRelay};
 use crate::bounds;
 use crate::problem::{FieldPath, Problem, Problems};
 use crate::spool_layout::SpoolLayout;
 use crate::valid::{Destination, Heartbeat, Listener, SpoolKind, ValidatedRelay};
+
+/// Maximum bytes of a spec as YAML with all defaults, which the pods read from a ConfigMap. That holds 1 MiB.
+const MAX_MANIFEST: usize = 1_000_000;
 
 /// Validates a relay.
 ///
@@ -26,8 +29,10 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
         source::ranges(&spec.listener.trusted_proxies, &of_listener.field("trustedProxies"), &mut problems);
     let spool = spool::spool(&spec.spool, &place.field("spool"), &mut problems);
     let sources = source::sources(&spec.sources, client_ca.as_ref(), &place.field("sources"), &mut problems);
+    let rules = rule::rules(&spec.rules, &spec.sources, &place.field("rules"), &mut problems);
     let destinations = destination::destinations(
         &spec.destinations,
+        &rule::labels(&spec.rules),
         &identity.namespace,
         &place.field("destinations"),
         &mut problems,
@@ -42,6 +47,11 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     pod::monitoring(spec.monitoring.as_ref(), &place.field("monitoring"), &mut problems);
     if spec.autoscaling.as_ref().is_some_and(|bounds| bounds.max_replicas < bounds.min_replicas) {
         problems.add(place.field("autoscaling"), api::AT_LEAST_MIN);
+    }
+
+    let bytes = serde_yaml::to_string(spec).map_or(0, |text| text.len());
+    if bytes > MAX_MANIFEST {
+        problems.add(place.clone(), format!("has {bytes} bytes, more than {MAX_MANIFEST}: a ConfigMap holds 1 MiB; shorten or share its rules"));
     }
 
     let deduplicates = spec.sources.iter().any(|source| source.deduplicate.is_some());
@@ -62,12 +72,13 @@ pub fn relay(relay: &WebhookRelay) -> Result<ValidatedRelay, Vec<Problem>> {
     }
 
     let warnings = [replaced_replicas(spec, &place), beaten_finals(&destinations, &place)].concat();
-    let valid = listener.zip(spool).map(|(listener, spool)| ValidatedRelay {
+    let valid = listener.zip(spool).zip(rules).map(|((listener, spool), rules)| ValidatedRelay {
         identity,
         listener: Listener { client_ca, ..listener },
         trusted_proxies,
         spool,
         sources,
+        rules,
         destinations,
         heartbeat,
         warnings,

@@ -59,6 +59,7 @@ fn source(
             Some(deduplicate) => Some(deduplicate?),
             None => None,
         },
+        priority: source.priority.into(),
         forward_headers,
     })
 }

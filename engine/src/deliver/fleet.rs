@@ -19,6 +19,7 @@ use super::report::DeliveryReport;
 use crate::journal::Seq;
 use crate::spool::Spool;
 use crate::state::DestinationId;
+use crate::triage::Ruling;
 
 /// The dispatchers of a process.
 pub struct Fleet {
@@ -60,9 +61,9 @@ impl Fleet {
         self.context.report.clone()
     }
 
-    /// Makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
+    /// Decides by `ruling` from now on, and makes the running dispatchers those of `destinations`, each of which the ledgers already know, with its
     /// starting cursor committed. Files are read while others can use the fleet. Call it from one task only.
-    pub async fn apply(fleet: &Mutex<Self>, destinations: &[(DestinationId, Destination)]) {
+    pub async fn apply(fleet: &Mutex<Self>, destinations: &[(DestinationId, Destination)], ruling: Ruling) {
         let (changed, outbound) = {
             let fleet = fleet.lock().await;
             (fleet.changed(destinations), fleet.outbound.clone())
@@ -74,7 +75,9 @@ impl Fleet {
             };
             changed.into_iter().map(open).collect()
         });
-        fleet.lock().await.install(destinations, opened);
+        let mut fleet = fleet.lock().await;
+        fleet.context.decide_by(ruling);
+        fleet.install(destinations, opened);
     }
 
     /// Gives new opened to the destinations of which the peers folder or the Secrets say something new. Files are read

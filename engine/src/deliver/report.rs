@@ -3,6 +3,7 @@
 use super::blocked_destinations::BlockedDestinations;
 use super::last_failures::LastFailures;
 use super::metrics::DeliveryMetrics;
+use crate::triage::TriageReport;
 
 /// Reports of the dispatchers of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +14,6 @@ pub struct DeliveryReport {
     pub blocked: BlockedDestinations,
     /// The failure of the last attempt, by destination.
     pub last_failures: LastFailures,
+    /// Counts of what the rules did.
+    pub triage: TriageReport,
 }

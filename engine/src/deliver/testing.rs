@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
-use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Statuses, Target};
+use visnyk_crds::valid::{Destination, DestinationTls, Format, Method, Retry, Selector, Statuses, Target};
 
 use super::channels::http::{client::Outbound, resolver::Resolver};
 use super::failure::FailureKind;
@@ -69,6 +69,7 @@ pub(super) fn destination(url: &str) -> Destination {
     Destination {
         name: "sink".into(),
         target: Target::Url(url.parse().unwrap()),
+        selector: Selector::default(),
         format: Format::Original,
         method: Method::POST,
         headers: vec![],

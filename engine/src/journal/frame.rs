@@ -25,6 +25,11 @@ impl Keys {
     pub(super) fn new(salt: u64) -> Self {
         Self { header: (salt >> 32) as u32, payload: salt as u32 }
     }
+
+    /// Returns the salt.
+    pub(super) fn salt(self) -> u64 {
+        u64::from(self.header) << 32 | u64::from(self.payload)
+    }
 }
 
 /// Header of a frame. A value of this type means that the header's checksum was right.

@@ -38,7 +38,9 @@ pub use self::batch::Batch;
 pub use self::disk::{Disk, DiskFile, Folder};
 pub use self::log::{Appended, Log};
 pub use self::pages::TRIES;
+pub(crate) use self::pages::write_again;
 pub use self::reader::{Entry, Position, ReadError, Reader};
+pub use self::segment::SegmentUse;
 pub use self::view::View;
 use self::writer::{Queue, Tidy, Writer};
 
@@ -267,6 +269,11 @@ impl Journal {
     /// Makes a reader of everything after `after`.
     pub fn reader(&self, after: Seq) -> Reader {
         self.inner.view.reader(after)
+    }
+
+    /// Returns the view: everything that does not need the writer.
+    pub fn view(&self) -> &View {
+        &self.inner.view
     }
 
     /// Frees everything at or below `seq`, which is never read again. Segments with nothing else are used again.

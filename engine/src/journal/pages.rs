@@ -88,7 +88,7 @@ impl Pages {
 }
 
 /// Writes what can be read of `from..to` once more as it is.
-pub(super) fn write_again(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+pub(crate) fn write_again(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
     let mut bytes = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
     if let Ok(count) = file.read_at(&mut bytes, from) {
         return file.write_all_at(&bytes[..count], from);

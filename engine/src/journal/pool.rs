@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::disk::{Disk, DiskFile};
 use super::segment::Segment;
@@ -54,6 +55,8 @@ pub(super) struct Pool {
     segment_size: u64,
     max_size: u64,
     files: Mutex<Files>,
+    /// Bytes of files that others keep beside the segments.
+    beside: OnceLock<Arc<AtomicU64>>,
     /// Lock that is held while a file is zeroed, so that a writer that needs a file waits for it.
     preparing: Mutex<()>,
 }
@@ -73,7 +76,14 @@ pub(super) struct Files {
 
 impl Pool {
     pub(super) fn new(disk: Arc<dyn Disk>, segment_size: u64, max_size: u64, files: Files) -> Self {
-        Self { disk, segment_size, max_size, files: Mutex::new(files), preparing: Mutex::new(()) }
+        Self {
+            disk,
+            segment_size,
+            max_size,
+            files: Mutex::new(files),
+            beside: OnceLock::new(),
+            preparing: Mutex::new(()),
+        }
     }
 
     /// Bytes of every file that is made.
@@ -92,6 +102,16 @@ impl Pool {
                 Err(error.into())
             }
         }
+    }
+
+    /// Counts these bytes against the size, too.
+    pub(super) fn count_beside(&self, bytes: Arc<AtomicU64>) {
+        // There is one who keeps such files.
+        let _ = self.beside.set(bytes);
+    }
+
+    fn beside(&self) -> u64 {
+        self.beside.get().map_or(0, |bytes| bytes.load(Ordering::Relaxed))
     }
 
     /// Returns whether [`Pool::take`] would not have to write.
@@ -115,7 +135,7 @@ impl Pool {
         self.remove_doomed();
         let name = {
             let mut files = self.files();
-            if files.size + self.segment_size > self.max_size {
+            if files.size + self.beside() + self.segment_size > self.max_size {
                 return Err(PoolError::Full);
             }
             files.next_slot += 1;
@@ -160,7 +180,12 @@ impl Pool {
                 files.ready.push_back(segment.file_name.clone());
             }
         }
-        while files.ready.len() > SPARES {
+        // The files beside them have grown meanwhile, and both together have one size.
+        let is_over = |files: &Files| {
+            let doomed: u64 = files.doomed.iter().map(|(_, size)| size).sum();
+            files.size - doomed.min(files.size) + self.beside() > self.max_size
+        };
+        while files.ready.len() > SPARES || (!files.ready.is_empty() && is_over(&files)) {
             let surplus = files.ready.pop_front();
             files.doomed.extend(surplus.map(|name| (name, self.segment_size)));
         }

@@ -27,6 +27,23 @@ impl SeqRange {
     }
 }
 
+/// One use of a segment file, as files that lie beside it name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentUse {
+    /// Number of this use, growing with each use of any segment.
+    pub number: u64,
+    /// Random number of this use.
+    pub salt: u64,
+    /// First sequence of this use.
+    pub first_seq: Seq,
+}
+
+impl From<&Segment> for SegmentUse {
+    fn from(segment: &Segment) -> Self {
+        Self { number: segment.number, salt: segment.keys.salt(), first_seq: segment.first_seq }
+    }
+}
+
 /// One use of a segment file.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -186,6 +203,19 @@ impl Catalog {
     /// Returns the first sequence of the oldest live segment.
     pub(super) fn oldest_seq(&self) -> Option<Seq> {
         self.read().segments.front().map(|segment| segment.first_seq)
+    }
+
+    /// Returns the segment that owns a sequence, or will; `None` if that was freed, or there is none yet.
+    pub(super) fn owner(&self, seq: Seq) -> Option<SegmentUse> {
+        let live = self.read();
+        let after = live.segments.partition_point(|segment| segment.first_seq <= seq);
+        let owner = after.checked_sub(1).and_then(|index| live.segments.get(index));
+        owner.map(|segment| SegmentUse::from(&**segment))
+    }
+
+    /// Returns the oldest live segment.
+    pub(super) fn oldest(&self) -> Option<SegmentUse> {
+        self.read().segments.front().map(|segment| SegmentUse::from(&**segment))
     }
 
     /// Returns whether the segment is still in the use that was just read, and not in its next one.

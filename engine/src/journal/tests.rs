@@ -1,6 +1,7 @@
 //! Tests of the whole journal: with its thread on a real file system here, without it on a simulated disk
 //! in the modules below.
 
+mod beside;
 mod crash_states;
 mod damage;
 mod decoders;

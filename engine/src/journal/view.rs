@@ -1,12 +1,13 @@
 //! The operations on a journal that do not need its writer: reading, counting, and freeing.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::Seq;
 use super::disk::Disk;
 use super::pool::Pool;
 use super::reader::{Position, Reader};
-use super::segment::Catalog;
+use super::segment::{Catalog, SegmentUse};
 
 /// Handle of the live segments; cheap to clone.
 #[derive(Clone)]
@@ -56,6 +57,21 @@ impl View {
         let freed = self.catalog.free_through(seq.min(self.watermark()));
         self.pool.recycle(&freed);
         !freed.is_empty()
+    }
+
+    /// Returns the segment that owns a sequence; `None` if that was freed.
+    pub fn owner(&self, seq: Seq) -> Option<SegmentUse> {
+        self.catalog.owner(seq)
+    }
+
+    /// Returns the oldest live segment; `None` if there is none yet.
+    pub fn oldest(&self) -> Option<SegmentUse> {
+        self.catalog.oldest()
+    }
+
+    /// Counts the bytes of files that lie beside the segments against the journal's size from now on.
+    pub fn count_beside(&self, bytes: Arc<AtomicU64>) {
+        self.pool.count_beside(bytes);
     }
 
     /// Returns whether the next segment is ready.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +18,11 @@ use super::{Appended, Spool};
 use crate::event::{Attributes, Envelope, Event, Head};
 use crate::journal::Entry;
 use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
+use crate::triage::decisions::{Addressee, Decision, Recorded, Segments, Tables, Verdict};
 
-/// The folder of what the present version writes: record 3, segment 1, state 1. Its first two records are as the two
-/// versions before wrote them.
-const NAME: &str = "record-3-segment-1-state-1";
+/// The folder of what the present version writes: record 3, segment 1, state 2, decision file 1. Its first two
+/// records are as the two versions before wrote them.
+const NAME: &str = "record-3-segment-1-state-2-decision-1";
 const EVENTS: u64 = 10;
 const DEDUPLICATE: Deduplicate = Deduplicate { window: Duration::MAX, id: None };
 const WAIT: Pause = Pause { until_ms: 4_000_000_000_000, for_ms: 3_600_000 };
@@ -138,12 +140,27 @@ async fn make(folder: &Path) {
         let pager = ledgers.get_mut(ids[1]).unwrap();
         assert!(pager.finish_fresh(1, Ending::Dropped));
         assert_eq!(pager.damaged(2, 2), 1);
+        assert!(pager.finish_fresh(3, Ending::Filtered));
         pager.set_pause(Some(WAIT));
         pager.disable();
     }
+    let decided: Vec<_> = (1..=EVENTS).map(|seq| (seq, decision(seq))).collect();
+    let segment = Segments::owner(&journal, 1).unwrap();
+    spool.parts.decisions.record(&segment, &tables(), &decided).unwrap();
     spool.committer.configure(wanted(&["archive", "pager"]), 7, journal).await.unwrap();
     spool.commit_now().await.unwrap();
     spool.close().await;
+}
+
+fn tables() -> Arc<Tables> {
+    let when = Some("priority == 'Critical'".to_owned());
+    let pager = Addressee { name: "pager".into(), when, dead_letters_errors: true };
+    Arc::new(Tables { destinations: vec![pager], rules: vec!["calm".into()] })
+}
+
+fn decision(seq: u64) -> Decision {
+    let verdict = if seq == 1 { Verdict::Dropped(0) } else { Verdict::Decided };
+    Decision { verdict, lane: 3, key: seq, dead: 0, selected: seq % 2 }
 }
 
 fn postponed() -> Postponed {
@@ -157,6 +174,13 @@ fn death() -> Death {
 async fn assert_whole(folder: &Path) {
     let spool = open(folder).await;
     assert_eq!((spool.recovery().torn_tail, spool.state_lost(), spool.set_aside()), (0, false, None));
+    let has_decisions = !spool.parts.decisions.is_empty();
+    if has_decisions {
+        let segment = Segments::owner(&spool.parts.journal, 1).unwrap();
+        let recorded = spool.parts.decisions.recorded(&segment, 1, EVENTS, false).unwrap();
+        let expected = (1..=EVENTS).map(|seq| Recorded::Decision(decision(seq), tables()));
+        assert_eq!(recorded, expected.collect::<Vec<_>>());
+    }
     let mut reader = spool.parts.journal.reader(0);
     let steady_ms = spool.steady_clock().now_ms();
     for number in 1..=EVENTS {
@@ -171,12 +195,13 @@ async fn assert_whole(folder: &Path) {
         let statuses = spool.snapshot().destinations;
         let status = statuses.into_iter().find(|status| status.name == name).unwrap();
         assert!(status.adds_up() && status.accepted == EVENTS, "{status:?}");
-        let DestinationStatus { delivered, dead_lettered, dropped, damaged, pending, lifecycle, .. } = status;
-        ([delivered, dead_lettered, dropped, damaged, pending], lifecycle)
+        let DestinationStatus { delivered, dead_lettered, dropped, filtered, damaged, pending, .. } = status;
+        ([delivered, dead_lettered, dropped, filtered, damaged, pending], status.lifecycle)
     };
-    assert_eq!(of("archive"), ([4, 1, 0, 0, 5], Lifecycle::Active));
-    assert_eq!(of("pager"), ([0, 0, 1, 1, 8], Lifecycle::Disabled));
-    assert_eq!(of("tickets"), ([0, 0, 0, 0, 10], Lifecycle::Removed { at_ms: 7 }));
+    assert_eq!(of("archive"), ([4, 1, 0, 0, 0, 5], Lifecycle::Active));
+    let filtered = u64::from(has_decisions);
+    assert_eq!(of("pager"), ([0, 0, 1, filtered, 1, 8 - filtered], Lifecycle::Disabled));
+    assert_eq!(of("tickets"), ([0, 0, 0, 0, 0, 10], Lifecycle::Removed { at_ms: 7 }));
     let (held, paused) = {
         let ledgers = spool.ledgers();
         let archive = ledgers.find("archive").unwrap();

@@ -48,6 +48,8 @@ pub struct DestinationRow {
     pub delivered: u64,
     /// Number of events that a named rule or command dropped.
     pub dropped: u64,
+    /// Number of events that the destination's `when` did not select.
+    pub filtered: u64,
     /// Number of events that were on disk and cannot be read.
     pub damaged: u64,
     /// Number of rows of its waiting room. Fewer rows in the file mean damage.

@@ -190,6 +190,7 @@ impl Ledger {
             window,
             delivered: 0,
             dropped: 0,
+            filtered: 0,
             damaged: 0,
             waiting: super::held::Room::default(),
             dead: super::held::Room::default(),

@@ -23,6 +23,8 @@ pub enum Ending {
     Delivered,
     /// A named rule or command dropped the event.
     Dropped,
+    /// The `when` of the destination did not select the event.
+    Filtered,
     /// The event's bytes cannot be read.
     Damaged,
 }
@@ -54,6 +56,7 @@ pub struct Ledger {
     pub(super) window: Window,
     pub(super) delivered: u64,
     pub(super) dropped: u64,
+    pub(super) filtered: u64,
     pub(super) damaged: u64,
     pub(super) waiting: Room,
     pub(super) dead: Room,
@@ -120,6 +123,11 @@ impl Ledger {
         self.reached_ms = self.reached_ms.max(Some(received_at_ms));
         self.begun.insert(seq, received_at_ms);
         Admission::Yes
+    }
+
+    /// Returns whether an event of the journal may end now: see [`Admission::WindowFull`].
+    pub fn admits(&self, seq: Seq) -> bool {
+        self.window.admits(seq, self.begun.len())
     }
 
     /// Returns whether an event of the journal still has to be delivered.
@@ -279,6 +287,7 @@ impl Ledger {
             window: self.window.encode(),
             delivered: self.delivered,
             dropped: self.dropped,
+            filtered: self.filtered,
             damaged: self.damaged,
             waiting: self.waiting.len(),
             dead_lettered: self.dead.len(),
@@ -308,6 +317,7 @@ impl Ledger {
         match ending {
             Ending::Delivered => self.delivered += 1,
             Ending::Dropped => self.dropped += 1,
+            Ending::Filtered => self.filtered += 1,
             Ending::Damaged => self.damaged += 1,
         }
     }

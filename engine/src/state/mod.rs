@@ -52,4 +52,8 @@ pub trait Accepted {
     /// Returns the number of events that the journal ever accepted with a sequence of at most `seq`. Voids are not
     /// events.
     fn accepted_through(&self, seq: Seq) -> u64;
+    /// Returns the sequence through which every event is decided.
+    fn decided_to(&self) -> Seq {
+        Seq::MAX
+    }
 }

@@ -164,6 +164,7 @@ impl Ledger {
         ledger.removed_for_ms = row.removed_for_ms;
         ledger.delivered = row.delivered;
         ledger.dropped = row.dropped;
+        ledger.filtered = row.filtered;
         ledger.damaged = row.damaged;
         ledger.changed = false;
         ledger
@@ -201,7 +202,8 @@ impl Ledger {
             return 0;
         }
         self.window.cover(self.window.cursor() + 1, before_oldest, Covered::Events);
-        let counted = self.delivered + self.dropped + self.damaged + self.waiting.len() + self.dead.len();
+        let ended = self.delivered + self.dropped + self.filtered + self.damaged;
+        let counted = ended + self.waiting.len() + self.dead.len();
         let finished = (counted - self.window.events_above().min(counted)).cast_signed();
         let accepted = journal.accepted_through(self.window.cursor()).cast_signed();
         let gap = accepted - self.accepted_at_creation - finished;

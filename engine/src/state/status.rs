@@ -17,7 +17,7 @@ pub enum Lifecycle {
     },
 }
 
-/// One destination's part of `/status`: `accepted` is the sum of the five others, at every moment.
+/// One destination's part of `/status`: `accepted` is the sum of the six others, at every moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationStatus {
     /// Id of the destination.
@@ -32,10 +32,14 @@ pub struct DestinationStatus {
     pub dead_lettered: u64,
     /// Number of events that a named rule or command dropped.
     pub dropped: u64,
+    /// Number of events that the destination's `when` did not select.
+    pub filtered: u64,
     /// Number of events that were on disk and cannot be read.
     pub damaged: u64,
     /// Events that still have to be delivered: counted in journal and waiting room.
     pub pending: u64,
+    /// Number of pending events about which the rules have not decided.
+    pub undecided: u64,
     /// Number of pending events that wait for another attempt.
     pub waiting: u64,
     /// Time at which the oldest pending event was received, in milliseconds since the Unix epoch. While that event is
@@ -48,7 +52,8 @@ pub struct DestinationStatus {
 impl DestinationStatus {
     /// Returns whether every accepted event is in exactly one term.
     pub fn adds_up(&self) -> bool {
-        self.accepted == self.delivered + self.dead_lettered + self.dropped + self.damaged + self.pending
+        let finished = self.delivered + self.dead_lettered + self.dropped + self.filtered + self.damaged;
+        self.accepted == finished + self.pending
     }
 }
 
@@ -64,12 +69,20 @@ impl Ledger {
             delivered: self.delivered,
             dead_lettered: self.dead.len(),
             dropped: self.dropped,
+            filtered: self.filtered,
             damaged: self.damaged,
             pending: unread + self.waiting.len(),
+            undecided: self.undecided(journal).min(unread),
             waiting: self.waiting.len(),
             oldest_pending_ms: self.oldest_pending_ms(unread),
             lifecycle: self.lifecycle,
         }
+    }
+
+    /// Returns the number of events in the journal that are not decided. None of them can be finished.
+    fn undecided(&self, journal: &dyn Accepted) -> u64 {
+        let decided = journal.decided_to().max(self.window.cursor()).min(journal.watermark());
+        journal.accepted_through(journal.watermark()).saturating_sub(journal.accepted_through(decided))
     }
 
     /// Returns the number of events in the journal that still have to be delivered: those above the cursor, less the

@@ -1,5 +1,6 @@
 //! Some entries of the journal at a time, read on a thread that may wait for the disk.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
+use super::desk::Triage;
 use super::event_log::{EventLog, LogReader};
 use super::item::Item;
 use crate::journal::{self, Position, ReadError, Seq};
@@ -40,6 +42,9 @@ impl Chunk {
 /// A position in the journal from which chunks are read.
 pub struct ChunkReader {
     log: Arc<dyn EventLog>,
+    triage: Arc<Triage>,
+    /// It decides about events that are not decided yet.
+    decides: bool,
     state: State,
     read_to: Seq,
     /// Number of reads in a row that failed at the same place, and the time of the next.
@@ -54,13 +59,29 @@ enum State {
 }
 
 /// The reader, the entries that it read, and the error that ended this.
-type Read = (Box<dyn LogReader>, Vec<Item>, Option<ReadError>);
+type Read = (Box<dyn LogReader>, Vec<Item>, Option<ChunkError>);
+
+/// The reason for which no chunk can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    /// The decisions about its events can be neither read nor written.
+    #[error("decision files cannot be used")]
+    Decisions(#[source] io::Error),
+}
 
 impl ChunkReader {
-    /// Makes a reader of everything after `after`.
-    pub fn new(log: Arc<dyn EventLog>, after: Seq) -> Self {
+    /// Makes a reader of everything after `after`, which is decided.
+    pub fn new(log: Arc<dyn EventLog>, triage: Arc<Triage>, after: Seq) -> Self {
         let state = State::Idle(log.reader(after));
-        Self { log, state, read_to: after, failing: None }
+        Self { log, triage, decides: false, state, read_to: after, failing: None }
+    }
+
+    /// Makes it decide about the events that it reads.
+    pub(super) fn deciding(self) -> Self {
+        Self { decides: true, ..self }
     }
 
     /// Returns the last sequence that was read.
@@ -73,11 +94,11 @@ impl ChunkReader {
     /// be read: then exactly their records are damaged.
     ///
     /// # Errors
-    /// The journal cannot be read, and nothing was read before that.
+    /// The journal or the decisions cannot be read or written, and no entry was handed out.
     ///
     /// # Cancel safety
     /// Nothing is lost: a read under way is picked up by the next call.
-    pub async fn next(&mut self, through: Seq) -> Result<Chunk, ReadError> {
+    pub async fn next(&mut self, through: Seq) -> Result<Chunk, ChunkError> {
         loop {
             if let Some((_, again_at)) = self.failing {
                 sleep_until(again_at).await;
@@ -115,8 +136,19 @@ impl ChunkReader {
             return;
         }
         if let State::Idle(reader) = std::mem::replace(&mut self.state, State::Moving) {
-            let (gives_up, read_to) = (self.gives_up(), self.read_to);
-            let read = move || read(reader, read_to, through, gives_up);
+            let (gives_up, read_to, decides) = (self.gives_up(), self.read_to, self.decides);
+            let triage = Arc::clone(&self.triage);
+            let log = Arc::clone(&self.log);
+            let read = move || {
+                let (reader, mut items, error) = read(reader, read_to, through, gives_up);
+                let told =
+                    if decides { triage.decide(&mut items) } else { triage.look_up(&mut items, gives_up) };
+                match told {
+                    Ok(()) => (reader, items, error),
+                    // None of them may be handed out: they are read again.
+                    Err(error) => (log.reader(read_to), vec![], Some(ChunkError::Decisions(error))),
+                }
+            };
             self.state = State::Reading(tokio::task::spawn_blocking(read));
         }
     }
@@ -143,7 +175,7 @@ fn read(mut reader: Box<dyn LogReader>, mut read_to: Seq, through: Seq, gives_up
                 items.push(item);
             }
             Ok(None) => break,
-            Err(error) => return (reader, items, Some(error)),
+            Err(error) => return (reader, items, Some(error.into())),
         }
     }
     (reader, items, None)
@@ -160,6 +192,7 @@ mod tests {
     use crate::journal::disk::Disk;
     use crate::journal::sim::SimDisk;
     use crate::journal::{Folder, Journal, Options};
+    use crate::triage::testing;
 
     #[tokio::test(start_paused = true)]
     async fn page_that_is_back_after_some_tries_damages_no_event() {
@@ -178,7 +211,7 @@ mod tests {
         journal.append(Event { envelope, body: "hello".into() }.encode()).await.unwrap();
         // The page behind the header; a try reads it twice: with others, and alone.
         disk.list().unwrap().iter().for_each(|name| disk.lose_page_for(name, 2, 6));
-        let mut reader = ChunkReader::new(Arc::new(journal.clone()), 0);
+        let mut reader = ChunkReader::new(Arc::new(journal.clone()), testing::without_rules(), 0);
         for _ in 0..3 {
             reader.next(1).await.unwrap_err();
         }
@@ -193,7 +226,7 @@ mod tests {
         let disk = Arc::new(Folder::open(folder.path()).unwrap());
         let (journal, _) = Journal::open(disk, &options, || ()).unwrap();
         journal.append("record".into()).await.unwrap();
-        let mut reader = ChunkReader::new(Arc::new(journal.clone()), 0);
+        let mut reader = ChunkReader::new(Arc::new(journal.clone()), testing::without_rules(), 0);
         let runtime = Builder::new_current_thread().build().unwrap();
         let ended = runtime.handle().clone();
         runtime.shutdown_background();

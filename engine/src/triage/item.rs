@@ -5,24 +5,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tracing::error;
 
+use super::desk::Decided;
 use crate::event::Event;
 use crate::journal::{Entry, Seq};
 
 /// An entry of the journal, decoded. A clone shares the memory of the event.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// An event.
+    /// An event that was accepted.
     Event {
-        /// Its sequence.
+        /// Sequence of the event.
         seq: Seq,
         /// As it was journalled.
         record: Bytes,
         /// What the record says.
         event: Arc<Event>,
+        /// What was decided about it.
+        decided: Decided,
     },
     /// An event that only a later version of Visnyk can read.
     Newer {
-        /// Its sequence.
+        /// Sequence of the event.
         seq: Seq,
         /// Which version wrote it, and what to do.
         reason: Arc<str>,
@@ -50,7 +53,9 @@ impl Item {
             Entry::Damaged { first, last } => Self::Damaged { first, last },
             Entry::Void { first, last } => Self::Void { first, last },
             Entry::Record { seq, bytes } => match Event::decode(&bytes) {
-                Ok(event) => Self::Event { seq, record: bytes, event: Arc::new(event) },
+                Ok(event) => {
+                    Self::Event { seq, record: bytes, event: Arc::new(event), decided: Decided::Default }
+                }
                 Err(error) if error.is_newer() => Self::Newer { seq, reason: error.to_string().into() },
                 Err(error) => {
                     error!(seq, %error, "journalled event cannot be read");

@@ -1,4 +1,4 @@
-//! The loop that reads the journal for all destinations.
+//! The loop that reads the journal for all destinations, and decides about each event.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,7 +9,8 @@ use tracing::error;
 use visnyk_runtime::observe::causes::with_causes;
 use visnyk_runtime::observe::watchdog::Ticker;
 
-use super::chunk::ChunkReader;
+use super::chunk::{ChunkError, ChunkReader};
+use super::desk::Triage;
 use super::event_log::EventLog;
 use super::tail::Tail;
 use crate::journal::Seq;
@@ -20,6 +21,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(2);
 /// The loop; [`EventReader::run`] is its life.
 pub struct EventReader {
     log: Arc<dyn EventLog>,
+    triage: Arc<Triage>,
     /// Where the chunks go. It is gone once there are neither dispatchers nor a fleet to start one.
     tail: Weak<Tail>,
     wanted: watch::Receiver<Seq>,
@@ -29,10 +31,10 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Makes a reader of `log` that fills `tail`.
-    pub fn new(log: Arc<dyn EventLog>, tail: &Arc<Tail>, ticker: Ticker) -> Self {
+    /// Makes a reader of `log` that decides by `triage` and fills `tail`.
+    pub fn new(log: Arc<dyn EventLog>, triage: Arc<Triage>, tail: &Arc<Tail>, ticker: Ticker) -> Self {
         let (wanted, watermark) = (tail.wanted(), log.watch_watermark());
-        Self { log, tail: Arc::downgrade(tail), wanted, watermark, chunks: None, ticker }
+        Self { log, triage, tail: Arc::downgrade(tail), wanted, watermark, chunks: None, ticker }
     }
 
     /// Reads until the tail is gone.
@@ -44,7 +46,7 @@ impl EventReader {
         }
     }
 
-    /// Waits until a follower asks for something that is synced, and reads it.
+    /// Waits until something that is to be read is synced, and reads it.
     async fn step(&mut self) {
         let Some(end) = self.tail.upgrade().and_then(|tail| tail.end()) else {
             // An error says that the tail is gone, which the loop sees.
@@ -60,16 +62,26 @@ impl EventReader {
         }
         let through = *self.watermark.borrow();
         if self.chunks.as_ref().is_none_or(|chunks| chunks.read_to() != end) {
-            self.chunks = Some(ChunkReader::new(Arc::clone(&self.log), end));
+            let (log, triage) = (Arc::clone(&self.log), Arc::clone(&self.triage));
+            self.chunks = Some(ChunkReader::new(log, triage, end).deciding());
         }
         let Some(chunks) = &mut self.chunks else { return };
         match chunks.next(through).await {
             Ok(chunk) => {
+                let last = chunk.last();
+                self.triage.report().set_problem(None);
                 if let Some(tail) = self.tail.upgrade() {
                     tail.push(chunk);
+                    tail.follow_destinations_unless(|| self.triage.decides(last));
+                    self.triage.set_decided_to(tail.decided_to());
                 }
             }
-            Err(error) => error!(error = with_causes(&error), "cannot read the journal"),
+            Err(error) => {
+                if let ChunkError::Decisions(_) = error {
+                    self.triage.report().set_problem(Some(with_causes(&error)));
+                }
+                error!(error = with_causes(&error), "cannot read or decide, deliveries pause");
+            }
         }
     }
 }

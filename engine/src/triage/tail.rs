@@ -1,7 +1,7 @@
 //! The decoded events that the destinations that keep up have still to take, in bounded memory.
 //!
 //! It ends at the destination that is furthest ahead, which is what the reader follows: what no destination has room for
-//! is not read. When the memory is used up, the oldest chunk goes. A destination that needs it lags, and reads the
+//! is not read. With rules it ends at the last event that was decided, and no destination is told of more. When the memory is used up, the oldest chunk goes. A destination that needs it lags, and reads the
 //! journal itself until it is back in the younger half, so that it is not out again at once.
 
 use std::collections::{HashMap, VecDeque};
@@ -31,8 +31,10 @@ struct Shared {
     /// Chunks in a row, the oldest first.
     chunks: VecDeque<Held>,
     /// The last sequence of the newest chunk; without chunks, the one behind which the next begins. Absent until a
-    /// follower asks.
+    /// follower asks or the reader decides.
     end: Option<Seq>,
+    /// The reader decides about every event, and no follower moves the end.
+    is_decided: bool,
     /// Bytes of all chunks so far.
     memory_end: u64,
     /// The last sequence that each follower has taken.
@@ -86,6 +88,31 @@ impl Tail {
     /// Returns the sequence behind which the next chunk begins. Absent until a follower asks.
     pub(super) fn end(&self) -> Option<Seq> {
         self.shared().end
+    }
+
+    /// Has the reader decide about every event from now on, the first time from the one after `start`.
+    pub fn decide_from(&self, start: Seq) {
+        let mut shared = self.shared();
+        shared.is_decided = true;
+        shared.end.get_or_insert(start);
+        self.wanted.send_replace(Seq::MAX);
+    }
+
+    /// Has the reader follow the destinations from now on, unless it `decides` about what comes.
+    pub(super) fn follow_destinations_unless(&self, decides: impl FnOnce() -> bool) {
+        let mut shared = self.shared();
+        // Asked under the lock: rules that come at this moment are in force before `decide_from` is called.
+        if shared.is_decided && !decides() {
+            shared.is_decided = false;
+            // What followers asked for until now was not kept.
+            self.wanted.send_replace(shared.end.unwrap_or(0) + 1);
+        }
+    }
+
+    /// Returns the last sequence that is decided; `None`: no event needs a decision.
+    pub fn decided_to(&self) -> Option<Seq> {
+        let shared = self.shared();
+        shared.end.filter(|_| shared.is_decided)
     }
 
     /// Adds the chunk that was read. One that does not begin at the end is left out: a follower is further ahead.
@@ -149,6 +176,8 @@ impl Follower {
         shared.followers.insert(self.id, after);
         let end = match shared.end {
             Some(end) if after <= end => end,
+            // It was decided about before a start, and is looked at again.
+            Some(_) if shared.is_decided => return Next::Unread,
             // The first of all, or further ahead than all others: they lag.
             _ => {
                 shared.chunks.clear();

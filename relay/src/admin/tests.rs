@@ -16,6 +16,7 @@ use visnyk_crds::manifest;
 use visnyk_crds::valid::Destination;
 use visnyk_engine::deliver::channels::http::client::Outbound;
 use visnyk_engine::event::Envelope;
+use visnyk_engine::triage::Ruling;
 use visnyk_runtime::host::configuration::Configuration;
 use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
@@ -81,7 +82,7 @@ async fn admin(folder: &Path, url: &str) -> (Admin, [(DestinationId, Destination
     let fleet = Fleet::new(&spool, outbound, watchdog, tokio::runtime::Handle::current());
     let deliveries = fleet.report();
     let fleet = Arc::new(Mutex::new(fleet));
-    Fleet::apply(&fleet, &destinations).await;
+    Fleet::apply(&fleet, &destinations, Ruling::default()).await;
     let metrics = IntakeMetrics::default();
     let sources = SourceLoader::new(folder, PayPalCertificates::none(), metrics.clone());
     let active = Arc::new(Configuration::new(Active::load(valid, &sources)));
@@ -146,8 +147,8 @@ async fn event_that_is_redriven_while_its_destination_comes_back_is_tried_once()
     sink.is_tried().await;
     sink.answer.store(200, Ordering::SeqCst);
 
-    Fleet::apply(&admin.fleet, &[]).await;
-    Fleet::apply(&admin.fleet, &destinations).await;
+    Fleet::apply(&admin.fleet, &[], Ruling::default()).await;
+    Fleet::apply(&admin.fleet, &destinations, Ruling::default()).await;
     // The dispatcher has not begun: it will find the event, and be told of it.
     let answer = admin.redrive(id, "sink", None).await;
     assert_eq!(answer.redriven, 1);

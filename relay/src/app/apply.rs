@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 use visnyk_crds::manifest;
-use visnyk_crds::valid::{Destination, SecretRef, ValidatedRelay};
+use visnyk_crds::valid::{Destination, SecretRef, Source, ValidatedRelay};
 use visnyk_engine::deliver::fleet::Fleet;
 use visnyk_engine::spool::Spool;
 use visnyk_engine::state::DestinationId;
+use visnyk_engine::triage::Ruling;
 use visnyk_runtime::blocking::run_blocking;
 use visnyk_runtime::host::applied::AppliedManifest;
 use visnyk_runtime::host::configuration::{
@@ -149,7 +150,7 @@ impl Reload {
     /// Makes a configuration the active one, at the start and after a change. Its destinations are stored in the spool
     /// already.
     pub async fn activate(&self, valid: ValidatedRelay, destinations: &[(DestinationId, Destination)]) {
-        Fleet::apply(&self.fleet, destinations).await;
+        Fleet::apply(&self.fleet, destinations, ruling(&valid)).await;
         if let Some(tls) = &self.tls {
             tls.configure((&valid.listener).into());
         }
@@ -188,5 +189,16 @@ impl Reload {
         let (before, after) = (current.secrets(), new.secrets());
         let mut added = after.difference(&before);
         added.find(|secret| !self.secrets_dir.join(&secret.name).join(&secret.key).exists()).cloned()
+    }
+}
+
+/// Returns the rules of a configuration, as triage applies them.
+fn ruling(valid: &ValidatedRelay) -> Ruling {
+    let condition = |one: &Destination| (one.name.clone(), one.selector.clone());
+    let priority = |one: &Source| (one.name.clone(), one.priority);
+    Ruling {
+        rules: valid.rules.clone(),
+        destinations: valid.destinations.iter().map(condition).collect(),
+        priorities: valid.sources.iter().map(priority).collect(),
     }
 }

@@ -70,8 +70,8 @@ fn repeats_are_excused_only_by_a_kill_soon_after_the_first_time() {
 #[test]
 fn status_adds_up_only_if_each_event_is_in_one_term() {
     let status = |pending: u64| {
-        let destination = json!({"name": "sink", "accepted": 15, "delivered": 5, "deadLettered": 4,
-            "dropped": 3, "damaged": 2, "pending": pending});
+        let destination = json!({"name": "sink", "accepted": 22, "delivered": 5, "deadLettered": 4,
+            "dropped": 3, "filtered": 7, "damaged": 2, "pending": pending});
         json!({"destinations": [destination]})
     };
     assert_adds_up(&status(1));

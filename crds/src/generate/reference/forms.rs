@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::text::AMOUNT;
 use crate::text::{
-    AnnotationValue, Audience, Cidr, DnsName, Form, GoDuration, HeaderName, HeaderPrefix, HeaderTemplate,
-    HttpUrl, IdExpression, Image, KindName, LabelValue, LogPath, Name, Namespace, ObjectName, Pin, PublicUrl,
-    QUALIFIED_NAME, Quantity, RequestPath, Scope, SecretKey, ServiceName, SignedPayload, Statuses, Subject,
-    UrlPath, WebhookId,
+    AnnotationValue, Audience, Cidr, DnsName, Expression, Form, GoDuration, HeaderName, HeaderPrefix,
+    HeaderTemplate, HttpUrl, IdExpression, Image, KindName, LabelValue, LogPath, Name, Namespace, ObjectName,
+    Pin, PublicUrl, QUALIFIED_NAME, Quantity, RequestPath, Scope, SecretKey, ServiceName, SignedPayload,
+    Statuses, Subject, UrlPath, WebhookId,
 };
 
 /// Forms with their short names. A form that is explained in the table is used by its short name alone.
@@ -34,6 +34,7 @@ const NAMES: &[(Form, &str)] = &[
     (HeaderTemplate::FORMAT, "header template"),
     (HeaderPrefix::FORMAT, "prefix"),
     (SignedPayload::FORMAT, "payload"),
+    (Expression::FORMAT, "expression"),
     (IdExpression::FORMAT, "id expression"),
     (Subject::FORMAT, "subject"),
     (Pin::FORMAT, "pin"),

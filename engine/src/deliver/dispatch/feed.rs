@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::journal::{Position, ReadError, Seq};
-use crate::triage::{Chunk, ChunkReader, EventLog, Follower, Item, Next, Tail};
+use crate::journal::{Position, Seq};
+use crate::triage::{Chunk, ChunkError, ChunkReader, EventLog, Follower, Item, Next, Tail, Triage};
 
 /// The events that are read and not started, and the way to more.
 pub(super) struct Feed {
     log: Arc<dyn EventLog>,
+    triage: Arc<Triage>,
     follower: Follower,
     /// Reader of a destination that lags.
     own: Option<ChunkReader>,
@@ -22,9 +23,9 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Makes a feed whose first entry is the one after `after`.
-    pub fn new(log: Arc<dyn EventLog>, tail: &Arc<Tail>, after: Seq) -> Self {
-        let position = log.reader(after).position();
-        Self { log, follower: tail.follow(after), own: None, chunk: None, at: 0, read_to: after, position }
+    pub fn new(log: Arc<dyn EventLog>, triage: Arc<Triage>, tail: &Arc<Tail>, after: Seq) -> Self {
+        let (position, follower) = (log.reader(after).position(), tail.follow(after));
+        Self { log, triage, follower, own: None, chunk: None, at: 0, read_to: after, position }
     }
 
     /// Returns an entry by its distance from the front, if it is read.
@@ -56,11 +57,11 @@ impl Feed {
     /// Waits until there is more, and takes it. Pending for ever while some is still there.
     ///
     /// # Errors
-    /// The destination lags, and cannot read the journal. Another call tries again, after a moment.
+    /// The destination lags, and cannot read the journal or the decisions. Another call tries again, after a moment.
     ///
     /// # Cancel safety
     /// Nothing is lost: a read under way is picked up by the next call.
-    pub async fn fill(&mut self) -> Result<(), ReadError> {
+    pub async fn fill(&mut self) -> Result<(), ChunkError> {
         if self.get(0).is_some() {
             std::future::pending::<()>().await;
         }
@@ -71,7 +72,8 @@ impl Feed {
                     break chunk;
                 }
                 Next::Behind(through) => {
-                    let new = || ChunkReader::new(Arc::clone(&self.log), self.read_to);
+                    let new =
+                        || ChunkReader::new(Arc::clone(&self.log), Arc::clone(&self.triage), self.read_to);
                     break Arc::new(self.own.get_or_insert_with(new).next(through).await?);
                 }
                 Next::Unread => {

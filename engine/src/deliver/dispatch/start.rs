@@ -17,10 +17,10 @@ use crate::deliver::dispatch::breaker::{self, Allowance};
 use crate::event::Event;
 use crate::journal::Seq;
 use crate::state::{
-    Admission, CommitState, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
+    Admission, CommitState, Death, DestinationId, Ending, EventAt, EventReader, Ledger, Lifecycle, Record,
     WaitingEvent,
 };
-use crate::triage::Item;
+use crate::triage::{Fate, Item};
 
 /// Maximum number of events that the ledger is asked about at once.
 const ADMITTED_AT_ONCE: usize = 64;
@@ -157,7 +157,7 @@ impl Dispatcher {
         if self.admitted == 0 || self.is_front_kept_by_held() {
             return None;
         }
-        let Some(Item::Event { seq, record, event }) = self.feed.pop() else { return None };
+        let Some(Item::Event { seq, record, event, .. }) = self.feed.pop() else { return None };
         self.admitted -= 1;
         self.look_at_front();
         Some(read(seq, 0, record, event))
@@ -168,44 +168,54 @@ impl Dispatcher {
     /// nothing may start, since the ledger learns from it how old the oldest event is. Several at once, since all
     /// dispatchers share the lock.
     pub(super) fn look_at_front(&mut self) {
-        if self.admitted > 0 || self.feed.get(0).is_none() {
-            return;
-        }
-        let mut ledgers = self.context.ledgers();
-        let Some(ledger) = ledgers.get_mut(self.id) else {
-            // Nobody counts what becomes of its events any more, so nothing may become of them.
-            self.phase = Phase::Stopping;
-            return;
-        };
-        while self.admitted < ADMITTED_AT_ONCE
-            && let Some(item) = self.feed.get(self.admitted)
-        {
-            match item {
-                Item::Event { seq, event, .. } => match ledger.begin(*seq, event.envelope.received_at_ms) {
-                    Admission::Yes => {
-                        self.admitted += 1;
-                        continue;
-                    }
-                    Admission::WindowFull => return,
-                    Admission::AlreadyFinished => {}
-                },
-                Item::Newer { seq, .. } if ledger.needs(*seq) => {
-                    drop(ledgers);
-                    return self.wait_for_newer();
+        while self.admitted == 0 && self.feed.get(0).is_some() {
+            // Asked before the lock is taken: rules may have to be evaluated for it.
+            let items = (0..ADMITTED_AT_ONCE).map_while(|index| self.feed.get(index));
+            let fates: Vec<_> =
+                items.map(|item| self.context.triage.fate(&self.destination.name, item)).collect();
+            match self.admit(&fates) {
+                Look::Further => {}
+                Look::Enough => return,
+                Look::Newer => return self.wait_for_newer(),
+                // Nobody counts what becomes of its events any more, so nothing may become of them.
+                Look::Removed => {
+                    self.phase = Phase::Stopping;
+                    return;
                 }
-                _ if self.admitted > 0 => return,
-                Item::Newer { .. } => {}
+            }
+        }
+    }
+
+    /// Admits events at the front, or ends those that are not for the destination, in the order of their fates.
+    fn admit(&mut self, fates: &[Fate]) -> Look {
+        let mut ledgers = self.context.ledgers();
+        let Some(ledger) = ledgers.get_mut(self.id) else { return Look::Removed };
+        for fate in fates {
+            let Some(item) = self.feed.get(self.admitted) else { return Look::Further };
+            let admission = match item {
+                // Only the front can be taken out.
+                _ if self.admitted > 0 && *fate != Fate::Deliver => return Look::Enough,
+                Item::Event { seq, event, record, .. } => meet(*fate, ledger, *seq, event, record),
+                _ if self.admitted > 0 => return Look::Enough,
+                Item::Newer { seq, .. } if ledger.needs(*seq) => return Look::Newer,
+                Item::Newer { .. } => Admission::AlreadyFinished,
                 Item::Damaged { first, last } => {
                     let damaged = ledger.damaged(*first, *last);
                     error!(destination = ledger.name(), first, last, damaged, "journal is damaged");
+                    Admission::AlreadyFinished
                 }
-                Item::Void { first, last } => ledger.void(*first, *last),
+                Item::Void { first, last } => {
+                    ledger.void(*first, *last);
+                    Admission::AlreadyFinished
+                }
+            };
+            match admission {
+                Admission::Yes => self.admitted += 1,
+                Admission::AlreadyFinished if self.admitted == 0 => drop(self.feed.pop()),
+                Admission::AlreadyFinished | Admission::WindowFull => return Look::Enough,
             }
-            if self.admitted > 0 {
-                return;
-            }
-            self.feed.pop();
         }
+        Look::Further
     }
 
     /// Reads no further: an event that another version can read is passed over by no means, and what it waits for is
@@ -269,6 +279,49 @@ impl Dispatcher {
     }
 }
 
+/// Result of a look at the events at the front.
+enum Look {
+    /// All of them are past or admitted.
+    Further,
+    /// The next one has to wait.
+    Enough,
+    /// The next one can be read by a later version of Visnyk only.
+    Newer,
+    /// The destination has no ledger any more.
+    Removed,
+}
+
+/// Admits an event that is delivered to the destination, and ends every other one: then it is
+/// [`Admission::AlreadyFinished`].
+fn meet(fate: Fate, ledger: &mut Ledger, seq: Seq, event: &Event, record: &Bytes) -> Admission {
+    if fate != Fate::Deliver && !ledger.admits(seq) {
+        return Admission::WindowFull;
+    }
+    let ending = match fate {
+        Fate::Deliver => return ledger.begin(seq, event.envelope.received_at_ms),
+        Fate::DeadLetter => return dead_letter_for_error(ledger, seq, event, record),
+        Fate::Filtered => Ending::Filtered,
+        Fate::Dropped => Ending::Dropped,
+    };
+    ledger.finish_fresh(seq, ending);
+    Admission::AlreadyFinished
+}
+
+/// Makes an event a dead letter of which an expression of the destination failed. Without room for it, it is delivered.
+fn dead_letter_for_error(ledger: &mut Ledger, seq: Seq, event: &Event, record: &Bytes) -> Admission {
+    let received_at_ms = event.envelope.received_at_ms;
+    let death = Death {
+        attempts: 0,
+        died_at_ms: Timestamp::now().as_millisecond(),
+        reason: "an expression of a rule or of the destination failed, and onError is DeadLetter".into(),
+    };
+    let record = Record { bytes: record.clone(), received_at_ms };
+    match ledger.dead_letter_fresh(seq, record, &death) {
+        Ok(_) => Admission::AlreadyFinished,
+        Err(_) => ledger.begin(seq, received_at_ms),
+    }
+}
+
 /// Something that forbids any start.
 struct Gate {
     /// The moment at which it opens by itself; `None`: the end of an attempt, a command or the disk opens it.
@@ -318,7 +371,7 @@ pub(super) async fn load(stored: Stored, events: &EventReader) -> Result<(Bytes,
 /// Makes a feed that begins at the destination's cursor.
 pub(super) fn feed(context: &DispatchContext, id: DestinationId) -> Feed {
     let after = context.ledger(id, |ledger| ledger.read_from());
-    Feed::new(Arc::clone(&context.log), &context.tail, after)
+    Feed::new(Arc::clone(&context.log), Arc::clone(&context.triage), &context.tail, after)
 }
 
 /// Makes the queue of the waiting events. Each falls due by this process's clock, and never later than its own delay

@@ -1,5 +1,7 @@
 //! Dispatchers over a real spool, against sinks that behave as told.
 
+mod ruled;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,13 +26,15 @@ use crate::deliver::testing::{Answer, RECEIVED_AT_MS, Sink, destination, event, 
 use crate::journal::Seq;
 use crate::spool::Spool;
 use crate::state::{DestinationStatus, EventAt};
+use crate::triage::Ruling;
 
 /// A spool with its dispatchers.
 struct World {
     spool: Spool,
     fleet: Mutex<Fleet>,
-    _folder: TempDir,
-    _keeping: tokio_util::sync::DropGuard,
+    folder: TempDir,
+    keeping: tokio_util::sync::DropGuard,
+    keeper: tokio::task::JoinHandle<()>,
 }
 
 impl World {
@@ -39,22 +43,39 @@ impl World {
     }
 
     async fn with(outbound: Outbound, destinations: &[Destination]) -> Self {
-        let folder = TempDir::new().unwrap();
+        let mut world = Self::start(TempDir::new().unwrap(), outbound).await;
+        world.apply(destinations).await;
+        world
+    }
+
+    /// Opens the spool of a folder; nothing is delivered until destinations are applied.
+    async fn start(folder: TempDir, outbound: Outbound) -> Self {
         let watchdog = Watchdog::new();
         let spool = open(&folder, &watchdog).await;
         let fleet = Mutex::new(Fleet::new(&spool, outbound, watchdog, Handle::current()));
         let stop = CancellationToken::new();
         let keeper = spool.clone();
         let stopped = stop.clone();
-        tokio::spawn(async move { keeper.keep_state(stopped, || ()).await });
-        let mut world = Self { spool, fleet, _folder: folder, _keeping: stop.drop_guard() };
-        world.apply(destinations).await;
-        world
+        let keeper = tokio::spawn(async move { keeper.keep_state(stopped, || ()).await });
+        Self { spool, fleet, folder, keeping: stop.drop_guard(), keeper }
+    }
+
+    /// Ends without waiting for what is in flight, and opens the spool again.
+    async fn restart(self) -> Self {
+        self.fleet.lock().await.stop_all(Duration::ZERO).await;
+        drop(self.keeping);
+        self.keeper.await.unwrap();
+        self.spool.close().await;
+        Self::start(self.folder, outbound()).await
     }
 
     async fn apply(&mut self, destinations: &[Destination]) {
+        self.apply_with(destinations, Ruling::default()).await;
+    }
+
+    async fn apply_with(&mut self, destinations: &[Destination], ruling: Ruling) {
         let configured = self.spool.configure(destinations).await.unwrap();
-        Fleet::apply(&self.fleet, &configured).await;
+        Fleet::apply(&self.fleet, &configured, ruling).await;
     }
 
     async fn accept(&self, body: &str) -> Seq {
@@ -66,8 +87,12 @@ impl World {
     }
 
     fn status(&self) -> DestinationStatus {
+        self.status_of("sink")
+    }
+
+    fn status_of(&self, name: &str) -> DestinationStatus {
         let mut statuses = self.spool.snapshot().destinations.into_iter();
-        let status = statuses.find(|status| status.name == "sink").unwrap();
+        let status = statuses.find(|status| status.name == name).unwrap();
         assert!(status.adds_up(), "{status:?}");
         status
     }

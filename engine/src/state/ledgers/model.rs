@@ -21,6 +21,7 @@ enum Term {
     Dead,
     Delivered,
     Dropped,
+    Filtered,
     Damaged,
 }
 
@@ -51,7 +52,12 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let who = 0..2usize;
     let seq = 1..40u64;
-    let ending = prop_oneof![Just(Ending::Delivered), Just(Ending::Dropped), Just(Ending::Damaged)];
+    let ending = prop_oneof![
+        Just(Ending::Delivered),
+        Just(Ending::Dropped),
+        Just(Ending::Filtered),
+        Just(Ending::Damaged)
+    ];
     let one = (who.clone(), seq.clone());
     prop_oneof![
         12 => Just(Action::Accept),
@@ -156,6 +162,7 @@ impl Run {
         let ended = |ending| match ending {
             Ending::Delivered => Term::Delivered,
             Ending::Dropped => Term::Dropped,
+            Ending::Filtered => Term::Filtered,
             Ending::Damaged => Term::Damaged,
         };
         match action {
@@ -250,6 +257,7 @@ impl Run {
                 delivered: count(Term::Delivered),
                 dead_lettered: count(Term::Dead),
                 dropped: count(Term::Dropped),
+                filtered: count(Term::Filtered),
                 damaged: count(Term::Damaged),
                 pending: count(Term::Fresh) + count(Term::Waiting),
                 waiting: count(Term::Waiting),

@@ -18,7 +18,9 @@ pub(super) fn destination_crc(row: &DestinationRow) -> i64 {
         .bytes(&row.window)
         .int(lifecycle)
         .int(removed_at_ms);
-    counts.iter().fold(crc, |crc, count| crc.int(count.cast_signed())).finish()
+    let crc = counts.iter().fold(crc, |crc, count| crc.int(count.cast_signed()));
+    // Rows of the first schema have no such count.
+    if row.filtered == 0 { crc.finish() } else { crc.int(row.filtered.cast_signed()).finish() }
 }
 
 pub(super) fn held_crc(row: &HeldRow) -> i64 {

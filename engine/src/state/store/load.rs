@@ -10,8 +10,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::checksum::{destination_crc, held_crc, meta_crc};
 use super::fault::Fault;
 use super::rows::{
-    COMMITTED, PAUSED_FOR, PAUSED_UNTIL, REMOVED_FOR, SCHEMA_KEY, SEEN_THROUGH, STEADY_MS, WATERMARK,
-    kind_of, lifecycle_of, seen_page,
+    COMMITTED, FILTERED, PAUSED_FOR, PAUSED_UNTIL, REMOVED_FOR, SCHEMA_KEY, SEEN_THROUGH, STEADY_MS,
+    WATERMARK, kind_of, lifecycle_of, seen_page,
 };
 use super::schema::SCHEMA;
 use crate::state::batch::{DestinationRow, HeldRow};
@@ -40,7 +40,7 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fa
     for statement in [DESTINATIONS, HELD] {
         let mut rows = sqlx::query(statement).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
-            take(&mut loaded, statement, &row);
+            take(&mut loaded, statement, &row, &meta.spans);
         }
     }
     meta.spans.tell(&mut loaded.destinations);
@@ -53,14 +53,14 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, Fa
 }
 
 /// Sorts one row of [`DESTINATIONS`] or [`HELD`].
-pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow) {
+pub(super) fn take(loaded: &mut Loaded, statement: &str, row: &SqliteRow, spans: &Spans) {
     if statement == HELD {
         match held(row) {
             Some(row) => loaded.held.push(row),
             None => loaded.unreadable.extend(row.try_get::<i64, _>(0).ok()),
         }
     } else {
-        match destination(row) {
+        match destination(row, spans) {
             Some(whole) => loaded.destinations.push(whole),
             None => loaded.lost.push(lost_destination(row)),
         }
@@ -89,6 +89,7 @@ pub(super) struct Spans {
     removed_for: HashMap<String, u64>,
     paused_until: HashMap<String, i64>,
     paused_for: HashMap<String, u64>,
+    filtered: HashMap<String, u64>,
 }
 
 impl Spans {
@@ -99,6 +100,8 @@ impl Spans {
             self.paused_for.insert(id.to_owned(), value.cast_unsigned());
         } else if let Some(id) = key.strip_prefix(REMOVED_FOR) {
             self.removed_for.insert(id.to_owned(), value.cast_unsigned());
+        } else if let Some(id) = key.strip_prefix(FILTERED) {
+            self.filtered.insert(id.to_owned(), value.cast_unsigned());
         }
     }
 
@@ -143,11 +146,12 @@ fn seen(row: &SqliteRow) -> Option<SeenPage> {
     seen_page(row.try_get("id").ok()?, &events, row.try_get("crc").ok()?)
 }
 
-fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
+fn destination(row: &SqliteRow, spans: &Spans) -> Option<(DestinationRow, Window)> {
     let int = |column: &str| row.try_get::<i64, _>(column).ok();
     let count = |column: &str| int(column).map(i64::cast_unsigned);
+    let id = DestinationId(int("id")?.try_into().ok()?);
     let whole = DestinationRow {
-        id: DestinationId(int("id")?.try_into().ok()?),
+        id,
         name: row.try_get("name").ok()?,
         fingerprint: row.try_get("fingerprint").ok()?,
         accepted_at_creation: int("accepted_at_creation")?,
@@ -155,6 +159,7 @@ fn destination(row: &SqliteRow) -> Option<(DestinationRow, Window)> {
         window: row.try_get("window").ok()?,
         delivered: count("delivered")?,
         dropped: count("dropped")?,
+        filtered: spans.filtered.get(&id.0.to_string()).copied().unwrap_or(0),
         damaged: count("damaged")?,
         waiting: count("waiting")?,
         dead_lettered: count("dead_lettered")?,

@@ -9,6 +9,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
 use super::checksum::{destination_crc, held_crc, meta_crc, seen_crc};
+use super::schema::SCHEMA;
 use crate::state::Seq;
 use crate::state::batch::{DestinationRow, HeldRow};
 use crate::state::held::{HeldKind, Pause};
@@ -29,6 +30,8 @@ pub(super) const PAUSED_UNTIL: &str = "paused_until ";
 pub(super) const PAUSED_FOR: &str = "paused_for ";
 /// Prefix of the time for which a destination has been removed, by a monotonic clock. The destination's key follows.
 pub(super) const REMOVED_FOR: &str = "removed_for ";
+/// Prefix of the number of events that a destination's `when` did not select. The destination's key follows.
+pub(super) const FILTERED: &str = "filtered ";
 
 /// Rows per statement: each statement costs a visit to the connection's thread.
 const MANY: usize = 100;
@@ -126,9 +129,10 @@ pub(super) async fn write_destinations(
     connection: &mut SqliteConnection,
     rows: &[DestinationRow],
 ) -> Result<(), sqlx::Error> {
-    for statement in
-        ["DELETE FROM destination", "DELETE FROM meta WHERE key LIKE 'paused%' OR key LIKE 'removed%'"]
-    {
+    for statement in [
+        "DELETE FROM destination",
+        "DELETE FROM meta WHERE key LIKE 'paused%' OR key LIKE 'removed%' OR key LIKE 'filtered%'",
+    ] {
         sqlx::query(statement).execute(&mut *connection).await?;
     }
     for row in rows {
@@ -139,6 +143,10 @@ pub(super) async fn write_destinations(
         if row.removed_for_ms > 0 {
             write_meta(connection, &format!("{REMOVED_FOR}{}", row.id.0), row.removed_for_ms.cast_signed())
                 .await?;
+        }
+        if row.filtered > 0 {
+            write_meta(connection, SCHEMA_KEY, SCHEMA).await?;
+            write_meta(connection, &format!("{FILTERED}{}", row.id.0), row.filtered.cast_signed()).await?;
         }
         let (lifecycle, removed_at_ms) = lifecycle_columns(row.lifecycle);
         sqlx::query("INSERT INTO destination VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")

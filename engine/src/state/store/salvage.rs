@@ -72,11 +72,15 @@ async fn copy(from: &mut SqliteConnection, to: &mut SqliteConnection) -> Result<
 
 async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
     let mut loaded = Loaded::default();
+    let meta = match load::meta(from).await {
+        Err(newer @ Fault::Newer { .. }) => return Err(newer),
+        meta => meta.unwrap_or_default(),
+    };
     for (table, statement) in SCANS {
         let mut rows = sqlx::query(*statement).fetch(&mut *from);
         loop {
             match rows.try_next().await {
-                Ok(Some(row)) => load::take(&mut loaded, table, &row),
+                Ok(Some(row)) => load::take(&mut loaded, table, &row, &meta.spans),
                 Ok(None) => break,
                 Err(_) => {
                     // Which destinations hide there, nobody knows: those not found begin again.
@@ -87,10 +91,6 @@ async fn scan(from: &mut SqliteConnection) -> Result<Loaded, Fault> {
             }
         }
     }
-    let meta = match load::meta(from).await {
-        Err(newer @ Fault::Newer { .. }) => return Err(newer),
-        meta => meta.unwrap_or_default(),
-    };
     loaded.fresh |= !meta.committed;
     loaded.held_forgotten |= !meta.committed || !loaded.unreadable.is_empty();
     loaded.watermark = meta.watermark;

@@ -9,7 +9,9 @@ use super::load;
 use super::rows::{SCHEMA_KEY, write_meta};
 
 /// Version of the schema, raised when a table changes.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 2;
+/// Version of a file in which no destination has filtered an event.
+const FIRST: i64 = 1;
 
 /// Names, and how they were made. Records are apart from their events' rows: those change often, and are all read at
 /// the start.
@@ -75,7 +77,7 @@ async fn create(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     for (_, table) in TABLES {
         sqlx::query(table).execute(&mut *connection).await?;
     }
-    write_meta(connection, SCHEMA_KEY, SCHEMA).await?;
+    write_meta(connection, SCHEMA_KEY, FIRST).await?;
     sqlx::query("COMMIT").execute(connection).await?;
     Ok(())
 }

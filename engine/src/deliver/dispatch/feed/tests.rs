@@ -1,5 +1,7 @@
 //! Feeds of several destinations over one reader, from a journal that is a list.
 
+mod decided;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +13,9 @@ use visnyk_runtime::observe::watchdog::{BOUND, Watchdog};
 
 use super::*;
 use crate::deliver::testing::event;
-use crate::journal::{Entry, Folder, Journal, Options, TRIES};
+use crate::journal::{Entry, Folder, Journal, Options, ReadError, TRIES};
 use crate::state::Accepted;
-use crate::triage::{EventReader, LogReader};
+use crate::triage::{EventReader, LogReader, testing};
 
 /// A journal that is a list, whose disk fails as told.
 struct ListLog {
@@ -144,19 +146,26 @@ impl EventLog for Shared {
 struct World {
     list: Arc<ListLog>,
     tail: Arc<Tail>,
+    triage: Arc<Triage>,
     reader: tokio::task::JoinHandle<()>,
 }
 
 impl World {
     fn new(memory: u64) -> Self {
+        Self::with(memory, testing::without_rules())
+    }
+
+    fn with(memory: u64, triage: Arc<Triage>) -> Self {
         let (list, tail) = (ListLog::new(), Tail::with_memory(memory));
         let ticker = Watchdog::new().register("event reader", BOUND);
-        let reader = tokio::spawn(EventReader::new(Arc::new(Shared(Arc::clone(&list))), &tail, ticker).run());
-        Self { list, tail, reader }
+        let reader = tokio::spawn(
+            EventReader::new(Arc::new(Shared(Arc::clone(&list))), Arc::clone(&triage), &tail, ticker).run(),
+        );
+        Self { list, tail, triage, reader }
     }
 
     fn feed(&self, after: Seq) -> Feed {
-        Feed::new(Arc::new(Shared(Arc::clone(&self.list))), &self.tail, after)
+        Feed::new(Arc::new(Shared(Arc::clone(&self.list))), Arc::clone(&self.triage), &self.tail, after)
     }
 }
 
@@ -276,8 +285,8 @@ async fn unreadable_bytes_are_given_up_after_five_tries_once_the_disk_works() {
 
 #[tokio::test(start_paused = true)]
 async fn reader_ends_with_the_last_that_could_ask() {
-    let World { tail, reader, list } = World::new(1 << 20);
-    let mut feed = Feed::new(Arc::new(Shared(Arc::clone(&list))), &tail, 0);
+    let World { tail, triage, reader, list } = World::new(1 << 20);
+    let mut feed = Feed::new(Arc::new(Shared(Arc::clone(&list))), triage, &tail, 0);
     assert!(feed.fill().now_or_never().is_none());
     drop((tail, feed));
     reader.await.unwrap();

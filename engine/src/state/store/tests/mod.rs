@@ -249,6 +249,6 @@ async fn newer_schema_is_refused_by_name() {
         .await
         .unwrap();
     let error = Store::open(spool.dir.path(), OPTIONS, 0).await.unwrap_err();
-    assert_eq!(error.to_string(), "state file has schema 9, this version knows up to 1");
+    assert_eq!(error.to_string(), "state file has schema 9, this version knows up to 2");
     assert!(spool.file().exists());
 }
