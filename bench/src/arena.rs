@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{HOST, Running};
-use crate::subjects::{Cores, Peers, Relay, Release, Server, SinkKind, Source, Subject};
+use crate::subjects::{Cores, Peers, Relay, Release, Rules, Server, SinkKind, Source, Subject};
 
 /// Key that every request is signed with.
 pub const SECRET: &str = "bench";
@@ -175,8 +175,13 @@ pub fn url(subject: &Subject) -> String {
 
 fn manifest(relay: Relay, sinks: &[SinkKind]) -> Value {
     let dead = (0..relay.dead).map(|number| format!("http://{HOST}:{}/", DEAD_PORT + number));
-    let destinations: Vec<_> = urls(sinks).chain(dead).enumerate().map(destination).collect();
-    json!({
+    let mut destinations: Vec<_> = urls(sinks).chain(dead).enumerate().map(destination).collect();
+    if let Rules::Fifty = relay.rules {
+        for destination in &mut destinations {
+            destination["when"] = "priority == 'Critical' && body.from_country == 'us'".into();
+        }
+    }
+    let mut manifest = json!({
         "apiVersion": "visnyk.dev/v1alpha1", "kind": "WebhookRelay", "metadata": {"name": "bench"},
         "spec": {
             "listener": {"port": PORT, "tls": {"secretName": "bench"}},
@@ -184,7 +189,25 @@ fn manifest(relay: Relay, sinks: &[SinkKind]) -> Value {
             "sources": [source(relay.source)],
             "destinations": destinations,
         },
-    })
+    });
+    // The release before may not know the field.
+    if let Rules::Fifty = relay.rules {
+        manifest["spec"]["rules"] = (0..50).map(rule).collect();
+    }
+    manifest
+}
+
+/// Returns a rule: the first two match the event of the load, the others ask for another policy.
+fn rule(number: u32) -> Value {
+    let (policy, effect) = match number {
+        0 => ("877643hhh".to_owned(), json!({"priority": "Critical"})),
+        1 => ("877643hhh".to_owned(), json!({"labels": {"team": "body.customer"}})),
+        _ => (format!("policy-{number}"), json!({"drop": {}})),
+    };
+    let mut rule = effect;
+    rule["name"] = format!("rule-{number}").into();
+    rule["when"] = format!("body.policyId == '{policy}' && double(body.triggeredValue) >= 5.0").into();
+    rule
 }
 
 fn destination((number, url): (usize, String)) -> Value {

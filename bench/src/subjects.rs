@@ -46,6 +46,15 @@ pub struct Relay {
     /// Number of destinations that nothing listens for.
     pub dead: u16,
     pub cores: Cores,
+    pub rules: Rules,
+}
+
+/// Rules that the relay decides by.
+#[derive(Clone, Copy, Debug)]
+pub enum Rules {
+    Without,
+    /// 50 rules, of which the event matches two, and a `when` that is true on each destination.
+    Fifty,
 }
 
 /// Binary of the relay that runs.

@@ -1,6 +1,6 @@
 //! The rows of each table. The first row of a table is what the others are compared with.
 
-use super::{Cores, Relay, Release, Server, SinkKind, Source, Subject, USUAL_BODY};
+use super::{Cores, Relay, Release, Rules, Server, SinkKind, Source, Subject, USUAL_BODY};
 
 /// Rows that are measured in turn, and the numbers of connections of their load.
 #[derive(Clone, Debug)]
@@ -30,7 +30,8 @@ pub struct Peers {
     pub before: bool,
 }
 
-const RELAY: Relay = Relay { release: Release::This, source: Source::Open, dead: 0, cores: Cores::All };
+const RELAY: Relay =
+    Relay { release: Release::This, source: Source::Open, dead: 0, cores: Cores::All, rules: Rules::Without };
 /// The relay without a destination that answers: what it costs to accept.
 const ALONE: Relay = Relay { dead: 2, ..RELAY };
 /// Connections of the load in the table of deliveries.
@@ -71,6 +72,11 @@ pub fn deliver(peers: Peers) -> Table {
     subjects.extend([
         relay("one destination", RELAY, plain(1)),
         relay("8 destinations", RELAY, plain(8)),
+        relay(
+            "8 destinations, 50 rules, and a true `when` on each",
+            Relay { rules: Rules::Fifty, ..RELAY },
+            plain(8),
+        ),
         relay("64 destinations", RELAY, plain(64)),
         relay("two destinations over TLS", RELAY, vec![SinkKind::Tls; 2]),
         relay("two, another one is down", Relay { dead: 1, ..RELAY }, plain(2)),
