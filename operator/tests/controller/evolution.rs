@@ -64,7 +64,7 @@ async fn relay_with_every_default_stored_in_it_has_the_same_hash() {
         let relays = ApiResource::erase::<WebhookRelay>(&());
         create(&world, &relays, relay("plain", &json!({}))).await;
         let filled = world.create_relay("filled", &json!({})).await;
-        assert_eq!(filled.spec.destinations[0].concurrency, 16);
+        assert_eq!(filled.spec.destinations[0].concurrency, 64);
         let mut hashes = Vec::new();
         for name in ["plain", "filled"] {
             world.wait_for_condition::<WebhookRelay>(name, "Accepted", "True", "Valid").await;
@@ -74,7 +74,7 @@ async fn relay_with_every_default_stored_in_it_has_the_same_hash() {
             let without = text.replace("visnyk.dev/configuration-hash", "example.org/none");
             assert_eq!(load_relay(&without, None).unwrap().identity.configuration_hash, hash);
             hashes.push(hash);
-            let has_default = text.contains("concurrency: 16");
+            let has_default = text.contains("concurrency: 64");
             assert_eq!(has_default, name == "filled", "{text}");
         }
         assert_eq!(hashes[0], hashes[1]);
