@@ -188,8 +188,16 @@ async fn what_stays_refused_is_tried_again_and_not_written_again() {
             "PATCH /apis/visnyk.dev/v1alpha1/namespaces/{}/webhookrelays/harbour/status",
             world.namespace
         );
-        let look = format!("GET /api/v1/namespaces/{}/secrets/token", world.namespace);
-        let count = |request: &str| line.requests().get(request).copied().unwrap_or_default();
+        // Whichever Secret is read first is refused first.
+        let look = format!("GET /api/v1/namespaces/{}/secrets/", world.namespace);
+        let count = |request: &str| {
+            let requests = line.requests();
+            requests
+                .iter()
+                .filter(|(seen, _)| seen.starts_with(request))
+                .map(|(_, count)| count)
+                .sum::<usize>()
+        };
         world
             .change::<WebhookRelay>("harbour", &json!({ "spec": { "listener": { "maxBodySize": "2Mi" } } }))
             .await;
