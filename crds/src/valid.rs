@@ -23,8 +23,9 @@ pub use signed_header::{HmacAlgorithm, Part, SignatureEncoding, SignedHeader};
 pub use verify::{PayPalEnvironment, Verify};
 pub use visnyk_rules::{Priority, Rules, Selector};
 
-/// A `WebhookRelay` that passed every check.
+/// A `WebhookRelay` that passed every check. Only this crate makes one.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ValidatedRelay {
     /// Name and revision of the resource.
     pub identity: Identity,
@@ -56,8 +57,9 @@ impl ValidatedRelay {
     }
 }
 
-/// A `Collector` that passed every check.
+/// A `Collector` that passed every check. Only this crate makes one.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ValidatedCollector {
     /// Name and revision of the resource.
     pub identity: Identity,
