@@ -1,5 +1,7 @@
 //! The chart: limited to some namespaces, uninstalled and installed again, and upgraded from its first version.
 
+mod versions;
+
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
 use visnyk_cluster_harness::{wait_until, with_temp_ns};
