@@ -21,7 +21,7 @@ const STORED_DEFAULTS: &[&str] = &["/listener/port", "/replicas", "/storage"];
 ///
 /// It differs from the derived one in three ways. No field is `nullable`, so an API server treats a null like an absent
 /// field, as this crate does. The integers' Rust formats, which Kubernetes does not know, are removed; their bounds
-/// are enough. It has no defaults but [`STORED_DEFAULTS`].
+/// are enough. It has no defaults but `STORED_DEFAULTS`.
 ///
 /// # Panics
 /// If the derived definition is no longer one after that; a test generates both.
