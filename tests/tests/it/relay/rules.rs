@@ -58,7 +58,7 @@ async fn each_event_is_delivered_filtered_or_dropped_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recorded_decisions_stand_although_the_manifest_changed_between_kill_and_start() {
+async fn recorded_decisions_stand_though_the_manifest_changed_after_a_kill() {
     let [all, some] = [Sink::start(Behaviour::Ok).await, Sink::start(Behaviour::Hang).await];
     let mut relay = Relay::start(&ruled(&all, &some, 0)).await;
     let sender = Sender::to(&relay);

@@ -61,7 +61,7 @@ async fn event_is_delivered_filtered_or_dropped_and_the_sum_adds_up() {
 }
 
 #[tokio::test]
-async fn event_whose_condition_fails_is_a_dead_letter_if_the_destination_says_so() {
+async fn event_whose_condition_fails_is_a_dead_letter_if_that_is_asked_for() {
     let (sink, destination) = sink().await;
     let other = Destination { name: "other".into(), ..destination.clone() };
     let mut world = World::start(TempDir::new().unwrap(), outbound()).await;

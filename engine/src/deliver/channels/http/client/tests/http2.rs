@@ -148,7 +148,7 @@ async fn what_an_http2_server_did_not_process_is_sent_again_at_once() {
 }
 
 #[tokio::test]
-async fn requests_over_http2_share_a_connection_and_take_another_when_it_is_full() {
+async fn requests_over_http2_share_a_connection_and_take_another_when_full() {
     let (address, roots, taken) = serve(Manner::AnswersTenTogether).await;
     let destination = destination(&format!("https://{address}/"));
     let channel = HttpChannel::new(&destination, &Outbound { roots, ..outbound() });
