@@ -13,7 +13,7 @@ use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::{Fate, Line};
 use crate::snapshot::{Part, snapshot, wait_for};
-use crate::world::{World, in_world, message, relay};
+use crate::world::{World, in_world, message};
 
 #[tokio::test]
 async fn name_that_is_taken_is_a_condition_and_nothing_is_written() {
@@ -102,7 +102,7 @@ async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
         make_secret(&world, "bought", &["tls.crt", "tls.key"]).await;
         make_secret(&world, "half", &["tls.crt"]).await;
         let tls = |name: &str| json!({ "listener": { "tls": { "secretName": name } } });
-        world.create_relay("harbour", &tls("bought")).await;
+        let created = world.create_relay("harbour", &tls("bought")).await;
         world.create_collector("logbook", &tls("bought")).await;
         world.wait_for_condition::<WebhookRelay>("harbour", "CertificateReady", "True", "SecretFound").await;
         world.wait_for_condition::<Collector>("logbook", "CertificateReady", "True", "SecretFound").await;
@@ -115,7 +115,7 @@ async fn what_runs_stays_until_each_secret_of_the_new_spec_is_there() {
         let sources = json!([{ "name": "open", "path": "/", "verify": token }]);
         let issuer = json!({ "secretName": null, "certManager": { "issuerRef": { "name": "nobody" } } });
         let bought = json!({ "listener": { "tls": { "secretName": "bought", "certManager": null } } });
-        let open = json!({ "sources": relay("harbour", &json!({}))["spec"]["sources"] });
+        let open = json!({ "sources": created.spec.sources });
         let missing = |name: &str| format!("Secret {name} does not exist: create it");
         for (change, back, why) in [
             (tls("typo"), &bought, missing("typo")),
