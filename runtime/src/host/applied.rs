@@ -11,12 +11,13 @@
 //! latest configuration added is never taken for a removed one after a crash. It may be newer than what took effect; then
 //! the next start applies it, as it would have done anyway.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use crate::whole_file;
 
 /// Name of the file in the data folder.
 const NAME: &str = "applied.yaml";
@@ -93,16 +94,7 @@ impl AppliedManifest {
         if self.read().is_ok_and(|stored| stored == manifest) {
             return Ok(());
         }
-        let new = self.path.with_extension("new");
-        // One left by a crash may have another mode.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(with_checksum(manifest).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        whole_file::write(&self.path, &with_checksum(manifest), 0o600)?;
         File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
 }
@@ -113,6 +105,7 @@ fn with_checksum(manifest: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

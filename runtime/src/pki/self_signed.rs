@@ -3,16 +3,16 @@
 //! on disk.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
+    fs::{self, File},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 
 use crate::pki::{Authority, CertificateAndKey, LEAF_LIFE, Purpose};
+use crate::whole_file;
 
 /// A CA in a folder: `ca.crt`, which clients trust, and `ca.key` (mode 0600).
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl KeptAuthority {
             result.map_err(|source| SelfSignedError::File { path: folder.to_owned(), source })
         };
         in_folder(fs::create_dir_all(folder))?;
-        in_folder(write(key, authority.pem().key(), 0o600))?;
-        in_folder(write(certificate, authority.pem().certificate(), 0o644))?;
+        in_folder(whole_file::write(key, authority.pem().key(), 0o600))?;
+        in_folder(whole_file::write(certificate, authority.pem().certificate(), 0o644))?;
         in_folder(File::open(folder).and_then(|folder| folder.sync_all()))?;
         tracing::info!(certificate = %certificate.display(), "made a certificate authority");
         Ok(Self { authority })
@@ -100,17 +100,6 @@ fn set_aside(path: &Path) -> Result<(), SelfSignedError> {
         Err(source) => return Err(SelfSignedError::File { path: path.to_owned(), source }),
     }
     Ok(())
-}
-
-/// Writes a file so that it is there whole or not at all.
-fn write(path: &Path, content: &str, mode: u32) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // One left by a crash may have another mode.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all(content.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]
