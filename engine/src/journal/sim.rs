@@ -1,6 +1,8 @@
 //! A disk in memory that does what real ones do when it matters: it keeps what is written and what is
 //! synced apart, loses power with any part of the rest, fails, and fills up.
 
+pub mod crashes;
+
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

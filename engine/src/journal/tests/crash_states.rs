@@ -2,18 +2,15 @@
 //! what was synced and, of the rest, whatever sectors chance keeps; and once more while it recovers from that.
 
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::world::{World, options};
 use crate::journal::header::{DATA_START, HEADER_BLOCK, Header};
-use crate::journal::sim::{Lie, Operation, SimDisk};
+use crate::journal::sim::crashes::{SUBSETS, die_everywhere, first_harms};
+use crate::journal::sim::{Operation, SimDisk};
 use crate::test_effort::scaled;
-
-/// Number of random outcomes of one cut.
-const SUBSETS: u64 = 4;
 
 #[derive(Debug, Default)]
 struct Figures {
@@ -61,25 +58,10 @@ fn no_power_cut_at_any_operation_of_any_life_loses_what_was_acknowledged() {
     let wanted = scaled(2_000, 50_000);
     let mut figures = Figures::default();
     while figures.states < wanted {
-        die_everywhere(figures.lives, None, &mut figures);
+        die_everywhere(figures.lives, None, live, |world, seed| die(world, seed, &mut figures));
         figures.lives += 1;
     }
     println!("crash states of the journal: {figures:?}, 0 lost, every start succeeds");
-}
-
-/// Cuts the power at every operation of one life.
-fn die_everywhere(life: u64, pretending: Option<Lie>, figures: &mut Figures) {
-    let whole = SimDisk::new();
-    live(&whole, life, None);
-    for at in 0..=whole.operations() {
-        for subset in 0..SUBSETS {
-            let disk = SimDisk::new();
-            if let Some(lie) = pretending {
-                disk.lie_about(lie);
-            }
-            die(live(&disk, life, Some(at)), at * SUBSETS + subset, figures);
-        }
-    }
 }
 
 fn die(mut world: World, seed: u64, figures: &mut Figures) {
@@ -118,27 +100,19 @@ mod syncs {
     }
 }
 
-/// Returns the first life in which a power cut loses something while these syncs do nothing.
-fn first_harm(lie: Lie) -> Option<u64> {
-    (0..60).find(|life| {
-        let mut figures = Figures::default();
-        catch_unwind(AssertUnwindSafe(|| die_everywhere(*life, Some(lie), &mut figures))).is_err()
-    })
-}
-
 /// Two more syncs are needed for other reasons, and other tests miss them: that of a header shows whether a disk that
 /// has failed works again, that of a new file's zeroes whether there is room for them.
 #[test]
 fn without_one_kind_of_sync_a_crash_state_loses_something() {
-    let syncs: [(&str, Lie); 3] = [
-        ("batches", syncs::batch),
-        ("the folder", syncs::folder),
-        ("the records that a recovery goes by", syncs::recovered),
-    ];
-    // They are to panic.
-    std::panic::set_hook(Box::new(|_| ()));
-    let found = syncs.map(|(name, lie)| (name, first_harm(lie)));
-    let _ = std::panic::take_hook();
+    let found = first_harms(
+        [
+            ("batches", syncs::batch),
+            ("the folder", syncs::folder),
+            ("the records that a recovery goes by", syncs::recovered),
+        ],
+        live,
+        |world, seed| die(world, seed, &mut Figures::default()),
+    );
     for (name, life) in found {
         let life = life.unwrap_or_else(|| panic!("nobody misses the sync of {name}"));
         println!("crash states without the sync of {name}: red in life {life}");
