@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Urgency of an event. The order is by urgency: `Critical` is the smallest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Priority {
-    /// Delivered before all others.
+    /// Events that need a person at once.
     Critical,
-    /// Delivered before minor events.
+    /// Events that are important.
     Major,
     /// The priority of events that no rule and no source classifies.
     #[default]
     Minor,
-    /// Delivered when nothing else waits.
+    /// Events for the record only.
     Informational,
 }
 
