@@ -18,7 +18,7 @@ use super::{Appended, Spool};
 use crate::event::{Attributes, Envelope, Event, Head};
 use crate::journal::Entry;
 use crate::state::{Death, DestinationStatus, Ending, EventAt, Lifecycle, Pause, Postponed, Record, Wanted};
-use crate::triage::decisions::{Addressee, Decision, Recorded, Segments, Tables, Verdict};
+use crate::triage::decisions::{Addressee, Decided, Decision, Segments, Tables, Verdict};
 
 /// The folder of what the present version writes: record 3, segment 1, state 2, decision file 1. Its first two
 /// records are as the two versions before wrote them.
@@ -178,7 +178,7 @@ async fn assert_whole(folder: &Path) {
     if has_decisions {
         let segment = Segments::owner(&spool.parts.journal, 1).unwrap();
         let recorded = spool.parts.decisions.recorded(&segment, 1, EVENTS, false).unwrap();
-        let expected = (1..=EVENTS).map(|seq| Recorded::Decision(decision(seq), tables()));
+        let expected = (1..=EVENTS).map(|seq| Some(Decided::Decision(decision(seq), tables())));
         assert_eq!(recorded, expected.collect::<Vec<_>>());
     }
     let mut reader = spool.parts.journal.reader(0);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::decisions::{Addressee, Decision, Decisions, Recorded, Segments, Tables, Verdict};
+use super::decisions::{Addressee, Decided, Decision, Decisions, Segments, Tables, Verdict};
 use super::item::Item;
 use super::policy::{Judgement, Policy};
 use super::report::TriageReport;
@@ -24,7 +24,7 @@ pub struct Triage {
     died: AtomicBool,
 }
 
-/// How an event begins to be decided.
+/// Way in which the decision about an event begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begin {
     WithOthers,
@@ -32,17 +32,7 @@ enum Begin {
     WithoutRules,
 }
 
-/// What was decided about an event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Decided {
-    /// Nothing: it goes to all destinations.
-    #[default]
-    Default,
-    /// This, for the destinations of these tables.
-    Decision(Decision, Arc<Tables>),
-}
-
-/// What becomes of an event at one destination.
+/// Outcome of a decision for one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The destination gets it.
@@ -125,8 +115,8 @@ impl Triage {
             for (event, recorded) in self.recorded(segment, events, true)? {
                 let Item::Event { seq, event, decided, .. } = event else { continue };
                 *decided = match recorded {
-                    Recorded::Decision(decision, tables) => Decided::Decision(decision, tables),
-                    Recorded::Default | Recorded::Missing if needs_entry => {
+                    Some(known @ Decided::Decision(..)) => known,
+                    Some(Decided::Default) | None if needs_entry => {
                         let begin = self.begin(&policy, *seq, fresh.is_empty())?;
                         let judgement = match begin {
                             Begin::WithoutRules => Policy::give_up(event),
@@ -139,7 +129,7 @@ impl Triage {
                         }
                         Decided::Decision(decision, Arc::clone(&policy.tables))
                     }
-                    Recorded::Default | Recorded::Missing => Decided::Default,
+                    Some(Decided::Default) | None => Decided::Default,
                 };
             }
             if !fresh.is_empty() {
@@ -199,13 +189,8 @@ impl Triage {
         self.by_segment(items, |segment, events| {
             for (event, recorded) in self.recorded(segment, events, insists)? {
                 let Item::Event { event, decided, .. } = event else { continue };
-                *decided = match recorded {
-                    Recorded::Default => Decided::Default,
-                    Recorded::Decision(decision, tables) => Decided::Decision(decision, tables),
-                    Recorded::Missing => {
-                        Decided::Decision(policy.decide(event).decision, Arc::clone(&policy.tables))
-                    }
-                };
+                let decide = || Decided::Decision(policy.decide(event).decision, Arc::clone(&policy.tables));
+                *decided = recorded.unwrap_or_else(decide);
             }
             Ok(())
         })
@@ -242,21 +227,19 @@ impl Triage {
         Ok(())
     }
 
-    /// Pairs events of one segment with what is recorded about them.
+    /// Pairs events of one segment with what is recorded about them; `None`: nothing that can be read.
     fn recorded<'a>(
         &self,
         segment: &SegmentUse,
         events: &'a mut [Item],
         insists: bool,
-    ) -> io::Result<impl Iterator<Item = (&'a mut Item, Recorded)>> {
+    ) -> io::Result<impl Iterator<Item = (&'a mut Item, Option<Decided>)>> {
         let first = events.first().map_or(0, Item::last_seq);
         let last = events.last().map_or(0, Item::last_seq);
         let mut all = self.decisions.recorded(segment, first, last, insists)?;
         let take = move |item: &'a mut Item| {
             let index = usize::try_from(item.last_seq() - first).unwrap_or(usize::MAX);
-            let recorded =
-                all.get_mut(index).map_or(Recorded::Missing, |one| std::mem::replace(one, Recorded::Missing));
-            (item, recorded)
+            (item, all.get_mut(index).and_then(Option::take))
         };
         Ok(events.iter_mut().map(take))
     }

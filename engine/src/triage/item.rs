@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tracing::error;
 
-use super::desk::Decided;
+use super::decisions::Decided;
 use crate::event::Event;
 use crate::journal::{Entry, Seq};
 

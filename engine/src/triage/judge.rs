@@ -6,7 +6,7 @@ use std::sync::Arc;
 use visnyk_rules::{self as rules, Names, OnError, Priority, Rules, Selection, Selector};
 
 use super::decisions::{Addressee, Decision, MAX_DESTINATIONS, Tables, Verdict};
-use super::policy::{Judge, Judgement, Policy};
+use super::policy::{Judge, Judgement, Policy, lane};
 use crate::event::{Attributes, Event};
 
 /// The rules of a configuration, and the condition of each destination, by its name.
@@ -117,15 +117,5 @@ impl RuleJudge {
         let failed =
             conditions.filter(|(outcome, _)| matches!(outcome.failure, Some(rules::Failure::When(_))));
         rules.cloned().chain(failed.map(|(_, destination)| destination.name.clone())).collect()
-    }
-}
-
-/// Returns the number of a priority's lane, the most urgent first.
-fn lane(priority: Priority) -> u8 {
-    match priority {
-        Priority::Critical => 0,
-        Priority::Major => 1,
-        Priority::Minor => 2,
-        Priority::Informational => 3,
     }
 }

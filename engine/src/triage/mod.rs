@@ -22,7 +22,8 @@ mod tail;
 pub(crate) mod testing;
 
 pub use self::chunk::{Chunk, ChunkError, ChunkReader};
-pub use self::desk::{Decided, Fate, Triage};
+pub use self::decisions::Decided;
+pub use self::desk::{Fate, Triage};
 pub use self::event_log::{EventLog, LogReader};
 pub use self::item::Item;
 pub use self::judge::Ruling;

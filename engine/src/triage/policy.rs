@@ -3,11 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use visnyk_rules::Priority;
+
 use super::decisions::{Decision, Tables, Verdict};
 use crate::event::Event;
-
-/// Lane of an event that could not be judged: that of Minor events.
-const MINOR: u8 = 2;
 
 /// Rules and destinations of the configuration in force.
 pub struct Policy {
@@ -62,6 +61,16 @@ impl Policy {
 }
 
 fn to_all(verdict: Verdict) -> Judgement {
-    let decision = Decision { verdict, lane: MINOR, key: 0, dead: 0, selected: u64::MAX };
+    let decision = Decision { verdict, lane: lane(Priority::default()), key: 0, dead: 0, selected: u64::MAX };
     Judgement { decision, errors: vec![] }
+}
+
+/// Returns the number of a priority's lane, the most urgent first.
+pub(super) fn lane(priority: Priority) -> u8 {
+    match priority {
+        Priority::Critical => 0,
+        Priority::Major => 1,
+        Priority::Minor => 2,
+        Priority::Informational => 3,
+    }
 }

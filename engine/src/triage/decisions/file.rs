@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::format::{self, BadHeader, Decision, ENTRY, Header, Tables};
-use super::store::Recorded;
+use super::store::Decided;
 use crate::journal::{DiskFile, Seq, write_again};
 
 /// A file grows by this many bytes, so that few syncs have to write its length.
@@ -109,16 +109,16 @@ impl DecisionFile {
         self.file.write_all_at(&bytes, self.offset(*first))
     }
 
-    /// Appends what is recorded about `first` through `last`. If it `insists`, what cannot be read is missing.
+    /// Appends what is recorded about `first` through `last`. If it `insists`, what cannot be read is `None`.
     pub(super) fn read(
         &self,
         first: Seq,
         last: Seq,
         insists: bool,
-        recorded: &mut Vec<Recorded>,
+        recorded: &mut Vec<Option<Decided>>,
     ) -> io::Result<()> {
         if !self.is_readable {
-            recorded.extend((first..=last).map(|_| Recorded::Missing));
+            recorded.extend((first..=last).map(|_| None));
             return Ok(());
         }
         let (at, end) = (self.offset(first), self.offset(last + 1));
@@ -133,8 +133,7 @@ impl DecisionFile {
         let entries = (first..=last).zip(bytes.chunks_exact(ENTRY));
         recorded.extend(entries.map(|(seq, entry)| {
             let decision = entry.first_chunk().and_then(|entry| format::decode(self.salt, seq, entry));
-            decision
-                .map_or(Recorded::Missing, |decision| Recorded::Decision(decision, Arc::clone(&self.tables)))
+            decision.map(|decision| Decided::Decision(decision, Arc::clone(&self.tables)))
         }));
         Ok(())
     }
@@ -152,7 +151,7 @@ impl DecisionFile {
         if entries > 0 {
             self.read(self.first_seq, self.first_seq + entries - 1, true, &mut recorded)?;
         }
-        let last = recorded.iter().rposition(|one| matches!(one, Recorded::Decision(..)));
+        let last = recorded.iter().rposition(|one| matches!(one, Some(Decided::Decision(..))));
         self.last.store(last.map_or(self.first_seq - 1, |at| self.first_seq + at as u64), Ordering::Relaxed);
         Ok(())
     }

@@ -9,4 +9,4 @@ mod store;
 mod tests;
 
 pub use self::format::{Addressee, Decision, MAX_DESTINATIONS, Tables, Verdict};
-pub use self::store::{Decisions, OpenError, Recorded, Segments};
+pub use self::store::{Decided, Decisions, OpenError, Segments};

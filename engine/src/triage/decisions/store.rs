@@ -25,15 +25,14 @@ pub struct Decisions {
     is_folder_changed: AtomicBool,
 }
 
-/// What is recorded about an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// Nothing, because no rules were in force: it goes to all destinations.
+/// Decision about an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Decided {
+    /// No decision was needed, because no rules were in force: the event goes to all destinations.
+    #[default]
     Default,
     /// A decision, and the names that it refers to.
     Decision(Decision, Arc<Tables>),
-    /// Nothing that can be read: it is to be decided.
-    Missing,
 }
 
 /// The live segments of a journal.
@@ -248,8 +247,9 @@ impl Decisions {
         Ok(())
     }
 
-    /// Returns what is recorded about the events from `first` through `last`, which all are of this segment. If it
-    /// `insists`, what cannot be read is missing.
+    /// Returns what is recorded about the events from `first` through `last`, which all are of this segment. `None`:
+    /// nothing that can be read, so that the event is to be decided. If it `insists`, what the disk does not let be
+    /// read counts as such.
     ///
     /// # Errors
     /// The disk cannot be read. Another call tries again.
@@ -259,7 +259,7 @@ impl Decisions {
         first: Seq,
         last: Seq,
         insists: bool,
-    ) -> io::Result<Vec<Recorded>> {
+    ) -> io::Result<Vec<Option<Decided>>> {
         let files: Vec<_> =
             self.files().iter().filter(|file| file.segment == segment.number).cloned().collect();
         let mut recorded = Vec::new();
@@ -269,7 +269,7 @@ impl Decisions {
             let end = files.get(after).map_or(last, |next| last.min(next.first_seq - 1));
             match after.checked_sub(1).and_then(|index| files.get(index)) {
                 Some(file) => file.read(seq, end, insists, &mut recorded)?,
-                None => recorded.extend((seq..=end).map(|_| Recorded::Default)),
+                None => recorded.extend((seq..=end).map(|_| Some(Decided::Default))),
             }
             seq = end + 1;
         }

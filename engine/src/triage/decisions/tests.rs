@@ -95,7 +95,7 @@ impl World {
             self.next += count;
             for (seq, one) in decided {
                 // What is missing among others is recorded by the names of its file.
-                let Recorded::Decision(found, names) = self.found(seq) else {
+                let Some(Decided::Decision(found, names)) = self.found(seq) else {
                     panic!("{seq} is not recorded")
                 };
                 assert_eq!(found, one.translated(&tables, &names), "decision of {seq}");
@@ -144,7 +144,7 @@ impl World {
         self.reopen();
     }
 
-    fn found(&self, seq: Seq) -> Recorded {
+    fn found(&self, seq: Seq) -> Option<Decided> {
         let segment = self.segments.owner(seq).unwrap();
         self.decisions.recorded(&segment, seq, seq, true).unwrap().remove(0)
     }
@@ -157,11 +157,15 @@ impl World {
         for seq in oldest..self.next + 4 {
             let found = self.found(seq);
             if let Some((decision, tables)) = self.recorded.get(&seq) {
-                assert_eq!(found, Recorded::Decision(*decision, Arc::clone(tables)), "decision of {seq}");
+                assert_eq!(
+                    found,
+                    Some(Decided::Decision(*decision, Arc::clone(tables))),
+                    "decision of {seq}"
+                );
                 continue;
             }
             match found {
-                Recorded::Decision(decision, tables) => {
+                Some(Decided::Decision(decision, tables)) => {
                     let was_attempted = self
                         .attempted
                         .get(&seq)
@@ -170,7 +174,7 @@ impl World {
                     assert!(seq >= resumes, "{seq} is not looked at again");
                     self.recorded.insert(seq, (decision, tables));
                 }
-                Recorded::Missing | Recorded::Default => assert!(seq >= resumes, "{seq} is never decided"),
+                None | Some(Decided::Default) => assert!(seq >= resumes, "{seq} is never decided"),
             }
         }
         while self.recorded.contains_key(&self.next) {
@@ -188,8 +192,8 @@ impl World {
             let decided = [(seq, decision(seq))];
             let segment = self.segments.owner(seq).unwrap();
             self.decisions.record(&segment, &tables(2), &decided).unwrap();
-            assert!(matches!(self.found(seq), Recorded::Decision(..)), "{seq} is decided");
-            let Recorded::Decision(decision, tables) = self.found(seq) else { continue };
+            assert!(matches!(self.found(seq), Some(Decided::Decision(..))), "{seq} is decided");
+            let Some(Decided::Decision(decision, tables)) = self.found(seq) else { continue };
             self.attempted.entry(seq).or_default().push((decision, Arc::clone(&tables)));
             self.recorded.insert(seq, (decision, tables));
         }
@@ -212,12 +216,12 @@ impl World {
 fn segment_without_a_file_is_all_default() {
     let mut world = World::on(SimDisk::new());
     assert!(world.decisions.is_empty() && world.files().is_empty());
-    assert_eq!(world.found(1), Recorded::Default);
+    assert_eq!(world.found(1), Some(Decided::Default));
     world.next = 5;
     assert!(world.record(2));
-    assert_eq!((world.found(4), world.found(7)), (Recorded::Default, Recorded::Missing));
+    assert_eq!((world.found(4), world.found(7)), (Some(Decided::Default), None));
     world.segments.roll(9);
-    assert_eq!(world.found(9), Recorded::Default);
+    assert_eq!(world.found(9), Some(Decided::Default));
 }
 
 #[test]
