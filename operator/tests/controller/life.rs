@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use visnyk_cluster_harness::DEADLINE;
 use visnyk_crds::{Collector, WebhookRelay};
 
 use crate::line::Line;
-use crate::snapshot::{Part, Snapshot, snapshot, wait_for};
+use crate::snapshot::{Part, Snapshot, delete_claims_until_nothing_is_left, snapshot, wait_for};
 use crate::world::{World, bind_claims, growing_class};
 
 /// Time in which a busy operator would have written something, on a busy machine too.
@@ -102,7 +101,7 @@ impl<'a> Life<'a> {
             self.world.stop().await;
             phases.push((line.writes(), end));
         }
-        self.without_claims().await;
+        delete_claims_until_nothing_is_left(self.world).await;
         phases
     }
 
@@ -128,14 +127,8 @@ impl<'a> Life<'a> {
 
     /// Leaves the cluster as it was.
     pub async fn end(self) {
-        self.without_claims().await;
+        delete_claims_until_nothing_is_left(self.world).await;
         self.classes.delete(&self.world.namespace, &DeleteParams::default()).await.unwrap();
-    }
-
-    async fn without_claims(&self) {
-        let claims = self.world.api::<PersistentVolumeClaim>();
-        claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-        self.comes_to(&Snapshot::new(), "nothing is left").await;
     }
 }
 

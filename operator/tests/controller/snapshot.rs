@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::core::ApiResource;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use visnyk_cluster_harness::DEADLINE;
 use visnyk_crds::{Collector, WebhookRelay};
 use visnyk_runtime::pki::{CertificateAndKey, Facts, Purpose, SenderName, Trust};
 
@@ -52,6 +53,20 @@ pub async fn snapshot(world: &World, part: Part) -> Snapshot {
 /// When it does not come to that in time, with what is another.
 pub async fn wait_for(world: &World, part: Part, wanted: &Snapshot, patience: Duration, when: &str) {
     comes_to(wanted, patience, when, || snapshot(world, part)).await;
+}
+
+/// Deletes the claims, which resources leave behind, until there is nothing at all. Again and again, since a StatefulSet
+/// that is not gone yet makes a claim anew.
+///
+/// # Panics
+/// As [`wait_for`].
+pub async fn delete_claims_until_nothing_is_left(world: &World) {
+    let claims = world.api::<PersistentVolumeClaim>();
+    let look = || async {
+        claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        snapshot(world, Part::All).await
+    };
+    comes_to(&Snapshot::new(), DEADLINE, "nothing is left", look).await;
 }
 
 /// The same of what else may be looked at.

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
-use visnyk_cluster_harness::{DEADLINE, wait_until, within};
+use visnyk_cluster_harness::{wait_until, within};
 use visnyk_crds::manifest::{load_collector, load_relay};
 use visnyk_crds::valid::SecretRef;
 
-use crate::snapshot::{Part, Snapshot, comes_to, differences, snapshot, wait_for};
+use crate::snapshot::{Part, Snapshot, comes_to, delete_claims_until_nothing_is_left, differences, snapshot};
 use crate::world::World;
 
 /// Name of the resource.
@@ -89,9 +89,7 @@ impl<'a> Tried<'a> {
     pub async fn end(&self) {
         self.api.delete(NAME, &DeleteParams::default()).await.unwrap();
         wait_until(&self.api, NAME, |found| found.is_none()).await;
-        let claims = self.world.api::<PersistentVolumeClaim>();
-        claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-        wait_for(self.world, Part::All, &Snapshot::new(), DEADLINE, "nothing is left").await;
+        delete_claims_until_nothing_is_left(self.world).await;
     }
 
     /// Makes it anew with this spec; returns that with all defaults.
